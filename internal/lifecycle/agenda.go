@@ -1,0 +1,114 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Entry is one thing that the clock will do to a key.
+type Entry struct {
+	At      time.Time
+	Op      Op
+	Version int // 0: the key as a whole
+}
+
+// Irreversible tells whether a wrong clock could do harm with the entry that nobody can undo in time: the clock
+// guard holds these back.
+func (e Entry) Irreversible() bool { return e.Op == Archive || e.Op == Retire || e.Op == Destroy }
+
+// Agenda returns what the clock will do to the key besides rotating it, soonest first, as far as it can be told now.
+// The policy is nil where none is in force.
+func Agenda(k Key, p *Policy) []Entry {
+	t := k.TermsOf(p)
+	if k.Mark.State == KeyRetired && !k.Hold {
+		return []Entry{{At: k.Mark.Until, Op: Destroy}}
+	}
+	if k.Mark.State != Enabled && k.Mark.State != KeySuspended {
+		return nil
+	}
+	agenda := k.pointed(p, t)
+	for v, mark := range k.Marks {
+		if entry, ok := k.marked(v, mark, t); ok {
+			agenda = append(agenda, entry)
+		}
+	}
+	slices.SortFunc(agenda, func(a, b Entry) int {
+		if c := a.At.Compare(b.At); c != 0 {
+			return c
+		}
+		return a.Version - b.Version
+	})
+	return agenda
+}
+
+// pointed returns what the clock will do to the versions that the key's pointers name: the staged, the active and the
+// oldest deactivated one.
+func (k Key) pointed(p *Policy, t Terms) []Entry {
+	var agenda []Entry
+	if t.StagingTime > 0 && k.ownState(k.Staged) == PreActive {
+		agenda = append(agenda, Entry{k.Rotation.Last.Add(t.StagingTime), Promote, k.Staged})
+	}
+	if lapse := k.lapse(p, t); !lapse.IsZero() {
+		agenda = append(agenda, Entry{lapse, Lapse, k.Primary})
+	}
+	if t.ArchiveAfter > 0 && k.readable() > t.MinVersionsKept && k.ownState(k.Oldest.Version) == Deactivated {
+		agenda = append(agenda, Entry{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
+	}
+	return agenda
+}
+
+// marked returns what the clock will do to a version in a state of its own.
+func (k Key) marked(v int, m Mark, t Terms) (Entry, bool) {
+	switch {
+	case v < k.MinAvailable || v < k.DestroyedBelow:
+		return Entry{}, false
+	case m.State == Deactivated && !m.Until.IsZero() && v >= k.MinDecryption && k.readable() > t.MinVersionsKept:
+		return Entry{m.Until, Archive, v}, true
+	case m.State == Archived && t.RetireAfter > 0 && !k.Hold:
+		return Entry{laterOf(m.At.Add(max(t.RetireAfter, t.QuietPeriod)), m.Until), Retire, v}, true
+	case m.State == Retired && !k.Hold:
+		return Entry{m.Until, Destroy, v}, true
+	}
+	return Entry{}, false
+}
+
+// lapse returns when the active version stops to protect without a successor; zero: it does not.
+func (k Key) lapse(p *Policy, t Terms) time.Time {
+	if p == nil || p.RotationMode == Auto || t.OriginatorPeriod == 0 || k.Primary == 0 || k.ownState(k.Primary) != Active {
+		return time.Time{}
+	}
+	return k.Rotation.Promoted.Add(t.OriginatorPeriod)
+}
+
+// NeedsSuccessor reports an enabled key whose active version was reported as compromised and not replaced (transition
+// T14): because no version could be made then, or because the key was not enabled.
+func (k Key) NeedsSuccessor() bool {
+	return k.Mark.State == Enabled && k.ownState(k.Primary) == Compromised
+}
+
+// PutOff returns the key with the retirement of an archived version put off, because a use of it was denied.
+func (k Key) PutOff(v int, until time.Time) Key {
+	mark := k.Marks[v]
+	if mark.State != Archived {
+		return k
+	}
+	next := k
+	next.Marks = maps.Clone(k.Marks)
+	mark.Until = laterOf(mark.Until, until)
+	next.mark(v, mark)
+	return next
+}
+
+// OldestDeactivated returns the oldest version that the clock may archive; 0: there is none.
+func (k Key) OldestDeactivated() int {
+	for v := max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); v <= k.Latest; v++ {
+		if k.ownState(v) == Deactivated && k.Marks[v].Until.IsZero() {
+			return v
+		}
+	}
+	return 0
+}

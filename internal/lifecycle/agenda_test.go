@@ -1,0 +1,141 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// clockPolicy is a policy by which the clock does all it can do to a key.
+func clockPolicy(t testing.TB, mode lifecycle.Mode) *lifecycle.Policy {
+	t.Helper()
+	doc := document(t)
+	doc.RotationMode, doc.MinVersionsKept = mode, 1
+	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
+	require.NoError(t, err)
+	return &p
+}
+
+// busy is a key with something to be done at every turn: 1 recovered for a time, 2 archived, 3 retired, 4 deactivated,
+// 5 active, 6 staged.
+func busy(t testing.TB) lifecycle.Key {
+	t.Helper()
+	k := staged(t, 5)
+	recover := free(later.Add(day))
+	recover.Until = later.Add(50 * day)
+	k = step(t, steps(t, k, 1, lifecycle.Archive), lifecycle.Recover, 1, recover)
+	k = step(t, k, lifecycle.Archive, 2, free(later))
+	k = step(t, step(t, k, lifecycle.Archive, 3, free(later)), lifecycle.Retire, 3, free(later))
+	k.Oldest = lifecycle.Oldest{Version: 4, Deactivated: start.Add(4 * day)}
+	return k
+}
+
+func TestAgendaIsSortedByTime(t *testing.T) {
+	at := func(days int) time.Time { return start.Add(time.Duration(days) * day) }
+	require.Equal(t, []lifecycle.Entry{
+		{At: at(5 + 2), Op: lifecycle.Promote, Version: 6},    // staging_time
+		{At: at(4 + 60), Op: lifecycle.Archive, Version: 4},   // archive_after
+		{At: at(100 + 30), Op: lifecycle.Destroy, Version: 3}, // destroy_delay when it was retired
+		{At: at(100 + 50), Op: lifecycle.Archive, Version: 1}, // recovered until
+		{At: at(100 + 90), Op: lifecycle.Retire, Version: 2},  // retire_after
+		{At: at(4 + 400), Op: lifecycle.Lapse, Version: 5},    // originator_period
+	}, lifecycle.Agenda(busy(t), clockPolicy(t, lifecycle.Manual)))
+}
+
+func TestAgendaWithoutAPolicyHasOnlyTimesThatWereSet(t *testing.T) {
+	require.Equal(t, []lifecycle.Entry{
+		{At: later.Add(30 * day), Op: lifecycle.Destroy, Version: 3},
+		{At: later.Add(50 * day), Op: lifecycle.Archive, Version: 1},
+	}, lifecycle.Agenda(busy(t), nil))
+	require.Empty(t, lifecycle.Agenda(newKey(t, 5), nil))
+}
+
+func TestHoldTakesRetiringAndDestroyingOffTheAgenda(t *testing.T) {
+	p := clockPolicy(t, lifecycle.Manual)
+	var left []lifecycle.Op
+	for _, e := range lifecycle.Agenda(busy(t).WithHold(true), p) {
+		left = append(left, e.Op)
+	}
+	require.Equal(t, []lifecycle.Op{lifecycle.Promote, lifecycle.Archive, lifecycle.Archive, lifecycle.Lapse}, left)
+	require.Empty(t, lifecycle.Agenda(inKeyState(t, lifecycle.KeyRetired).WithHold(true), p))
+}
+
+func TestAgendaOfAWholeKey(t *testing.T) {
+	p := clockPolicy(t, lifecycle.Manual)
+	k := busy(t)
+	require.Equal(t, lifecycle.Agenda(k, p), lifecycle.Agenda(moved(t, k, lifecycle.KeySuspended), p))
+	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyArchived), p))
+	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyDestroyed), p))
+	retired := moved(t, k, lifecycle.KeyRetired)
+	require.Equal(t, []lifecycle.Entry{{At: retired.Mark.Until, Op: lifecycle.Destroy}}, lifecycle.Agenda(retired, p))
+}
+
+func TestOnlyAPolicyThatDoesNotRotateLetsAVersionLapse(t *testing.T) {
+	for mode, lapses := range map[lifecycle.Mode]bool{lifecycle.Auto: false, lifecycle.Manual: true, lifecycle.Notify: true} {
+		agenda := lifecycle.Agenda(newKey(t, 5), clockPolicy(t, mode))
+		has := slices.ContainsFunc(agenda, func(e lifecycle.Entry) bool { return e.Op == lifecycle.Lapse })
+		require.Equal(t, lapses, has, mode)
+	}
+	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
+	require.Empty(t, lifecycle.Agenda(k, clockPolicy(t, lifecycle.Manual)), "it protects nothing now")
+}
+
+func TestAgendaKeepsReadableVersionsAndThoseBelowTheFloor(t *testing.T) {
+	p := clockPolicy(t, lifecycle.Auto)
+	k := busy(t)
+	p.MinVersionsKept = 4 // 1, 4, 5, 6
+	for _, e := range lifecycle.Agenda(k, p) {
+		require.NotEqual(t, lifecycle.Archive, e.Op, "version %d", e.Version)
+	}
+	p.MinVersionsKept = 1
+	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(5)})
+	require.NoError(t, err)
+	for _, e := range lifecycle.Agenda(k, p) {
+		require.NotEqual(t, lifecycle.Archive, e.Op, "version %d is archived by the floor", e.Version)
+	}
+}
+
+func TestRetirementWaitsForTheQuietPeriodAndForWhatPutItOff(t *testing.T) {
+	p := clockPolicy(t, lifecycle.Auto)
+	p.RetireAfter = span(t, "3d") // shorter than the quiet period of a week
+	k := step(t, newKey(t, 5), lifecycle.Archive, 2, free(later))
+	require.Equal(t, []lifecycle.Entry{{At: later.Add(7 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.Agenda(k, p))
+
+	put := k.PutOff(2, later.Add(20*day)).PutOff(2, later.Add(10*day)).PutOff(3, later.Add(90*day))
+	require.Equal(t, []lifecycle.Entry{{At: later.Add(20 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.Agenda(put, p))
+	require.True(t, k.Marks[2].Until.Before(later.Add(10*day)), "the snapshot before stays as it was")
+	require.Equal(t, newKey(t, 5).Marks, newKey(t, 5).PutOff(2, later).Marks, "nothing to put off is no change")
+}
+
+func TestIrreversibleStepsAreThoseTheClockGuardHoldsBack(t *testing.T) {
+	for _, op := range ops {
+		want := op == lifecycle.Archive || op == lifecycle.Retire || op == lifecycle.Destroy
+		require.Equal(t, want, lifecycle.Entry{Op: op}.Irreversible(), op)
+	}
+}
+
+func TestOldestDeactivatedVersionIsTheNextToBeArchived(t *testing.T) {
+	for name, row := range map[string]struct {
+		key  lifecycle.Key
+		want int
+	}{
+		"one version":           {newKey(t, 1), 0},
+		"five":                  {newKey(t, 5), 1},
+		"floor":                 {floored(t, 5, 3), 3},
+		"all below the floor":   {floored(t, 5, 5), 0},
+		"oldest archived":       {steps(t, newKey(t, 5), 1, lifecycle.Archive), 2},
+		"oldest suspended":      {steps(t, newKey(t, 5), 1, lifecycle.Suspend), 2},
+		"recovered for a time":  {busy(t), 4},
+		"recovered for good":    {steps(t, newKey(t, 5), 1, lifecycle.Archive, lifecycle.Recover), 1},
+		"lapsed and alone":      {steps(t, newKey(t, 1), 1, lifecycle.Lapse), 1},
+		"oldest of them erased": {steps(t, newKey(t, 5), 1, lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy), 2},
+	} {
+		require.Equal(t, row.want, row.key.OldestDeactivated(), name)
+	}
+}

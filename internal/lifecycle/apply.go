@@ -1,0 +1,249 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Order is what goes with an operation.
+type Order struct {
+	At         time.Time
+	Terms      Terms
+	Until      time.Time // Recover: archive it again then; zero: as the policy says
+	LastDenied time.Time // of the version, or of any version for a whole key; zero: never
+	Code       string    // ReportCompromise: a KMIP revocation reason
+	Occurred   time.Time // ReportCompromise; zero: unknown, taken as now
+}
+
+// Step is what happened to one version or, with Version 0, to a whole key.
+type Step struct {
+	ID       string // row of the transition table
+	Op       Op
+	Version  int
+	From, To string
+}
+
+// most bounds the marks of a key, and with them its record.
+const most = 2048
+
+// Apply returns the key after an operation on one of its versions. The error is [ErrInvalid] for a version that
+// does not exist and [ErrRefused] where state or terms forbid it.
+func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
+	from := k.ownState(v)
+	if from == NoState {
+		return k, Step{}, Invalidf("version: %d: key %q has versions 1 to %d", v, k.Name, k.Latest)
+	}
+	whole := k.Mark.State == KeyArchived || k.Mark.State == KeyRetired || k.Mark.State == KeyDestroyed
+	if whole && (op != ReportCompromise || k.Mark.State == KeyDestroyed) {
+		return k, Step{}, Refusedf("version %d: key %q is %s as a whole; use the operations of the key", v, k.Name, k.Mark.State)
+	}
+	row, err := k.row(op, from, v)
+	if err != nil {
+		return k, Step{}, err
+	}
+	if err := k.guard(row, v, o); err != nil {
+		return k, Step{}, err
+	}
+	next := k
+	next.Marks = maps.Clone(k.Marks)
+	next.move(row, v, o)
+	next.fold()
+	if len(next.Marks) == 0 {
+		next.Marks = nil // as it will be read back
+	}
+	next.Revision++
+	if len(next.Marks) > most && len(next.Marks) > len(k.Marks) {
+		return k, Step{}, Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
+	}
+	return next, Step{ID: row.id, Op: op, Version: v, From: from.String(), To: next.ownState(v).String()}, nil
+}
+
+// row returns the row of the table for an operation on version v. A version that only the floor archives can be archived
+// for good, and has to be before it is retired: its quiet period begins there.
+func (k Key) row(op Op, from State, v int) (edge, error) {
+	byFloor := from == Archived && k.Marks[v].State != Archived
+	switch {
+	case byFloor && op == Archive:
+		return find(op, Deactivated, v)
+	case byFloor && op == Retire:
+		return edge{}, Refusedf("version %d is archived only by min_decryption_version, which is %d: archive it first", v, k.MinDecryption)
+	default:
+		return find(op, from, v)
+	}
+}
+
+// guard holds what the table cannot say.
+func (k Key) guard(row edge, v int, o Order) error {
+	mark := k.Marks[v]
+	switch row.op {
+	case Archive:
+		return k.guardArchive(v, o.Terms.MinVersionsKept)
+	case Recover:
+		if v < k.MinDecryption {
+			return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
+		}
+	case Restore:
+		return k.guardRestore(v, mark)
+	case Retire:
+		return k.guardRetire(o, mark.At, mark.Until, row.from != PreActive)
+	case Destroy:
+		return k.guardDestroy(mark.Until, o.At)
+	}
+	return nil
+}
+
+func (k Key) guardArchive(v, kept int) error {
+	if readable := k.readable(); v >= k.MinDecryption && readable-1 < kept {
+		return Refusedf("version %d: min_versions_kept is %d and the key has %d readable versions", v, kept, readable)
+	}
+	return nil
+}
+
+// guardRestore keeps a version that was staged from coming back where another is, or where it could not decrypt.
+func (k Key) guardRestore(v int, mark Mark) error {
+	switch {
+	case mark.Before != PreActive:
+		return nil
+	case k.Staged != 0:
+		return Refusedf("version %d was staged, and version %d is now", v, k.Staged)
+	case v < k.MinDecryption:
+		return Refusedf("version %d was staged and is below min_decryption_version, which is %d", v, k.MinDecryption)
+	}
+	return nil
+}
+
+// guardRetire holds a retirement back under a legal hold, and until the quiet period is over: since the state began
+// or the last use was denied, and not before a time that was set under an earlier revision of the policy.
+func (k Key) guardRetire(o Order, since, notBefore time.Time, needsQuiet bool) error {
+	if k.Hold {
+		return Refusedf("key %q is under legal hold", k.Name)
+	}
+	quiet := laterOf(laterOf(since, o.LastDenied).Add(o.Terms.QuietPeriod), notBefore)
+	if needsQuiet && o.At.Before(quiet) {
+		return Refusedf("quiet_period is %s: without a denied use it is over at %s", o.Terms.QuietPeriod, quiet.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (k Key) guardDestroy(destroyTime, at time.Time) error {
+	if k.Hold {
+		return Refusedf("key %q is under legal hold", k.Name)
+	}
+	if destroyTime.IsZero() || at.Before(destroyTime) {
+		return Refusedf("destroy_time is %s", destroyTime.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// readable counts the versions that decrypt by their own state.
+func (k Key) readable() int {
+	n := k.Latest - max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1) + 1
+	for v, mark := range k.Marks {
+		if mark.State != Deactivated && v >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow) {
+			n--
+		}
+	}
+	return n
+}
+
+// move changes pointers and marks as the row says. The key's marks are its own already.
+func (k *Key) move(row edge, v int, o Order) {
+	mark := k.Marks[v]
+	switch row.op {
+	case Promote:
+		k.promote(v, o.At)
+		return
+	case Lapse:
+		k.Primary = 0
+		k.mark(v, Mark{State: Deactivated, At: o.At, Lapsed: true})
+		return
+	case Resume:
+		k.resume(v)
+		return
+	case Restore:
+		k.restore(v, mark, o.At, o.Terms.QuietPeriod)
+		return
+	}
+	next := Mark{State: row.to, At: o.At, Lapsed: mark.Lapsed, Compromise: mark.Compromise}
+	switch row.op {
+	case Suspend:
+		next.Until = mark.Until
+	case Archive:
+		next.Until = o.At.Add(o.Terms.QuietPeriod)
+	case Recover:
+		next.Until = o.Until
+	case Retire:
+		next.Before, next.Until = row.from, o.At.Add(o.Terms.DestroyDelay)
+		next.Locked = mark.Locked
+	case ReportCompromise:
+		next.Locked, next.Until = permissions[row.from][Process] != always, o.At.Add(o.Terms.QuietPeriod)
+		next.Compromise = Compromise{Code: o.Code, Occurred: o.Occurred, Reported: o.At}
+	}
+	if v == k.Staged && row.op != Suspend {
+		k.Staged = 0
+	}
+	k.mark(v, next)
+}
+
+func (k *Key) mark(v int, m Mark) {
+	if k.Marks == nil {
+		k.Marks = map[int]Mark{}
+	}
+	k.Marks[v] = m
+}
+
+// promote makes v the primary. The one before is deactivated from now on: as a rule that is the date of its successor,
+// which counts from its promotion; otherwise a mark says it.
+func (k *Key) promote(v int, at time.Time) {
+	_, marked := k.Marks[k.Primary]
+	switch {
+	case marked || k.Primary == 0:
+	case v == k.Latest && k.Primary == v-1 && len(k.Recent) > 0:
+		k.Recent = append(slices.Clone(k.Recent[:len(k.Recent)-1]), at)
+	default:
+		k.mark(k.Primary, Mark{State: Deactivated, At: at})
+	}
+	delete(k.Marks, v)
+	k.Primary = v
+	if k.Staged == v {
+		k.Staged = 0
+	}
+	k.Rotation.Promoted = at
+}
+
+// resume leads back to what the pointers say: the version may have been superseded meanwhile.
+func (k *Key) resume(v int) {
+	mark := k.Marks[v]
+	delete(k.Marks, v)
+	if v != k.Primary && v != k.Staged {
+		k.mark(v, Mark{State: Deactivated, At: mark.At, Until: mark.Until, Lapsed: mark.Lapsed})
+	}
+}
+
+func (k *Key) restore(v int, m Mark, at time.Time, quiet time.Duration) {
+	switch m.Before {
+	case PreActive:
+		delete(k.Marks, v)
+		k.Staged = v
+	case Compromised:
+		k.mark(v, Mark{State: Compromised, At: at, Until: at.Add(quiet), Locked: m.Locked, Lapsed: m.Lapsed, Compromise: m.Compromise})
+	default:
+		k.mark(v, Mark{State: Archived, At: at, Until: at.Add(quiet), Lapsed: m.Lapsed, Compromise: m.Compromise})
+	}
+}
+
+// fold turns the marks of versions destroyed from the oldest on into a floor.
+func (k *Key) fold() {
+	for v := max(k.DestroyedBelow, k.MinAvailable, 1); k.ownState(v) == Destroyed; v++ {
+		k.DestroyedBelow = v + 1
+		if !k.Marks[v].Compromise.reported() { // which is never cleared
+			delete(k.Marks, v)
+		}
+	}
+}
+
+func laterOf(a, b time.Time) time.Time { return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare) }

@@ -1,0 +1,154 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"maps"
+	"time"
+)
+
+// Change is what an operator asks to change of a key; nil leaves a setting as it is.
+type Change struct {
+	MinDecryption        *int
+	MinEncryption        *int
+	DeletionAllowed      *bool
+	Exportable           *bool
+	AllowPlaintextBackup *bool
+	AutoRotatePeriod     *time.Duration
+	Policy               *string
+	Owner                *string
+	Labels               map[string]string
+}
+
+// Configure returns the key with the change applied, and what the operator should be warned of. A change that
+// changes nothing returns the key as it was, revision included. The error is [ErrInvalid].
+func (k Key) Configure(c Change) (Key, []string, error) {
+	next := k
+	warnings, err := next.setFloors(c)
+	if err != nil {
+		return k, nil, err
+	}
+	set(&next.DeletionAllowed, c.DeletionAllowed)
+	set(&next.AutoRotatePeriod, c.AutoRotatePeriod)
+	set(&next.Policy, c.Policy)
+	set(&next.Owner, c.Owner)
+	next.Exportable = raise(&warnings, "exportable", k.Exportable, c.Exportable)
+	next.AllowPlaintextBackup = raise(&warnings, "allow_plaintext_backup", k.AllowPlaintextBackup, c.AllowPlaintextBackup)
+	if c.Labels != nil {
+		next.Labels = maps.Clone(c.Labels)
+	}
+	if err := checkLabels(next.Labels); err != nil {
+		return k, nil, err
+	}
+	if err := checkAutoRotate(next); err != nil {
+		return k, nil, err
+	}
+	if next.sameAs(k) {
+		return k, warnings, nil
+	}
+	if err := next.checkAvailable(); err != nil {
+		return k, nil, err
+	}
+	next.Revision++
+	return next, warnings, nil
+}
+
+// setFloors applies the two version floors by Transit's rules.
+func (k *Key) setFloors(c Change) ([]string, error) {
+	var warnings []string
+	if c.MinDecryption != nil {
+		floor := *c.MinDecryption
+		if floor == 0 {
+			floor = 1
+			warnings = append(warnings, "min_decryption_version: 0: key versions start at 1; using 1")
+		}
+		if err := checkFloor("min_decryption_version", floor, k.Latest); err != nil {
+			return nil, err
+		}
+		for _, version := range []int{k.Primary, k.Staged} {
+			if version > 0 && floor > version {
+				return nil, Invalidf("min_decryption_version: %d: must not be above the active and the staged version, of which one is %d", floor, version)
+			}
+		}
+		k.MinDecryption = floor
+	}
+	if c.MinEncryption != nil {
+		if err := checkFloor("min_encryption_version", *c.MinEncryption, k.Latest); err != nil {
+			return nil, err
+		}
+		k.MinEncryption = *c.MinEncryption
+	}
+	if k.MinEncryption > 0 && k.MinEncryption < k.MinDecryption {
+		return nil, Invalidf("min_encryption_version: %d: must be 0 or at least min_decryption_version, which is %d", k.MinEncryption, k.MinDecryption)
+	}
+	return warnings, nil
+}
+
+func checkFloor(field string, floor, latest int) error {
+	switch {
+	case floor < 0:
+		return InvalidField(field, floor, "must not be negative")
+	case floor > latest:
+		return Invalidf("%s: %d: must be at most the latest key version, which is %d", field, floor, latest)
+	}
+	return nil
+}
+
+// checkAvailable keeps both floors above what was trimmed.
+func (k Key) checkAvailable() error {
+	if k.MinAvailable > k.MinEncryption {
+		return Invalidf("min_encryption_version: %d: must be at least the minimum available version, which is %d", k.MinEncryption, k.MinAvailable)
+	}
+	if k.MinAvailable > k.MinDecryption {
+		return Invalidf("min_decryption_version: %d: must be at least the minimum available version, which is %d", k.MinDecryption, k.MinAvailable)
+	}
+	return nil
+}
+
+// checkAutoRotate holds Transit's rule, and keeps one schedule per key.
+func checkAutoRotate(k Key) error {
+	const shortest = time.Hour
+	period := k.AutoRotatePeriod
+	if period != 0 && period < shortest {
+		return InvalidField("auto_rotate_period", period, "auto rotate period must be 0 to disable or at least an hour")
+	}
+	if period != 0 && k.Policy != "" {
+		return InvalidField("auto_rotate_period", period, "policy \""+k.Policy+"\" sets the rotation of this key; auto_rotate_period must be 0")
+	}
+	return nil
+}
+
+// checkLabels bounds what a record may be made to hold.
+func checkLabels(labels map[string]string) error {
+	const most, longestName, longestValue = 64, 64, 256
+	if len(labels) > most {
+		return InvalidField("labels", len(labels), "at most 64 labels")
+	}
+	for name, value := range labels {
+		if name == "" || len(name) > longestName {
+			return InvalidField("labels", name, "a label's name has 1 to 64 bytes")
+		}
+		if len(value) > longestValue {
+			return InvalidField("labels", value, "a label's value has at most 256 bytes")
+		}
+	}
+	return nil
+}
+
+func set[T any](target, value *T) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+// raise sets a one-way flag; asking to lower it is not an error for Transit's clients, but worth a warning.
+func raise(warnings *[]string, field string, current bool, asked *bool) bool {
+	if asked == nil {
+		return current
+	}
+	if current && !*asked {
+		*warnings = append(*warnings, field+": false: once set it cannot be unset; ignored")
+	}
+	return current || *asked
+}

@@ -1,0 +1,19 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package lifecycle is the pure core of keylife: what a key is, which states its versions are in, what each state
+// permits, what a policy demands, and what is to be done now ([Plan]).
+//
+// It is not for storage, cryptography or requests: it imports the standard library only, does no I/O, reads no
+// clock and draws no random numbers. Everything it needs comes in by argument and everything it decides goes out
+// as a value, so the same decision can be tested, replayed after a crash and explained to an operator.
+//
+// Invariants:
+//   - values are replaced, never edited: a method that changes a [Key] returns a new one;
+//   - version numbers only grow and are never given twice ([Key.Latest]);
+//   - a key has at most one active version, [Key.Primary]: none only where it was suspended, reported as compromised
+//     without a successor, or lapsed;
+//   - nothing outside this package compares states.
+//
+// Terms follow NIST SP 800-57 Part 1 Rev 5, sections 7 (key states) and 5.3.6 (cryptoperiods).
+package lifecycle

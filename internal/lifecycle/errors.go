@@ -1,0 +1,94 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The kinds of refusal. Callers match them with [errors.Is]; the text of the wrapping error says what was refused.
+var (
+	ErrInvalid  = errors.New("invalid request")   // the caller's input breaks a rule
+	ErrNotFound = errors.New("not found")         // no such key, version or policy
+	ErrExists   = errors.New("already exists")    // create-only met something there
+	ErrConflict = errors.New("revision conflict") // check-and-set met another revision
+	ErrRefused  = errors.New("refused")           // state or policy forbids it
+	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
+)
+
+// kindError is a message of one kind. It prints the message alone: the kind is for code, the message for people.
+type kindError struct {
+	kind error
+	text string
+}
+
+func (e kindError) Error() string        { return e.text }
+func (e kindError) Is(target error) bool { return target == e.kind }
+
+// Invalidf reports input that breaks a rule; the error is [ErrInvalid].
+func Invalidf(format string, args ...any) error {
+	return kindError{ErrInvalid, fmt.Sprintf(format, args...)}
+}
+
+// InvalidField reports the value of one field that breaks a rule; the error is [ErrInvalid].
+func InvalidField(field string, value any, rule string) error {
+	return Invalidf("%s: %s: %s", field, printable(value), rule)
+}
+
+// printable quotes strings and shortens what a caller may have made long.
+func printable(value any) string {
+	const longest = 120
+	s, ok := value.(string)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	if len(s) > longest {
+		s = s[:longest] + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// NoKey reports that no key has the name; the error is [ErrNotFound].
+func NoKey(name string) error {
+	return kindError{ErrNotFound, fmt.Sprintf("encryption key not found: no key is named %q", name)}
+}
+
+// NoVersion reports that a key has no version of the number; the error is [ErrNotFound].
+func NoVersion(name string, number int) error {
+	return kindError{ErrNotFound, fmt.Sprintf("version not found: key %q has no version %d", name, number)}
+}
+
+// NoPolicy reports that no policy has the name; the error is [ErrNotFound].
+func NoPolicy(name string) error {
+	return kindError{ErrNotFound, fmt.Sprintf("policy not found: no policy is named %q", name)}
+}
+
+// Existsf reports that something is there already; the error is [ErrExists].
+func Existsf(format string, args ...any) error {
+	return kindError{ErrExists, fmt.Sprintf(format, args...)}
+}
+
+// Refusedf reports that a state or a policy forbids the act; the error is [ErrRefused].
+func Refusedf(format string, args ...any) error {
+	return kindError{ErrRefused, fmt.Sprintf(format, args...)}
+}
+
+// deniedf reports a refused use that counts against retiring the version.
+func deniedf(format string, args ...any) error {
+	return deniedError{kindError{ErrRefused, fmt.Sprintf(format, args...)}}
+}
+
+type deniedError struct{ kindError }
+
+func (e deniedError) Is(target error) bool { return target == ErrDenied || e.kindError.Is(target) }
+
+// CheckRevision compares the revision a caller expects (its "cas" field) with the one in force. A nil want always
+// passes. The error is [ErrConflict].
+func CheckRevision(want *int, have int) error {
+	if want == nil || *want == have {
+		return nil
+	}
+	return kindError{ErrConflict, fmt.Sprintf("cas: %d: the current revision is %d", *want, have)}
+}

@@ -1,0 +1,66 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+func TestEachRefusalIsOfOneKind(t *testing.T) {
+	kinds := []error{
+		lifecycle.ErrInvalid, lifecycle.ErrNotFound, lifecycle.ErrExists, lifecycle.ErrConflict, lifecycle.ErrRefused,
+	}
+	for _, row := range []struct {
+		err, kind error
+		text      string
+	}{
+		{lifecycle.Invalidf("a %d", 1), lifecycle.ErrInvalid, "a 1"},
+		{lifecycle.InvalidField("f", 7, "rule"), lifecycle.ErrInvalid, "f: 7: rule"},
+		{lifecycle.NoKey("k"), lifecycle.ErrNotFound, `encryption key not found: no key is named "k"`},
+		{lifecycle.NoPolicy("p"), lifecycle.ErrNotFound, `policy not found: no policy is named "p"`},
+		{lifecycle.Existsf("key %s already existed", "k"), lifecycle.ErrExists, "key k already existed"},
+		{lifecycle.Refusedf("no %s", "way"), lifecycle.ErrRefused, "no way"},
+		{lifecycle.CheckRevision(ptr(1), 2), lifecycle.ErrConflict, "cas: 1: the current revision is 2"},
+	} {
+		require.EqualError(t, row.err, row.text)
+		wrapped := fmt.Errorf("act: %w", row.err)
+		for _, kind := range kinds {
+			want := kind.Error() == row.kind.Error()
+			require.Equal(t, want, errors.Is(row.err, kind), "%v is %v", row.err, kind)
+			require.Equal(t, want, errors.Is(wrapped, kind), "%v is %v", wrapped, kind)
+		}
+	}
+}
+
+func TestInvalidFieldQuotesAndBoundsWhatTheCallerWrote(t *testing.T) {
+	for _, row := range []struct {
+		value any
+		want  string
+	}{
+		{"", `f: "": rule`},
+		{"two\nlines", `f: "two\nlines": rule`},
+		{90 * time.Minute, "f: 1h30m0s: rule"},
+		{true, "f: true: rule"},
+		{strings.Repeat("x", 120), `f: "` + strings.Repeat("x", 120) + `": rule`},
+		{strings.Repeat("x", 121), `f: "` + strings.Repeat("x", 120) + `...": rule`},
+	} {
+		require.EqualError(t, lifecycle.InvalidField("f", row.value, "rule"), row.want)
+	}
+}
+
+func TestRevisionIsCheckedOnlyWhenTheCallerAsks(t *testing.T) {
+	require.NoError(t, lifecycle.CheckRevision(nil, 3))
+	require.NoError(t, lifecycle.CheckRevision(ptr(3), 3))
+	require.NoError(t, lifecycle.CheckRevision(ptr(0), 0))
+	for _, want := range []int{0, 2, 4, -1} {
+		require.ErrorIs(t, lifecycle.CheckRevision(ptr(want), 3), lifecycle.ErrConflict)
+	}
+}

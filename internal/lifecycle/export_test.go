@@ -1,0 +1,43 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+// Most is most.
+const Most = most
+
+// Edge is one row of the transition table of versions.
+type Edge struct {
+	ID       string
+	Op       Op
+	From, To State // To: NoState: the state before
+}
+
+// Edges is the transition table of versions.
+func Edges() []Edge {
+	var out []Edge
+	for _, e := range edges {
+		out = append(out, Edge{e.id, e.op, e.from, e.to})
+	}
+	return out
+}
+
+// KeyEdge is one row of the transition table of keys.
+type KeyEdge struct {
+	Op       Op
+	From, To KeyState
+}
+
+// KeyEdges is the transition table of keys.
+func KeyEdges() []KeyEdge {
+	var out []KeyEdge
+	for _, e := range keyEdges {
+		out = append(out, KeyEdge{e.op, e.from, e.to})
+	}
+	return out
+}
+
+// Grant is the entry of the permission table in words.
+func Grant(s State, u Use) string {
+	return map[grant]string{never: "–", always: "yes", pinned: "pinned", byPolicy: "by policy"}[permissions[s][u]]
+}

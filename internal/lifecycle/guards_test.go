@@ -1,0 +1,230 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// refused holds that the operation is refused with the text and leaves the key as it was.
+func refused(t *testing.T, k lifecycle.Key, op lifecycle.Op, v int, o lifecycle.Order, text string) {
+	t.Helper()
+	before := copied(k)
+	got, _, err := k.Apply(op, v, o)
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorContains(t, err, text)
+	require.Equal(t, before, got)
+}
+
+func TestLegalHoldBlocksRetiringDestroyingDeletingAndTrimming(t *testing.T) {
+	const hold = `key "orders" is under legal hold`
+	held := func(k lifecycle.Key) lifecycle.Key { return k.WithHold(true) }
+	for v, k := range map[int]lifecycle.Key{
+		3: steps(t, newKey(t, 5), 3, lifecycle.Archive),
+		2: steps(t, newKey(t, 5), 2, lifecycle.ReportCompromise),
+		6: staged(t, 5),
+	} {
+		refused(t, held(k), lifecycle.Retire, v, free(later.Add(day)), hold)
+		step(t, held(k).WithHold(false), lifecycle.Retire, v, free(later.Add(day)))
+	}
+	k := steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Retire)
+	refused(t, held(k), lifecycle.Destroy, 3, free(later.Add(1000*day)), hold)
+	step(t, held(k), lifecycle.Restore, 3, free(later.Add(day)))
+
+	for s, op := range map[lifecycle.KeyState]lifecycle.Op{lifecycle.KeyArchived: lifecycle.Retire, lifecycle.KeyRetired: lifecycle.Destroy} {
+		_, _, err := held(inKeyState(t, s)).ApplyToKey(op, free(later.Add(1000*day)))
+		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.EqualError(t, err, hold)
+	}
+	k = floored(t, 5, 3)
+	k.DeletionAllowed = true
+	require.NoError(t, k.CheckDelete())
+	require.EqualError(t, held(k).CheckDelete(), hold)
+	_, err := held(k).Trimmed(2)
+	require.EqualError(t, err, hold)
+}
+
+func TestHoldThatIsSetAgainIsNoChange(t *testing.T) {
+	k := newKey(t, 1)
+	require.Equal(t, k, k.WithHold(false))
+	held := k.WithHold(true)
+	require.True(t, held.Hold)
+	require.Equal(t, k.Revision+1, held.Revision)
+	require.Equal(t, held, held.WithHold(true))
+}
+
+func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T) {
+	o := func(at, denied time.Time, quiet time.Duration) lifecycle.Order {
+		return lifecycle.Order{At: at, LastDenied: denied, Terms: lifecycle.Terms{QuietPeriod: quiet, DestroyDelay: day}}
+	}
+	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
+		k := step(t, newKey(t, 5), op, 3, o(later, time.Time{}, 14*day))
+		refused(t, k, lifecycle.Retire, 3, o(later.Add(14*day-1), time.Time{}, 14*day), "quiet_period is 336h0m0s")
+		step(t, k, lifecycle.Retire, 3, o(later.Add(14*day), time.Time{}, 14*day))
+		refused(t, k, lifecycle.Retire, 3, o(later.Add(23*day), later.Add(10*day), 14*day), "is over at 2026-07-03T12:00:00Z")
+		step(t, k, lifecycle.Retire, 3, o(later.Add(24*day), later.Add(10*day), 14*day))
+	}
+	k := step(t, newKey(t, 5), lifecycle.Archive, 3, o(later, time.Time{}, 14*day))
+	refused(t, k, lifecycle.Retire, 3, o(later.Add(2*day), time.Time{}, day), "is over at") // a looser revision
+	step(t, staged(t, 5), lifecycle.Retire, 6, o(later, later, 14*day))                     // was never in use
+}
+
+func TestQuietPeriodOfAWholeKey(t *testing.T) {
+	terms := lifecycle.Terms{QuietPeriod: 14 * day, DestroyDelay: day}
+	k, _, err := newKey(t, 3).ApplyToKey(lifecycle.Archive, lifecycle.Order{At: later, Terms: terms})
+	require.NoError(t, err)
+	for _, row := range []struct {
+		at, denied time.Time
+		quiet      time.Duration
+		ok         bool
+	}{
+		{later.Add(14*day - 1), time.Time{}, 14 * day, false},
+		{later.Add(14 * day), time.Time{}, 14 * day, true},
+		{later.Add(20 * day), later.Add(10 * day), 14 * day, false},
+		{later.Add(24 * day), later.Add(10 * day), 14 * day, true},
+		{later.Add(2 * day), time.Time{}, day, false}, // a looser revision
+	} {
+		terms.QuietPeriod = row.quiet
+		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: row.at, LastDenied: row.denied, Terms: terms})
+		require.Equal(t, row.ok, err == nil, "%v", row)
+	}
+}
+
+func TestNothingIsDestroyedEarly(t *testing.T) {
+	for _, h := range histories() {
+		if h.state != lifecycle.Retired {
+			continue
+		}
+		k := h.key(t)
+		until := k.Marks[h.version].Until
+		o := free(until.Add(-1))
+		o.Terms.DestroyDelay = 0 // a looser revision
+		refused(t, k, lifecycle.Destroy, h.version, o, "destroy_time is "+until.Format(time.RFC3339))
+		require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, h.version, free(until)).State(h.version))
+	}
+	k := inKeyState(t, lifecycle.KeyRetired)
+	_, _, err := k.ApplyToKey(lifecycle.Destroy, free(k.Mark.Until.Add(-1)))
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	k.Mark.Until = time.Time{} // as no key has it
+	_, _, err = k.ApplyToKey(lifecycle.Destroy, free(later))
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+}
+
+func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
+	o := free(later)
+	o.Terms.MinVersionsKept = 3
+	k := newKey(t, 5)
+	k = step(t, k, lifecycle.Archive, 1, o)
+	k = step(t, k, lifecycle.Archive, 2, o)
+	refused(t, k, lifecycle.Archive, 3, o, "version 3: min_versions_kept is 3 and the key has 3 readable versions")
+
+	destroyed := steps(t, steps(t, newKey(t, 6), 1, lifecycle.ReportCompromise, lifecycle.Retire, lifecycle.Destroy), 2, lifecycle.Archive)
+	destroyed = step(t, destroyed, lifecycle.Archive, 3, o) // of 3, 4, 5, 6
+	refused(t, destroyed, lifecycle.Archive, 4, o, "has 3 readable versions")
+
+	suspended := steps(t, newKey(t, 5), 4, lifecycle.Suspend) // reads nothing now
+	suspended = step(t, suspended, lifecycle.Archive, 1, o)
+	refused(t, suspended, lifecycle.Archive, 2, o, "has 3 readable versions")
+}
+
+func TestVersionBelowTheFloorIsRecoveredByTheFloor(t *testing.T) {
+	k := steps(t, newKey(t, 5), 2, lifecycle.Archive)
+	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(4), MinEncryption: ptr(4)})
+	require.NoError(t, err)
+	for _, v := range []int{1, 2} {
+		refused(t, k, lifecycle.Recover, v, free(later.Add(day)), "lower min_decryption_version, which is 4, on keys/orders/config")
+	}
+	k, _, err = k.Configure(lifecycle.Change{MinDecryption: ptr(1)})
+	require.NoError(t, err)
+	require.Equal(t, lifecycle.Deactivated, k.State(1))
+	require.Equal(t, lifecycle.Deactivated, step(t, k, lifecycle.Recover, 2, free(later.Add(day))).State(2))
+}
+
+func TestVersionThatOnlyTheFloorArchivesIsNotRetiredWithoutAQuietPeriod(t *testing.T) {
+	k := floored(t, 5, 3)
+	o := free(later)
+	o.Terms.QuietPeriod = 14 * day
+	refused(t, k, lifecycle.Retire, 1, o, "archive it first")
+	k = step(t, k, lifecycle.Archive, 1, o)
+	refused(t, k, lifecycle.Retire, 1, o, "quiet_period")
+	o.At = later.Add(14 * day)
+	require.Equal(t, lifecycle.Retired, step(t, k, lifecycle.Retire, 1, o).State(1))
+}
+
+func TestStagedVersionIsNotRestoredNextToAnotherOrBelowTheFloor(t *testing.T) {
+	k := steps(t, staged(t, 5), 6, lifecycle.Retire)
+	next, err := k.Stage(lifecycle.ByOperator, "", 0, later)
+	require.NoError(t, err)
+	refused(t, next, lifecycle.Restore, 6, free(later.Add(day)), "version 6 was staged, and version 7 is now")
+
+	next = rotated(t, k, lifecycle.ByOperator, "", 0, later)
+	next, _, err = next.Configure(lifecycle.Change{MinDecryption: ptr(7)})
+	require.NoError(t, err)
+	refused(t, next, lifecycle.Restore, 6, free(later.Add(day)), "below min_decryption_version, which is 7")
+}
+
+func TestMarksOfAKeyAreBounded(t *testing.T) {
+	k := newKey(t, 1)
+	k.Latest, k.Primary, k.Marks = 3000, 3000, map[int]lifecycle.Mark{}
+	for v := 2; v <= lifecycle.Most; v++ {
+		k.Marks[v] = lifecycle.Mark{State: lifecycle.Suspended, At: start}
+	}
+	k = step(t, k, lifecycle.Suspend, 2500, free(later))
+	require.Len(t, k.Marks, lifecycle.Most)
+	refused(t, k, lifecycle.Suspend, 2600, free(later), "has 2048 versions in states of their own, the most a key may have")
+	step(t, k, lifecycle.Resume, 2500, free(later)) // as many
+	k = step(t, k, lifecycle.ReportCompromise, 2500, free(later))
+	k.Marks[2601] = lifecycle.Mark{State: lifecycle.Retired, At: start, Until: start} // one more, by a rotation
+	step(t, k, lifecycle.Destroy, 2601, free(later))
+}
+
+func TestReportIsNeverCleared(t *testing.T) {
+	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Terms: lifecycle.Terms{DestroyDelay: day}}
+	want := lifecycle.Compromise{Code: "key compromise", Occurred: start, Reported: later}
+	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
+	require.Equal(t, want, k.Marks[1].Compromise)
+	for _, op := range []lifecycle.Op{lifecycle.Retire, lifecycle.Restore, lifecycle.Retire, lifecycle.Destroy} {
+		o.At = o.At.Add(2 * day)
+		k = step(t, k, op, 1, o)
+		require.Equal(t, want, k.Marks[1].Compromise, op)
+	}
+}
+
+func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
+	k := rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later.Add(day))
+	k = step(t, k, lifecycle.Restore, 6, free(later.Add(2*day))) // 7 is active
+	_, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(7)})
+	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorContains(t, err, "min_decryption_version: 7: must not be above the active and the staged version, of which one is 6")
+	back, _, err := newKey(t, 5).RolledBack(free(later))
+	require.NoError(t, err)
+	_, _, err = back.Configure(lifecycle.Change{MinDecryption: ptr(5)})
+	require.ErrorContains(t, err, "of which one is 4")
+}
+
+func TestFloorDeniesWhateverThePolicyAllows(t *testing.T) {
+	all := lifecycle.Terms{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
+	for _, op := range []lifecycle.Op{lifecycle.Suspend, lifecycle.ReportCompromise} {
+		k := steps(t, newKey(t, 5), 2, op)
+		require.NoError(t, k.ToProcess(2, all))
+		k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(3)})
+		require.NoError(t, err)
+		require.ErrorIs(t, k.ToProcess(2, all), lifecycle.ErrDenied)
+		require.ErrorIs(t, k.ToRewrap(2, all), lifecycle.ErrDenied)
+	}
+}
+
+func TestVersionsDestroyedFromTheOldestOnNeedNoMarks(t *testing.T) {
+	k := newKey(t, 5)
+	for _, v := range []int{2, 1} {
+		k = steps(t, k, v, lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy)
+	}
+	require.Empty(t, k.Marks)
+	require.Equal(t, 3, k.DestroyedBelow)
+	require.Equal(t, lifecycle.Deactivated, k.State(3))
+}

@@ -1,0 +1,98 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// start is when the keys of these tests are made.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const day = 24 * time.Hour
+
+func ptr[T any](v T) *T { return &v }
+
+// spec is a request for a plain key.
+func spec() lifecycle.Key {
+	return lifecycle.Key{ID: "6b6579", Name: "orders", Type: lifecycle.DefaultType}
+}
+
+// newKey returns a key with the number of versions, one made every day.
+func newKey(t testing.TB, versions int) lifecycle.Key {
+	t.Helper()
+	k, err := lifecycle.New(spec(), start)
+	require.NoError(t, err)
+	for n := 1; n < versions; n++ {
+		k = rotated(t, k, lifecycle.ByOperator, "", 0, start.Add(time.Duration(n)*day))
+	}
+	return k
+}
+
+// rotated is a rotation that succeeds.
+func rotated(t testing.TB, k lifecycle.Key, trigger lifecycle.Trigger, reason string, period time.Duration, at time.Time) lifecycle.Key {
+	t.Helper()
+	next, err := k.Rotated(trigger, reason, period, at)
+	require.NoError(t, err)
+	return next
+}
+
+// document is a policy text that is valid, with every field set to something that is not its default.
+func document(t testing.TB) lifecycle.Document {
+	t.Helper()
+	return lifecycle.Document{
+		Description:     "card data",
+		Owner:           "payments",
+		AllowedTypes:    []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.ChaCha20Poly1305},
+		MinStrengthBits: 256,
+		RotationPeriod:  span(t, "30d"),
+		RotationJitter:  jitter(t, "10%"),
+		RotationMode:    lifecycle.Manual,
+
+		AllowPinnedEncrypt:    true,
+		StagingTime:           span(t, "2d"),
+		RollbackWindow:        span(t, "12h"),
+		OriginatorPeriod:      span(t, "400d"),
+		ArchiveAfter:          span(t, "60d"),
+		RetireAfter:           span(t, "90d"),
+		QuietPeriod:           span(t, "7d"),
+		DestroyDelay:          span(t, "45d"),
+		MinVersionsKept:       3,
+		CompromisedProcessing: lifecycle.Deny,
+		SuspendedProcessing:   lifecycle.Allow,
+		RequireReason:         []string{"retire", "hold"},
+	}
+}
+
+func newPolicy(t testing.TB, period, spread string, mode lifecycle.Mode) *lifecycle.Policy {
+	t.Helper()
+	doc := lifecycle.DefaultDocument()
+	doc.Owner = "payments"
+	doc.RotationPeriod, doc.RotationJitter, doc.RotationMode = span(t, period), jitter(t, spread), mode
+	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
+	require.NoError(t, err)
+	return &p
+}
+
+func span(t testing.TB, text string) lifecycle.Span {
+	t.Helper()
+	s, err := lifecycle.ParseSpan("rotation_period", text)
+	require.NoError(t, err)
+	return s
+}
+
+func jitter(t testing.TB, text string) lifecycle.Jitter {
+	t.Helper()
+	j, err := lifecycle.ParseJitter("rotation_jitter", text)
+	require.NoError(t, err)
+	return j
+}
+
+// chance is random and the same in every run; the seed tells apart the tests that use it.
+func chance(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }

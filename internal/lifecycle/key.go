@@ -1,0 +1,143 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"maps"
+	"time"
+)
+
+// Key is everything known of a key but its secrets: an immutable snapshot of one committed record.
+type Key struct {
+	ID   string // random, hex; ties stored material to this key and not to its name, which may be used again
+	Name string
+	Type Type
+
+	Derived    bool // a key per context is derived (HKDF-SHA256)
+	Convergent bool // equal plaintext and context give equal ciphertext; needs Derived
+
+	Exportable           bool // one-way
+	AllowPlaintextBackup bool // one-way
+	DeletionAllowed      bool
+
+	Policy string // name of the policy that governs the key; empty: none
+	Owner  string
+	Labels map[string]string
+
+	AutoRotatePeriod time.Duration // Transit's own rotation, for keys without a policy; 0: none
+
+	Latest  int // the highest version number ever given
+	Primary int // the active version; 0: none, the last one lapsed
+	Staged  int // the pre-active version; 0: none
+
+	MinDecryption  int // versions below are archived by the floor: denied, their material stays where it is
+	MinEncryption  int // versions below do not protect even when named; 0: no floor
+	MinAvailable   int // versions below were trimmed; 0: none was
+	DestroyedBelow int // versions below are destroyed; 0: none is
+
+	Marks  map[int]Mark // versions whose state does not follow from the above; shared, so never changed in place
+	Mark   KeyMark
+	Hold   bool // legal hold: nothing is retired, destroyed or deleted
+	Oldest Oldest
+
+	Created  time.Time
+	Recent   []time.Time // when the newest versions were made, or promoted if staged, the last of them Latest's; the store keeps the rest
+	Rotation Rotation
+
+	Due      time.Time // the time under which the due index lists the key; zero: it has nothing scheduled
+	Revision int       // grows by one with every committed change; what "cas" is compared with
+}
+
+// Oldest names the oldest deactivated version, the next that the clock archives.
+type Oldest struct {
+	Version     int // 0: there is none, or nothing asks
+	Deactivated time.Time
+}
+
+// Rotation is what is remembered of a key's rotations.
+type Rotation struct {
+	Since    time.Time // the point of the schedule the next rotation is counted from
+	Last     time.Time // when the latest version was made
+	Promoted time.Time // when the active version became active
+	Trigger  Trigger   // what made the latest version
+	Reason   string    // the operator's reason, if one was given
+
+	Failures  int       // automatic attempts that failed since the last success
+	LastError string    // of the newest failed attempt
+	FailedAt  time.Time // when that was
+	RetryAt   time.Time // no automatic attempt before
+}
+
+// Trigger is what caused a rotation.
+type Trigger string
+
+// The triggers of a rotation.
+const (
+	ByCreation Trigger = "creation"
+	ByOperator Trigger = "operator"
+	BySchedule Trigger = "schedule"
+	ByIncident Trigger = "incident" // the active version was reported as compromised
+)
+
+// Version is what is stored of one version of a key.
+type Version struct {
+	KeyID       string // must equal Key.ID
+	Number      int
+	Created     time.Time
+	Fingerprint string // one-way digest of the material
+	Sealed      []byte // the material, sealed; opaque here
+}
+
+// New returns the first revision of a key with its version 1 active. The spec's identity, type, flags, policy,
+// owner and labels are taken; everything else is set here. The error is [ErrInvalid].
+func New(spec Key, at time.Time) (Key, error) {
+	if spec.Convergent && !spec.Derived {
+		return Key{}, InvalidField("convergent_encryption", true, "convergent encryption requires derivation to be enabled (derived=true)")
+	}
+	if spec.Derived && !spec.Type.SupportsDerivation() {
+		return Key{}, InvalidField("derived", true, "key type "+string(spec.Type)+" cannot derive keys")
+	}
+	if err := checkAutoRotate(spec); err != nil {
+		return Key{}, err
+	}
+	if err := checkLabels(spec.Labels); err != nil {
+		return Key{}, err
+	}
+	return Key{
+		ID: spec.ID, Name: spec.Name, Type: spec.Type, Derived: spec.Derived, Convergent: spec.Convergent,
+		Exportable: spec.Exportable, AllowPlaintextBackup: spec.AllowPlaintextBackup, DeletionAllowed: spec.DeletionAllowed,
+		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
+		Latest: 1, Primary: 1, MinDecryption: 1,
+		Created: at, Recent: []time.Time{at}, Revision: 1,
+		Rotation: Rotation{Since: at, Last: at, Promoted: at, Trigger: ByCreation},
+	}, nil
+}
+
+// Failed returns the key after an automatic rotation that did not succeed. It is no change an operator made, so the
+// revision stays.
+func (k Key) Failed(cause string, at time.Time) Key {
+	next := k
+	next.Rotation.Failures++
+	next.Rotation.LastError = cause
+	next.Rotation.FailedAt = at
+	next.Rotation.RetryAt = at.Add(backoff(next.Rotation.Failures))
+	return next
+}
+
+// backoff is the wait after the n-th failure in a row: 1m, 2m, 4m ... at most 1h.
+func backoff(n int) time.Duration {
+	const first, longest = time.Minute, time.Hour
+	if n > 6 {
+		return longest
+	}
+	return min(first<<(n-1), longest)
+}
+
+// sameAs reports whether two snapshots hold the same settings.
+func (k Key) sameAs(o Key) bool {
+	return k.MinDecryption == o.MinDecryption && k.MinEncryption == o.MinEncryption &&
+		k.DeletionAllowed == o.DeletionAllowed && k.Exportable == o.Exportable &&
+		k.AllowPlaintextBackup == o.AllowPlaintextBackup && k.AutoRotatePeriod == o.AutoRotatePeriod &&
+		k.Policy == o.Policy && k.Owner == o.Owner && maps.Equal(k.Labels, o.Labels)
+}

@@ -1,0 +1,119 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import "time"
+
+// Mark is the state of a version that does not follow from its key's pointers and floors.
+type Mark struct {
+	State  State     // Deactivated (explicitly), Suspended, Archived, Compromised, Retired or Destroyed
+	At     time.Time // since when
+	Before State     // Retired: what restore leads back to
+	Until  time.Time // Retired: when it is destroyed. Archived: not retired before. Deactivated: archived then; zero: as the policy says
+	Locked bool      // Compromised: it could not process before, so it does not now; it can still be rewrapped from
+	Lapsed bool      // Deactivated: at the end of its originator-usage period, so it never protects again
+
+	Compromise Compromise // zero unless the version was ever reported as compromised; never cleared
+}
+
+// DestroyTime is when a retired version is destroyed; zero: it is not retired.
+func (m Mark) DestroyTime() time.Time { return untilIf(m.State == Retired, m.Until) }
+
+// ArchiveTime is when a version that was recovered for a time is archived again; zero: it was not.
+func (m Mark) ArchiveTime() time.Time { return untilIf(m.State == Deactivated, m.Until) }
+
+// DestroyTime is when a retired key is destroyed; zero: it is not retired.
+func (m KeyMark) DestroyTime() time.Time { return untilIf(m.State == KeyRetired, m.Until) }
+
+// Suspended reports whether the key as a whole is suspended.
+func (m KeyMark) Suspended() bool { return m.State == KeySuspended }
+
+func untilIf(applies bool, until time.Time) time.Time {
+	if !applies {
+		return time.Time{}
+	}
+	return until
+}
+
+// CanMark reports whether a mark may hold the state: which versions are active and staged, the key's pointers say.
+func CanMark(s State) bool { return s != NoState && s != Active && s != PreActive }
+
+// Compromise is what was reported (KMIP 2.1, section 6.1.38 Revoke).
+type Compromise struct {
+	Code     string    // a KMIP revocation reason
+	Occurred time.Time // when it happened, as far as is known
+	Reported time.Time
+}
+
+// reported tells whether there was a report.
+func (c Compromise) reported() bool { return !c.Reported.IsZero() }
+
+// KeyState is the state of a whole key.
+type KeyState int
+
+// The states of a key. An enabled key leaves its versions their own states.
+const (
+	Enabled KeyState = iota
+	KeySuspended
+	KeyArchived
+	KeyRetired
+	KeyDestroyed
+)
+
+var keyStateNames = map[KeyState]string{
+	Enabled: "enabled", KeySuspended: "suspended", KeyArchived: "archived", KeyRetired: "retired", KeyDestroyed: "destroyed",
+}
+
+func (s KeyState) String() string { return keyStateNames[s] }
+
+// ParseKeyState returns the state of that name; ok is false for none.
+func ParseKeyState(name string) (state KeyState, ok bool) {
+	for state, known := range keyStateNames {
+		if known == name {
+			return state, true
+		}
+	}
+	return Enabled, false
+}
+
+// KeyMark is the state of a whole key, in force over those of its versions: one write stops ten thousand versions.
+type KeyMark struct {
+	State KeyState
+	At    time.Time
+	Until time.Time // KeyRetired: when the key is destroyed. KeyArchived: not retired before
+}
+
+// denies reports whether no version of the key processes, whatever its own state.
+func (m KeyMark) denies(use Use, t Terms) bool {
+	switch m.State {
+	case KeySuspended:
+		return use == Rewrap || !t.SuspendedProcessing
+	case KeyArchived, KeyRetired, KeyDestroyed:
+		return true
+	default:
+		return false
+	}
+}
+
+// under is the state of a version of a suspended or archived key, where it is not its own.
+var under = map[KeyState]map[State]State{
+	KeySuspended: {PreActive: Suspended, Active: Suspended, Deactivated: Suspended},
+	KeyArchived:  {PreActive: Archived, Active: Archived, Deactivated: Archived, Suspended: Archived},
+}
+
+// over returns the state that a version of its own state has under the mark.
+func (m KeyMark) over(own State) State {
+	switch {
+	case own == NoState || own == Destroyed:
+		return own
+	case m.State == KeyDestroyed:
+		return Destroyed
+	case m.State == KeyRetired:
+		return Retired
+	}
+	if state, ok := under[m.State][own]; ok {
+		return state
+	}
+	return own
+}

@@ -1,0 +1,68 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPlacementFollowsFromTheState(t *testing.T) {
+	const in, archive, erased = lifecycle.InUse, lifecycle.InArchive, lifecycle.Erased
+	want := map[string]lifecycle.Placement{
+		"pre_active": in, "active": in, "deactivated": in,
+		"suspended": in, "suspended, active before": in, "suspended, pre_active before": in,
+		"archived": archive, "archived by the floor": in,
+		"compromised": in, "compromised, active before": in, "compromised, archived before": in,
+		"retired": archive, "retired, pre_active before": in, "retired, compromised before": in,
+		"destroyed": erased, "trimmed": erased,
+	}
+	for _, h := range histories() {
+		k := h.key(t)
+		require.Contains(t, want, h.name)
+		require.Equal(t, want[h.name], k.Placement(h.version), h.name)
+		require.Equal(t, want[h.name], moved(t, k, lifecycle.KeySuspended).Placement(h.version), h.name)
+		for _, s := range []lifecycle.KeyState{lifecycle.KeyArchived, lifecycle.KeyRetired} {
+			require.Equal(t, max(archive, want[h.name]), moved(t, k, s).Placement(h.version), "%s, key %s", h.name, s)
+		}
+		require.Equal(t, erased, moved(t, k, lifecycle.KeyDestroyed).Placement(h.version), h.name)
+	}
+}
+
+// TestWhatMayBeOpenedIsInUse ties the two tables together: a version that processes or is rewrapped has its material at hand.
+func TestWhatMayBeOpenedIsInUse(t *testing.T) {
+	all := lifecycle.Terms{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
+	for _, s := range keyStates {
+		for _, h := range histories() {
+			k := moved(t, h.key(t), s)
+			_, err := k.ToProtect(h.version, all)
+			if err == nil || k.ToProcess(h.version, all) == nil || k.ToRewrap(h.version, all) == nil {
+				require.Equal(t, lifecycle.InUse, k.Placement(h.version), "%s, key %s", h.name, s)
+			}
+		}
+	}
+}
+
+func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
+	k := newKey(t, 5)
+	require.Empty(t, k.Differences(k))
+	next, _, err := k.Configure(lifecycle.Change{
+		MinDecryption: ptr(2), MinEncryption: ptr(3), DeletionAllowed: ptr(true), Exportable: ptr(true),
+		AllowPlaintextBackup: ptr(true), AutoRotatePeriod: ptr(time.Hour), Owner: ptr("payments"),
+		Labels: map[string]string{"env": "prod"},
+	})
+	require.NoError(t, err)
+	next.Policy = "pci"
+	got := k.Differences(next.WithHold(true))
+	require.Equal(t, map[string]string{
+		"min_decryption_version": "1 -> 2", "min_encryption_version": "0 -> 3", "deletion_allowed": "false -> true",
+		"exportable": "false -> true", "allow_plaintext_backup": "false -> true", "auto_rotate_period": "0s -> 1h0m0s",
+		"policy": " -> pci", "owner": " -> payments", "legal_hold": "false -> true", "labels": "0 -> 1 labels",
+	}, got)
+	require.Len(t, got, reflect.TypeFor[lifecycle.Change]().NumField()+1, "and the hold")
+}

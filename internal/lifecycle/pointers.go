@@ -1,0 +1,166 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// This file moves the pointers of a key: which version is the latest, the active and the staged one.
+
+// Rotated returns the key with a new active version, the old one deactivated (transitions T1 and T2 in one step).
+// An operator's rotation starts the period anew; a scheduled one stays on the schedule, however late it ran, so
+// that lateness never adds up. The error is [ErrRefused].
+func (k Key) Rotated(trigger Trigger, reason string, period time.Duration, at time.Time) (Key, error) {
+	next, err := k.grown(trigger, reason, period, at)
+	if err != nil {
+		return k, err
+	}
+	if _, marked := k.Marks[k.Primary]; !marked && k.Primary > 0 && k.Primary != k.Latest {
+		next.Marks = maps.Clone(k.Marks)
+		next.mark(k.Primary, Mark{State: Deactivated, At: at}) // its successor's date is not when it was superseded
+	}
+	next.Primary = next.Latest
+	next.Rotation.Promoted = at
+	return next, nil
+}
+
+// Stage returns the key with a new pre-active version (transition T1). The error is [ErrRefused].
+func (k Key) Stage(trigger Trigger, reason string, period time.Duration, at time.Time) (Key, error) {
+	next, err := k.grown(trigger, reason, period, at)
+	if err != nil {
+		return k, err
+	}
+	next.Staged = next.Latest
+	next.Rotation.Promoted = k.Rotation.Promoted
+	return next, nil
+}
+
+// grown returns the key with one version more.
+func (k Key) grown(trigger Trigger, reason string, period time.Duration, at time.Time) (Key, error) {
+	switch {
+	case k.Mark.State != Enabled:
+		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Mark.State)
+	case k.Staged != 0:
+		return k, Refusedf("version %d of key %q is staged: promote or retire it first", k.Staged, k.Name)
+	}
+	next := k
+	next.Latest++
+	next.Recent = append(slices.Clip(k.Recent), at)
+	next.Rotation = Rotation{Since: at, Last: at, Trigger: trigger, Reason: reason}
+	if trigger == BySchedule && period > 0 {
+		next.Rotation.Since = lastSlot(k.Rotation.Since, period, at)
+	}
+	next.Revision++
+	return next, nil
+}
+
+// RolledBack returns the key with the version before the active one active again, and the active one deactivated
+// (transition T3). The error is [ErrRefused].
+func (k Key) RolledBack(o Order) (Key, Step, error) {
+	from := k.Primary
+	to := k.before(from)
+	switch {
+	case k.Mark.State != Enabled:
+		return k, Step{}, Refusedf("key %q is %s: rollback needs enabled", k.Name, k.Mark.State)
+	case from == 0 || k.State(from) != Active:
+		return k, Step{}, Refusedf("key %q has no active version to roll back from", k.Name)
+	case to == 0:
+		return k, Step{}, Refusedf("key %q has no deactivated version before version %d to roll back to", k.Name, from)
+	}
+	if end := k.Rotation.Promoted.Add(o.Terms.RollbackWindow); o.Terms.RollbackWindow > 0 && o.At.After(end) {
+		return k, Step{}, Refusedf("rollback_window of %s ended at %s", o.Terms.RollbackWindow, end.UTC().Format(time.RFC3339))
+	}
+	next := k
+	next.Marks = maps.Clone(k.Marks)
+	next.promote(to, o.At)
+	next.Revision++
+	return next, Step{ID: "T3", Op: "rollback", Version: to, From: Deactivated.String(), To: Active.String()}, nil
+}
+
+// before returns the newest deactivated version below v that was never reported as compromised and has not lapsed; 0:
+// there is none.
+func (k Key) before(v int) int {
+	for n := v - 1; n >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); n-- {
+		if k.ownState(n) == Deactivated && !k.Marks[n].Compromise.reported() && !k.Marks[n].Lapsed {
+			return n
+		}
+	}
+	return 0
+}
+
+// ApplyToKey returns the key after an operation on it as a whole. The error is [ErrRefused].
+func (k Key) ApplyToKey(op Op, o Order) (Key, Step, error) {
+	to, err := findKey(op, k)
+	if err != nil {
+		return k, Step{}, err
+	}
+	next := k
+	next.Mark = KeyMark{State: to, At: o.At}
+	switch op {
+	case Archive, Restore:
+		next.Mark.Until = o.At.Add(o.Terms.QuietPeriod)
+	case Retire:
+		err = k.guardRetire(o, k.Mark.At, k.Mark.Until, true)
+		next.Mark.Until = o.At.Add(o.Terms.DestroyDelay)
+	case Destroy:
+		err = k.guardDestroy(k.Mark.Until, o.At)
+	}
+	if err != nil {
+		return k, Step{}, err
+	}
+	next.Revision++
+	return next, Step{Op: op, From: k.Mark.State.String(), To: to.String()}, nil
+}
+
+// WithHold returns the key with the legal hold set or lifted.
+func (k Key) WithHold(on bool) Key {
+	if k.Hold == on {
+		return k
+	}
+	next := k
+	next.Hold = on
+	next.Revision++
+	return next
+}
+
+// Trimmed returns the key with the versions below floor destroyed, by Transit's rules. The error is [ErrInvalid] or
+// [ErrRefused].
+func (k Key) Trimmed(floor int) (Key, error) {
+	switch {
+	case k.Policy != "":
+		return k, Refusedf("key %q is governed by policy %q and its versions are not destroyed at once; archive and retire them on keys/%s/versions", k.Name, k.Policy, k.Name)
+	case k.Hold:
+		return k, Refusedf("key %q is under legal hold", k.Name)
+	case floor < 1 || floor < k.MinAvailable:
+		return k, Invalidf("min_available_version: %d: must be at least 1 and not below the one in force, which is %d", floor, k.MinAvailable)
+	case k.MinEncryption == 0:
+		return k, Invalidf("min_available_version: %d: min_encryption_version must be set first", floor)
+	case floor > k.Latest || floor > k.MinDecryption || floor > k.MinEncryption:
+		return k, Invalidf("min_available_version: %d: must be at most min_decryption_version (%d), min_encryption_version (%d) and the latest version (%d)", floor, k.MinDecryption, k.MinEncryption, k.Latest)
+	case floor == k.MinAvailable:
+		return k, nil
+	}
+	next := k
+	next.MinAvailable = floor
+	next.Marks = maps.Clone(k.Marks)
+	maps.DeleteFunc(next.Marks, func(v int, m Mark) bool { return v < floor && !m.Compromise.reported() })
+	next.Revision++
+	return next, nil
+}
+
+// CheckDelete reports whether the key may be destroyed at once, as Transit's DELETE does. The error is [ErrRefused].
+func (k Key) CheckDelete() error {
+	switch {
+	case k.Policy != "":
+		return Refusedf("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)
+	case k.Hold:
+		return Refusedf("key %q is under legal hold", k.Name)
+	case !k.DeletionAllowed:
+		return Refusedf("deletion is not allowed for key %q; set deletion_allowed on keys/%s/config first", k.Name, k.Name)
+	}
+	return nil
+}

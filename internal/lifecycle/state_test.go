@@ -1,0 +1,123 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"testing"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// ungoverned and governed are the terms without a policy, and with one that allows nothing.
+var ungoverned, governed = lifecycle.Key{}.TermsOf(nil), lifecycle.Terms{}
+
+func TestStatesHaveNamesThatAreReadBack(t *testing.T) {
+	for _, s := range lifecycle.States() {
+		require.NotEmpty(t, s.String())
+		require.Equal(t, s, lifecycle.ParseState(s.String()))
+	}
+	require.Len(t, lifecycle.States(), int(lifecycle.Destroyed))
+	for _, name := range []string{"", "none", "Active", "ACTIVE", "unknown"} {
+		require.Equal(t, lifecycle.NoState, lifecycle.ParseState(name))
+	}
+	for _, s := range keyStates {
+		got, ok := lifecycle.ParseKeyState(s.String())
+		require.True(t, ok)
+		require.Equal(t, s, got)
+	}
+	_, ok := lifecycle.ParseKeyState("")
+	require.False(t, ok)
+}
+
+func TestStateIsDerivedFromThePointersOfTheKey(t *testing.T) {
+	const (
+		no   = lifecycle.NoState
+		act  = lifecycle.Active
+		deac = lifecycle.Deactivated
+		arch = lifecycle.Archived
+		dest = lifecycle.Destroyed
+	)
+	for name, row := range map[string]struct {
+		latest, decryption, available int
+		want                          []lifecycle.State // of versions -1 ... latest+1
+	}{
+		"one version":                 {1, 1, 0, []lifecycle.State{no, no, act, no}},
+		"rotated":                     {3, 1, 0, []lifecycle.State{no, no, deac, deac, act, no}},
+		"floor":                       {4, 3, 0, []lifecycle.State{no, no, arch, arch, deac, act, no}},
+		"floor at the latest":         {3, 3, 0, []lifecycle.State{no, no, arch, arch, act, no}},
+		"trimmed below the floor":     {4, 3, 2, []lifecycle.State{no, no, dest, arch, deac, act, no}},
+		"trimmed up to the floor":     {4, 3, 3, []lifecycle.State{no, no, dest, dest, deac, act, no}},
+		"trimmed all but the primary": {3, 3, 3, []lifecycle.State{no, no, dest, dest, act, no}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKey(t, row.latest)
+			k.MinDecryption, k.MinAvailable = row.decryption, row.available
+			for i, want := range row.want {
+				require.Equal(t, want, k.State(i-1), "version %d", i-1)
+			}
+		})
+	}
+}
+
+func TestRequestWithoutAVersionGetsThePrimary(t *testing.T) {
+	for _, terms := range []lifecycle.Terms{ungoverned, governed} {
+		got, err := newKey(t, 5).ToProtect(0, terms)
+		require.NoError(t, err)
+		require.Equal(t, 5, got)
+	}
+}
+
+func TestEncryptionFloorRefusesAPinnedVersionBelowIt(t *testing.T) {
+	k := newKey(t, 4)
+	k.MinEncryption = 3
+	_, err := k.ToProtect(2, ungoverned)
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorContains(t, err, "key_version 2, minimum 3")
+	got, err := k.ToProtect(3, ungoverned)
+	require.NoError(t, err)
+	require.Equal(t, 3, got)
+	require.NoError(t, k.ToProcess(2, ungoverned), "the floor is for encryption only")
+}
+
+func TestVersionsThatNeverWereAreTheCallersMistake(t *testing.T) {
+	k := newKey(t, 2)
+	_, err := k.ToProtect(-1, ungoverned)
+	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorContains(t, err, "key_version -1")
+	_, err = k.ToProtect(3, ungoverned)
+	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorContains(t, err, "key_version 3, latest 2")
+	require.ErrorIs(t, k.ToProcess(3, ungoverned), lifecycle.ErrInvalid)
+	require.ErrorIs(t, k.ToProcess(0, ungoverned), lifecycle.ErrRefused)
+	require.ErrorIs(t, k.ToProcess(-1, ungoverned), lifecycle.ErrRefused)
+}
+
+func TestUsesOfVersionsThatNeverWereAreNotCounted(t *testing.T) {
+	k := newKey(t, 2)
+	for _, v := range []int{-5, -1, 0, 3} {
+		require.NotErrorIs(t, k.ToProcess(v, ungoverned), lifecycle.ErrDenied, v)
+	}
+}
+
+func TestKeyWithoutAnActiveVersionSaysWhy(t *testing.T) {
+	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
+	_, err := k.ToProtect(0, ungoverned)
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.EqualError(t, err, `key "orders" cannot encrypt: its version 5 is suspended`)
+
+	_, err = steps(t, newKey(t, 5), 5, lifecycle.Lapse).ToProtect(0, governed)
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.NotContains(t, err.Error(), "version 0", "there is no such version")
+}
+
+func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
+	terms := lifecycle.Terms{CompromisedProcessing: true}
+	for _, s := range keyStates[1:] {
+		for _, h := range histories() {
+			err := moved(t, h.key(t), s).ToProcess(h.version, terms)
+			require.ErrorIs(t, err, lifecycle.ErrRefused, "key %s, version %s", s, h.name)
+		}
+	}
+}

@@ -1,0 +1,53 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import "time"
+
+// Terms are the rules of a policy that bear on states; for a key without a policy, those of Transit.
+type Terms struct {
+	PinnedEncrypt         bool // Deactivated versions protect for callers who name them
+	SuspendedProcessing   bool
+	CompromisedProcessing bool
+	StagingTime           time.Duration
+	RollbackWindow        time.Duration // 0: no limit
+	ArchiveAfter          time.Duration // after deactivation; 0: not by the clock
+	RetireAfter           time.Duration // after archiving; 0: not by the clock
+	QuietPeriod           time.Duration // without denied uses, before a version may be retired
+	DestroyDelay          time.Duration
+	MinVersionsKept       int
+	OriginatorPeriod      time.Duration // 0: none; see [Op] Lapse
+}
+
+// ungoverned are the terms of a key without a policy: Transit's where Transit has an answer.
+var ungoverned = Terms{PinnedEncrypt: true, CompromisedProcessing: true, DestroyDelay: 30 * 24 * time.Hour}
+
+// TermsOf returns the terms for a key. The policy is nil where none governs the key. A key whose policy is missing
+// gets strict ones.
+func (k Key) TermsOf(p *Policy) Terms {
+	switch {
+	case p != nil:
+		return p.terms()
+	case k.Policy != "":
+		return Terms{QuietPeriod: 14 * 24 * time.Hour, DestroyDelay: 30 * 24 * time.Hour, MinVersionsKept: 2}
+	default:
+		return ungoverned
+	}
+}
+
+func (p Policy) terms() Terms {
+	return Terms{
+		PinnedEncrypt:         p.AllowPinnedEncrypt,
+		SuspendedProcessing:   p.SuspendedProcessing == Allow,
+		CompromisedProcessing: p.CompromisedProcessing == Allow,
+		StagingTime:           p.StagingTime.Duration,
+		RollbackWindow:        p.rollbackWindow(),
+		ArchiveAfter:          p.ArchiveAfter.Duration,
+		RetireAfter:           p.RetireAfter.Duration,
+		QuietPeriod:           p.QuietPeriod.Duration,
+		DestroyDelay:          p.DestroyDelay.Duration,
+		MinVersionsKept:       p.MinVersionsKept,
+		OriginatorPeriod:      p.originatorPeriod(),
+	}
+}

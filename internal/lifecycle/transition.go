@@ -1,0 +1,126 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"slices"
+	"strings"
+)
+
+// Op is an operation on one version of a key.
+type Op string
+
+// The operations. Destroy and Lapse are the clock's alone.
+const (
+	Promote          Op = "promote"
+	Suspend          Op = "suspend"
+	Resume           Op = "resume"
+	Archive          Op = "archive"
+	Recover          Op = "recover"
+	Retire           Op = "retire"
+	Restore          Op = "restore"
+	Destroy          Op = "destroy"
+	ReportCompromise Op = "compromise"
+	Lapse            Op = "lapse" // the originator-usage period has ended: protects no longer, without a successor
+)
+
+// edge is one row of the transition table.
+type edge struct {
+	id   string // of the contract: T1 ... T15
+	op   Op
+	from State
+	to   State // NoState: the state before
+}
+
+// edges is the whole state machine of versions; nothing else decides a transition. T1 (new versions), T3 (rollback)
+// and T14 (emergency rotation) move the key's pointers: see Key.Staged, Rotated and RolledBack.
+var edges = []edge{
+	{"T2", Promote, PreActive, Active},
+	{"T4", Lapse, Active, Deactivated},
+	{"T5", Retire, PreActive, Retired},
+	{"T6", Suspend, PreActive, Suspended},
+	{"T6", Suspend, Active, Suspended},
+	{"T6", Suspend, Deactivated, Suspended},
+	{"T7", Resume, Suspended, NoState},
+	{"T8", Archive, Deactivated, Archived},
+	{"T9", Recover, Archived, Deactivated},
+	{"T10", Retire, Archived, Retired},
+	{"T11", Restore, Retired, NoState},
+	{"T12", Destroy, Retired, Destroyed},
+	{"T13", ReportCompromise, PreActive, Compromised},
+	{"T13", ReportCompromise, Active, Compromised},
+	{"T13", ReportCompromise, Deactivated, Compromised},
+	{"T13", ReportCompromise, Suspended, Compromised},
+	{"T13", ReportCompromise, Archived, Compromised},
+	{"T13", ReportCompromise, Retired, Compromised},
+	{"T15", Retire, Compromised, Retired},
+}
+
+// find returns the row for an operation on a version in the state. The error names the state, what the operation
+// needs and what is possible instead.
+func find(op Op, from State, v int) (edge, error) {
+	var needs []string
+	for _, e := range edges {
+		if e.op == op && e.from == from {
+			return e, nil
+		}
+		if e.op == op {
+			needs = append(needs, e.from.String())
+		}
+	}
+	return edge{}, Refusedf("version %d is %s: %s needs %s; possible now: %s",
+		v, from, op, strings.Join(needs, " or "), possible(from))
+}
+
+// possible lists the operations an operator has in a state.
+func possible(from State) string {
+	var ops []string
+	for _, e := range edges {
+		if e.from == from && e.op != Destroy && e.op != Lapse {
+			ops = append(ops, string(e.op))
+		}
+	}
+	if len(ops) == 0 {
+		return "nothing"
+	}
+	return strings.Join(ops, ", ")
+}
+
+// keyEdges is the state machine of whole keys.
+var keyEdges = []struct {
+	op       Op
+	from, to KeyState
+}{
+	{Suspend, Enabled, KeySuspended},
+	{Resume, KeySuspended, Enabled},
+	{Archive, Enabled, KeyArchived},
+	{Archive, KeySuspended, KeyArchived},
+	{Recover, KeyArchived, Enabled},
+	{Retire, KeyArchived, KeyRetired},
+	{Restore, KeyRetired, KeyArchived},
+	{Destroy, KeyRetired, KeyDestroyed},
+}
+
+func findKey(op Op, k Key) (to KeyState, err error) {
+	var needs, ops []string
+	for _, e := range keyEdges {
+		if e.op == op && e.from == k.Mark.State {
+			return e.to, nil
+		}
+		if e.op == op {
+			needs = append(needs, e.from.String())
+		}
+		if e.from == k.Mark.State && e.op != Destroy {
+			ops = append(ops, string(e.op))
+		}
+	}
+	if len(needs) == 0 {
+		return Enabled, Refusedf("a key as a whole has no operation %q", string(op))
+	}
+	if len(ops) == 0 {
+		ops = []string{"nothing"}
+	}
+	return Enabled, Refusedf("key %q is %s: %s needs %s; possible now: %s",
+		k.Name, k.Mark.State, op, strings.Join(needs, " or "), strings.Join(slices.Compact(ops), ", "))
+}
