@@ -1,0 +1,98 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package envelope
+
+import (
+	"fmt"
+	"io"
+)
+
+// Spec says how the ciphertexts of a key are made.
+type Spec struct {
+	Algorithm Algorithm
+
+	// Derived keys encrypt each context under a key of its own.
+	Derived bool
+
+	// Convergent keys give equal plaintexts in equal contexts equal ciphertexts. Needs Derived.
+	Convergent bool
+}
+
+// Params are the inputs of one operation besides its text.
+type Params struct {
+	// Context is required by derived keys and, as in Transit, silently ignored by all others.
+	Context []byte
+
+	// Nonce is refused by Encrypt, as all keys here choose their own, and ignored by Decrypt.
+	Nonce []byte
+
+	// AssociatedData is authenticated and not stored.
+	AssociatedData []byte
+}
+
+// mode is how ciphertexts come about: [direct] or [derived].
+type mode interface {
+	encrypt(plaintext string, p Params) (string, error)
+	decrypt(payload string, p Params) (string, error)
+}
+
+// Cipher encrypts and decrypts under one version of a key. It is immutable and safe for concurrent
+// use, and it does no I/O but read randomness.
+type Cipher struct {
+	spec    Spec
+	version int
+	mode    mode
+}
+
+// NewCipher returns the cipher of version with the secret m, of which it keeps its own copies.
+// Reads of rand must be safe for concurrent use. Derived keys do not read it: keysutil takes the
+// nonces of those from crypto/rand by itself.
+//
+// Errors match [ErrInternal], as spec and m come from our records. Data still to be trusted, such as
+// a key to import, is checked with [Algorithm.KeySize] before it gets here.
+func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, error) {
+	if err := check(spec, version, m); err != nil {
+		return nil, err
+	}
+	newMode := newDirect
+	if spec.Derived {
+		newMode = newDerived
+	}
+	mode, err := newMode(spec, version, m, rand)
+	if err != nil {
+		return nil, err
+	}
+	return &Cipher{spec, version, mode}, nil
+}
+
+func check(spec Spec, version int, m Material) error {
+	key, hmacKey := m.Reveal()
+	want := spec.Algorithm.KeySize()
+	switch {
+	case want == 0:
+		return internalError(fmt.Sprintf("new cipher: unknown algorithm %q", string(spec.Algorithm)))
+	case spec.Convergent && !spec.Derived:
+		return internalError("new cipher: convergent encryption needs a derived key")
+	case version < 1:
+		return internalError(fmt.Sprintf("new cipher: version %d is not positive", version))
+	case len(key) != want:
+		return internalError(fmt.Sprintf("new cipher: key of %d bytes, %s takes %d", len(key), spec.Algorithm, want))
+	case len(hmacKey) != hmacKeySize:
+		return internalError(fmt.Sprintf("new cipher: HMAC key of %d bytes, want %d", len(hmacKey), hmacKeySize))
+	}
+	return nil
+}
+
+// Encrypt takes a plaintext in standard base64 and returns its ciphertext, prefix and version
+// included.
+func (c *Cipher) Encrypt(plaintext string, p Params) (string, error) {
+	return c.mode.encrypt(plaintext, p)
+}
+
+// Decrypt takes the payload of a ciphertext, as [Parse] returns it, and gives back the plaintext in
+// standard base64. That the ciphertext names this version is for the caller to see to; under
+// another one the payload does not authenticate.
+func (c *Cipher) Decrypt(payload string, p Params) (string, error) {
+	return c.mode.decrypt(payload, p)
+}

@@ -1,0 +1,36 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package envelope
+
+import "errors"
+
+var (
+	// ErrInput is matched by errors the caller's data is at fault for. Their text is Transit's and is
+	// meant for the caller.
+	ErrInput = errors.New("invalid input")
+
+	// ErrInternal is matched by errors the caller can do nothing about.
+	ErrInternal = errors.New("internal error")
+
+	// ErrCorrupt is returned for a sealed blob that is damaged or was made for another binding. It
+	// does not say which of the two, nor where: that would tell an attacker how far a forgery got.
+	ErrCorrupt = errors.New("sealed key material is damaged or belongs to another key")
+)
+
+// errAuthentication is the one answer to a ciphertext that does not authenticate. keysutil passes on
+// the text of the cipher in use and so tells key types apart; this is the text of AES-GCM.
+var errAuthentication = inputError("cipher: message authentication failed")
+
+// failure gives a text one of the classes above without showing the class: clients match on
+// Transit's texts, which carry no prefix.
+type failure struct {
+	class error
+	text  string
+}
+
+func (f failure) Error() string { return f.text }
+func (f failure) Unwrap() error { return f.class }
+
+func inputError(text string) error    { return failure{ErrInput, text} }
+func internalError(text string) error { return failure{ErrInternal, text} }

@@ -1,0 +1,51 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package envelope
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+)
+
+// A ciphertext, as Transit writes it and as clients and their regular expressions expect it:
+//
+//	vault:v 12 : bm9uY2UgY2lwaGVydGV4dCB0YWc=
+//	        |    `- standard base64 of nonce 12 | ciphertext | tag 16
+//	        `- version, decimal
+const ciphertextPrefix = "vault:v"
+
+// Parse splits a ciphertext into its version and the payload that [Cipher.Decrypt] takes. Version 0
+// is an alias of 1, from the days when Transit counted from zero.
+//
+// It is as lenient as keysutil: "+1", "007" and negative numbers parse. Ranges are for the caller,
+// who alone knows them; a negative version is below every floor, which is also how keysutil ends up
+// refusing it.
+func Parse(ciphertext string) (version int, payload string, err error) {
+	rest, ok := strings.CutPrefix(ciphertext, ciphertextPrefix)
+	if !ok {
+		return 0, "", inputError("invalid ciphertext: no prefix")
+	}
+	number, payload, ok := strings.Cut(rest, ":")
+	if !ok {
+		return 0, "", inputError("invalid ciphertext: wrong number of fields")
+	}
+	version, err = strconv.Atoi(number)
+	if err != nil {
+		return 0, "", inputError("invalid ciphertext: version number could not be decoded")
+	}
+	if version == 0 {
+		version = 1
+	}
+	return version, payload, nil
+}
+
+// Format returns the ciphertext of raw under version.
+func Format(version int, raw []byte) string {
+	return prefix(version) + base64.StdEncoding.EncodeToString(raw)
+}
+
+func prefix(version int) string {
+	return ciphertextPrefix + strconv.Itoa(version) + ":"
+}

@@ -1,0 +1,108 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package envelope
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"io"
+)
+
+const redacted = "[redacted key material]"
+
+// Material is the secret of one key version: its key and the independent HMAC key that Transit gives
+// every version. It is immutable but for [Material.Wipe], and its copies share one secret. The zero
+// Material holds none.
+type Material struct {
+	// A function, because fmt does not call our methods on an unexported field of somebody else's
+	// struct but prints what it finds there, through pointers too if the verb is a wrong one. Into a
+	// function it does not see, nor do JSON and the printers of test failures. It also makes == on
+	// materials an error of compilation, where it would compare in variable time.
+	reveal func() (key, hmacKey []byte)
+}
+
+// NewMaterial returns the material made of copies of key and hmacKey.
+func NewMaterial(key, hmacKey []byte) Material {
+	return own(bytes.Clone(key), bytes.Clone(hmacKey))
+}
+
+func own(key, hmacKey []byte) Material {
+	return Material{func() ([]byte, []byte) { return key, hmacKey }}
+}
+
+// Generate draws new material for alg from rand.
+func Generate(alg Algorithm, rand io.Reader) (Material, error) {
+	size := alg.KeySize()
+	if size == 0 {
+		return Material{}, internalError(fmt.Sprintf("generate key: unknown algorithm %q", string(alg)))
+	}
+	both := make([]byte, size+hmacKeySize)
+	if err := fill(rand, both); err != nil {
+		clear(both)
+		return Material{}, fmt.Errorf("generate key: %w", err)
+	}
+	return own(both[:size:size], both[size:]), nil
+}
+
+// fill reads exactly len(buffer) bytes: a short read must never pass for randomness.
+func fill(rand io.Reader, buffer []byte) error {
+	if _, err := io.ReadFull(rand, buffer); err != nil {
+		return fmt.Errorf("%w: read random bytes: %w", ErrInternal, err)
+	}
+	return nil
+}
+
+// Reveal returns the secret itself, not a copy. It is the one way out: call it where the bytes are
+// used, and neither keep nor change them.
+func (m Material) Reveal() (key, hmacKey []byte) {
+	if m.reveal == nil {
+		return nil, nil
+	}
+	return m.reveal()
+}
+
+// Fingerprint names the key without giving it away, in 32 hex digits. The HMAC key is left out, so
+// that a key imported twice is recognized although Transit draws a new HMAC key for each import.
+// Half the output of HMAC-SHA256 is shown, so for a key that makes HMACs it is no valid tag.
+func (m Material) Fingerprint() string {
+	key, _ := m.Reveal()
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("keylife/fingerprint/v1"))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// Equal tells in constant time whether m and o hold the same two keys. Only lengths may leak.
+func (m Material) Equal(o Material) bool {
+	key, hmacKey := m.Reveal()
+	otherKey, otherHMACKey := o.Reveal()
+	same := subtle.ConstantTimeCompare(key, otherKey) & subtle.ConstantTimeCompare(hmacKey, otherHMACKey)
+	return same == 1
+}
+
+// Wipe zeroes the secret for m and all its copies. Nobody may be using them meanwhile; a [Cipher]
+// made from m lives on, as it took what it needs.
+func (m Material) Wipe() {
+	key, hmacKey := m.Reveal()
+	clear(key)
+	clear(hmacKey)
+}
+
+// String returns a fixed text in place of the secret.
+func (m Material) String() string { return redacted }
+
+// GoString returns a fixed text in place of the secret.
+func (m Material) GoString() string { return redacted }
+
+// Format prints a fixed text for every verb.
+func (m Material) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalJSON returns a fixed text in place of the secret.
+func (m Material) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// MarshalText returns a fixed text in place of the secret.
+func (m Material) MarshalText() ([]byte, error) { return []byte(redacted), nil }
