@@ -1,0 +1,153 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package custody
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Verify reads an export, one record a line, those of a key in their order, and holds it against the
+// checkpoints. Public keys are trusted from pinned on, see [PublicKeys.Check]; without checkpoints
+// there need be none.
+//
+// It keeps 40 bytes of a record. The error says that the export could not be read to its end, and the
+// report is then worth nothing.
+func Verify(export io.Reader, keys PublicKeys, pinned string, checkpoints []Signed) (Report, error) {
+	v := &verifier{chains: map[string]*Chain{}, signed: map[string]int{}}
+	trusted := v.checkKeys(keys, pinned, checkpoints)
+	in := newLines(export)
+	if err := in.each(func(line []byte) { v.line(in.number, line) }); err != nil {
+		return Report{}, err
+	}
+	if trusted {
+		for i, s := range checkpoints {
+			v.checkpoint(i+1, s, keys)
+		}
+	}
+	v.finish()
+	return v.report, nil
+}
+
+type verifier struct {
+	instance string // the mount, from the first record
+	chains   map[string]*Chain
+	signed   map[string]int // how many records of a key are covered by a checkpoint
+	report   Report
+}
+
+// checkKeys tells whether checkpoints can be opened. If not, that is one problem and not one for each.
+func (v *verifier) checkKeys(keys PublicKeys, pinned string, checkpoints []Signed) bool {
+	if len(keys) == 0 && len(checkpoints) == 0 && pinned == "" {
+		return true
+	}
+	err := keys.Check(pinned)
+	if err != nil {
+		v.report.add(Problem{Err: err})
+	}
+	return err == nil
+}
+
+func (v *verifier) line(number int, line []byte) {
+	r, err := Decode(line)
+	if err != nil {
+		h := peek(line)
+		v.problem(number, v.unread(h).stepOver(line, h, err))
+		return
+	}
+	v.report.Records++
+	if v.instance == "" {
+		v.instance = r.Instance
+	}
+	v.problem(number, v.chain(r.Key).follow(r, sha256.Sum256(line)))
+}
+
+func (v *verifier) chain(key string) *Chain {
+	if v.chains[key] == nil {
+		v.chains[key] = &Chain{key: key}
+	}
+	v.chains[key].instance = v.instance // not yet known to one that began with an unreadable line
+	return v.chains[key]
+}
+
+// unread returns the chain of a line that could not be read. That line must not make up a key, unless
+// it looks like its first record.
+func (v *verifier) unread(h hint) *Chain {
+	if v.chains[h.key] == nil && (h.key == "" || h.seq != 1) {
+		return &Chain{}
+	}
+	return v.chain(h.key)
+}
+
+func (v *verifier) problem(line int, err error) {
+	var p *Problem
+	if !errors.As(err, &p) {
+		return
+	}
+	if errors.Is(p, ErrOrder) {
+		v.report.turnedUp(p.Key, p.Seq)
+	}
+	p.Line = line
+	v.report.add(*p)
+}
+
+func (v *verifier) checkpoint(number int, s Signed, keys PublicKeys) {
+	c, err := s.Open(keys)
+	if err != nil {
+		v.report.add(Problem{Checkpoint: number, Err: err})
+		return
+	}
+	if v.instance == "" {
+		v.instance = c.Instance
+	}
+	if c.Instance != v.instance {
+		v.report.add(Problem{Checkpoint: number, Err: fmt.Errorf("%w: of mount %q, not of %q", ErrForeign, c.Instance, v.instance)})
+		return
+	}
+	v.report.Checkpoints++
+	if c.Time.After(v.report.Latest) {
+		v.report.Latest = c.Time
+	}
+	for _, head := range c.Heads {
+		if p := v.reach(head); p.Err != nil {
+			p.Checkpoint, p.Err = number, fmt.Errorf("%w (checkpoint of %s)", p.Err, c.Time.Format(time.RFC3339))
+			v.report.add(p)
+		}
+		v.signed[head.Key] = max(v.signed[head.Key], head.Count)
+	}
+}
+
+// reach finds what the export lacks of what a checkpoint states. A record inside the chain that is
+// missing is none of it: the chain has said so.
+func (v *verifier) reach(want KeyHead) Problem {
+	p := Problem{Key: want.Key, Seq: want.Count}
+	c := v.chains[want.Key]
+	if c == nil {
+		c = &Chain{}
+	}
+	count := c.Head().Count
+	if count < want.Count {
+		p.Seq, p.Through = count+1, want.Count
+		p.Err = fmt.Errorf("%w: %d of %d records", ErrCut, count, want.Count)
+	} else if hash, found := c.HashAt(want.Count); found && hash != want.Hash {
+		p.Err = fmt.Errorf("%w: it, or one before it, is not what was signed", ErrEdited)
+	}
+	return p
+}
+
+func (v *verifier) finish() {
+	v.report.Keys = len(v.chains)
+	for _, key := range slices.Sorted(maps.Keys(v.chains)) {
+		c := v.chains[key]
+		v.report.Unsigned += max(0, c.Head().Count-v.signed[key])
+		for _, seq := range c.Unfinished() {
+			v.report.addUnfinished(Unfinished{Key: key, Seq: seq})
+		}
+	}
+}
