@@ -1,0 +1,167 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package storagetest is a Vault storage in memory for tests. It counts calls, and it fails a chosen write in the two
+// ways a real one does: the write is lost, or it is applied although it is reported as failed.
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// ErrInjected is what a write fails with.
+var ErrInjected = errors.New("injected storage failure")
+
+// Counts says how often the storage was called since the last Reset.
+type Counts struct{ Gets, Lists, Puts, Deletes int }
+
+// Total is the number of calls.
+func (c Counts) Total() int { return c.Gets + c.Lists + c.Puts + c.Deletes }
+
+// Writes is the number of calls that change something.
+func (c Counts) Writes() int { return c.Puts + c.Deletes }
+
+// Storage is a logical.Storage. It is safe for concurrent use.
+type Storage struct {
+	inner logical.InmemStorage
+
+	mu     sync.Mutex
+	counts Counts
+	until  int // writes until the one that fails; 0: none fails
+	always bool
+	apply  bool
+	fired  bool
+	unread string // prefix of the paths that cannot be read
+}
+
+// New returns an empty storage.
+func New() *Storage { return &Storage{} }
+
+// FailWrite makes the n-th write from now fail, n counted from 1. With applied it takes effect nevertheless.
+func (s *Storage) FailWrite(n int, applied bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until, s.apply, s.always, s.fired = n, applied, false, false
+}
+
+// FailWrites makes every write fail, unapplied, until Heal.
+func (s *Storage) FailWrites() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.always, s.apply, s.fired = true, false, false
+}
+
+// FailGets makes every Get below the prefix fail until Heal.
+func (s *Storage) FailGets(prefix string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unread = prefix
+}
+
+// Heal ends the failures.
+func (s *Storage) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until, s.always, s.unread = 0, false, ""
+}
+
+// Fired reports whether a write has failed since FailWrite.
+func (s *Storage) Fired() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fired
+}
+
+// Reset returns the counts and starts them anew.
+func (s *Storage) Reset() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := s.counts
+	s.counts = Counts{}
+	return counts
+}
+
+// Dump returns all that is stored.
+func (s *Storage) Dump(ctx context.Context) (map[string][]byte, error) {
+	paths, err := logical.CollectKeys(ctx, &s.inner)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string][]byte, len(paths))
+	for _, path := range paths {
+		entry, err := s.inner.Get(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		all[path] = entry.Value
+	}
+	return all, nil
+}
+
+// List is logical.Storage's.
+func (s *Storage) List(ctx context.Context, prefix string) ([]string, error) {
+	s.count(func(c *Counts) { c.Lists++ })
+	return s.inner.List(ctx, prefix)
+}
+
+// Get is logical.Storage's.
+func (s *Storage) Get(ctx context.Context, path string) (*logical.StorageEntry, error) {
+	s.count(func(c *Counts) { c.Gets++ })
+	if s.unreadable(path) {
+		return nil, ErrInjected
+	}
+	return s.inner.Get(ctx, path)
+}
+
+// Put is logical.Storage's.
+func (s *Storage) Put(ctx context.Context, entry *logical.StorageEntry) error {
+	s.count(func(c *Counts) { c.Puts++ })
+	return s.write(func() error { return s.inner.Put(ctx, entry) })
+}
+
+// Delete is logical.Storage's.
+func (s *Storage) Delete(ctx context.Context, path string) error {
+	s.count(func(c *Counts) { c.Deletes++ })
+	return s.write(func() error { return s.inner.Delete(ctx, path) })
+}
+
+func (s *Storage) unreadable(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unread != "" && strings.HasPrefix(path, s.unread)
+}
+
+func (s *Storage) count(add func(*Counts)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add(&s.counts)
+}
+
+// write runs do, unless this is the write that is lost.
+func (s *Storage) write(do func() error) error {
+	fail, applied := s.next()
+	if fail && !applied {
+		return ErrInjected
+	}
+	if err := do(); err != nil || !fail {
+		return err
+	}
+	return ErrInjected
+}
+
+func (s *Storage) next() (fail, applied bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until > 0 {
+		s.until--
+		fail = s.until == 0
+	}
+	fail = fail || s.always
+	s.fired = s.fired || fail
+	return fail, s.apply
+}
