@@ -1,0 +1,80 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/stretchr/testify/require"
+)
+
+func revisePCI(w *world, _ string) error {
+	_, err := w.PutPolicy(ctx, "pci", revise("pci", "next"))
+	return err
+}
+
+func deletePCI(w *world, _ string) error { return w.DeletePolicy(ctx, "pci", anyPolicy) }
+
+func rescheduled(done bool) func(w *world, attempt string) error {
+	return func(w *world, _ string) error { return w.Rescheduled(ctx, "pci", 1, "orders", done) }
+}
+
+// unbound arranges a policy of two revisions, with an entry of a key in its index that is not bound any more.
+func unbound(t *testing.T, w *world) {
+	withKey(1, true)(t, w)
+	w.putPolicy(t, "pci", "second")
+	w.disk.FailWrite(3, false) // custody, the record, then the entry
+	_, err := w.UpdateKey(ctx, "orders", configure(func(k *lifecycle.Key) { k.Policy = "" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.disk.Heal()
+}
+
+func policyActs() []act {
+	return []act{
+		{name: "put a policy", arrange: nothing, do: revisePCI, writes: 3},
+		{name: "revise a policy", arrange: withKey(2, true), do: revisePCI, writes: 3},
+		{name: "delete a policy", arrange: withKey(1, false), do: deletePCI, writes: 3, again: lifecycle.ErrNotFound},
+		{name: "delete a policy with a stale entry", arrange: unbound, do: deletePCI, writes: 5, again: lifecycle.ErrNotFound},
+		{name: "note a reschedule", arrange: withKey(1, true), do: rescheduled(false), writes: 1},
+		{name: "end a reschedule", arrange: withKey(1, true), do: rescheduled(true), writes: 1},
+	}
+}
+
+func noKeyring(t *testing.T, w *world) {
+	for path := range w.entries(t) {
+		require.NoError(t, w.disk.Delete(ctx, path))
+	}
+	w.restart()
+}
+
+func mountActs() []act {
+	return []act{
+		{name: "create the keyring", arrange: noKeyring, do: func(w *world, attempt string) error {
+			ring := store.Keyring{
+				Instance: attempt, Use: store.KEK{Key: make([]byte, 32), Created: start}, Archive: store.KEK{Key: make([]byte, 32), Created: start},
+			}
+			_, err := w.CreateKeyring(ctx, ring)
+			return err
+		}, writes: 2},
+		{name: "add a signing key", arrange: nothing, do: func(w *world, _ string) error {
+			_, err := w.AddSigningKey(ctx, nextSigningKey)
+			return err
+		}, writes: 1},
+		{name: "set the clock", arrange: nothing, do: func(w *world, _ string) error { return w.SetClock(ctx, goldenClock()) }, writes: 1},
+		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error {
+			return w.AddDenied(ctx, "orders", goldenDenied())
+		}, writes: 1},
+		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 1},
+		{name: "list a key", arrange: nothing, do: func(w *world, _ string) error { return w.List(ctx, start, "orders") }, writes: 1},
+		{name: "unlist a key", arrange: withKey(1, false), do: func(w *world, _ string) error { return w.Unlist(ctx, start, "orders") }, writes: 1},
+		{name: "defer a key", arrange: withKey(1, false), do: func(w *world, _ string) error {
+			return w.Defer(ctx, start, start.Add(10*time.Minute), "orders")
+		}, writes: 2},
+	}
+}

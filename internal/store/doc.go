@@ -1,0 +1,31 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package store keeps keys, versions and policies in a Vault mount's storage. It is the only place that reads or
+// writes storage, and translates between records and [lifecycle] values; it decides nothing about keys and knows no
+// cryptography.
+//
+// Layout (secret entries are seal-wrapped, see [SealWrapped]):
+//
+//	keys/<name>              the key record; one Put of it is the commit point of every act
+//	versions/<name>/<n>      one version: sealed material, dates                         (secret)
+//	archive/<name>/<n>       the material of an archived version, under its own key      (secret)
+//	journal/<name>/<seq>     custody records, never rewritten or deleted
+//	usage/<name>             denied uses by version
+//	dates/<name>/<page>      creation times of pageSize versions, written once when full
+//	policies/<name>          the policy's revision in force
+//	revisions/<name>/<n>     every revision of a policy, immutable
+//	bound/<policy>/<name>    which keys may be bound to a policy
+//	schedule/<minute>/<name> which keys are to be looked at, and when
+//	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
+//	config/keys, config/clock             settings; what the clock guard remembers
+//	config/kek, config/archive-kek        the mount's key encryption keys                (secret)
+//	config/custody                        the keys that sign checkpoints                 (secret)
+//
+// Rules that make a crash at any write harmless:
+//   - what a record refers to is written before the record, what it no longer refers to is deleted after it;
+//   - schedule, bound and a version above the record's latest are caches and leavings: the record is the truth;
+//   - an act that needs more than one deletion writes an intent first and is replayed from it.
+//
+// A failed write leaves the outcome unknown: the caller must forget what it cached of the key.
+package store

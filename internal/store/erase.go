@@ -1,0 +1,148 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+const eraseIntents = "intents/erase/"
+
+// eraseRecord is intents/erase/<name>: the key of that id is being deleted. It takes effect when the key record is
+// gone: as long as that stands, the act did not commit and the intent is void.
+type eraseRecord struct {
+	Schema int    `json:"schema"`
+	KeyID  string `json:"key_id"`
+	Due    string `json:"due"`
+	Policy string `json:"policy"`
+}
+
+// Limits of one call of finishErasure, in entries deleted.
+const (
+	oneRequest = 1024
+	allOfIt    = 1 << 30
+)
+
+// DeleteKey deletes the key and erases its material, if allow returns no error. The commit point is the deletion of
+// the record. Where a key has more versions than one request should erase, the tick goes on. Deleting a key whose
+// deletion was cut short completes it. The error is [lifecycle.ErrNotFound] where there is nothing to delete.
+func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
+	defer r.s.keys.exclusive(name)()
+	event := lifecycle.Event{Act: actDelete, Reason: reason}
+	k, head, _, err := r.key(ctx, name)
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return lifecycle.Key{}, r.resumeDelete(ctx, name, err)
+	}
+	if err != nil {
+		return lifecycle.Key{}, err
+	}
+	if err := allow(k); err != nil {
+		return lifecycle.Key{}, err
+	}
+	at, err := r.tail(ctx, name, head, true)
+	if err != nil {
+		return k, err
+	}
+	if at, err = r.begin(ctx, k, event, at); err != nil {
+		return k, err
+	}
+	intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy}
+	if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
+		return k, err
+	}
+	if err := r.delete(ctx, keyPath(name)); err != nil {
+		return k, err
+	}
+	_, _ = r.end(ctx, name, at, custody.Done, false)
+	return k, r.finishErasure(ctx, name, oneRequest)
+}
+
+// resumeDelete completes a deletion that was cut short; where there was none, it returns missing.
+func (r Repo) resumeDelete(ctx context.Context, name string, missing error) error {
+	var intent eraseRecord
+	_, found, err := read(ctx, r, eraseIntents+name, &intent)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return missing
+	}
+	return r.finishErasure(ctx, name, oneRequest)
+}
+
+// Erasures returns the names of deleted keys whose material is not all erased yet.
+func (r Repo) Erasures(ctx context.Context) ([]string, error) { return r.list(ctx, eraseIntents) }
+
+// FinishErasure goes on with the deletion of a key, within the limit of one request.
+func (r Repo) FinishErasure(ctx context.Context, name string) error {
+	defer r.s.keys.exclusive(name)()
+	return r.finishErasure(ctx, name, oneRequest)
+}
+
+// finishErasure replays an open deletion: the live path and recovery are this one function. The caller holds the
+// lock of the key. It does nothing where no deletion is open.
+func (r Repo) finishErasure(ctx context.Context, name string, limit int) error {
+	var intent eraseRecord
+	_, found, err := read(ctx, r, eraseIntents+name, &intent)
+	if err != nil || !found {
+		return err
+	}
+	_, _, _, err = r.key(ctx, name)
+	if err == nil { // the record stands: the deletion did not commit
+		return r.delete(ctx, eraseIntents+name)
+	}
+	if !errors.Is(err, lifecycle.ErrNotFound) {
+		return err
+	}
+	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix} {
+		left, err := r.deleteFolder(ctx, folder+name+"/", &limit)
+		if err != nil || left {
+			return err
+		}
+	}
+	return r.dropIntent(ctx, name, intent)
+}
+
+// deleteFolder deletes the entries below the prefix, as many as the limit still allows.
+func (r Repo) deleteFolder(ctx context.Context, prefix string, limit *int) (left bool, err error) {
+	names, err := r.list(ctx, prefix)
+	if err != nil {
+		return true, err
+	}
+	for _, name := range names {
+		if *limit == 0 {
+			return true, nil
+		}
+		*limit--
+		if err := r.delete(ctx, prefix+strings.TrimSuffix(name, "/")); err != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// dropIntent removes the index entries of the deleted key and, last, the intent.
+func (r Repo) dropIntent(ctx context.Context, name string, intent eraseRecord) error {
+	if intent.Due != "" {
+		if err := r.delete(ctx, schedulePath(intent.Due, name)); err != nil {
+			return err
+		}
+	}
+	if intent.Policy != "" {
+		if err := r.delete(ctx, boundPath(intent.Policy, name)); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{settleIntents + name, usagePrefix + name, eraseIntents + name} {
+		if err := r.delete(ctx, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}

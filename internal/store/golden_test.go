@@ -1,0 +1,265 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/stretchr/testify/require"
+)
+
+// The files of testdata/schema1 are records as release 1 writes them. They may never be edited: every later release
+// has to read them.
+
+func golden(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "schema1", name+".json"))
+	require.NoError(t, err)
+	return string(data)
+}
+
+func goldenKey() lifecycle.Key {
+	return lifecycle.Key{
+		ID: "6f72646572", Name: "orders", Type: lifecycle.AES128GCM96, Derived: true, Convergent: true,
+		Exportable: true, AllowPlaintextBackup: true, DeletionAllowed: true,
+		Policy: "pci", Owner: "payments", Labels: map[string]string{"env": "prod", "team": "cards"},
+		AutoRotatePeriod: time.Hour, Latest: 3, Primary: 2, Staged: 3, MinDecryption: 2, MinEncryption: 3, MinAvailable: 1,
+		DestroyedBelow: 1,
+		Marks: map[int]lifecycle.Mark{
+			1: {
+				State: lifecycle.Retired, At: start, Before: lifecycle.Compromised, Until: start.Add(720 * time.Hour), Locked: true,
+				Compromise: lifecycle.Compromise{Code: "key compromise", Occurred: start.Add(-time.Hour), Reported: start},
+			},
+			2: {State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true},
+		},
+		Mark: lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour)},
+		Hold: true, Oldest: lifecycle.Oldest{Version: 1, Deactivated: start.Add(time.Hour)},
+		Created: start.Add(1), Recent: []time.Time{start, start.Add(time.Hour), start.Add(2 * time.Hour)},
+		Rotation: lifecycle.Rotation{
+			Since: start.Add(2 * time.Hour), Last: start.Add(3 * time.Hour), Promoted: start.Add(4 * time.Hour), Trigger: lifecycle.BySchedule,
+			Reason: "yearly audit", Failures: 2, LastError: "token removed",
+			FailedAt: start.Add(4 * time.Hour), RetryAt: start.Add(5 * time.Hour),
+		},
+		Due: start.Add(time.Hour), Revision: 9,
+	}
+}
+
+func goldenVersion() lifecycle.Version {
+	return lifecycle.Version{KeyID: "6f72646572", Number: 2, Created: start.Add(time.Hour), Fingerprint: "a1b2", Sealed: []byte("sealed")}
+}
+
+func goldenPolicy(t *testing.T) lifecycle.Policy {
+	span := func(text string) lifecycle.Span {
+		s, err := lifecycle.ParseSpan("span", text)
+		require.NoError(t, err)
+		return s
+	}
+	jitter, err := lifecycle.ParseJitter("rotation_jitter", "2.50%")
+	require.NoError(t, err)
+	return lifecycle.Policy{
+		Name: "pci", Revision: 4, Hash: "0123abcd", Created: start,
+		Document: lifecycle.Document{
+			Description: "card data", Owner: "payments", AllowedTypes: []lifecycle.Type{lifecycle.AES256GCM96},
+			MinStrengthBits: 128, RotationPeriod: span("1d12h"), RotationJitter: jitter, RotationMode: lifecycle.Notify,
+			AllowPinnedEncrypt: true, StagingTime: span("1h"), RollbackWindow: span("2h"), OriginatorPeriod: span("3d"),
+			ArchiveAfter: span("4d"), RetireAfter: span("5d"), QuietPeriod: span("6d"), DestroyDelay: span("7d"), MinVersionsKept: 3,
+			CompromisedProcessing: lifecycle.Deny, SuspendedProcessing: lifecycle.Allow, RequireReason: []string{"retire", "hold"},
+		},
+	}
+}
+
+func goldenKeyring() store.Keyring {
+	kek := func(id, key byte) store.KEK {
+		k := store.KEK{Key: make([]byte, 32), Created: start}
+		for i := range k.ID {
+			k.ID[i] = id + byte(i)
+		}
+		for i := range k.Key {
+			k.Key[i] = key + byte(i)
+		}
+		return k
+	}
+	return store.Keyring{Instance: "8f14", Use: kek(0, 0xa0), Archive: kek(0x10, 0xc0)}
+}
+
+func TestGoldenKeyDecodes(t *testing.T) {
+	w := load(t, map[string]string{"keys/orders": golden(t, "key")})
+	k, err := w.Key(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, goldenKey(), k)
+}
+
+func TestGoldenVersionDecodes(t *testing.T) {
+	w := load(t, map[string]string{"versions/orders/2": golden(t, "version")})
+	v, err := w.Version(ctx, "orders", 2)
+	require.NoError(t, err)
+	require.Equal(t, goldenVersion(), v)
+}
+
+func TestGoldenDatesDecode(t *testing.T) {
+	w := load(t, map[string]string{"dates/orders/0": golden(t, "dates")})
+	k := lifecycle.Key{ID: "6f72646572", Name: "orders", Latest: 256}
+	dates, err := w.Dates(ctx, k, 1)
+	require.NoError(t, err)
+	require.Len(t, dates, 256)
+	for n, at := range dates {
+		require.Equal(t, start.Add(time.Duration(n-1)*time.Hour), at)
+	}
+}
+
+func TestGoldenPolicyDecodes(t *testing.T) {
+	w := load(t, map[string]string{"policies/pci": golden(t, "policy"), "revisions/pci/4": golden(t, "policy")})
+	p, err := w.Policy(ctx, "pci")
+	require.NoError(t, err)
+	require.Equal(t, goldenPolicy(t), p)
+	p, err = w.PolicyRevision(ctx, "pci", 4)
+	require.NoError(t, err)
+	require.Equal(t, goldenPolicy(t), p)
+}
+
+func TestGoldenKeyringDecodes(t *testing.T) {
+	w := load(t, map[string]string{"config/kek": golden(t, "kek"), "config/archive-kek": golden(t, "archive-kek")})
+	ring, found, err := w.Keyring(ctx)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, goldenKeyring(), ring)
+}
+
+func TestGoldenSettingsDecode(t *testing.T) {
+	disabled, err := load(t, map[string]string{"config/keys": golden(t, "settings")}).DisableUpsert(ctx)
+	require.NoError(t, err)
+	require.True(t, disabled)
+}
+
+func TestGoldenRescheduleIntentDecodes(t *testing.T) {
+	w := load(t, map[string]string{"intents/reschedule/pci": golden(t, "reschedule"), "policies/pci": golden(t, "policy")})
+	after, revision, err := w.RescheduleAfter(ctx, "pci")
+	require.NoError(t, err)
+	require.Equal(t, "orders", after)
+	require.Equal(t, 4, revision)
+}
+
+func TestGoldenEraseIntentIsReplayed(t *testing.T) {
+	w := load(t, map[string]string{
+		"intents/erase/orders":          golden(t, "erase"),
+		"versions/orders/2":             golden(t, "version"),
+		"dates/orders/0":                golden(t, "dates"),
+		"schedule/20260301T1300/orders": "{}",
+		"bound/pci/orders":              "{}",
+		"archive/orders/1":              golden(t, "version"),
+		"intents/settle/orders":         golden(t, "settle"),
+		"usage/orders":                  golden(t, "usage"),
+	})
+	require.NoError(t, w.FinishErasure(ctx, "orders"))
+	require.Empty(t, w.entries(t))
+}
+
+func TestGoldenUsageDecodes(t *testing.T) {
+	got, err := load(t, map[string]string{"usage/orders": golden(t, "usage")}).Denied(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, goldenDenied(), got)
+}
+
+func goldenDenied() map[int]lifecycle.Denials {
+	return map[int]lifecycle.Denials{2: {Count: 3, First: start, Last: start.Add(time.Hour)}, 5: {Count: 1, First: start, Last: start}}
+}
+
+func TestGoldenClockDecodes(t *testing.T) {
+	got, err := load(t, map[string]string{"config/clock": golden(t, "clock")}).Clock(ctx)
+	require.NoError(t, err)
+	require.Equal(t, goldenClock(), got)
+}
+
+func goldenClock() lifecycle.Clock {
+	return lifecycle.Clock{High: start.Add(time.Minute), Jumped: start}
+}
+
+func TestGoldenSigningKeysDecode(t *testing.T) {
+	got, err := load(t, map[string]string{"config/custody": golden(t, "custody")}).SigningKeys(ctx)
+	require.NoError(t, err)
+	requireSameKeys(t, signingKeys(t, 2), got)
+}
+
+func TestGoldenSettleIntentIsReplayed(t *testing.T) {
+	w := load(t, map[string]string{"keys/orders": golden(t, "key"), "intents/settle/orders": golden(t, "settle")})
+	require.Equal(t, []int{2, 3}, placed(t, w, "orders"))
+	require.NotContains(t, w.entries(t), "intents/settle/orders")
+}
+
+func TestGoldenJournalIsFollowed(t *testing.T) {
+	w := load(t, map[string]string{
+		"config/kek": golden(t, "kek"), "keys/orders": golden(t, "key"),
+		"journal/orders/0000000001": golden(t, "journal1"), "journal/orders/0000000002": golden(t, "journal2"),
+	})
+	head, err := w.JournalHead(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, custody.Head{Count: 2, Hash: custody.Hash([]byte(golden(t, "journal2")))}, head)
+}
+
+// goldenWorld is a mount on which every golden record is written.
+func goldenWorld(t *testing.T) *world {
+	w := newWorld()
+	_, err := w.PutPolicy(ctx, "pci", func(*lifecycle.Policy) (lifecycle.Policy, error) { return goldenPolicy(t), nil })
+	require.NoError(t, err)
+	require.NoError(t, w.Rescheduled(ctx, "pci", 4, "orders", false))
+	c := creation(goldenKey(), goldenVersion())
+	c.Event.Reason, c.Event.PolicyRevision, c.Event.Details = "for the golden record", 4, map[string]string{"owner": " -> payments"}
+	c.Settle = lifecycle.Range{From: 2, To: 3}
+	require.NoError(t, w.CreateKey(ctx, c))
+	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	require.NoError(t, w.SetClock(ctx, goldenClock()))
+	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	for _, key := range signingKeys(t, 2) {
+		_, err := w.AddSigningKey(ctx, func([]custody.SigningKey) (*custody.SigningKey, error) { return &key, nil })
+		require.NoError(t, err)
+	}
+	paged := goldenKey()
+	paged.Name, paged.Latest, paged.Recent = "paged", 256, nil
+	for n := range paged.Latest {
+		paged.Recent = append(paged.Recent, start.Add(time.Duration(n)*time.Hour))
+	}
+	require.NoError(t, w.CreateKey(ctx, creation(paged, goldenVersion())))
+	last := goldenKey()
+	last.Name = "last"
+	require.NoError(t, w.CreateKey(ctx, creation(last, goldenVersion())))
+	w.disk.FailWrite(3, false) // leaves the intent
+	_, err = w.DeleteKey(ctx, "last", anyKey, "")
+	require.Error(t, err)
+	return w
+}
+
+// go test ./internal/store -run Golden -update writes the records anew. Once a release has written them, never do.
+var renew = flag.Bool("update", false, "write the golden records anew")
+
+func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
+	stored := goldenWorld(t).entries(t)
+	for path, name := range map[string]string{
+		"keys/orders": "key", "versions/orders/2": "version", "dates/paged/0": "dates",
+		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
+		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "usage/orders": "usage",
+		"intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
+	} {
+		if *renew {
+			var pretty bytes.Buffer
+			require.NoError(t, json.Indent(&pretty, []byte(stored[path]), "", "  "))
+			require.NoError(t, os.WriteFile(filepath.Join("testdata", "schema1", name+".json"), append(pretty.Bytes(), '\n'), 0o600))
+		}
+		require.JSONEq(t, golden(t, name), stored[path], path)
+	}
+	for path, name := range map[string]string{"journal/orders/0000000001": "journal1", "journal/orders/0000000002": "journal2"} {
+		if *renew {
+			require.NoError(t, os.WriteFile(filepath.Join("testdata", "schema1", name+".json"), []byte(stored[path]), 0o600))
+		}
+		require.Equal(t, golden(t, name), stored[path], "what is hashed is kept to the byte")
+	}
+}

@@ -1,0 +1,124 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// line returns a custody record as it is stored; nil where there is none.
+func (r Repo) line(ctx context.Context, name string, seq int) ([]byte, error) {
+	path := journalPath(name, seq)
+	entry, err := r.storage.Get(ctx, path)
+	if err != nil || entry == nil {
+		return nil, storageError("get", path, err)
+	}
+	return entry.Value, nil
+}
+
+// seqs returns the numbers of the custody records that are stored of a key, in order.
+func (r Repo) seqs(ctx context.Context, name string) ([]int, error) {
+	names, err := r.list(ctx, journalPrefix+name+"/")
+	seqs := make([]int, 0, len(names))
+	for _, text := range names {
+		if seq, err := strconv.Atoi(text); err == nil {
+			seqs = append(seqs, seq)
+		}
+	}
+	slices.Sort(seqs)
+	return seqs, err
+}
+
+func (r Repo) lastSeq(ctx context.Context, name string) (int, error) {
+	seqs, err := r.seqs(ctx, name)
+	if err != nil || len(seqs) == 0 {
+		return 0, err
+	}
+	return seqs[len(seqs)-1], nil
+}
+
+// Page is a run of custody records, each as it is stored.
+type Page struct {
+	Lines []string
+	Last  int  // seq of the last one
+	More  bool // records follow
+}
+
+// Journal returns the custody records of a key behind seq after, at most so many. A record that is missing leaves a gap,
+// which is for verification to find; it hides none of those behind it.
+func (r Repo) Journal(ctx context.Context, name string, after, limit int) (Page, error) {
+	seqs, err := r.seqs(ctx, name)
+	if err != nil {
+		return Page{}, err
+	}
+	start, found := slices.BinarySearch(seqs, after)
+	if found {
+		start++
+	}
+	page := Page{Last: after}
+	for _, seq := range seqs[start:] {
+		if len(page.Lines) == limit {
+			page.More = true
+			break
+		}
+		line, err := r.line(ctx, name, seq)
+		if err != nil {
+			return Page{}, err
+		}
+		page.Lines, page.Last = append(page.Lines, string(line)), seq
+	}
+	return page, nil
+}
+
+// JournalNames returns the names of all keys that have a journal, in alphabetical order.
+func (r Repo) JournalNames(ctx context.Context) ([]string, error) {
+	folders, err := r.list(ctx, journalPrefix)
+	for i := range folders {
+		folders[i] = strings.TrimSuffix(folders[i], "/")
+	}
+	slices.Sort(folders) // with its slash a name sorts elsewhere
+	return folders, err
+}
+
+// CheckJournal holds the stored journal of a key against what the key's own record says of it, and says what is wrong;
+// empty: nothing. A key that is deleted has no record to hold it against.
+func (r Repo) CheckJournal(ctx context.Context, name string) (problem string, err error) {
+	_, head, _, err := r.key(ctx, name)
+	if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && head.Count == 0) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	line, err := r.line(ctx, name, head.Count)
+	switch {
+	case err != nil:
+		return "", err
+	case line == nil:
+		return fmt.Sprintf("key %q: record %d, which the key's own record names, is missing", name, head.Count), nil
+	case custody.Hash(line) != head.Hash:
+		return fmt.Sprintf("key %q: record %d is not the one that the key's own record names", name, head.Count), nil
+	}
+	return "", nil
+}
+
+// JournalHead returns the end of a key's journal, having ended an act that was cut short.
+func (r Repo) JournalHead(ctx context.Context, name string) (custody.Head, error) {
+	defer r.s.keys.exclusive(name)()
+	_, from, _, err := r.key(ctx, name)
+	exists := err == nil
+	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+		return custody.Head{}, err
+	}
+	at, err := r.tail(ctx, name, from, exists)
+	return at.head, err
+}

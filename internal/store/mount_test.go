@@ -1,0 +1,161 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// signingKeys returns so many generations.
+func signingKeys(t testing.TB, n int) []custody.SigningKey {
+	t.Helper()
+	var keys []custody.SigningKey
+	var previous *custody.SigningKey
+	for i := range n {
+		key, err := custody.NewSigningKey(bytes.NewReader(bytes.Repeat([]byte{byte(i + 1)}, 32)), start.AddDate(i, 0, 0), i+1, previous)
+		require.NoError(t, err)
+		keys, previous = append(keys, key), &key
+	}
+	return keys
+}
+
+func requireSameKeys(t *testing.T, want, got []custody.SigningKey) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Equal(t, want[i].Public(), got[i].Public())
+		require.True(t, bytes.Equal(want[i].Seed(), got[i].Seed()))
+	}
+}
+
+// nextSigningKey makes the next generation.
+func nextSigningKey(keys []custody.SigningKey) (*custody.SigningKey, error) {
+	var previous *custody.SigningKey
+	if len(keys) > 0 {
+		previous = &keys[len(keys)-1]
+	}
+	key, err := custody.NewSigningKey(bytes.NewReader(bytes.Repeat([]byte{byte(len(keys) + 1)}, 32)), start.AddDate(len(keys), 0, 0), len(keys)+1, previous)
+	return &key, err
+}
+
+func TestSigningKeysGrowByGenerations(t *testing.T) {
+	w := newWorld()
+	keys, err := w.SigningKeys(ctx)
+	require.NoError(t, err)
+	require.Empty(t, keys)
+	for n := 1; n <= 3; n++ {
+		got, err := w.AddSigningKey(ctx, nextSigningKey)
+		require.NoError(t, err)
+		requireSameKeys(t, signingKeys(t, n), got)
+		stored, err := w.SigningKeys(ctx)
+		require.NoError(t, err)
+		requireSameKeys(t, got, stored)
+	}
+	before := w.entries(t)
+	refusal := errors.New("not now")
+	for _, want := range []error{nil, refusal} {
+		got, err := w.AddSigningKey(ctx, func([]custody.SigningKey) (*custody.SigningKey, error) { return nil, want })
+		require.ErrorIs(t, err, want)
+		require.Len(t, got, 3)
+		require.Equal(t, before, w.entries(t))
+	}
+}
+
+func TestSigningKeysThatDoNotBelongTogetherAreRefused(t *testing.T) {
+	record := golden(t, "custody")
+	w := load(t, map[string]string{"config/custody": strings.Replace(record, `"seed": "A`, `"seed": "B`, 1)})
+	_, err := w.SigningKeys(ctx)
+	require.ErrorIs(t, err, custody.ErrInvalid)
+	require.ErrorContains(t, err, "config/custody")
+	require.NotContains(t, err.Error(), "BAEBAQ", "the seed")
+}
+
+func TestDeniedUsesAddUp(t *testing.T) {
+	w := newWorld()
+	w.create(t, "orders", "")
+	at := func(hours int) time.Time { return start.Add(time.Duration(hours) * time.Hour) }
+	none, err := w.Denied(ctx, "orders")
+	require.NoError(t, err)
+	require.Empty(t, none)
+	require.NoError(t, w.AddDenied(ctx, "orders", map[int]lifecycle.Denials{1: {Count: 2, First: at(1), Last: at(2)}}))
+	require.NoError(t, w.AddDenied(ctx, "orders", map[int]lifecycle.Denials{
+		1: {Count: 1, First: at(0), Last: at(1)}, 2: {Count: 5, First: at(4), Last: at(5)},
+	}))
+	w.restart()
+	got, err := w.Denied(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, map[int]lifecycle.Denials{
+		1: {Count: 3, First: at(0), Last: at(2)}, 2: {Count: 5, First: at(4), Last: at(5)},
+	}, got)
+}
+
+func TestNewKeyOfAnOldNameHasNoDeniedUses(t *testing.T) {
+	w := newWorld()
+	w.create(t, "orders", "")
+	denied := map[int]lifecycle.Denials{1: {Count: 1, First: start, Last: start}}
+	require.NoError(t, w.AddDenied(ctx, "orders", denied))
+	require.NoError(t, deleteOrders(w, ""))
+	require.NoError(t, w.AddDenied(ctx, "orders", denied)) // comes late
+	w.create(t, "orders", "")
+	got, err := w.Denied(ctx, "orders")
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func TestClockIsRemembered(t *testing.T) {
+	w := newWorld()
+	got, err := w.Clock(ctx)
+	require.NoError(t, err)
+	require.Zero(t, got)
+	for _, want := range []lifecycle.Clock{goldenClock(), {High: start}} {
+		require.NoError(t, w.SetClock(ctx, want))
+		got, err := w.Clock(ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
+func TestUnknownFieldsOfMountRecordsSurviveAChange(t *testing.T) {
+	w := load(t, map[string]string{
+		"config/kek": golden(t, "kek"), "keys/orders": golden(t, "key"),
+		"config/clock": later(golden(t, "clock")), "usage/orders": later(golden(t, "usage")), "config/custody": later(golden(t, "custody")),
+	})
+	require.NoError(t, w.SetClock(ctx, lifecycle.Clock{High: start}))
+	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	_, err := w.AddSigningKey(ctx, nextSigningKey)
+	require.NoError(t, err)
+	for _, path := range []string{"config/clock", "usage/orders", "config/custody"} {
+		requireLater(t, w.entries(t)[path])
+	}
+}
+
+func TestMountWithoutAKeySaysSoWhereAnIdentityIsNeeded(t *testing.T) {
+	w := emptyWorld()
+	_, err := w.Instance(ctx)
+	require.EqualError(t, err, "the mount has no keys yet")
+	_, err = w.CreateKeyring(ctx, goldenKeyring())
+	require.NoError(t, err)
+	instance, err := w.Instance(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "8f14", instance)
+}
+
+func TestMissingArchiveKeyLeavesWhatIsInUseWorking(t *testing.T) {
+	w := newWorld()
+	require.NoError(t, w.disk.Delete(ctx, "config/archive-kek"))
+	w.restart()
+	ring, found, err := w.Keyring(ctx)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, goldenKeyring().Use, ring.Use)
+	require.Zero(t, ring.Archive)
+}

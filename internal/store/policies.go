@@ -1,0 +1,192 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+const (
+	policiesPrefix    = "policies/"
+	revisionsPrefix   = "revisions/"
+	rescheduleIntents = "intents/reschedule/"
+)
+
+func revisionPath(name string, n int) string {
+	return revisionsPrefix + name + "/" + strconv.Itoa(n)
+}
+
+// rescheduleRecord is intents/reschedule/<policy>: the keys bound to the policy have to be put on the due index
+// again, because the policy has a new revision. After names the last key done.
+type rescheduleRecord struct {
+	Schema   int    `json:"schema"`
+	Revision int    `json:"revision"`
+	After    string `json:"after"`
+}
+
+// Policy returns the policy's revision in force. The error is [lifecycle.ErrNotFound] where there is none.
+func (r Repo) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
+	p, _, err := r.policyAt(ctx, name, policiesPrefix+name)
+	return p, err
+}
+
+// PolicyRevision returns the n-th revision of the policy.
+func (r Repo) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+	inForce, err := r.Policy(ctx, name)
+	if err != nil {
+		return lifecycle.Policy{}, err
+	}
+	if n > inForce.Revision {
+		return lifecycle.Policy{}, lifecycle.NoPolicy(name)
+	}
+	p, _, err := r.policyAt(ctx, name, revisionPath(name, n))
+	return p, err
+}
+
+func (r Repo) policyAt(ctx context.Context, name, path string) (lifecycle.Policy, unknown, error) {
+	var rec policyRecord
+	rest, found, err := read(ctx, r, path, &rec)
+	if err != nil {
+		return lifecycle.Policy{}, nil, err
+	}
+	if !found {
+		return lifecycle.Policy{}, nil, lifecycle.NoPolicy(name)
+	}
+	p, err := rec.policy(name)
+	if err != nil {
+		return lifecycle.Policy{}, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, rest, nil
+}
+
+// PolicyNames returns the names of all policies in alphabetical order.
+func (r Repo) PolicyNames(ctx context.Context) ([]string, error) { return r.list(ctx, policiesPrefix) }
+
+// PutPolicy commits what revise makes of the policy; current is nil for a new one. Content that is the same as that
+// in force is not written. The commit point is the Put of policies/<name>.
+func (r Repo) PutPolicy(
+	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
+) (lifecycle.Policy, error) {
+	defer r.s.policies.exclusive(name)()
+	var current *lifecycle.Policy
+	p, rest, err := r.policyAt(ctx, name, policiesPrefix+name)
+	switch {
+	case err == nil:
+		current = &p
+	case !errors.Is(err, lifecycle.ErrNotFound):
+		return lifecycle.Policy{}, err
+	}
+	next, err := revise(current)
+	if err != nil || (current != nil && next.Hash == current.Hash) {
+		return next, err
+	}
+	if err := r.put(ctx, revisionPath(name, next.Revision), recordOfPolicy(next), nil); err != nil {
+		return lifecycle.Policy{}, err
+	}
+	intent := rescheduleRecord{Schema: schema, Revision: next.Revision}
+	if err := r.put(ctx, rescheduleIntents+name, intent, nil); err != nil {
+		return lifecycle.Policy{}, err
+	}
+	return next, r.put(ctx, policiesPrefix+name, recordOfPolicy(next), rest)
+}
+
+// DeletePolicy deletes a policy that no key is bound to, with its revisions, if allow returns no error. The error is [lifecycle.ErrRefused]
+// while a key is bound and [lifecycle.ErrNotFound] where there is no policy.
+func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error) error {
+	defer r.s.policies.exclusive(name)()
+	p, err := r.Policy(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := allow(p); err != nil {
+		return err
+	}
+	if err := r.checkUnbound(ctx, name); err != nil {
+		return err
+	}
+	if err := r.delete(ctx, policiesPrefix+name); err != nil {
+		return err
+	}
+	// From here on the policy is gone. A revision left behind is overwritten when the name is used again.
+	limit := allOfIt
+	_, _ = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
+	_ = r.delete(ctx, rescheduleIntents+name)
+	return nil
+}
+
+// checkUnbound looks for a key that is bound to the policy, and removes entries of the index that no longer hold.
+func (r Repo) checkUnbound(ctx context.Context, policy string) error {
+	names, err := r.BoundKeys(ctx, policy)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		k, err := r.Key(ctx, name)
+		if err == nil && k.Policy == policy {
+			return lifecycle.Refusedf("policy %q is bound to key %q, and by its index to %d keys; detach them first", policy, name, len(names))
+		}
+		if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+			return err
+		}
+		if err := r.delete(ctx, boundPath(policy, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BoundKeys returns the names of keys that may be bound to the policy, in alphabetical order; each key's own record
+// says whether it is.
+func (r Repo) BoundKeys(ctx context.Context, policy string) ([]string, error) {
+	return r.list(ctx, boundPath(policy, ""))
+}
+
+// Reschedules returns the policies whose bound keys have to be put on the due index again.
+func (r Repo) Reschedules(ctx context.Context) ([]string, error) {
+	return r.list(ctx, rescheduleIntents)
+}
+
+// RescheduleAfter returns the key after which the reschedule of the policy goes on, and the revision it is for. It
+// waits for a write of the policy that is under way: the intent is there before the revision is.
+func (r Repo) RescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error) {
+	defer r.s.policies.shared(policy)()
+	return r.rescheduleAfter(ctx, policy)
+}
+
+func (r Repo) rescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error) {
+	var rec rescheduleRecord
+	if _, _, err = read(ctx, r, rescheduleIntents+policy, &rec); err != nil {
+		return "", 0, err
+	}
+	p, err := r.Policy(ctx, policy)
+	switch {
+	case errors.Is(err, lifecycle.ErrNotFound):
+		return rec.After, rec.Revision, nil
+	case err != nil:
+		return "", 0, err
+	case rec.Revision != p.Revision:
+		return "", p.Revision, nil
+	}
+	return rec.After, rec.Revision, nil
+}
+
+// Rescheduled notes that the keys up to after are done, all of them where done is set. A newer revision of the
+// policy, written meanwhile, starts from the beginning again.
+func (r Repo) Rescheduled(ctx context.Context, policy string, revision int, after string, done bool) error {
+	defer r.s.policies.exclusive(policy)()
+	_, current, err := r.rescheduleAfter(ctx, policy)
+	if err != nil || current != revision {
+		return err
+	}
+	if done {
+		return r.delete(ctx, rescheduleIntents+policy)
+	}
+	rec := rescheduleRecord{Schema: schema, Revision: revision, After: after}
+	return r.put(ctx, rescheduleIntents+policy, rec, nil)
+}

@@ -1,0 +1,162 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf).
+type keyRecord struct {
+	Schema               int               `json:"schema"`
+	ID                   string            `json:"id"`
+	Type                 string            `json:"type"`
+	Derived              bool              `json:"derived"`
+	Convergent           bool              `json:"convergent"`
+	Exportable           bool              `json:"exportable"`
+	AllowPlaintextBackup bool              `json:"allow_plaintext_backup"`
+	DeletionAllowed      bool              `json:"deletion_allowed"`
+	Policy               string            `json:"policy"`
+	Owner                string            `json:"owner"`
+	Labels               map[string]string `json:"labels"`
+	AutoRotatePeriod     time.Duration     `json:"auto_rotate_period"`
+	Latest               int               `json:"latest"`
+	Primary              int               `json:"primary"`
+	MinDecryption        int               `json:"min_decryption"`
+	MinEncryption        int               `json:"min_encryption"`
+	MinAvailable         int               `json:"min_available"`
+	DestroyedBelow       int               `json:"destroyed_below"`
+	Staged               int               `json:"staged"`
+	Marks                map[int]markJSON  `json:"marks"`
+	State                string            `json:"state"`
+	StateAt              time.Time         `json:"state_at"`
+	DestroyTime          time.Time         `json:"destroy_time"`
+	Hold                 bool              `json:"legal_hold"`
+	OldestVersion        int               `json:"oldest_version"`
+	OldestDeactivated    time.Time         `json:"oldest_deactivated"`
+	Created              time.Time         `json:"created"`
+	Recent               []int64           `json:"recent"`
+	Due                  time.Time         `json:"due"`
+	Revision             int               `json:"revision"`
+	JournalCount         int               `json:"journal_count"` // chain of custody up to the act that wrote this
+	JournalHash          string            `json:"journal_hash"`
+	rotationRecord
+}
+
+// markJSON is the state of one version that does not follow from the rest of its key's record. A key may have two
+// thousand of them, so names are short and what is empty is left out.
+type markJSON struct {
+	State    string     `json:"s"`
+	At       time.Time  `json:"t"`
+	Before   string     `json:"b,omitempty"`
+	Until    *time.Time `json:"u,omitempty"`
+	Locked   bool       `json:"l,omitempty"`
+	Lapsed   bool       `json:"x,omitempty"`
+	Code     string     `json:"c,omitempty"`
+	Occurred *time.Time `json:"co,omitempty"`
+	Reported *time.Time `json:"cr,omitempty"`
+}
+
+// rotationRecord is a part of keyRecord; its fields stand in the record itself.
+type rotationRecord struct {
+	Since     time.Time `json:"rotation_since"`
+	Last      time.Time `json:"rotation_last"`
+	Promoted  time.Time `json:"rotation_promoted"`
+	Trigger   string    `json:"rotation_trigger"`
+	Reason    string    `json:"rotation_reason"`
+	Failures  int       `json:"rotation_failures"`
+	LastError string    `json:"rotation_last_error"`
+	FailedAt  time.Time `json:"rotation_failed_at"`
+	RetryAt   time.Time `json:"rotation_retry_at"`
+}
+
+func recordOfKey(k lifecycle.Key) keyRecord {
+	r := k.Rotation
+	return keyRecord{
+		Schema: schema, ID: k.ID, Type: string(k.Type), Derived: k.Derived, Convergent: k.Convergent,
+		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
+		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
+		Latest: k.Latest, Primary: k.Primary,
+		MinDecryption: k.MinDecryption, MinEncryption: k.MinEncryption, MinAvailable: k.MinAvailable,
+		DestroyedBelow: k.DestroyedBelow, Staged: k.Staged, Marks: marksJSON(k.Marks),
+		State: k.Mark.State.String(), StateAt: k.Mark.At, DestroyTime: k.Mark.Until, Hold: k.Hold,
+		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
+		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
+		rotationRecord: rotationRecord{r.Since, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt},
+	}
+}
+
+// key checks what the rest of the program relies on, so that a damaged record fails the request and nothing else.
+func (r keyRecord) key(name string) (lifecycle.Key, error) {
+	t, err := lifecycle.ParseType(r.Type)
+	state, known := lifecycle.ParseKeyState(r.State)
+	if err != nil || !known || r.ID == "" || !r.sane() {
+		return lifecycle.Key{}, ErrCorrupt
+	}
+	marks, err := marksOf(r.Marks, r.Latest)
+	if err != nil {
+		return lifecycle.Key{}, err
+	}
+	o := r.rotationRecord
+	return lifecycle.Key{
+		ID: r.ID, Name: name, Type: t, Derived: r.Derived, Convergent: r.Convergent,
+		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
+		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
+		Latest: r.Latest, Primary: r.Primary,
+		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
+		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Marks: marks, Hold: r.Hold,
+		Mark:    lifecycle.KeyMark{State: state, At: r.StateAt, Until: r.DestroyTime},
+		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
+		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision,
+		Rotation: lifecycle.Rotation{
+			Since: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
+			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
+		},
+	}, nil
+}
+
+func (r keyRecord) sane() bool {
+	for _, floor := range []int{r.MinDecryption, r.MinEncryption, r.MinAvailable, max(r.DestroyedBelow-1, 0), r.Primary, r.Staged} {
+		if floor < 0 || floor > r.Latest {
+			return false
+		}
+	}
+	return r.Latest >= 1 &&
+		len(r.Recent) <= r.Latest && len(r.Recent) == r.Latest%pageSize && r.Failures >= 0 && r.AutoRotatePeriod >= 0
+}
+
+// versionRecord is versions/<name>/<n>. Sealed is the blob of envelope.Seal, base64 in the JSON.
+type versionRecord struct {
+	Schema      int       `json:"schema"`
+	KeyID       string    `json:"key_id"`
+	Number      int       `json:"number"`
+	Created     time.Time `json:"created"`
+	Fingerprint string    `json:"fingerprint"`
+	Sealed      []byte    `json:"sealed"` // empty: the material is in the archive, or destroyed
+}
+
+// datesRecord is dates/<name>/<page>: when the versions page*pageSize+1 ... (page+1)*pageSize were made.
+type datesRecord struct {
+	Schema  int     `json:"schema"`
+	KeyID   string  `json:"key_id"`
+	Created []int64 `json:"created"`
+}
+
+func seconds(list []time.Time) []int64 {
+	out := make([]int64, len(list))
+	for i, t := range list {
+		out[i] = t.Unix()
+	}
+	return out
+}
+
+func times(list []int64) []time.Time {
+	out := make([]time.Time, len(list))
+	for i, s := range list {
+		out[i] = time.Unix(s, 0).UTC()
+	}
+	return out
+}

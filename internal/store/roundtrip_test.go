@@ -1,0 +1,206 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/stretchr/testify/require"
+)
+
+// fill sets every field to a value that no other field has.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(start.Add(time.Duration(*n) * time.Minute)))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				fill(v.Field(i), n)
+			}
+		}
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case v.Kind() == reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case v.Kind() == reflect.Map:
+		name, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(name, n)
+		fill(value, n)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(name, value)
+	case v.CanInt():
+		v.SetInt(int64(*n))
+	case v.CanUint():
+		v.SetUint(uint64(*n % 256))
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	case v.Kind() == reflect.String:
+		v.SetString(fmt.Sprintf("text %d", *n))
+	default:
+		panic("internal error: fill does not know " + v.Type().String())
+	}
+}
+
+// filled returns a T whose fields are all set. What has to follow a rule is set by valid.
+func filled[T any](t *testing.T, valid func(*T)) T {
+	t.Helper()
+	var v T
+	n := 0
+	fill(reflect.ValueOf(&v).Elem(), &n)
+	valid(&v)
+	requireNoZero(t, reflect.ValueOf(v), reflect.TypeFor[T]().Name())
+	return v
+}
+
+func requireNoZero(t *testing.T, v reflect.Value, path string) {
+	t.Helper()
+	require.False(t, v.IsZero(), "%s is not set, so that the test would not see it get lost", path)
+	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[time.Time]() {
+		return
+	}
+	for i := range v.NumField() {
+		if field := v.Type().Field(i); field.IsExported() {
+			requireNoZero(t, v.Field(i), path+"."+field.Name)
+		}
+	}
+}
+
+func fullPolicy(t *testing.T) lifecycle.Policy {
+	return filled(t, func(p *lifecycle.Policy) {
+		var err error
+		p.Name, p.RotationMode = "pci", lifecycle.Notify
+		p.AllowedTypes = []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.AES128GCM96}
+		for i, span := range spansOf(&p.Document) {
+			*span, err = lifecycle.ParseSpan("span", fmt.Sprintf("%dd12h", i+1))
+			require.NoError(t, err)
+		}
+		p.RotationJitter, err = lifecycle.ParseJitter("rotation_jitter", "2.50%")
+		require.NoError(t, err)
+	})
+}
+
+// spansOf finds the spans of a document, whatever they are called.
+func spansOf(doc *lifecycle.Document) []*lifecycle.Span {
+	var spans []*lifecycle.Span
+	v := reflect.ValueOf(doc).Elem()
+	for i := range v.NumField() {
+		if span, ok := v.Field(i).Addr().Interface().(*lifecycle.Span); ok {
+			spans = append(spans, span)
+		}
+	}
+	return spans
+}
+
+func fullMark(t *testing.T) lifecycle.Mark {
+	return filled(t, func(m *lifecycle.Mark) { m.State, m.Before = lifecycle.Retired, lifecycle.Archived })
+}
+
+func fullKey(t *testing.T) lifecycle.Key {
+	return filled(t, func(k *lifecycle.Key) {
+		k.Name, k.Policy, k.Type = "orders", "pci", lifecycle.AES128GCM96
+		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
+		k.Staged, k.DestroyedBelow, k.Mark.State = 5, 2, lifecycle.KeySuspended
+		k.Marks = map[int]lifecycle.Mark{2: fullMark(t), 3: {State: lifecycle.Suspended, At: start}}
+		k.Recent = nil
+		for n := range k.Latest {
+			k.Recent = append(k.Recent, start.Add(time.Duration(n)*time.Hour))
+		}
+		k.Rotation.FailedAt = start.Add(123456789 * time.Nanosecond)
+	})
+}
+
+func TestEveryFieldOfAKeyIsStored(t *testing.T) {
+	w := newWorld()
+	w.putPolicy(t, "pci", "")
+	want := fullKey(t)
+	require.NoError(t, w.CreateKey(ctx, creation(want, version(want, "first"))))
+
+	got, err := w.Key(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestUpdateReturnsTheKeyAsItIsStored(t *testing.T) {
+	w := newWorld()
+	w.create(t, "orders", "")
+	at := start.Add(1500 * time.Millisecond) // list of dates is kept in whole seconds
+	k, err := w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
+		return rotated(k, "first", at)
+	})
+	require.NoError(t, err)
+	stored, err := w.Key(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, stored, k)
+}
+
+func TestKeyWithNothingSetIsStored(t *testing.T) {
+	w := newWorld()
+	want := newKey(t, "orders", "")
+	want.Due = time.Time{}
+	require.NoError(t, w.CreateKey(ctx, creation(want, version(want, "first"))))
+	got, err := w.Key(ctx, "orders")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestEveryFieldOfAVersionIsStored(t *testing.T) {
+	w := newWorld()
+	want := filled(t, func(v *lifecycle.Version) { v.Number = 1 })
+	require.NoError(t, w.CreateKey(ctx, creation(newKey(t, "orders", ""), want)))
+	got, err := w.Version(ctx, "orders", 1)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestEveryFieldOfAPolicyIsStored(t *testing.T) {
+	w := newWorld()
+	want := fullPolicy(t)
+	put, err := w.PutPolicy(ctx, "pci", func(current *lifecycle.Policy) (lifecycle.Policy, error) {
+		require.Nil(t, current)
+		return want, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, want, put)
+
+	got, err := w.Policy(ctx, "pci")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	got, err = w.PolicyRevision(ctx, "pci", want.Revision)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+func TestEveryFieldOfTheKeyringIsStored(t *testing.T) {
+	w := emptyWorld()
+	want := keyring(t)
+	created, err := w.CreateKeyring(ctx, want)
+	require.NoError(t, err)
+	require.Equal(t, want, created)
+
+	got, found, err := w.Keyring(ctx)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, want, got)
+}
+
+func keyring(t *testing.T) store.Keyring {
+	return filled(t, func(r *store.Keyring) {
+		r.Use.Key, r.Archive.Key = make([]byte, 32), make([]byte, 32)
+		for i := range 32 {
+			r.Use.Key[i], r.Archive.Key[i] = byte(0xa0+i), byte(0xc0+i)
+		}
+	})
+}

@@ -1,0 +1,95 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+const (
+	archivePrefix = "archive/"
+	settleIntents = "intents/settle/"
+)
+
+func archivePath(name string, n int) string { return archivePrefix + name + "/" + strconv.Itoa(n) }
+
+// settleRecord is intents/settle/<name>: the material of these versions may not be where the key's record says it
+// belongs. The record is the truth; settling moves and erases until it holds.
+type settleRecord struct {
+	Schema int `json:"schema"`
+	From   int `json:"from"`
+	To     int `json:"to"`
+}
+
+// intendSettle opens the intent, or widens the one that is open.
+func (r Repo) intendSettle(ctx context.Context, name string, versions lifecycle.Range) error {
+	var rec settleRecord
+	_, found, err := read(ctx, r, settleIntents+name, &rec)
+	if err != nil {
+		return err
+	}
+	if found {
+		versions.From, versions.To = min(versions.From, rec.From), max(versions.To, rec.To)
+	}
+	return r.put(ctx, settleIntents+name, settleRecord{Schema: schema, From: versions.From, To: versions.To}, nil)
+}
+
+// Settlements returns the names of keys that have material to move or erase.
+func (r Repo) Settlements(ctx context.Context) ([]string, error) { return r.list(ctx, settleIntents) }
+
+// settleAtOnce is how many versions one call of Settle works off.
+const settleAtOnce = 64
+
+// Settle calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
+// time. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
+func (r Repo) Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) error {
+	defer r.s.keys.exclusive(name)()
+	var rec settleRecord
+	_, found, err := read(ctx, r, settleIntents+name, &rec)
+	if err != nil || !found {
+		return err
+	}
+	k, err := r.Key(ctx, name)
+	if errors.Is(err, lifecycle.ErrNotFound) { // deleted: its erasure sees to the rest
+		return r.delete(ctx, settleIntents+name)
+	}
+	if err != nil {
+		return err
+	}
+	last := min(rec.To, rec.From+settleAtOnce-1)
+	for n := rec.From; n <= min(last, k.Latest); n++ {
+		if err := place(k, n); err != nil {
+			return err
+		}
+	}
+	if last >= min(rec.To, k.Latest) {
+		return r.delete(ctx, settleIntents+name)
+	}
+	rec.From = last + 1
+	return r.put(ctx, settleIntents+name, rec, nil)
+}
+
+// Archived returns a version from the archive. The error is [lifecycle.ErrNotFound] where it is not there.
+func (r Repo) Archived(ctx context.Context, name string, n int) (lifecycle.Version, error) {
+	return r.versionAt(ctx, archivePath(name, n), n)
+}
+
+// PutArchived puts the material of a version, sealed for the archive, into the archive.
+func (r Repo) PutArchived(ctx context.Context, name string, v lifecycle.Version) error {
+	return r.putVersionAt(ctx, archivePath(name, v.Number), v)
+}
+
+// DropArchived erases a version from the archive.
+func (r Repo) DropArchived(ctx context.Context, name string, n int) error {
+	return r.delete(ctx, archivePath(name, n))
+}
+
+// PutVersion replaces a committed version: with its material sealed anew, or without.
+func (r Repo) PutVersion(ctx context.Context, name string, v lifecycle.Version) error {
+	return r.putVersion(ctx, name, v)
+}

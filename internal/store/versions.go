@@ -1,0 +1,123 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+const (
+	versionsPrefix = "versions/"
+	datesPrefix    = "dates/"
+)
+
+// pageSize is how many creation times leave the key record at once. It bounds the record, and with it the cost of a
+// rotation, whatever the number of versions.
+const pageSize = 256
+
+func versionPath(name string, n int) string { return versionsPrefix + name + "/" + strconv.Itoa(n) }
+func datesPath(name string, page int) string {
+	return datesPrefix + name + "/" + strconv.Itoa(page)
+}
+
+// Version returns one version of the key. The caller checks its KeyID: an entry above the key's latest version may
+// be a leaving of an act that did not commit. The error is [lifecycle.ErrNotFound] where there is none.
+func (r Repo) Version(ctx context.Context, name string, n int) (lifecycle.Version, error) {
+	return r.versionAt(ctx, versionPath(name, n), n)
+}
+
+func (r Repo) versionAt(ctx context.Context, path string, n int) (lifecycle.Version, error) {
+	var rec versionRecord
+	_, found, err := read(ctx, r, path, &rec)
+	if err != nil {
+		return lifecycle.Version{}, err
+	}
+	if !found || rec.Number != n {
+		return lifecycle.Version{}, fmt.Errorf("%s: %w", path, lifecycle.ErrNotFound)
+	}
+	return lifecycle.Version{
+		KeyID: rec.KeyID, Number: rec.Number, Created: rec.Created, Fingerprint: rec.Fingerprint, Sealed: rec.Sealed,
+	}, nil
+}
+
+func (r Repo) putVersion(ctx context.Context, name string, v lifecycle.Version) error {
+	return r.putVersionAt(ctx, versionPath(name, v.Number), v)
+}
+
+func (r Repo) putVersionAt(ctx context.Context, path string, v lifecycle.Version) error {
+	return r.put(ctx, path, versionRecord{
+		Schema: schema, KeyID: v.KeyID, Number: v.Number, Created: v.Created, Fingerprint: v.Fingerprint, Sealed: v.Sealed,
+	}, nil)
+}
+
+// page moves a full page of creation times out of the key record. The page of an act that does not commit is
+// written again, as it will then be, by the one that does.
+func (r Repo) page(ctx context.Context, k lifecycle.Key) (lifecycle.Key, error) {
+	k.Recent = times(seconds(k.Recent)) // as it will be read back
+	if len(k.Recent) < pageSize {
+		return k, nil
+	}
+	page := k.Latest/pageSize - 1
+	rec := datesRecord{Schema: schema, KeyID: k.ID, Created: seconds(k.Recent[:pageSize])}
+	if err := r.put(ctx, datesPath(k.Name, page), rec, nil); err != nil {
+		return lifecycle.Key{}, err
+	}
+	k.Recent = k.Recent[pageSize:]
+	return k, nil
+}
+
+// Pages returns how many full pages of creation times the key has.
+func Pages(k lifecycle.Key) int { return (k.Latest - len(k.Recent)) / pageSize }
+
+// Dates returns when the versions from..latest of the key were made, by version number, in whole seconds. It reads
+// one entry per full page from that of the version from on, once.
+func (r Repo) Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error) {
+	dates := map[int]time.Time{} // grown page by page: the record may be wrong about how many there are
+	for page := (max(from, 1) - 1) / pageSize; page < Pages(k); page++ {
+		list, err := r.datesPage(ctx, k, page)
+		if err != nil {
+			return nil, err
+		}
+		addDates(dates, page*pageSize+1, from, list)
+	}
+	addDates(dates, Pages(k)*pageSize+1, from, k.Recent)
+	return dates, nil
+}
+
+func addDates(dates map[int]time.Time, first, from int, list []time.Time) {
+	for i, at := range list {
+		if first+i >= from {
+			dates[first+i] = at
+		}
+	}
+}
+
+// pageID names a committed page: its content never changes, as a key's id is never used again.
+type pageID struct {
+	keyID string
+	page  int
+}
+
+func (r Repo) datesPage(ctx context.Context, k lifecycle.Key, page int) ([]time.Time, error) {
+	if list, ok := r.s.pages.Get(pageID{k.ID, page}); ok {
+		return list, nil
+	}
+	var rec datesRecord
+	path := datesPath(k.Name, page)
+	_, found, err := read(ctx, r, path, &rec)
+	if err != nil {
+		return nil, err
+	}
+	if !found || rec.KeyID != k.ID || len(rec.Created) != pageSize {
+		return nil, fmt.Errorf("%s: %w", path, ErrCorrupt)
+	}
+	list := times(rec.Created)
+	r.s.pages.Add(pageID{k.ID, page}, list)
+	return list, nil
+}
