@@ -1,0 +1,146 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Item is one thing to encrypt, decrypt or rewrap. All texts but a ciphertext are standard base64.
+type Item struct {
+	Text           string // plaintext or ciphertext
+	Context        string // for derived keys
+	Nonce          string // accepted for Transit's clients, refused where Transit refuses it
+	AssociatedData string
+	IV             string // accepted for Transit's clients; no key type of this release takes one
+	Padding        string // RSA padding scheme; no key type of this release takes one
+	Version        int    // to protect with; 0: the active version
+}
+
+// Outcome is what became of an item.
+type Outcome struct {
+	Text    string
+	Version int // the version that protected; 0 where nothing was protected
+	Err     error
+}
+
+// ErrPadding is the error of an item that names a padding scheme for a key that takes none.
+var ErrPadding = lifecycle.Invalidf("padding_scheme: padding schemes are for RSA keys only")
+
+// ErrFault is matched by an item's error that is not the caller's fault.
+var ErrFault = errors.New("internal error")
+
+// faultError keeps the text of its cause.
+type faultError struct{ error }
+
+func (f faultError) Is(target error) bool { return target == ErrFault }
+func (f faultError) Unwrap() error        { return f.error }
+
+// blame marks an error as ours unless the caller's data or the key's state caused it.
+func blame(err error) error {
+	for _, theirs := range []error{envelope.ErrInput, lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrConflict} {
+		if errors.Is(err, theirs) {
+			return err
+		}
+	}
+	return faultError{err}
+}
+
+var (
+	errNonce         = lifecycle.Invalidf("provided nonce not allowed for this key")
+	errNoCiphertext  = lifecycle.Invalidf("missing ciphertext to decrypt")
+	errMixedContext  = lifecycle.Invalidf("context should be set either in all the request blocks or in none")
+	errNothingToSeal = lifecycle.Invalidf("missing batch input to process")
+)
+
+// checkItems refuses a batch as a whole.
+func checkItems(items []Item) error {
+	if len(items) == 0 {
+		return errNothingToSeal
+	}
+	for _, item := range items {
+		if (item.Context == "") != (items[0].Context == "") {
+			return errMixedContext
+		}
+	}
+	return nil
+}
+
+// Encrypt protects the items with the key. The error is that of the request; items fail on their own.
+func (e *Engine) Encrypt(ctx context.Context, r Repo, name string, items []Item) ([]Outcome, error) {
+	return e.each(ctx, r, name, items, e.encrypt)
+}
+
+// Decrypt opens the items.
+func (e *Engine) Decrypt(ctx context.Context, r Repo, name string, items []Item) ([]Outcome, error) {
+	return e.each(ctx, r, name, items, e.decrypt)
+}
+
+// Rewrap opens the items and protects them anew; the plaintexts do not leave the engine.
+func (e *Engine) Rewrap(ctx context.Context, r Repo, name string, items []Item) ([]Outcome, error) {
+	return e.each(ctx, r, name, items, e.rewrap)
+}
+
+// subject is the key that a request is about, with the rules in force for it.
+type subject struct {
+	*lifecycle.Key
+	terms lifecycle.Terms
+}
+
+// subject returns one snapshot of the key, so that one request sees one state.
+func (e *Engine) subject(ctx context.Context, r Repo, name string) (subject, error) {
+	k, err := e.key(ctx, r, name)
+	if err != nil {
+		return subject{}, err
+	}
+	terms, err := e.terms(ctx, r, k)
+	return subject{k, terms}, err
+}
+
+type itemFunc = func(ctx context.Context, r Repo, k subject, item *Item) Outcome
+
+// each runs an operation over the items.
+func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do itemFunc) ([]Outcome, error) {
+	if err := checkItems(items); err != nil {
+		return nil, err
+	}
+	k, err := e.subject(ctx, r, name)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make([]Outcome, len(items))
+	for i := range items {
+		outcomes[i] = do(ctx, r, k, &items[i])
+	}
+	return outcomes, nil
+}
+
+// Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.
+func (e *Engine) Datakey(ctx context.Context, r Repo, name string, bits int, item Item) (plaintext string, wrapped Outcome, err error) {
+	k, err := e.subject(ctx, r, name)
+	if err != nil {
+		return "", Outcome{}, err
+	}
+	if item.Nonce != "" {
+		return "", Outcome{}, faultError{errNonce}
+	}
+	if err := checkAssociatedData(item.AssociatedData); err != nil {
+		return "", Outcome{}, err
+	}
+	raw := make([]byte, bits/8)
+	defer clear(raw)
+	if _, err := io.ReadFull(e.rand, raw); err != nil {
+		return "", Outcome{}, fmt.Errorf("draw data key: %w", err)
+	}
+	item.Text = base64.StdEncoding.EncodeToString(raw)
+	wrapped = e.encrypt(ctx, r, k, &item)
+	return item.Text, wrapped, wrapped.Err
+}

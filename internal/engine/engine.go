@@ -1,0 +1,169 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// How many snapshots a mount keeps in memory: about 32 MiB of keys and 64 MiB of ciphers, when full.
+const (
+	keysCached     = 32768
+	policiesCached = 1024
+	ciphersCached  = 65536
+)
+
+// Config is what an [Engine] is made from.
+type Config struct {
+	Now  func() time.Time
+	Rand io.Reader
+	Log  hclog.Logger
+}
+
+// Engine runs the use cases of one mount. It is safe for concurrent use.
+type Engine struct {
+	now  func() time.Time
+	rand io.Reader
+	log  hclog.Logger
+
+	keys     *cache[string, *lifecycle.Key]
+	policies *cache[string, *lifecycle.Policy]
+	ciphers  *cache[versionID, *envelope.Cipher]
+
+	denied denials
+	clock  clock
+	sweep  sweep
+}
+
+// New returns an engine.
+func New(c Config) *Engine {
+	return &Engine{
+		now: c.Now, rand: c.Rand, log: c.Log,
+		keys:     newCache[string, *lifecycle.Key](keysCached),
+		policies: newCache[string, *lifecycle.Policy](policiesCached),
+		ciphers:  newCache[versionID, *envelope.Cipher](ciphersCached),
+	}
+}
+
+// DisableCache makes every request read storage, for mounts with force_no_cache.
+func (e *Engine) DisableCache() {
+	e.keys.disable()
+	e.policies.disable()
+	e.ciphers.disable()
+}
+
+// ForgetKey drops what is cached of a key, because another node changed it. Ciphers of versions that the change
+// erased must not outlive it, so all of the key's go.
+func (e *Engine) ForgetKey(name string) {
+	if k, ok := e.keys.peek(name); ok {
+		e.dropCiphers(k, k.All())
+	}
+	e.keys.drop(name)
+}
+
+// dropCiphers forgets the opened material of some versions.
+func (e *Engine) dropCiphers(k *lifecycle.Key, versions lifecycle.Range) {
+	for n := versions.From; n <= versions.To; n++ {
+		e.ciphers.drop(versionID{k.ID, n})
+	}
+}
+
+// ForgetPolicy drops what is cached of a policy, because another node changed it.
+func (e *Engine) ForgetPolicy(name string) { e.policies.drop(name) }
+
+// key returns the committed key. The snapshot is shared: it must not be changed.
+func (e *Engine) key(ctx context.Context, r Repo, name string) (*lifecycle.Key, error) {
+	return e.keys.get(name, func() (*lifecycle.Key, error) {
+		k, err := r.Key(ctx, name)
+		return &k, err
+	})
+}
+
+func (e *Engine) policy(ctx context.Context, r Repo, name string) (*lifecycle.Policy, error) {
+	return e.policies.get(name, func() (*lifecycle.Policy, error) {
+		p, err := r.Policy(ctx, name)
+		return &p, err
+	})
+}
+
+// policyOf returns the policy that governs the key; nil where none does, or where it is missing.
+func (e *Engine) policyOf(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
+	if k.Policy == "" {
+		return nil, nil //nolint:nilnil // no policy is an answer
+	}
+	p, err := e.policy(ctx, r, k.Policy)
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return nil, nil //nolint:nilnil // as above; lifecycle.Plan says so to the operator
+	}
+	return p, err
+}
+
+// update commits an act on a key and forgets the snapshot it replaces, also when the outcome is unknown.
+func (e *Engine) update(
+	ctx context.Context, r Repo, name string, act func(lifecycle.Key) (lifecycle.Commit, error),
+) (lifecycle.Key, error) {
+	defer e.keys.drop(name)
+	return r.UpdateKey(ctx, name, act)
+}
+
+// commit completes a commit whose key and event are decided: when the key is looked at next, which version the clock
+// archives next, and under which policy it happened.
+func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *lifecycle.Policy) (lifecycle.Commit, error) {
+	oldest, err := e.oldest(ctx, r, c.Key, p)
+	if err != nil {
+		return c, err
+	}
+	c.Key.Oldest = oldest
+	c.Key.Due = e.due(c.Key, p)
+	if p != nil {
+		c.Event.Policy, c.Event.PolicyRevision = p.Name, p.Revision
+	}
+	return c, nil
+}
+
+// oldest returns the version that the clock archives next. It is looked for only when the one that was has gone.
+func (e *Engine) oldest(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy) (lifecycle.Oldest, error) {
+	if k.TermsOf(p).ArchiveAfter == 0 {
+		return lifecycle.Oldest{}, nil
+	}
+	v := k.OldestDeactivated()
+	switch {
+	case v == 0:
+		return lifecycle.Oldest{}, nil
+	case v == k.Oldest.Version && k.Marks[v].At.IsZero():
+		return k.Oldest, nil
+	case !k.Marks[v].At.IsZero():
+		return lifecycle.Oldest{Version: v, Deactivated: k.Marks[v].At}, nil
+	}
+	dates, err := r.Dates(ctx, k, v+1) // superseded when its successor was made
+	return lifecycle.Oldest{Version: v, Deactivated: dates[v+1]}, err
+}
+
+// terms returns the rules in force for a key.
+func (e *Engine) terms(ctx context.Context, r Repo, k *lifecycle.Key) (lifecycle.Terms, error) {
+	p, err := e.policyOf(ctx, r, *k)
+	return k.TermsOf(p), err
+}
+
+// due returns the time to list the key under: when the plan wants it looked at, though not in the past, which the
+// tick has left behind.
+func (e *Engine) due(k lifecycle.Key, p *lifecycle.Policy) time.Time {
+	now := e.now()
+	wake := lifecycle.Plan(k, p, now).Wake
+	if agenda := lifecycle.Agenda(k, p); len(agenda) > 0 && (wake.IsZero() || agenda[0].At.Before(wake)) {
+		wake = agenda[0].At
+	}
+	if k.NeedsSuccessor() || (!wake.IsZero() && wake.Before(now)) {
+		return now
+	}
+	return wake
+}

@@ -1,0 +1,136 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Outcome {
+	params, aadErr, err := item.params()
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	switch {
+	case item.Nonce != "":
+		return Outcome{Err: errNonce}
+	case item.Padding != "":
+		return Outcome{Err: ErrPadding}
+	}
+	version, err := k.ToProtect(item.Version, k.terms)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	c, err := e.cipher(ctx, r, k.Key, version)
+	if err != nil {
+		return Outcome{Err: blame(err)}
+	}
+	text, err := c.Encrypt(item.Text, params)
+	if err == nil {
+		err = aadErr
+	}
+	if err != nil {
+		return Outcome{Err: blame(err)}
+	}
+	return Outcome{Text: text, Version: version}
+}
+
+func (e *Engine) decrypt(ctx context.Context, r Repo, k subject, item *Item) Outcome {
+	return e.opened(ctx, r, k, item, k.ToProcess)
+}
+
+// opened opens an item of a version that may be opened.
+func (e *Engine) opened(
+	ctx context.Context, r Repo, k subject, item *Item, may func(version int, t lifecycle.Terms) error,
+) Outcome {
+	if item.Text == "" {
+		return Outcome{Err: errNoCiphertext}
+	}
+	params, aadErr, err := item.params()
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	if item.Padding != "" {
+		return Outcome{Err: ErrPadding}
+	}
+	version, payload, err := envelope.Parse(item.Text)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	if err := may(version, k.terms); err != nil {
+		if errors.Is(err, lifecycle.ErrDenied) {
+			now := e.now()
+			e.denied.add(k.Name, map[int]lifecycle.Denials{version: {Count: 1, First: now, Last: now}})
+		}
+		return Outcome{Err: err}
+	}
+	c, err := e.cipher(ctx, r, k.Key, version)
+	if err != nil {
+		return Outcome{Err: blame(err)}
+	}
+	if aadErr != nil {
+		return Outcome{Err: blame(aadErr)}
+	}
+	text, err := c.Decrypt(payload, params)
+	if err != nil {
+		return Outcome{Err: blame(err)}
+	}
+	return Outcome{Text: text}
+}
+
+func (e *Engine) rewrap(ctx context.Context, r Repo, k subject, item *Item) Outcome {
+	if err := checkAssociatedData(item.AssociatedData); err != nil {
+		return Outcome{Err: err}
+	}
+	opened := e.opened(ctx, r, k, item, k.ToRewrap)
+	if opened.Err != nil {
+		return opened
+	}
+	again := *item
+	again.Text = opened.Text
+	return e.encrypt(ctx, r, k, &again)
+}
+
+// params decodes what goes with the text. A broken associated_data is reported apart: Transit holds it for an error
+// of its own and finds it last, and clients branch on that.
+func (i *Item) params() (p envelope.Params, aadErr, err error) {
+	if p.Context, err = decodeBase64(i.Context); err != nil {
+		return p, nil, err
+	}
+	if p.Nonce, err = decodeBase64(i.Nonce); err != nil {
+		return p, nil, err
+	}
+	if _, err = decodeBase64(i.IV); err != nil {
+		return p, nil, err
+	}
+	if p.AssociatedData, err = decodeBase64(i.AssociatedData); err != nil {
+		aadErr = fmt.Errorf("associated_data: %s", err.Error()) // the text only: not the caller's kind, see above
+	}
+	return p, aadErr, nil
+}
+
+func decodeBase64(text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, lifecycle.Invalidf("%s", err.Error())
+	}
+	return raw, nil
+}
+
+// checkAssociatedData is for the operations where Transit has no associated data, so that its odd answer binds nobody.
+func checkAssociatedData(text string) error {
+	if _, err := decodeBase64(text); err != nil {
+		return lifecycle.Invalidf("associated_data: must be standard base64")
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// View is a key as it is shown.
+type View struct {
+	Key     lifecycle.Key
+	Dates   map[int]time.Time // when each readable version was made
+	Outlook lifecycle.Outlook
+	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
+}
+
+// Precondition is what a caller may demand of, and say about, any change.
+type Precondition struct {
+	CAS    *int   // the revision that the change is for; nil: any. 0: the thing must not exist
+	Reason string // free text for the log and the record
+}
+
+// Creation asks for a new key. Of Spec, the name, type and flags are taken; nil is what the request leaves out.
+type Creation struct {
+	Spec   lifecycle.Key
+	Policy *string
+	Owner  *string
+	Labels map[string]string
+	Precondition
+}
+
+// spec is the key as it is to be made.
+func (c Creation) spec() lifecycle.Key {
+	spec := c.Spec
+	spec.Labels = c.Labels
+	if c.Policy != nil {
+		spec.Policy = *c.Policy
+	}
+	if c.Owner != nil {
+		spec.Owner = *c.Owner
+	}
+	return spec
+}
+
+// Create makes a key with its first version. Where the name is taken it returns the key that is there, with existed
+// set, and as in Transit its settings stay; what Transit does not have (policy, owner, labels) is brought in line with
+// the request, so that a configuration tool that writes the same key again sees what it wrote.
+func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, existed bool, err error) {
+	k, err := lifecycle.New(c.spec(), e.now())
+	if err != nil {
+		return View{}, false, err
+	}
+	err = e.create(ctx, r, k, c.Precondition)
+	if errors.Is(err, lifecycle.ErrExists) {
+		view, err = e.existing(ctx, r, c)
+		return view, true, err
+	}
+	if err != nil {
+		return View{}, false, err
+	}
+	view, err = e.Read(ctx, r, k.Name)
+	return view, false, err
+}
+
+func (e *Engine) existing(ctx context.Context, r Repo, c Creation) (View, error) {
+	view, _, err := e.Configure(ctx, r, c.Spec.Name, lifecycle.Change{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
+	return view, err
+}
+
+// create commits the key unless the name is taken.
+func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, pre Precondition) error {
+	found, err := e.Exists(ctx, r, k.Name)
+	if err != nil {
+		return err
+	}
+	if found {
+		return lifecycle.Existsf("key %s already existed", k.Name)
+	}
+	if err := lifecycle.CheckRevision(pre.CAS, 0); err != nil {
+		return err
+	}
+	policy, err := e.admit(ctx, r, k)
+	if err != nil {
+		return err
+	}
+	if err := policy.CheckReason("create", pre.Reason); err != nil {
+		return err
+	}
+	if k.ID, err = e.newID(); err != nil {
+		return err
+	}
+	version, err := e.newVersion(ctx, r, &k, k.Latest)
+	if err != nil {
+		return err
+	}
+	k.Rotation.Reason = pre.Reason
+	event := lifecycle.Event{Act: "create", Versions: []int{1}, From: lifecycle.NoState.String(), To: lifecycle.Active.String(), Reason: pre.Reason}
+	c, err := e.commit(ctx, r, lifecycle.Commit{Key: k, Version: version, Event: event}, policy)
+	if err != nil {
+		return err
+	}
+	defer e.keys.drop(k.Name)
+	if err := r.CreateKey(ctx, c); err != nil {
+		return err
+	}
+	e.log.Info("created key", "key", k.Name, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
+	return nil
+}
+
+// admit returns the policy that governs the key, if it lets the key have a new version.
+func (e *Engine) admit(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
+	if k.Policy == "" {
+		return nil, nil //nolint:nilnil // no policy admits every key
+	}
+	policy, err := e.policy(ctx, r, k.Policy)
+	if err != nil {
+		return nil, err
+	}
+	return policy, policy.Admits(k.Type)
+}
+
+func (e *Engine) newID() (string, error) {
+	var id [16]byte
+	if _, err := io.ReadFull(e.rand, id[:]); err != nil {
+		return "", fmt.Errorf("draw key id: %w", err)
+	}
+	return hex.EncodeToString(id[:]), nil
+}
+
+// Exists reports whether a key has the name.
+func (e *Engine) Exists(ctx context.Context, r Repo, name string) (bool, error) {
+	_, err := e.key(ctx, r, name)
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Read returns the key as it is shown, or lifecycle.ErrNotFound.
+func (e *Engine) Read(ctx context.Context, r Repo, name string) (View, error) {
+	k, err := e.key(ctx, r, name)
+	if err != nil {
+		return View{}, err
+	}
+	return e.view(ctx, r, *k)
+}
+
+func (e *Engine) view(ctx context.Context, r Repo, k lifecycle.Key) (View, error) {
+	policy, err := e.policyOf(ctx, r, k)
+	if err != nil {
+		return View{}, err
+	}
+	dates, err := r.Dates(ctx, k, k.MinDecryption)
+	if err != nil {
+		return View{}, err
+	}
+	return View{Key: k, Dates: dates, Policy: policy, Outlook: lifecycle.Plan(k, policy, e.now())}, nil
+}
+
+// Names returns the names of all keys in alphabetical order.
+func (e *Engine) Names(ctx context.Context, r Repo) ([]string, error) { return r.KeyNames(ctx) }
+
+// Configure changes settings of a key and returns what the operator should be warned of.
+func (e *Engine) Configure(
+	ctx context.Context, r Repo, name string, c lifecycle.Change, pre Precondition,
+) (View, []string, error) {
+	var warnings []string
+	changed := false
+	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (commit lifecycle.Commit, err error) {
+		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+			return commit, err
+		}
+		next, w, err := k.Configure(c)
+		if err != nil {
+			return commit, err
+		}
+		warnings, changed = w, next.Revision != k.Revision
+		if !changed {
+			return lifecycle.Commit{Key: k}, nil
+		}
+		policy, err := e.governor(ctx, r, k, next)
+		if err != nil {
+			return commit, err
+		}
+		if err := e.checkReasons(ctx, r, k, policy, pre.Reason); err != nil {
+			return commit, err
+		}
+		event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: k.Differences(next)}
+		return e.commit(ctx, r, lifecycle.Commit{Key: next, Event: event}, policy)
+	})
+	if err != nil {
+		return View{}, nil, err
+	}
+	if changed {
+		e.log.Info("configured key", "key", name, "revision", k.Revision, "policy", k.Policy, "reason", pre.Reason)
+	}
+	view, err := e.view(ctx, r, k)
+	return view, warnings, err
+}
+
+// checkReasons asks the policy that the key had and the one that it gets.
+func (e *Engine) checkReasons(ctx context.Context, r Repo, before lifecycle.Key, after *lifecycle.Policy, reason string) error {
+	policy, err := e.policyOf(ctx, r, before)
+	if err != nil {
+		return err
+	}
+	if err := policy.CheckReason("configure", reason); err != nil {
+		return err
+	}
+	return after.CheckReason("configure", reason)
+}
+
+// governor returns the policy of the changed key. One that is newly bound has to admit the key; one that is bound
+// already is asked again at the next version, so that no key is stuck with what it was.
+func (e *Engine) governor(ctx context.Context, r Repo, before, after lifecycle.Key) (*lifecycle.Policy, error) {
+	if after.Policy != before.Policy {
+		return e.admit(ctx, r, after)
+	}
+	return e.policyOf(ctx, r, after)
+}
+
+// Delete destroys a key and its material at once, where the key allows it.
+func (e *Engine) Delete(ctx context.Context, r Repo, name string, pre Precondition) error {
+	defer e.keys.drop(name)
+	k, err := r.DeleteKey(ctx, name, func(k lifecycle.Key) error {
+		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+			return err
+		}
+		return k.CheckDelete()
+	}, pre.Reason)
+	e.dropCiphers(&k, k.All())
+	if err != nil {
+		return err
+	}
+	e.log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
+	return nil
+}

@@ -1,0 +1,203 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// erase goes on with deletions that were cut short or were too large for one request.
+func (t *tick) erase(ctx context.Context) error {
+	names, err := t.r.Erasures(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if t.spent(ctx) {
+			break
+		}
+		if eraseErr := t.r.FinishErasure(ctx, name); eraseErr != nil {
+			err = errors.Join(err, eraseErr)
+			continue
+		}
+		t.Erased++
+	}
+	return err
+}
+
+// settleOpen goes on with moving and erasing material.
+func (t *tick) settleOpen(ctx context.Context) error {
+	names, err := t.r.Settlements(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names[:min(len(names), tickSettle)] {
+		if t.spent(ctx) {
+			break
+		}
+		if settleErr := t.settle(ctx, t.r, name); settleErr != nil {
+			err = errors.Join(err, settleErr)
+			continue
+		}
+		t.Settled++
+	}
+	return err
+}
+
+// storeDenied stores the denied uses counted since the last tick.
+func (t *tick) storeDenied(ctx context.Context) error {
+	var err error
+	for _, name := range t.denied.names() {
+		err = errors.Join(err, t.flushDenied(ctx, t.r, name))
+	}
+	return err
+}
+
+// clockEvery is how often the time is remembered in storage; the guard allows for more.
+const clockEvery = 4 * time.Minute
+
+// watchClock learns whether the clock can be believed.
+func (t *tick) watchClock(ctx context.Context) error {
+	was, err := t.r.Clock(ctx)
+	if err != nil {
+		t.Frozen = "the clock guard cannot be read"
+		return err
+	}
+	next, frozen := was.Watch(t.started)
+	if t.Frozen = frozen; frozen != "" {
+		t.log.Error("clock guard: nothing is archived, retired or destroyed; rotation goes on", "why", frozen, "acknowledge", "config/clock")
+	}
+	if next.High.Sub(was.High) < clockEvery && next.Jumped.Equal(was.Jumped) {
+		return nil
+	}
+	return t.r.SetClock(ctx, next)
+}
+
+// reschedule puts the keys of changed policies on the due index again.
+func (t *tick) reschedule(ctx context.Context) error {
+	policies, err := t.r.Reschedules(ctx)
+	if err != nil {
+		return err
+	}
+	for _, policy := range policies {
+		err = errors.Join(err, t.reschedulePolicy(ctx, policy))
+	}
+	return err
+}
+
+func (t *tick) reschedulePolicy(ctx context.Context, policy string) error {
+	after, revision, err := t.r.RescheduleAfter(ctx, policy)
+	if err != nil {
+		return err
+	}
+	t.ForgetPolicy(policy) // what is cached may be older than the revision the intent is for
+	names, err := t.r.BoundKeys(ctx, policy)
+	if err != nil {
+		return err
+	}
+	start, found := slices.BinarySearch(names, after)
+	if found {
+		start++
+	}
+	done := start
+	for ; done < len(names) && t.Rescheduled < tickReschedules && !t.spent(ctx); done++ {
+		t.Rescheduled++
+		if err := t.relist(ctx, names[done]); err != nil {
+			t.log.Error("key could not be scheduled again", "key", names[done], "policy", policy, "error", err)
+		}
+	}
+	if done > 0 {
+		after = names[done-1]
+	}
+	return t.r.Rescheduled(ctx, policy, revision, after, done >= len(names))
+}
+
+// relist brings a key's due time in line with the plan.
+func (t *tick) relist(ctx context.Context, name string) error {
+	_, err := t.update(ctx, t.r, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
+		policy, err := t.policyOf(ctx, t.r, k)
+		if err != nil {
+			return lifecycle.Commit{}, err
+		}
+		c, err := t.commit(ctx, t.r, lifecycle.Commit{Key: k}, policy)
+		if sameMinute(c.Key.Due, k.Due) {
+			c.Key.Due = k.Due
+		}
+		return c, err
+	})
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func sameMinute(a, b time.Time) bool {
+	return a.IsZero() == b.IsZero() && a.Truncate(time.Minute).Equal(b.Truncate(time.Minute))
+}
+
+// sweep remembers how far the check of the due index has come.
+type sweep struct {
+	names []string
+	again time.Time // when the next round may begin
+}
+
+// sweepEvery is the least time between two rounds over all keys.
+const sweepEvery = time.Hour
+
+// sweepIndex checks for a few keys, another few each time, that the due index lists them where their records say and
+// the plan wants. The index is written with the records, so there is nothing to find unless storage was tampered
+// with or partly restored.
+func (t *tick) sweepIndex(ctx context.Context) error {
+	s := &t.sweep
+	if len(s.names) == 0 {
+		if t.started.Before(s.again) {
+			return nil
+		}
+		names, err := t.r.KeyNames(ctx)
+		if err != nil {
+			return err
+		}
+		s.names, s.again = names, t.started.Add(sweepEvery)
+	}
+	few := s.names[:min(tickSweep, len(s.names))]
+	s.names = s.names[len(few):]
+	for _, name := range few {
+		if err := t.repair(ctx, name); err != nil {
+			t.log.Error("due index of a key could not be checked", "key", name, "error", err)
+		}
+	}
+	return nil
+}
+
+func (t *tick) repair(ctx context.Context, name string) error {
+	k, err := t.r.Key(ctx, name)
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	policy, err := t.policyOf(ctx, t.r, k)
+	if err != nil {
+		return err
+	}
+	if !sameMinute(t.due(k, policy), k.Due) {
+		t.Repaired++
+		return t.relist(ctx, name)
+	}
+	if k.Due.IsZero() {
+		return nil
+	}
+	listed, err := t.r.IsListed(ctx, k.Due, name)
+	if err != nil || listed {
+		return err
+	}
+	t.Repaired++
+	return t.r.List(ctx, k.Due, name)
+}

@@ -1,0 +1,110 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Repo is the storage of the mount as one request sees it. Implementations are safe for concurrent use. After an
+// error of a writing method the outcome is unknown until it is read again.
+type Repo interface {
+	Keys
+	Versions
+	Policies
+	DueIndex
+	Intents
+	Placing
+	Usage
+	Settings
+	Sealer
+}
+
+// Keys stores key records.
+type Keys interface {
+	// Key returns the committed key or lifecycle.ErrNotFound.
+	Key(ctx context.Context, name string) (lifecycle.Key, error)
+	// KeyNames returns all names in alphabetical order.
+	KeyNames(ctx context.Context) ([]string, error)
+	// CreateKey commits a new key, or returns lifecycle.ErrExists.
+	CreateKey(ctx context.Context, c lifecycle.Commit) error
+	// UpdateKey commits what act makes of the key, while no other writer of the key runs. An error of act comes back
+	// as it is and nothing is written.
+	UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error)
+	// DeleteKey deletes the key and erases its material, if allow agrees.
+	DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error)
+}
+
+// Versions reads what was committed with key records.
+type Versions interface {
+	Version(ctx context.Context, name string, n int) (lifecycle.Version, error)
+	// Dates returns when the versions from..latest were made.
+	Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error)
+}
+
+// Policies stores policy revisions.
+type Policies interface {
+	Policy(ctx context.Context, name string) (lifecycle.Policy, error)
+	PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error)
+	PolicyNames(ctx context.Context) ([]string, error)
+	PutPolicy(ctx context.Context, name string,
+		revise func(current *lifecycle.Policy) (lifecycle.Policy, error)) (lifecycle.Policy, error)
+	// DeletePolicy deletes a policy that no key is bound to, if allow agrees.
+	DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error) error
+}
+
+// DueIndex lists keys by the minute in which they are to be looked at. It is a cache of lifecycle.Key.Due.
+type DueIndex interface {
+	Minutes(ctx context.Context) ([]time.Time, error)
+	Listed(ctx context.Context, minute time.Time) ([]string, error)
+	IsListed(ctx context.Context, at time.Time, name string) (bool, error)
+	List(ctx context.Context, at time.Time, name string) error
+	Unlist(ctx context.Context, minute time.Time, name string) error
+	Defer(ctx context.Context, minute, later time.Time, name string) error
+}
+
+// Intents are acts of several writes that have begun.
+type Intents interface {
+	Erasures(ctx context.Context) ([]string, error)
+	FinishErasure(ctx context.Context, name string) error
+	Reschedules(ctx context.Context) ([]string, error)
+	RescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error)
+	Rescheduled(ctx context.Context, policy string, revision int, after string, done bool) error
+	BoundKeys(ctx context.Context, policy string) ([]string, error)
+}
+
+// Placing moves material between the versions in use and the archive.
+type Placing interface {
+	Settlements(ctx context.Context) ([]string, error)
+	// Settle calls place for the versions whose material may be in the wrong place, while no writer of the key runs.
+	Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) error
+	Archived(ctx context.Context, name string, n int) (lifecycle.Version, error)
+	PutArchived(ctx context.Context, name string, v lifecycle.Version) error
+	DropArchived(ctx context.Context, name string, n int) error
+	PutVersion(ctx context.Context, name string, v lifecycle.Version) error
+}
+
+// Usage keeps what was denied, by version.
+type Usage interface {
+	Denied(ctx context.Context, name string) (map[int]lifecycle.Denials, error)
+	AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) error
+}
+
+// Settings are those of the mount.
+type Settings interface {
+	Clock(ctx context.Context) (lifecycle.Clock, error)
+	SetClock(ctx context.Context, c lifecycle.Clock) error
+	DisableUpsert(ctx context.Context) (bool, error)
+	SetDisableUpsert(ctx context.Context, disable bool) error
+}
+
+// Sealer gives the wrapper that seals stored material.
+type Sealer interface {
+	// Sealer returns the wrapper for a purpose and the mount's identity. With create it makes what a new mount lacks.
+	Sealer(ctx context.Context, purpose string, create bool) (w envelope.KeyWrapper, instance string, err error)
+}

@@ -1,0 +1,94 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// settle brings the material of a key to where its record says it belongs: into the archive, back from it, or out of
+// existence. It is replayed from the intent until it is done, by the request that opened it or by a tick.
+func (e *Engine) settle(ctx context.Context, r Repo, name string) error {
+	return r.Settle(ctx, name, func(k lifecycle.Key, n int) error {
+		id := versionID{k.ID, n}
+		e.ciphers.drop(id)
+		defer e.ciphers.drop(id) // a request that began before may have loaded it meanwhile
+		if err := e.place(ctx, r, &k, n); err != nil {
+			return fmt.Errorf("move material of key %q version %d: %w", name, n, err)
+		}
+		return nil
+	})
+}
+
+// place does it for one version. Every step can be repeated: a copy is written before the other is erased.
+func (e *Engine) place(ctx context.Context, r Repo, k *lifecycle.Key, n int) error {
+	v, err := r.Version(ctx, k.Name, n)
+	if err != nil {
+		return err
+	}
+	switch k.Placement(n) {
+	case lifecycle.InArchive:
+		return e.toArchive(ctx, r, k, v)
+	case lifecycle.Erased:
+		return errors.Join(e.strip(ctx, r, k.Name, v), r.DropArchived(ctx, k.Name, n))
+	default:
+		return e.fromArchive(ctx, r, k, v)
+	}
+}
+
+func (e *Engine) toArchive(ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle.Version) error {
+	if len(v.Sealed) == 0 {
+		return nil
+	}
+	material, err := e.open(ctx, r, k, v, PurposeUse)
+	if err != nil {
+		return err
+	}
+	defer material.Wipe()
+	archived, err := e.seal(ctx, r, k, v, material, PurposeArchive)
+	if err != nil {
+		return err
+	}
+	if err := r.PutArchived(ctx, k.Name, archived); err != nil {
+		return err
+	}
+	return e.strip(ctx, r, k.Name, v)
+}
+
+func (e *Engine) fromArchive(ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle.Version) error {
+	archived, err := r.Archived(ctx, k.Name, v.Number)
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(v.Sealed) == 0 {
+		material, err := e.open(ctx, r, k, archived, PurposeArchive)
+		if err != nil {
+			return err
+		}
+		defer material.Wipe()
+		if v, err = e.seal(ctx, r, k, v, material, PurposeUse); err != nil {
+			return err
+		}
+		if err := r.PutVersion(ctx, k.Name, v); err != nil {
+			return err
+		}
+	}
+	return r.DropArchived(ctx, k.Name, v.Number)
+}
+
+// strip leaves of a stored version what is no secret: its number, dates and fingerprint.
+func (e *Engine) strip(ctx context.Context, r Repo, name string, v lifecycle.Version) error {
+	if len(v.Sealed) == 0 {
+		return nil
+	}
+	v.Sealed = nil
+	return r.PutVersion(ctx, name, v)
+}

@@ -1,0 +1,234 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Operation asks for a change of state of one version or, with Version 0, of a whole key.
+type Operation struct {
+	Op       lifecycle.Op
+	Version  int
+	Code     string        // compromise: a KMIP revocation reason
+	Occurred time.Time     // compromise; zero: unknown
+	For      time.Duration // recover: archive it again after this time; 0: as the policy says
+	Precondition
+}
+
+// reasonCodes are the revocation reasons of KMIP 2.1, section 11.46, for which a version counts as compromised.
+var reasonCodes = []string{
+	"unspecified", "key_compromise", "ca_compromise", "affiliation_changed", "superseded", "cessation_of_operation", "privilege_withdrawn",
+}
+
+// Do changes the state of a version or of a whole key.
+func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (View, error) {
+	if err := in.check(e.now()); err != nil {
+		return View{}, err
+	}
+	if err := e.flushDenied(ctx, r, name); err != nil {
+		return View{}, err
+	}
+	denied, err := r.Denied(ctx, name)
+	if err != nil {
+		return View{}, err
+	}
+	var did lifecycle.Step
+	_, err = e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
+		if err := lifecycle.CheckRevision(in.CAS, k.Revision); err != nil {
+			return c, err
+		}
+		c, did, err = e.done(ctx, r, k, in, lastDenied(denied, in.Version))
+		return c, err
+	})
+	if err != nil {
+		return View{}, err
+	}
+	e.log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
+	if err := e.settle(ctx, r, name); err != nil {
+		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+	}
+	return e.Read(ctx, r, name)
+}
+
+func (o Operation) check(now time.Time) error {
+	switch {
+	case o.Op == lifecycle.ReportCompromise && !slices.Contains(reasonCodes, o.Code):
+		return lifecycle.InvalidField("reason_code", o.Code, "must be one of "+strings.Join(reasonCodes, ", "))
+	case o.Occurred.After(now):
+		return lifecycle.InvalidField("occurred_at", o.Occurred.Format(time.RFC3339), "must not be in the future")
+	case o.For < 0:
+		return lifecycle.InvalidField("time_limit", o.For, "must not be negative")
+	}
+	return nil
+}
+
+// done decides an operation.
+func (e *Engine) done(
+	ctx context.Context, r Repo, k lifecycle.Key, in Operation, denied time.Time,
+) (c lifecycle.Commit, did lifecycle.Step, err error) {
+	policy, err := e.policyOf(ctx, r, k)
+	if err != nil {
+		return c, did, err
+	}
+	if err := policy.CheckReason(string(in.Op), in.Reason); err != nil {
+		return c, did, err
+	}
+	order := lifecycle.Order{
+		At: e.now(), Terms: k.TermsOf(policy), LastDenied: denied, Code: in.Code, Occurred: in.Occurred,
+	}
+	if in.For > 0 {
+		order.Until = order.At.Add(in.For)
+	}
+	c.Settle = lifecycle.Of(in.Version)
+	switch {
+	case in.Op == "rollback":
+		c.Key, did, err = k.RolledBack(order)
+		c.Settle = lifecycle.Range{}
+	case in.Version == 0:
+		c.Key, did, err = k.ApplyToKey(in.Op, order)
+		c.Settle = k.All()
+	default:
+		c.Key, did, err = k.Apply(in.Op, in.Version, order)
+	}
+	if err != nil {
+		return c, did, err
+	}
+	if !moves(k, c.Key, c.Settle) {
+		c.Settle = lifecycle.Range{}
+	}
+	c.Event = eventOf(did, in.Reason)
+	if in.Op == lifecycle.ReportCompromise {
+		return e.compromised(ctx, r, c, did, in, policy)
+	}
+	c, err = e.commit(ctx, r, c, policy)
+	return c, did, err
+}
+
+// moves reports whether the change gives material another place.
+func moves(before, after lifecycle.Key, versions lifecycle.Range) bool {
+	if versions.From == 0 {
+		return false
+	}
+	return before.Placement(versions.From) != after.Placement(versions.From) ||
+		before.Placement(versions.To) != after.Placement(versions.To) || before.Mark.State != after.Mark.State
+}
+
+func eventOf(did lifecycle.Step, reason string) lifecycle.Event {
+	event := lifecycle.Event{Act: string(did.Op), From: did.From, To: did.To, Reason: reason}
+	if did.Version > 0 {
+		event.Versions = []int{did.Version}
+	}
+	if did.ID != "" {
+		event.Details = map[string]string{"transition": did.ID}
+	}
+	return event
+}
+
+// compromised completes the report of a compromise: where it is the active version, another one takes over in the
+// same commit (transition T14). If none can be made the report counts all the same.
+func (e *Engine) compromised(
+	ctx context.Context, r Repo, c lifecycle.Commit, did lifecycle.Step, in Operation, policy *lifecycle.Policy,
+) (lifecycle.Commit, lifecycle.Step, error) {
+	c.Event.Details["reason_code"] = in.Code
+	if !in.Occurred.IsZero() {
+		c.Event.Details["occurred_at"] = in.Occurred.UTC().Format(time.RFC3339)
+	}
+	if c.Key.NeedsSuccessor() {
+		c = e.replaced(ctx, r, c, policy)
+	}
+	c, err := e.commit(ctx, r, c, policy)
+	return c, did, err
+}
+
+// replaced gives the key another active version: the staged one, or a new one.
+func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, policy *lifecycle.Policy) lifecycle.Commit {
+	k := c.Key
+	if k.Staged != 0 {
+		next, _, err := k.Apply(lifecycle.Promote, k.Staged, lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy)})
+		if err == nil {
+			next.Revision = k.Revision
+			c.Key = next
+			c.Event.Versions = append(c.Event.Versions, k.Staged)
+			c.Event.Details["replaced_by"] = "staged version"
+			return c
+		}
+	}
+	emergency, err := e.rotated(ctx, r, k, rotation{trigger: lifecycle.ByIncident, reason: c.Event.Reason})
+	if err != nil {
+		e.log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
+		c.Event.Details["replaced_by"] = "nothing: rotation failed"
+		return c
+	}
+	emergency.Key.Revision = k.Revision
+	c.Key, c.Version = emergency.Key, emergency.Version
+	c.Event.Versions = append(c.Event.Versions, emergency.Key.Latest)
+	c.Event.Details["replaced_by"] = "new version"
+	return c
+}
+
+func lastDenied(denied map[int]lifecycle.Denials, version int) time.Time {
+	if version != 0 {
+		return denied[version].Last
+	}
+	var last time.Time
+	for _, d := range denied {
+		if d.Last.After(last) {
+			last = d.Last
+		}
+	}
+	return last
+}
+
+// Hold sets or lifts the legal hold of a key.
+func (e *Engine) Hold(ctx context.Context, r Repo, name string, on bool, pre Precondition) (View, error) {
+	return e.change(ctx, r, name, "hold", pre, func(k lifecycle.Key) (lifecycle.Key, lifecycle.Range, error) {
+		return k.WithHold(on), lifecycle.Range{}, nil
+	})
+}
+
+// Trim destroys the versions below floor at once, as Transit does, for keys that no policy governs.
+func (e *Engine) Trim(ctx context.Context, r Repo, name string, floor int, pre Precondition) (View, error) {
+	return e.change(ctx, r, name, "trim", pre, func(k lifecycle.Key) (lifecycle.Key, lifecycle.Range, error) {
+		next, err := k.Trimmed(floor)
+		return next, lifecycle.Range{From: max(k.MinAvailable, 1), To: floor - 1}, err
+	})
+}
+
+// change commits a simple change of a key that custody keeps.
+func (e *Engine) change(
+	ctx context.Context, r Repo, name, act string, pre Precondition,
+	make func(lifecycle.Key) (lifecycle.Key, lifecycle.Range, error),
+) (View, error) {
+	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
+		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+			return c, err
+		}
+		policy, err := e.policyOf(ctx, r, k)
+		if err != nil {
+			return c, err
+		}
+		if err := policy.CheckReason(act, pre.Reason); err != nil {
+			return c, err
+		}
+		if c.Key, c.Settle, err = make(k); err != nil || c.Key.Revision == k.Revision {
+			return lifecycle.Commit{Key: k}, err
+		}
+		c.Event = lifecycle.Event{Act: act, Reason: pre.Reason, Details: k.Differences(c.Key)}
+		return e.commit(ctx, r, c, policy)
+	})
+	if err != nil {
+		return View{}, err
+	}
+	e.log.Info("changed key", "key", name, "act", act, "reason", pre.Reason)
+	if err := e.settle(ctx, r, name); err != nil {
+		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+	}
+	return e.view(ctx, r, k)
+}

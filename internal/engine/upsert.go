@@ -1,0 +1,78 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// EncryptOrCreate encrypts the items and first makes the key where there is none ("upsert"), derived if the items
+// carry a context. A batch in which nothing can be encrypted makes no key. Where settings forbid it, a missing key is
+// lifecycle.ErrNotFound.
+func (e *Engine) EncryptOrCreate(ctx context.Context, r Repo, spec lifecycle.Key, items []Item) (outcomes []Outcome, created bool, err error) {
+	if err := checkItems(items); err != nil {
+		return nil, false, err
+	}
+	disabled, err := r.DisableUpsert(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if !disabled && anySound(items) {
+		spec.Derived = items[0].Context != ""
+		_, existed, err := e.Create(ctx, r, Creation{Spec: spec})
+		if err != nil {
+			return nil, false, err
+		}
+		created = !existed
+	}
+	if !disabled && !anySound(items) {
+		return unsound(items), false, nil
+	}
+	outcomes, err = e.Encrypt(ctx, r, spec.Name, items)
+	return outcomes, created, err
+}
+
+// anySound reports whether an item can be encrypted.
+func anySound(items []Item) bool {
+	for i := range items {
+		if items[i].check() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unsound says of each item what is wrong with it.
+func unsound(items []Item) []Outcome {
+	outcomes := make([]Outcome, len(items))
+	for i := range items {
+		outcomes[i].Err = items[i].check()
+	}
+	return outcomes
+}
+
+// check finds what is wrong with an item whatever the key.
+func (i *Item) check() error {
+	if _, err := base64.StdEncoding.DecodeString(i.Text); err != nil {
+		return lifecycle.Invalidf("%s", err.Error())
+	}
+	_, aadErr, err := i.params()
+	switch {
+	case err != nil:
+		return err
+	case aadErr != nil:
+		return blame(aadErr)
+	}
+	if i.Nonce != "" {
+		return errNonce
+	}
+	_, err = firstVersion.ToProtect(i.Version, lifecycle.Terms{})
+	return err
+}
+
+// firstVersion is a key as it will be when it has just been made.
+var firstVersion = lifecycle.Key{Latest: 1, Primary: 1, MinDecryption: 1}

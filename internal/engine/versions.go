@@ -1,0 +1,75 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// VersionDetail is a version as it is shown.
+type VersionDetail struct {
+	lifecycle.Version // without material
+	State             lifecycle.State
+	Mark              lifecycle.Mark
+	Denied            lifecycle.Denials
+}
+
+// ReadVersion returns a version, or lifecycle.ErrNotFound.
+func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number int) (VersionDetail, error) {
+	k, err := e.key(ctx, r, name)
+	if err != nil {
+		return VersionDetail{}, err
+	}
+	if !k.Has(number) {
+		return VersionDetail{}, lifecycle.NoVersion(name, number)
+	}
+	v, err := r.Version(ctx, name, number)
+	if err != nil {
+		return VersionDetail{}, err
+	}
+	v.Sealed = nil
+	if err := e.flushDenied(ctx, r, name); err != nil {
+		return VersionDetail{}, err
+	}
+	denied, err := r.Denied(ctx, name)
+	return VersionDetail{Version: v, State: k.State(number), Mark: k.Marks[number], Denied: denied[number]}, err
+}
+
+// Affected is a version that was reported as compromised, and what that affects.
+type Affected struct {
+	Version     int
+	State       lifecycle.State
+	Compromise  lifecycle.Compromise
+	From, Until time.Time // it protected data in this time; no end: it was never superseded
+	Processes   bool
+	ReplacedBy  int
+}
+
+// CompromiseReport lists the versions of a key that were reported as compromised, oldest first.
+func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]Affected, error) {
+	k, err := e.subject(ctx, r, name)
+	if err != nil {
+		return nil, err
+	}
+	dates, err := r.Dates(ctx, *k.Key, 1)
+	if err != nil {
+		return nil, err
+	}
+	var report []Affected
+	for v, mark := range k.Marks {
+		if mark.Compromise.Reported.IsZero() {
+			continue
+		}
+		report = append(report, Affected{
+			Version: v, State: k.State(v), Compromise: mark.Compromise, From: dates[v], Until: dates[v+1],
+			Processes: k.ToProcess(v, k.terms) == nil, ReplacedBy: k.Primary,
+		})
+	}
+	slices.SortFunc(report, func(a, b Affected) int { return a.Version - b.Version })
+	return report, nil
+}
