@@ -1,0 +1,103 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/keylife/vault-plugin-keylife"
+
+// mayImport is every arrow between the packages of this module: what is not here must not be imported.
+var mayImport = map[string][]string{
+	".":                        {"hsm", "internal/custody", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/store"},
+	"cmd/vault-plugin-keylife": {".", "internal/custody"},
+	"internal/custody":         nil,
+	"hsm":                      nil,
+	"internal/engine":          {"internal/envelope", "internal/lifecycle"},
+	"internal/envelope":        nil,
+	"internal/lifecycle":       nil,
+	"internal/store":           {"internal/custody", "internal/lifecycle"},
+	"hsm/hsmtest":              {"hsm"},
+	"internal/storagetest":     nil,
+	"test/harness":             nil,
+}
+
+// mustNotImport are the arrows out of the module that would carry a concern into the wrong room.
+var mustNotImport = map[string][]string{
+	"hsm":                {"github.com/hashicorp/vault"},
+	"internal/engine":    {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
+	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
+	"internal/custody":   {"."},
+	"internal/lifecycle": {"."}, // a dot: nothing but the standard library
+	"internal/store":     {"github.com/hashicorp/vault/sdk/framework"},
+}
+
+func TestArrowsBetweenPackagesPointOneWay(t *testing.T) {
+	seen := map[string]bool{}
+	for dir, imports := range importsByFolder(t) {
+		allowed, known := mayImport[dir]
+		require.True(t, known, "package %s has no arrows in mayImport", dir)
+		seen[dir] = true
+		for _, path := range imports {
+			if own, ok := ownPackage(path); ok {
+				require.Contains(t, allowed, own, "%s imports %s", dir, own)
+			}
+			for _, forbidden := range mustNotImport[dir] {
+				require.NotContains(t, path, forbidden, "%s imports %s", dir, path)
+			}
+		}
+	}
+	require.Len(t, seen, len(mayImport), "mayImport names packages that do not exist")
+}
+
+func ownPackage(path string) (string, bool) {
+	if path == module {
+		return ".", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+// importsByFolder reads the direct imports of all files that are no tests.
+func importsByFolder(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || (entry.IsDir() && (path == "test/vault" || path == "bin" || path == ".git")) {
+			return orSkip(err)
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			dir := filepath.ToSlash(filepath.Dir(path))
+			imports[dir] = append(imports[dir], name)
+		}
+		return nil
+	}))
+	return imports
+}
+
+func orSkip(err error) error {
+	if err != nil {
+		return err
+	}
+	return filepath.SkipDir
+}

@@ -1,0 +1,117 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package keylife is a Vault secrets engine for encryption keys with a lifecycle. It is the edge to Vault: paths,
+// fields, statuses. [Factory] is all that it exports; what happens behind a request is in internal/engine.
+package keylife
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+)
+
+// backend is one mount. It holds its collaborators and no state of its own.
+type backend struct {
+	*framework.Backend
+	engine *engine.Engine
+	store  *store.Store
+	seal   *sealer
+	system *steadyView
+	now    func() time.Time
+	rand   io.Reader
+	ready  sync.Once
+}
+
+// Factory returns the backend of a mount. It only wires: storage is not there yet, and a bad stored value has to
+// fail a request, not the mount.
+func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
+	return newBackend(ctx, conf, engine.Config{
+		Now:  wallClock,
+		Rand: rand.Reader,
+	})
+}
+
+func newBackend(ctx context.Context, conf *logical.BackendConfig, c engine.Config) (*backend, error) {
+	c.Log = conf.Logger
+	b := &backend{
+		engine: engine.New(c),
+		store:  store.New(c.Now),
+		seal:   &sealer{now: c.Now, rand: c.Rand},
+		system: &steadyView{SystemView: conf.System},
+		now:    c.Now,
+		rand:   c.Rand,
+	}
+	b.Backend = &framework.Backend{
+		Help:         strings.TrimSpace(help),
+		BackendType:  logical.TypeLogical,
+		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped()},
+		Paths:        b.paths(),
+		PeriodicFunc: b.tick,
+		Invalidate:   b.invalidate,
+	}
+	steady := *conf
+	steady.System = b.system
+	return b, b.Setup(ctx, &steady)
+}
+
+func (b *backend) paths() []*framework.Path {
+	return framework.PathAppend(b.pathKeys(), b.pathKeysConfig(), b.pathRotate(), b.pathVersions(), b.pathStates(), b.pathPolicies(),
+		b.pathCustody(), b.pathHistory(), b.pathClock(),
+		b.pathEncrypt(), b.pathDecrypt(), b.pathRewrap(), b.pathDatakey(), b.pathConfigKeys())
+}
+
+// tick runs once a minute on every node; only one that may write does anything.
+func (b *backend) tick(ctx context.Context, req *logical.Request) error {
+	b.system.refresh()
+	if !b.WriteSafeReplicationState() {
+		return nil
+	}
+	return b.guard("tick", func() error {
+		_, err := b.engine.Tick(ctx, b.repo(req))
+		return err
+	})
+}
+
+// invalidate forgets what another node has changed.
+func (b *backend) invalidate(_ context.Context, path string) {
+	if name, ok := store.KeyOf(path); ok {
+		b.engine.ForgetKey(name)
+		b.store.Forget(name)
+	}
+	if name, ok := store.PolicyOf(path); ok {
+		b.engine.ForgetPolicy(name)
+	}
+	if store.IsKeyring(path) {
+		b.seal.forget()
+	}
+}
+
+// repo is the storage of the request. The first one also learns whether the mount may cache: neither Factory nor a
+// plugin process that Vault started anew is told.
+func (b *backend) repo(req *logical.Request) repo {
+	b.ready.Do(func() {
+		if b.System().CachingDisabled() {
+			b.engine.DisableCache()
+			b.seal.disable()
+		}
+	})
+	return repo{Repo: b.store.On(req.Storage, b.who(req)), seal: b.seal}
+}
+
+const help = `
+Encryption keys with a lifecycle. Clients of Vault's Transit engine that encrypt, decrypt, rewrap and make data keys
+work unchanged; a policy can govern a key: which types it may have, how strong it must be, and when it rotates, by
+itself.
+
+Keys are at keys/, policies at policies/. Encrypt, decrypt, rewrap and datakey use a key by its name.
+`

@@ -1,0 +1,236 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// modelKey is a key as a reader of docs/states.md would note it down: one word for each version. It shares
+// nothing with internal/lifecycle.
+type modelKey struct {
+	governed, hold, deletable bool
+	state                     string
+	until                     time.Time      // of a retired key
+	own                       map[int]string // state of a version, whatever the floor and the key
+	before                    map[int]string // of retired versions
+	destroy                   map[int]time.Time
+	locked                    map[int]bool // of compromised versions: could not decrypt before
+	primary, staged, count    int
+	minDec, minEnc, minAvail  int
+	promoted                  time.Time
+}
+
+func newModelKey(governed bool, now time.Time) modelKey {
+	return modelKey{
+		governed: governed, state: "enabled", own: map[int]string{1: "active"}, before: map[int]string{}, destroy: map[int]time.Time{},
+		locked: map[int]bool{}, primary: 1, minDec: 1, count: 1, promoted: now,
+	}
+}
+
+func (k modelKey) clone() modelKey {
+	k.own, k.before, k.destroy, k.locked = maps.Clone(k.own), maps.Clone(k.before), maps.Clone(k.destroy), maps.Clone(k.locked)
+	return k
+}
+
+// is is the state of a version by itself.
+func (k *modelKey) is(v int) string {
+	if k.own[v] == "deactivated" && v < k.minDec {
+		return "archived"
+	}
+	return k.own[v]
+}
+
+// shows is the state of a version as a client sees it.
+func (k *modelKey) shows(v int) string {
+	own := k.is(v)
+	usable := own == "pre_active" || own == "active" || own == "deactivated"
+	switch {
+	case own == "destroyed" || k.state == "destroyed":
+		return "destroyed"
+	case k.state == "retired":
+		return "retired"
+	case k.state == "archived" && own != "compromised" && own != "retired":
+		return "archived"
+	case k.state == "suspended" && usable:
+		return "suspended"
+	default:
+		return own
+	}
+}
+
+func (k *modelKey) protects(v int) bool {
+	if v == 0 {
+		return k.primary > 0 && k.shows(k.primary) == "active"
+	}
+	return v >= k.minEnc && (k.shows(v) == "active" || k.shows(v) == "deactivated" && !k.governed)
+}
+
+func (k *modelKey) processes(v int) bool {
+	state := k.shows(v)
+	reads := state == "pre_active" || state == "active" || state == "deactivated"
+	return v >= k.minDec && (reads || state == "compromised" && !k.locked[v] && k.state == "enabled")
+}
+
+func (k *modelKey) delay() time.Duration {
+	return map[bool]time.Duration{true: 24 * time.Hour, false: 30 * 24 * time.Hour}[k.governed]
+}
+
+// stagedBut is the staged version, unless it is v.
+func (k *modelKey) stagedBut(v int) int { return map[bool]int{false: k.staged}[k.staged == v] }
+
+func (k *modelKey) lead(v int, now time.Time) {
+	if k.own[k.primary] == "active" {
+		k.own[k.primary] = "deactivated"
+	}
+	k.own[v], k.primary, k.promoted, k.staged = "active", v, now, k.stagedBut(v)
+}
+
+func (k *modelKey) rotate(stage bool, now time.Time) bool {
+	if k.state != "enabled" || k.staged != 0 {
+		return false
+	}
+	k.count++
+	if stage {
+		k.own[k.count], k.staged = "pre_active", k.count
+	} else {
+		k.lead(k.count, now)
+	}
+	return true
+}
+
+// version does an operation on a version and tells whether it is allowed.
+func (k *modelKey) version(op string, v int, now time.Time) bool {
+	was := k.is(v)
+	if was == "" || k.state == "destroyed" || op != "compromise" && k.state != "enabled" && k.state != "suspended" {
+		return false
+	}
+	switch {
+	case op == "promote" && was == "pre_active" && v >= k.minDec:
+		k.lead(v, now)
+	case op == "suspend" && (was == "pre_active" || was == "active" || was == "deactivated"):
+		k.own[v] = "suspended"
+	case op == "resume" && was == "suspended":
+		k.own[v] = cmp.Or(map[int]string{k.staged: "pre_active", k.primary: "active"}[v], "deactivated")
+	case op == "archive" && k.own[v] == "deactivated":
+		k.own[v] = "archived"
+	case op == "recover" && was == "archived" && v >= k.minDec:
+		k.own[v] = "deactivated"
+	case op == "retire" && !k.hold && (was == "pre_active" || k.own[v] == "archived" || was == "compromised"):
+		k.own[v], k.before[v], k.destroy[v], k.staged = "retired", was, now.Add(k.delay()), k.stagedBut(v)
+	case op == "restore" && was == "retired":
+		return k.restore(v)
+	case op == "compromise" && was != "destroyed" && was != "compromised":
+		k.compromise(v, was, now)
+	default:
+		return false
+	}
+	return true
+}
+
+func (k *modelKey) restore(v int) bool {
+	switch k.before[v] {
+	case "pre_active":
+		if k.staged != 0 || v < k.minDec {
+			return false
+		}
+		k.staged = v
+	case "compromised":
+	default:
+		k.before[v] = "archived"
+	}
+	k.own[v] = k.before[v]
+	return true
+}
+
+func (k *modelKey) compromise(v int, was string, now time.Time) {
+	k.own[v], k.locked[v] = "compromised", was != "pre_active" && was != "active" && was != "deactivated"
+	k.staged = k.stagedBut(v)
+	if v == k.primary {
+		k.succeed(now)
+	}
+}
+
+// succeed gives an enabled key whose primary is compromised another one, at once or by the next tick (T14).
+func (k *modelKey) succeed(now time.Time) {
+	if k.state != "enabled" || k.is(k.primary) != "compromised" {
+		return
+	}
+	if k.is(k.staged) == "pre_active" && k.staged >= k.minDec {
+		k.lead(k.staged, now)
+		return
+	}
+	k.rotate(false, now)
+}
+
+func (k *modelKey) rollback(now time.Time) bool {
+	if k.state != "enabled" || k.is(k.primary) != "active" || k.governed && now.After(k.promoted.Add(24*time.Hour)) {
+		return false
+	}
+	for v := k.primary - 1; v > 0; v-- {
+		if k.is(v) == "deactivated" {
+			k.lead(v, now)
+			return true
+		}
+	}
+	return false
+}
+
+// whole does an operation on the key.
+func (k *modelKey) whole(op string, now time.Time) bool {
+	to := map[string]string{
+		"suspend enabled": "suspended", "resume suspended": "enabled", "archive enabled": "archived", "archive suspended": "archived",
+		"recover archived": "enabled", "retire archived": "retired", "restore retired": "archived",
+	}[op+" "+k.state]
+	if to == "" || op == "retire" && k.hold {
+		return false
+	}
+	k.state, k.until = to, now.Add(k.delay())
+	return true
+}
+
+func (k *modelKey) floors(dec, enc int) bool {
+	if dec == k.minDec && enc == k.minEnc {
+		return true
+	}
+	if dec < 1 || dec > k.count || enc > k.count || dec > k.primary || k.staged != 0 && dec > k.staged || enc != 0 && enc < dec || k.minAvail > enc || k.minAvail > dec {
+		return false
+	}
+	k.minDec, k.minEnc = dec, enc
+	return true
+}
+
+func (k *modelKey) trim(floor int) bool {
+	if k.governed || k.hold || floor < 1 || floor < k.minAvail || k.minEnc == 0 || floor > k.minDec || floor > k.minEnc {
+		return false
+	}
+	for k.minAvail = floor; floor > 1; floor-- {
+		k.own[floor-1], k.staged = "destroyed", k.stagedBut(floor-1)
+	}
+	return true
+}
+
+// tick is what the clock does: it destroys, and replaces what is compromised.
+func (k *modelKey) tick(now time.Time) {
+	if k.state == "retired" && !k.hold && !now.Before(k.until) {
+		k.state = "destroyed"
+	}
+	for v := range k.own {
+		if !k.hold && (k.state == "enabled" || k.state == "suspended") && k.is(v) == "retired" && !now.Before(k.destroy[v]) {
+			k.own[v] = "destroyed"
+		}
+	}
+	k.succeed(now)
+}
+
+func (k *modelKey) String() string {
+	var states []string
+	for v := 1; v <= k.count; v++ {
+		states = append(states, k.shows(v))
+	}
+	return fmt.Sprint(states, k.state, k.hold, k.deletable, k.staged, k.minDec, k.minEnc, k.minAvail)
+}

@@ -1,0 +1,85 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// checkPrecondition bounds what a log line and a record are made to hold.
+func checkPrecondition(pre engine.Precondition) error {
+	const longest = 512
+	switch {
+	case len(pre.Reason) > longest:
+		return lifecycle.InvalidField("reason", pre.Reason, "at most 512 bytes")
+	case pre.CAS != nil && *pre.CAS < 0:
+		return lifecycle.InvalidField("cas", *pre.CAS, "must not be negative")
+	}
+	return nil
+}
+
+// listing answers a LIST with one page of the names.
+func listing(c *call, names []string) (*logical.Response, error) {
+	after, limit := fAfter.get(c), fLimit.get(c)
+	if limit < 0 {
+		return nil, lifecycle.InvalidField("limit", limit, "must not be negative")
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "/") })
+	start, found := slices.BinarySearch(names, after)
+	if found {
+		start++
+	}
+	names = names[start:]
+	if limit > 0 && limit < len(names) {
+		names = names[:limit]
+	}
+	return logical.ListResponse(names), nil
+}
+
+// lister is the LIST operation of a folder.
+func (b *backend) lister(
+	pattern, what, suffix string, names func(context.Context, engine.Repo) ([]string, error),
+) *framework.Path {
+	return &framework.Path{
+		Pattern:      pattern,
+		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: suffix},
+		Fields:       fields(fAfter, fLimit),
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ListOperation: &framework.PathOperation{
+				Callback: b.door(func(ctx context.Context, c *call) (*logical.Response, error) {
+					all, err := names(ctx, c.repo)
+					if err != nil {
+						return nil, err
+					}
+					return listing(c, all)
+				}),
+				Summary:   "List " + what + ".",
+				Responses: ok("Names of "+what+".", fields(fKeys)),
+			},
+		},
+		HelpSynopsis:    "List " + what + ".",
+		HelpDescription: "Names come in alphabetical order. With limit, a page of them; after takes the last name of the page before.",
+	}
+}
+
+// prefix starts every OpenAPI operation id.
+const prefix = "keylife"
+
+// ok describes the answer of an operation that returns data.
+func ok(description string, data map[string]*framework.FieldSchema) map[int][]framework.Response {
+	return map[int][]framework.Response{200: {{Description: description, Fields: data}}}
+}
+
+// done describes the answer of an operation that returns nothing.
+func done(description string) map[int][]framework.Response {
+	return map[int][]framework.Response{204: {{Description: description}}}
+}

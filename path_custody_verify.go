@@ -1,0 +1,184 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+)
+
+// mostVerified bounds one request; a larger journal is verified from an export.
+const mostVerified = 100_000
+
+func (b *backend) verifyCustody(ctx context.Context, c *call) (*logical.Response, error) {
+	checkpoints, err := readCheckpoint(c)
+	if err != nil {
+		return nil, err
+	}
+	names, err := verifiable(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	problems, err := checkEnds(ctx, c, names)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.repo.SigningKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkScope(c, publicOf(keys), checkpoints); err != nil {
+		return nil, err
+	}
+	report, err := custody.Verify(&journal{ctx: ctx, repo: c.repo, names: names}, publicOf(keys), "", checkpoints)
+	if err != nil {
+		return nil, err
+	}
+	for i := range report.Problems {
+		problems = append(problems, report.Problems[i].Error())
+	}
+	return &logical.Response{Data: map[string]any{
+		"valid": len(problems) == 0, "records": report.Records, "problems": problems,
+		"unfinished": append([]custody.Unfinished{}, report.Unfinished...),
+	}}, nil
+}
+
+// verifiable returns the keys to verify: the one that is named, or all that have or should have a journal.
+func verifiable(ctx context.Context, c *call) ([]string, error) {
+	journals, err := c.repo.JournalNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.repo.KeyNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Compact(slices.Sorted(slices.Values(append(journals, keys...))))
+	key := fKey.get(c)
+	if key == "" {
+		return names, nil
+	}
+	if _, found := slices.BinarySearch(names, key); !found {
+		return nil, lifecycle.NoKey(key)
+	}
+	return []string{key}, nil
+}
+
+// checkEnds settles acts that were cut short, so that only true gaps are left, and holds the end of each journal against
+// the record of its key.
+func checkEnds(ctx context.Context, c *call, names []string) (problems []string, err error) {
+	problems = []string{}
+	for _, name := range names {
+		_, err := c.repo.JournalHead(ctx, name)
+		if err != nil && !isDamage(err) {
+			return nil, err
+		}
+		problem, err := c.repo.CheckJournal(ctx, name)
+		if err != nil && !isDamage(err) {
+			return nil, err
+		}
+		if err != nil {
+			problem = err.Error()
+		}
+		if problem != "" {
+			problems = append(problems, problem)
+		}
+	}
+	return problems, nil
+}
+
+// isDamage reports an error that is a finding of the verification rather than its failure.
+func isDamage(err error) bool {
+	for _, kind := range []error{store.ErrCorrupt, store.ErrNewerSchema, custody.ErrMalformed, custody.ErrNewer} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkScope refuses to hold one key against a checkpoint of others: what it does not look at would seem cut off.
+func checkScope(c *call, keys custody.PublicKeys, checkpoints []custody.Signed) error {
+	for _, signed := range checkpoints {
+		checkpoint, err := signed.Open(keys)
+		if err != nil || fKey.get(c) == "" {
+			continue // what is wrong with a checkpoint, the report says
+		}
+		for _, head := range checkpoint.Heads {
+			if head.Key != fKey.get(c) {
+				return lifecycle.Invalidf("key: %q: the checkpoint is of %d keys: leave key out, or use a checkpoint of this key", fKey.get(c), len(checkpoint.Heads))
+			}
+		}
+	}
+	return nil
+}
+
+// readCheckpoint reads a checkpoint as custody/checkpoint returned it.
+func readCheckpoint(c *call) ([]custody.Signed, error) {
+	given := fCheckpoint.given(c)
+	if given == nil {
+		return nil, nil
+	}
+	var signed custody.Signed
+	for name, target := range map[string]*string{"payload": &signed.Payload, "key_id": &signed.KeyID, "signature": &signed.Signature} {
+		text, ok := (*given)[name].(string)
+		if !ok {
+			return nil, lifecycle.Invalidf("checkpoint: must have %s as custody/checkpoint returned it", name)
+		}
+		*target = text
+	}
+	return []custody.Signed{signed}, nil
+}
+
+// journal reads the custody records of some keys as JSON lines.
+type journal struct {
+	ctx   context.Context
+	repo  repo
+	names []string
+	after int
+	read  int
+	rest  []byte
+}
+
+// Read is io.Reader's.
+func (j *journal) Read(p []byte) (int, error) {
+	for len(j.rest) == 0 {
+		if err := j.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, j.rest)
+	j.rest = j.rest[n:]
+	return n, nil
+}
+
+// next fetches the next records.
+func (j *journal) next() error {
+	const some = 256
+	if len(j.names) == 0 {
+		return io.EOF
+	}
+	page, err := j.repo.Journal(j.ctx, j.names[0], j.after, some)
+	if err != nil {
+		return err
+	}
+	if j.read += len(page.Lines); j.read > mostVerified {
+		return lifecycle.Invalidf("key: more than %d records: name one key, or verify an export", mostVerified)
+	}
+	for _, line := range page.Lines {
+		j.rest = append(append(j.rest, line...), '\n')
+	}
+	if j.after = page.Last; !page.More {
+		j.names, j.after = j.names[1:], 0
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+var versionFields = fields(fName, fVersion,
+	newField[string]("state", framework.TypeString, "pre_active, active, deactivated, suspended, archived, compromised, retired or destroyed."),
+	newField[string]("created_time", framework.TypeString, "When the version was made, RFC 3339."),
+	newField[string]("state_time", framework.TypeString, "Since when it is in a state of its own, RFC 3339; empty: its state follows from the key's."),
+	newField[string]("destroy_time", framework.TypeString, "When it is destroyed, RFC 3339; empty: it is not retired."),
+	newField[string]("archive_time", framework.TypeString, "When it is archived again, RFC 3339; empty: no time limit."),
+	newField[string]("fingerprint", framework.TypeString, "One-way digest of the material."),
+	newField[string]("public_key", framework.TypeString, "Public key; empty for symmetric types."),
+	newField[string]("compromise_reason_code", framework.TypeString, "KMIP revocation reason, if the version was reported as compromised."),
+	newField[string]("compromise_occurred_time", framework.TypeString, "When it happened, as reported, RFC 3339."),
+	newField[string]("compromise_reported_time", framework.TypeString, "When it was reported, RFC 3339."),
+	newField[int]("denied_uses", framework.TypeInt, "Uses denied because of the state."),
+	newField[string]("first_denied_time", framework.TypeString, "The first of them, RFC 3339."),
+	newField[string]("last_denied_time", framework.TypeString, "The last of them, RFC 3339."),
+	newField[map[string]any]("last_change", framework.TypeMap, "The newest act on the version in the custody record: who, when and why."),
+)
+
+func (b *backend) pathVersions() []*framework.Path {
+	name := "keys/" + framework.GenericNameRegex(fName.name)
+	return []*framework.Path{
+		{
+			Pattern:      name + "/versions/?$",
+			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-versions"},
+			Fields:       fields(fName, newField[int]("after", framework.TypeInt, "List the versions behind this one."), fLimit),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: &framework.PathOperation{
+					Callback: b.door(b.listVersions), Summary: "List the versions of a key with their states.",
+					Responses: ok("Numbers of the versions, and what is known of each.", fields(fKeys, newField[map[string]any]("key_info", framework.TypeMap, "State and creation time by version."))),
+				},
+			},
+			HelpSynopsis:    "List the versions of a key.",
+			HelpDescription: "Oldest first, the destroyed ones among them. With limit, a page; after takes the last number of the page before.",
+		},
+		{
+			Pattern:      name + `/versions/(?P<version>\d+)`,
+			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-version"},
+			Fields:       fields(fName, fVersion),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: &framework.PathOperation{
+					Callback: b.strict(b.readVersion), Summary: "Read a version of a key: its state, dates and last change. Never its material.",
+					Responses: ok("The version.", versionFields),
+				},
+			},
+			HelpSynopsis:    "Read a version of a key.",
+			HelpDescription: "State, dates, fingerprint, denied uses, and who changed it last and why.",
+		},
+		{
+			Pattern:      name + "/compromise-report",
+			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-compromise-report"},
+			Fields:       fields(fName),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: &framework.PathOperation{
+					Callback: b.strict(b.compromiseReport), Summary: "Read what of a key is affected by compromises.",
+					Responses: ok("The report.", fields(fName, newField[[]any]("versions", framework.TypeSlice, "The versions reported as compromised, and what each has protected."))),
+				},
+			},
+			HelpSynopsis:    "What of a key is affected by compromises.",
+			HelpDescription: "For every version reported as compromised: reason, dates, from when to when it protected data, and whether it still processes. What it protected starts with vault:v<version>: and has to be rewrapped.",
+		},
+	}
+}
+
+func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response, error) {
+	after, _ := c.Get("after").(int)
+	limit := fLimit.get(c)
+	if limit < 0 || after < 0 {
+		return nil, lifecycle.InvalidField("limit", limit, "limit and after must not be negative")
+	}
+	view, err := b.engine.Read(ctx, c.repo, fName.get(c))
+	if err != nil {
+		return nil, err
+	}
+	dates, err := c.repo.Dates(ctx, view.Key, after+1)
+	if err != nil {
+		return nil, err
+	}
+	names, info := []string{}, map[string]any{}
+	for v := after + 1; v <= view.Key.Latest && (limit == 0 || len(names) < limit); v++ {
+		number := strconv.Itoa(v)
+		names = append(names, number)
+		info[number] = map[string]any{"state": view.Key.State(v).String(), "created_time": timeText(dates[v])}
+	}
+	return logical.ListResponseWithInfo(names, info), nil
+}
+
+func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, error) {
+	detail, err := b.engine.ReadVersion(ctx, c.repo, fName.get(c), fVersion.get(c))
+	if err != nil {
+		return nil, err
+	}
+	change, err := b.lastChange(ctx, c, detail.Number)
+	if err != nil {
+		return nil, err
+	}
+	mark := detail.Mark
+	data := map[string]any{
+		"name": fName.get(c), "version": detail.Number, "state": detail.State.String(), "created_time": timeText(detail.Created),
+		"state_time": timeText(mark.At), "destroy_time": timeText(mark.DestroyTime()), "archive_time": timeText(mark.ArchiveTime()), "fingerprint": detail.Fingerprint, "public_key": "",
+		"compromise_reason_code": mark.Compromise.Code, "compromise_occurred_time": timeText(mark.Compromise.Occurred),
+		"compromise_reported_time": timeText(mark.Compromise.Reported), "denied_uses": detail.Denied.Count,
+		"first_denied_time": timeText(detail.Denied.First), "last_denied_time": timeText(detail.Denied.Last), "last_change": change,
+	}
+	return &logical.Response{Data: data}, nil
+}
+
+// lookBack is how many custody records are searched for the last change of a version.
+const lookBack = 256
+
+// lastChange returns the newest act on the version, as far as it is not too long ago.
+func (b *backend) lastChange(ctx context.Context, c *call, version int) (map[string]any, error) {
+	head, err := c.repo.JournalHead(ctx, fName.get(c))
+	if err != nil {
+		return nil, err
+	}
+	page, err := c.repo.Journal(ctx, fName.get(c), max(head.Count-lookBack, 0), lookBack)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(page.Lines) - 1; i >= 0; i-- {
+		record, err := custody.Decode([]byte(page.Lines[i]))
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range record.Versions {
+			if v == version {
+				return recordData(record), nil
+			}
+		}
+	}
+	return map[string]any{}, nil
+}
+
+func (b *backend) compromiseReport(ctx context.Context, c *call) (*logical.Response, error) {
+	report, err := b.engine.CompromiseReport(ctx, c.repo, fName.get(c))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]map[string]any, len(report))
+	for i, row := range report {
+		rows[i] = map[string]any{
+			"version": row.Version, "state": row.State.String(), "reason_code": row.Compromise.Code,
+			"occurred_time": timeText(row.Compromise.Occurred), "reported_time": timeText(row.Compromise.Reported),
+			"protected_from": timeText(row.From), "protected_until": timeText(row.Until), "processes": row.Processes,
+			"ciphertext_prefix": "vault:v" + strconv.Itoa(row.Version) + ":", "replaced_by": row.ReplacedBy,
+		}
+	}
+	return &logical.Response{Data: map[string]any{"name": fName.get(c), "versions": rows}}, nil
+}

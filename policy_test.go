@@ -1,0 +1,79 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWritingAPolicyAgainMakesNoRevision(t *testing.T) {
+	m := newMount(t)
+	written := dataOf("owner", "o", "rotation_period", "90d", "rotation_jitter", "1h")
+	first := m.must(m.do("update", "policies/p", written)).data
+	m.restart()
+	m.storage.Reset()
+	require.Equal(t, first, m.must(m.do("update", "policies/p", written)).data)
+	require.Zero(t, m.storage.Reset().Writes())
+	require.Equal(t, first, m.must(m.read("policies/p")).data)
+}
+
+func TestRevisionsOfAPolicyCanBeRead(t *testing.T) {
+	m := newMount(t)
+	one := m.must(m.write("policies/p", "owner", "o", "rotation_period", 3600)).data
+	two := m.must(m.write("policies/p", "rotation_period", "2h")).data
+	require.Equal(t, 3600, one["rotation_period"], "a number stays a number")
+	require.Equal(t, "o", two["owner"], "what is not given stays")
+	require.NotEqual(t, one["hash"], two["hash"])
+	require.Equal(t, one, m.must(m.do("read", "policies/p", dataOf("revision", 1))).data)
+	require.Equal(t, two, m.must(m.read("policies/p")).data)
+	require.Equal(t, 404, m.do("read", "policies/p", dataOf("revision", 3)).status)
+}
+
+func TestAPolicyIsNotDeletedWhileAKeyIsBound(t *testing.T) {
+	m := governed(t, "auto")
+	refused := m.delete("policies/p")
+	require.Equal(t, 400, refused.status)
+	require.Contains(t, refused.err, `"k"`)
+	m.must(m.write("keys/k/config", "policy", ""))
+	require.Equal(t, 409, m.do("delete", "policies/p", dataOf("cas", 7)).status)
+	require.Equal(t, 204, m.delete("policies/p").status)
+	require.Equal(t, 204, m.delete("policies/p").status, "deleting what is gone is no error")
+	require.Equal(t, 404, m.read("policies/p").status)
+}
+
+func TestAGovernedKeyEncryptsWithItsActiveVersionOnly(t *testing.T) {
+	m := governed(t, "auto")
+	m.must(m.write("keys/k/rotate", "reason", "because of a test"))
+	refused := m.write("encrypt/k", "plaintext", "", "key_version", 1)
+	require.Equal(t, 400, refused.status)
+	require.Contains(t, refused.err, `policy "p"`)
+	m.must(m.write("encrypt/k", "plaintext", "", "key_version", 2))
+	m.must(m.write("keys/k/config", "policy", ""))
+	m.must(m.write("encrypt/k", "plaintext", "", "key_version", 1))
+}
+
+func TestAGovernedKeyIsNotDeletedAtOnce(t *testing.T) {
+	m := governed(t, "auto")
+	m.must(m.write("keys/k/config", "deletion_allowed", true))
+	refused := m.delete("keys/k")
+	require.Equal(t, 400, refused.status)
+	require.Contains(t, refused.err, `policy "p"`)
+}
+
+func TestWritingAKeyAgainAppliesOnlyWhatTransitDoesNotHave(t *testing.T) {
+	m := governed(t, "auto")
+	m.must(m.write("policies/q", "owner", "o"))
+	again := m.must(m.write("keys/k", "type", "aes128-gcm96", "exportable", true, "policy", "q", "owner", "me"))
+	require.Equal(t, "aes256-gcm96", again.data["type"])
+	require.Equal(t, false, again.data["exportable"])
+	require.Equal(t, "q", again.data["policy"])
+	require.Equal(t, "me", again.data["owner"])
+	require.Equal(t, 2, again.data["revision"])
+	require.NotEmpty(t, again.warnings)
+	m.storage.Reset()
+	require.Equal(t, again.data, m.must(m.write("keys/k", "policy", "q")).data)
+	require.Zero(t, m.storage.Reset().Writes(), "the same again changes nothing")
+}

@@ -1,0 +1,136 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// call is a request as a handler sees it: the fields, and the storage bound to it.
+type call struct {
+	*framework.FieldData
+	req  *logical.Request
+	repo repo
+}
+
+// handler answers one operation. Its error is a domain error; it knows no statuses.
+type handler func(ctx context.Context, c *call) (*logical.Response, error)
+
+// door is the one way into the backend. It binds storage, keeps panics in, and turns errors into what Vault
+// understands, as the very last step: an error type survives the way to Vault only if nothing wraps it.
+func (b *backend) door(h handler) framework.OperationFunc {
+	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+		var resp *logical.Response
+		err := b.guard(req.Path, func() (err error) {
+			c := &call{FieldData: d, req: req, repo: b.repo(req)}
+			if err := c.check(); err != nil {
+				return err
+			}
+			resp, err = h(ctx, c)
+			return err
+		})
+		if err != nil {
+			return refuse(req.Operation, err)
+		}
+		return resp, nil
+	}
+}
+
+// strict is the door of paths that Transit does not have: a field that is not theirs is an error, not a warning.
+func (b *backend) strict(h handler) framework.OperationFunc {
+	return b.door(func(ctx context.Context, c *call) (*logical.Response, error) {
+		if err := c.checkKnown(); err != nil {
+			return nil, err
+		}
+		return h(ctx, c)
+	})
+}
+
+func (c *call) checkKnown() error {
+	var alien []string
+	for name := range c.Raw {
+		if c.Schema[name] == nil {
+			alien = append(alien, name)
+		}
+	}
+	if len(alien) == 0 {
+		return nil
+	}
+	slices.Sort(alien)
+	return lifecycle.Invalidf("%s: this path has no such field", strings.Join(alien, ", "))
+}
+
+// errPanic is all that a caller learns of a panic.
+var errPanic = errors.New("internal error; the server log has details")
+
+// guard keeps a panic inside: in a plugin it would end the process, and with it every mount that shares it. The
+// panic's value is not logged, it may hold what the caller sent; the stack holds code positions only.
+func (b *backend) guard(where string, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.Logger().Error("panic", "where", where, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return do()
+}
+
+// badRequest are the kinds of error that are the caller's to mend.
+var badRequest = []error{
+	lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrNotFound, lifecycle.ErrExists, envelope.ErrInput,
+}
+
+// refuse maps a domain error to Vault's answer: 404 for reading what is not there (as Transit does, 400 for writing
+// to it), 409 for another revision, 400 for all else that the caller can mend, 500 otherwise.
+func refuse(op logical.Operation, err error) (*logical.Response, error) {
+	if errors.Is(err, logical.ErrReadOnly) {
+		return nil, logical.ErrReadOnly // Vault forwards the request to a node that may write
+	}
+	if errors.Is(err, engine.ErrFault) {
+		return nil, err // whatever its cause would be elsewhere
+	}
+	if errors.Is(err, lifecycle.ErrNotFound) && (op == logical.ReadOperation || op == logical.ListOperation) {
+		return nil, nil //nolint:nilnil // Vault's 404
+	}
+	if errors.Is(err, lifecycle.ErrConflict) {
+		return nil, logical.CodedError(http.StatusConflict, err.Error())
+	}
+	for _, kind := range badRequest {
+		if errors.Is(err, kind) {
+			return logical.ErrorResponse(err.Error()), logical.ErrInvalidRequest
+		}
+	}
+	return nil, err
+}
+
+// existence is the door of an existence check, by which Vault tells create from update: find's error is
+// lifecycle.ErrNotFound where there is nothing yet.
+func (b *backend) existence(find func(ctx context.Context, c *call) error) framework.ExistenceFunc {
+	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
+		err := b.guard(req.Path, func() error {
+			c := &call{FieldData: d, req: req, repo: b.repo(req)}
+			if err := c.check(); err != nil {
+				return err
+			}
+			return find(ctx, c)
+		})
+		if errors.Is(err, lifecycle.ErrNotFound) || errors.Is(err, lifecycle.ErrInvalid) {
+			return false, nil // the request itself will say what is wrong
+		}
+		return err == nil, err
+	}
+}

@@ -1,0 +1,177 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var names = []string{"a", "b", "c"} // b is under a policy
+
+// walk is one random walk over three keys.
+type walk struct {
+	*mount
+	rng  *rand.Rand
+	keys map[string]modelKey
+	held map[string]map[int]string // a ciphertext of each version
+	note []string                  // what was done, for the one who has to find out
+}
+
+func newWalk(t *testing.T, seed uint64) *walk {
+	w := &walk{mount: newMount(t), rng: rand.New(rand.NewPCG(seed, 0)), keys: map[string]modelKey{}, held: map[string]map[int]string{}}
+	w.must(w.write("policies/p", "owner", "o", "rotation_period", 0, "destroy_delay", "24h", "quiet_period", 0, "min_versions_kept", 0))
+	for _, name := range names {
+		w.create(name)
+	}
+	return w
+}
+
+func (w *walk) create(name string) {
+	w.must(w.write("keys/"+name, "policy", map[bool]string{true: "p"}[name == "b"]))
+	w.keys[name], w.held[name] = newModelKey(name == "b", w.clock.Now()), map[int]string{}
+}
+
+// truth reads what the model says from the API.
+func (w *walk) truth(name string) string {
+	view := w.must(w.read("keys/" + name)).data
+	return fmt.Sprint(w.statesOf(name), view["state"], view["legal_hold"], view["deletion_allowed"], view["staged_version"],
+		view["min_decryption_version"], view["min_encryption_version"], view["min_available_version"])
+}
+
+// act draws an operation: the request, and what it does to a model.
+func (w *walk) act(name string, k modelKey) (path string, data []any, do func(k *modelKey) bool) {
+	now, v, n := w.clock.Now(), 1+w.rng.IntN(k.count), w.rng.IntN(100)
+	data = []any{"reason", why}
+	switch {
+	case n < 14:
+		stage := w.rng.IntN(3) == 0
+		return "rotate", append(data, "stage", stage), func(k *modelKey) bool { return k.rotate(stage, now) }
+	case n < 70:
+		op := []string{"promote", "suspend", "resume", "archive", "archive", "recover", "retire", "restore", "compromise"}[w.rng.IntN(9)]
+		if op == "promote" && k.staged != 0 {
+			v = k.staged
+		}
+		return fmt.Sprintf("versions/%d/%s", v, op), data, func(k *modelKey) bool { return k.version(op, v, now) }
+	case n < 74:
+		return "rollback", data, func(k *modelKey) bool { return k.rollback(now) }
+	case n < 84:
+		op := []string{"suspend", "resume", "resume", "archive", "recover", "recover", "retire", "restore", "restore"}[w.rng.IntN(9)]
+		return op, data, func(k *modelKey) bool { return k.whole(op, now) }
+	case n < 88:
+		on := w.rng.IntN(3) == 0
+		return "hold", append(data, "hold", on), func(k *modelKey) bool { k.hold = on; return true }
+	case n < 96:
+		dec, enc := 1+w.rng.IntN(k.count+1), w.rng.IntN(k.count+2)
+		return "config", append(data, "min_decryption_version", dec, "min_encryption_version", enc), func(k *modelKey) bool { return k.floors(dec, enc) }
+	case n < 99:
+		return "trim", append(data, "min_available_version", v), func(k *modelKey) bool { return k.trim(v) }
+	default:
+		return "config", append(data, "deletion_allowed", true), func(k *modelKey) bool { k.deletable = true; return true }
+	}
+}
+
+func (w *walk) step() {
+	if n := w.rng.IntN(100); n < 4 {
+		w.note = append(w.note, "restart")
+		w.restart()
+		return
+	} else if n < 12 {
+		w.wait()
+		return
+	}
+	name := names[w.rng.IntN(3)]
+	before := w.keys[name]
+	path, data, do := w.act(name, before)
+	after := before.clone()
+	allowed := do(&after)
+	if !allowed {
+		after = before.clone()
+	}
+	w.note = append(w.note, fmt.Sprintf("%s %s %v, allowed=%v", name, path, data[2:], allowed))
+	if w.storage.FailWrite(0, false); w.rng.IntN(8) == 0 {
+		w.storage.FailWrite(1+w.rng.IntN(8), w.rng.IntN(2) == 0)
+	}
+	revision := w.read("keys/" + name).data["revision"]
+	got := w.write("keys/"+name+"/"+path, data...)
+	failed := w.storage.Fired()
+	w.storage.Heal()
+	if failed && w.read("keys/" + name).data["revision"] == revision {
+		after = before // the model adopts what came of it
+	} else if !failed {
+		require.Equal(w.t, map[bool]int{true: 200, false: 400}[allowed], got.status, "%s: %s", got.err, w.story())
+	}
+	w.keys[name] = after
+	w.compare(name)
+}
+
+// wait lets time go by, with ticks, of which one may fail.
+func (w *walk) wait() {
+	d := []time.Duration{time.Minute, 3 * time.Hour, 30 * time.Hour, 31 * 24 * time.Hour}[w.rng.IntN(4)]
+	w.note = append(w.note, "wait "+d.String())
+	w.clock.add(min(d, 23*time.Hour))
+	if w.rng.IntN(2) == 0 {
+		w.storage.FailWrite(1+w.rng.IntN(6), w.rng.IntN(2) == 0)
+	}
+	_ = w.tickNow()
+	w.storage.Heal()
+	w.advance(time.Minute) // for the clock guard, whose record may have been what failed
+	w.leap(d)
+	w.advance(12 * time.Minute)
+	for _, name := range names {
+		k := w.keys[name]
+		k.tick(w.clock.Now())
+		w.keys[name] = k
+		w.compare(name)
+		if !k.hold && k.deletable && !k.governed && k.state != "enabled" {
+			w.note = append(w.note, "delete and create "+name)
+			w.must(w.delete("keys/" + name))
+			w.create(name)
+		}
+	}
+}
+
+// compare holds the states, and what a client may do, against the model.
+func (w *walk) compare(name string) {
+	w.t.Helper()
+	k := w.keys[name]
+	require.Equal(w.t, k.String(), w.truth(name), w.story())
+	pinned := 1 + w.rng.IntN(k.count)
+	for _, v := range []int{0, pinned} {
+		a := w.write("encrypt/"+name, "plaintext", b64("secret"), "key_version", v)
+		require.Equal(w.t, map[bool]int{true: 200, false: 400}[k.protects(v)], a.status, "encrypt with %d: %s: %s", v, a.err, w.story())
+		if a.status == 200 {
+			w.held[name][a.data["key_version"].(int)] = a.data["ciphertext"].(string)
+		}
+	}
+	for v, ciphertext := range w.held[name] {
+		a := w.write("decrypt/"+name, "ciphertext", ciphertext)
+		require.Equal(w.t, map[bool]int{true: 200, false: 400}[k.processes(v)], a.status, "decrypt of %d: %s: %s", v, a.err, w.story())
+		if a.status == 200 {
+			require.Equal(w.t, b64("secret"), a.data["plaintext"])
+		}
+	}
+}
+
+// story is what led here, newest last.
+func (w *walk) story() string { return strings.Join(w.note[max(0, len(w.note)-60):], "\n") }
+
+func TestRandomOperationsAgreeWithANaiveModel(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			w := newWalk(t, seed)
+			for range 150 {
+				w.step()
+			}
+			w.advance(3 * time.Minute)
+			requireNothingOpen(t, w.mount)
+		})
+	}
+}
