@@ -1,0 +1,172 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build acceptance
+
+package test_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/test/harness"
+)
+
+// cas is what keeps a client that retries from rotating twice.
+func TestAChangeForAnotherRevisionIsAConflict(t *testing.T) {
+	s := server(t)
+	mount := freshMount(t, s, harness.PluginName)
+	key := mount + "/keys/k"
+	s.Must(t, http.MethodPost, mount+"/policies/p", `{"owner":"a","cas":0}`)
+	revision := number(s.Must(t, http.MethodPost, key, `{"cas":0}`)["revision"])
+	stale := map[string]any{"cas": revision + 7}
+	for _, path := range []string{key + "/rotate", key + "/config", key, mount + "/policies/p"} {
+		answer := s.Do(t, http.MethodPost, path, stale)
+		require.Equal(t, http.StatusConflict, answer.Status, "%s: %v", path, answer.Body)
+	}
+	require.Equal(t, http.StatusConflict, s.Do(t, http.MethodPost, key, `{"cas":0}`).Status, "the key exists")
+	view := s.Must(t, http.MethodGet, key, nil)
+	require.Equal(t, revision, number(view["revision"]))
+	require.Equal(t, 1, number(view["latest_version"]))
+
+	rotate := map[string]any{"cas": revision, "reason": "the first attempt"}
+	view = s.Must(t, http.MethodPost, key+"/rotate", rotate)
+	require.Equal(t, 2, number(view["latest_version"]))
+	require.Greater(t, number(view["revision"]), revision)
+	require.Equal(t, http.StatusConflict, s.Do(t, http.MethodPost, key+"/rotate", rotate).Status, "the retry of a rotation that happened")
+	require.Equal(t, "the first attempt", s.Must(t, http.MethodGet, key+"/rotation", nil)["last_rotation_reason"])
+}
+
+// Leaving a policy is a change of configuration that the policy may ask a reason for.
+func TestAPolicyAsksForReasons(t *testing.T) {
+	s := server(t)
+	mount := freshMount(t, s, harness.PluginName)
+	key := mount + "/keys/k"
+	s.Must(t, http.MethodPost, mount+"/policies/p", `{"owner":"a","require_reason":["create","configure","promote"]}`)
+	s.Must(t, http.MethodPost, key, object("policy", "p", "reason", lifeReason))
+	s.Must(t, http.MethodPost, key+"/rotate", `{"stage":true}`)
+	for _, change := range []struct{ path, name, value string }{
+		{"/config", "owner", "payments"}, {"", "owner", "payments"}, {"/versions/2/promote", "", ""}, {"/config", "policy", ""}, {"", "policy", ""},
+	} {
+		for _, reason := range []string{"", "too short", strings.Repeat(" ", 20)} {
+			body := map[string]any{"reason": reason}
+			if change.name != "" {
+				body[change.name] = change.value
+			}
+			answer := s.Do(t, http.MethodPost, key+change.path, body)
+			require.Equal(t, http.StatusBadRequest, answer.Status, "%s %v: %v", change.path, body, answer.Body)
+		}
+	}
+	require.Equal(t, "p", s.Must(t, http.MethodGet, key, nil)["policy"])
+	s.Must(t, http.MethodPost, key+"/versions/2/promote", object("reason", lifeReason))
+	s.Must(t, http.MethodPost, key+"/config", object("policy", "", "reason", lifeReason))
+}
+
+func TestListsComeInPages(t *testing.T) {
+	s := server(t)
+	mount := freshMount(t, s, harness.PluginName)
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		s.Must(t, http.MethodPost, mount+"/keys/"+name, nil)
+		s.Must(t, http.MethodPost, mount+"/policies/"+name, `{"owner":"a"}`)
+	}
+	for query, want := range map[string][]any{
+		"": {"a", "b", "c", "d", "e"}, "?limit=2": {"a", "b"}, "?after=b&limit=2": {"c", "d"}, "?after=d": {"e"}, "?after=bb": {"c", "d", "e"},
+	} {
+		for _, list := range []string{"/keys", "/policies"} {
+			require.Equal(t, want, s.Must(t, "LIST", mount+list+query, nil)["keys"], "%s%s", list, query)
+		}
+	}
+}
+
+// operations are all that keylife answers to.
+var operations = map[string][]string{
+	"/config/clock":                    {"get", "post"},
+	"/config/keys":                     {"get", "post"},
+	"/custody/checkpoint":              {"post"},
+	"/custody/export":                  {"get"},
+	"/custody/public-key":              {"get"},
+	"/custody/rotate-key":              {"post"},
+	"/custody/verify":                  {"post"},
+	"/datakey/{plaintext}/{name}":      {"post"},
+	"/decrypt/{name}":                  {"post"},
+	"/encrypt/{name}":                  {"post"},
+	"/keys/":                           {"get"},
+	"/keys/{name}":                     {"delete", "get", "post"},
+	"/keys/{name}/archive":             {"post"},
+	"/keys/{name}/compromise-report":   {"get"},
+	"/keys/{name}/config":              {"post"},
+	"/keys/{name}/history":             {"get"},
+	"/keys/{name}/hold":                {"post"},
+	"/keys/{name}/recover":             {"post"},
+	"/keys/{name}/restore":             {"post"},
+	"/keys/{name}/resume":              {"post"},
+	"/keys/{name}/retire":              {"post"},
+	"/keys/{name}/rollback":            {"post"},
+	"/keys/{name}/rotate":              {"post"},
+	"/keys/{name}/rotation":            {"get"},
+	"/keys/{name}/soft-delete":         {"delete", "post"},
+	"/keys/{name}/soft-delete-restore": {"post"},
+	"/keys/{name}/suspend":             {"post"},
+	"/keys/{name}/trim":                {"post"},
+	"/keys/{name}/versions/":           {"get"},
+	"/keys/{name}/versions/{version}":  {"get"},
+	"/policies/":                       {"get"},
+	"/policies/{name}":                 {"delete", "get", "post"},
+	"/rewrap/{name}":                   {"post"},
+
+	"/keys/{name}/versions/{version}/archive":    {"post"},
+	"/keys/{name}/versions/{version}/compromise": {"post"},
+	"/keys/{name}/versions/{version}/promote":    {"post"},
+	"/keys/{name}/versions/{version}/recover":    {"post"},
+	"/keys/{name}/versions/{version}/restore":    {"post"},
+	"/keys/{name}/versions/{version}/resume":     {"post"},
+	"/keys/{name}/versions/{version}/retire":     {"post"},
+	"/keys/{name}/versions/{version}/suspend":    {"post"},
+}
+
+func TestOpenAPIDescribesEveryOperation(t *testing.T) {
+	s := server(t)
+	document := s.Do(t, http.MethodGet, "sys/internal/specs/openapi", nil).Body
+	paths, _ := document["paths"].(map[string]any)
+	found := map[string][]string{}
+	ids := map[string]string{}
+	for path, value := range paths {
+		short, ours := strings.CutPrefix(path, "/keylife/")
+		if !ours {
+			continue
+		}
+		for _, method := range []string{"delete", "get", "post"} {
+			operation, ok := value.(map[string]any)[method].(map[string]any)
+			if !ok {
+				continue
+			}
+			found["/"+short] = append(found["/"+short], method)
+			id, _ := operation["operationId"].(string)
+			require.NotEmpty(t, id, "%s %s has no operation id", method, path)
+			require.Empty(t, ids[id], "%s %s and %s have the operation id %s", method, path, ids[id], id)
+			ids[id] = method + " " + path
+			responses, _ := operation["responses"].(map[string]any)
+			_, ok = responses["200"]
+			_, done := responses["204"]
+			require.True(t, ok || done, "%s %s tells no success: %v", method, path, responses)
+		}
+	}
+	require.Equal(t, operations, found)
+}
+
+func TestPathHelpAnswersForEveryPath(t *testing.T) {
+	s := server(t)
+	paths := []string{""}
+	for path := range operations {
+		paths = append(paths, strings.NewReplacer("{name}", "x", "{version}", "1", "{plaintext}", "wrapped").Replace(strings.Trim(path, "/")))
+	}
+	for _, path := range paths {
+		answer := s.Do(t, http.MethodGet, "keylife/"+path+"?help=1", nil)
+		require.Equal(t, http.StatusOK, answer.Status, "%q: %v", path, answer.Body)
+		require.Greater(t, len(fmt.Sprint(answer.Body["help"])), 40, "%q: %v", path, answer.Body)
+	}
+}

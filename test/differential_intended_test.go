@@ -1,0 +1,167 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build acceptance
+
+package test_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/test/harness"
+)
+
+// An intended difference is a request that keylife answers otherwise than Transit, on purpose. There are no others.
+type intended struct {
+	name, reason     string
+	before           []step // answered alike
+	differs          step
+	transit, keylife int // the statuses of the request that differs
+	holds            func(t *testing.T, s *harness.Server, keylife *side, answer harness.Reply)
+}
+
+func intendedDifferences() []intended {
+	return slices.Concat(associatedDataDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences())
+}
+
+func TestIntendedDifferencesFromTransit(t *testing.T) {
+	s := server(t)
+	transitMount, keylifeMount := freshPair(t, s)
+	for i, d := range intendedDifferences() {
+		t.Run(d.name, func(t *testing.T) {
+			key := fmt.Sprintf("intended-%d", i)
+			transit, keylife := newSide(transitMount, key), newSide(keylifeMount, key)
+			runTrial(t, s, trial{steps: d.before}, transit, keylife)
+			require.Equal(t, d.transit, transit.send(t, s, d.differs).Status, "Transit is not as the table says (%s)", d.reason)
+			answer := keylife.send(t, s, d.differs)
+			require.Equal(t, d.keylife, answer.Status, "%v (%s)", answer.Body, d.reason)
+			d.holds(t, s, keylife, answer)
+		})
+	}
+}
+
+const aad = "YWFk"
+
+func associatedDataDifferences() []intended {
+	sealed := []step{f0().create(), post("encrypt/$K", object("plaintext", hello, "associated_data", aad)).as("ct", "ciphertext"), rotate()}
+	rewrap := object("ciphertext", "$ct", "associated_data", aad)
+	opensOnlyWithAAD := func(t *testing.T, s *harness.Server, k *side) {
+		t.Helper()
+		require.Contains(t, k.vars["new"], "vault:v2:")
+		require.Equal(t, 200, k.send(t, s, post("decrypt/$K", object("ciphertext", "$new", "associated_data", aad))).Status)
+		require.Equal(t, 400, k.send(t, s, post("decrypt/$K", object("ciphertext", "$new"))).Status)
+	}
+	return []intended{
+		{
+			name: "rewrap takes associated_data", reason: "without it such a ciphertext cannot follow a rotation (hashicorp/vault#31791)",
+			before: sealed, differs: post("rewrap/$K", rewrap), transit: 400, keylife: 200,
+			holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+				require.True(t, k.remember(kept{"new", "ciphertext"}, answer))
+				require.Nil(t, answer.Body["warnings"])
+				opensOnlyWithAAD(t, s, k)
+				require.Equal(t, 400, k.send(t, s, post("rewrap/$K", object("ciphertext", "$ct"))).Status, "associated data was not checked")
+			},
+		},
+		{
+			name: "a rewrap item takes associated_data", reason: "as above, in a batch",
+			before: sealed, differs: post("rewrap/$K", items(rewrap)), transit: 200, keylife: 200,
+			holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+				require.True(t, k.remember(kept{"new", "batch_results.0.ciphertext"}, answer), "%v", answer.Body)
+				opensOnlyWithAAD(t, s, k)
+			},
+		},
+		{
+			name: "datakey takes associated_data", reason: "as OpenBao does; Transit ignores it and warns",
+			before: []step{f0().create(), rotate()}, differs: post("datakey/plaintext/$K", object("associated_data", aad)), transit: 200, keylife: 200,
+			holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+				require.True(t, k.remember(kept{"new", "ciphertext"}, answer))
+				require.Nil(t, answer.Body["warnings"])
+				opensOnlyWithAAD(t, s, k)
+			},
+		},
+	}
+}
+
+func createDifferences() []intended {
+	return []intended{{
+		name: "creating an existing key warns", reason: "Transit means to and never does (hashicorp/vault#3117)",
+		before: []step{f0().create()}, differs: post("keys/$K", object("type", "chacha20-poly1305", "exportable", true)), transit: 200, keylife: 200,
+		holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+			require.Contains(t, fmt.Sprint(answer.Body["warnings"]), "key "+k.vars["K"]+" already existed")
+			view := k.send(t, s, get("keys/$K")).Data()
+			require.Equal(t, "aes256-gcm96", view["type"])
+			require.Equal(t, false, view["exportable"])
+			require.Equal(t, view, answer.Data())
+		},
+	}, {
+		name: "unsetting a one-way flag warns", reason: "Transit ignores it in silence (hashicorp/vault#32075)",
+		before:  []step{f0().create(), config(`{"exportable":true,"allow_plaintext_backup":true}`)},
+		differs: config(`{"exportable":false,"allow_plaintext_backup":false}`), transit: 200, keylife: 200,
+		holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			require.Len(t, answer.Body["warnings"], 2)
+			require.Equal(t, true, answer.Data()["exportable"])
+			require.Equal(t, true, answer.Data()["allow_plaintext_backup"])
+		},
+	}}
+}
+
+func upsertDifferences() []intended {
+	var all []intended
+	for _, body := range []string{
+		object("plaintext", bad64), object("plaintext", hello, "context", bad64), object("plaintext", hello, "nonce", nonce),
+		object("plaintext", hello, "key_version", 2), object("plaintext", hello, "associated_data", bad64),
+		items(object("plaintext", bad64), object("plaintext", hello, "key_version", 2)),
+		with(items(object("plaintext", bad64)), "partial_failure_response_code", literal(`207`)),
+	} {
+		all = append(all, intended{
+			name: "an upsert that fails makes no key: " + body, reason: "a request that is refused must change nothing",
+			before: []step{post("encrypt/$K", body)}, differs: get("keys/$K"), transit: 200, keylife: 404,
+			holds: func(*testing.T, *harness.Server, *side, harness.Reply) {},
+		})
+	}
+	return all
+}
+
+func typeDifferences() []intended {
+	var all []intended
+	for _, kind := range []string{"rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "hmac", "managed_key", "aes128-cmac"} {
+		status := map[string]int{"hmac": 500, "managed_key": 500, "aes128-cmac": 400}[kind]
+		if status == 0 {
+			status = 200
+		}
+		all = append(all, intended{
+			name: "no keys of type " + kind, reason: "this release has the symmetric types",
+			differs: post("keys/$K", object("type", kind)), transit: status, keylife: 400,
+			holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+				for _, has := range []string{"aes128-gcm96", "aes256-gcm96", "chacha20-poly1305"} {
+					require.Contains(t, fmt.Sprint(answer.Body["errors"]), has)
+				}
+				require.Equal(t, 404, k.send(t, s, get("keys/$K")).Status)
+			},
+		})
+	}
+	return all
+}
+
+// Vault hands an external plugin every JSON number as a float64: how it was written is lost.
+func numberDifferences() []intended {
+	view := func(field, want string) func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+		return func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			require.Equal(t, want, fmt.Sprint(answer.Data()[field]))
+		}
+	}
+	return []intended{
+		{
+			name: "2.0 is 2", reason: "the plugin boundary", before: []step{f0().create(), rotate()},
+			differs: config(`{"min_decryption_version":2.0}`), transit: 400, keylife: 200, holds: view("min_decryption_version", "2"),
+		},
+		{
+			name: "1e4 is 10000", reason: "the plugin boundary", before: []step{f0().create()},
+			differs: config(`{"auto_rotate_period":1e4}`), transit: 400, keylife: 200, holds: view("auto_rotate_period", "10000"),
+		},
+	}
+}

@@ -1,0 +1,21 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package test holds keylife's acceptance tests: the built plugin inside a real Vault server on raft storage, beside the
+// built-in Transit engine it must not be told apart from. They carry the build tag "acceptance" and read three variables,
+// all absolute paths:
+//
+//	VAULT_BIN                 the Vault server (scripts/vault.sh makes it)
+//	KEYLIFE_PLUGIN            the built plugin (scripts/build.sh)
+//	KEYLIFE_PLUGIN_TESTCLOCK  the same with a clock that tests can move (scripts/build.sh testclock)
+//
+// `make test` sets all. A missing one is a failure, never a skip.
+//
+// What lives where: differential_*_test.go sends the same requests to Transit and to keylife and compares the answers;
+// interchange_test.go lets each open the other's ciphertext, with a key carried over by transit_backup_test.go;
+// life_test.go waits for the clock; lifecycle_test.go moves it, from the creation of a version to its destruction;
+// suspend_test.go and compromise_test.go stop keys that are in use; custody_test.go and custody_snapshot_test.go verify the
+// record of it all; roles_test.go tries the policies of examples/acl; survive_test.go and load_test.go reload, seal, stop
+// and kill; terraform_contract_test.go and contract_test.go hold keylife's own HTTP interface. harness/ runs the servers, vault/ builds the binary. Unit tests
+// do not belong here: they sit beside the code.
+package test

@@ -1,0 +1,113 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package harness
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// PluginName is the name the plugin is registered under, and its file name in the plugin directory.
+const PluginName = "keylife"
+
+const configTemplate = `
+ui                   = false
+disable_mlock        = true
+raw_storage_endpoint = true
+log_level            = %q
+plugin_directory     = %q
+api_addr             = "http://%[3]s"
+cluster_addr         = "http://%[4]s"
+
+storage "raft" {
+  path                   = %[5]q
+  node_id                = "acceptance"
+  performance_multiplier = 1
+}
+
+listener "tcp" {
+  address         = %[3]q
+  cluster_address = %[4]q
+  tls_disable     = true
+}
+`
+
+// files are the places one server reads and writes.
+type files struct {
+	config, log, data, plugins, clock string
+}
+
+func layOut(dir string) (files, error) {
+	f := files{
+		config:  filepath.Join(dir, "vault.hcl"),
+		log:     filepath.Join(dir, "vault.log"),
+		data:    filepath.Join(dir, "raft"),
+		plugins: filepath.Join(dir, "plugins"),
+		clock:   filepath.Join(dir, "clock"),
+	}
+	for _, d := range []string{f.data, f.plugins} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func (f files) writeConfig(level, address, cluster string) error {
+	text := fmt.Sprintf(configTemplate, level, f.plugins, address, cluster, f.data)
+	return os.WriteFile(f.config, []byte(text), 0o600)
+}
+
+// binary reads the path of an executable from an environment variable; the error says which command makes it.
+func binary(variable, remedy string) (string, error) {
+	path := os.Getenv(variable)
+	if path == "" {
+		return "", fmt.Errorf("%s is not set: run the acceptance tests with `make test`, or %s", variable, remedy)
+	}
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%s=%q is not an absolute path", variable, path)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", variable, err, remedy)
+	}
+	return path, nil
+}
+
+// installPlugin copies the plugin, because Vault refuses a symbolic link, and returns the SHA-256 to register.
+func (f files) installPlugin(from string) (string, error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(filepath.Join(f.plugins, PluginName), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(out, sum), in); err != nil {
+		_ = out.Close()
+		return "", fmt.Errorf("copy plugin: %w", err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), out.Close()
+}
+
+// freeAddresses finds n loopback addresses. All are held until the last is found, so that they differ.
+func freeAddresses(n int) ([]string, error) {
+	found := make([]string, n)
+	for i := range found {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		found[i] = l.Addr().String()
+	}
+	return found, nil
+}

@@ -1,0 +1,35 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package harness
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// PluginPIDs lists the plugin processes of the server. Vault has no children of another kind.
+func (s *Server) PluginPIDs(t testing.TB) []int {
+	t.Helper()
+	pids, err := children(s.process.pid)
+	require.NoError(t, err)
+	return pids
+}
+
+// KillPlugin ends every plugin process of the server with SIGKILL and returns how many there were.
+func (s *Server) KillPlugin(t testing.TB) int {
+	t.Helper()
+	killed := 0
+	for _, pid := range s.PluginPIDs(t) {
+		err := syscall.Kill(pid, syscall.SIGKILL)
+		if errors.Is(err, syscall.ESRCH) {
+			continue // it has ended since
+		}
+		require.NoError(t, err)
+		killed++
+	}
+	return killed
+}

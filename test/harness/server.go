@@ -1,0 +1,199 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	requestTimeout = 60 * time.Second
+	startTimeout   = 60 * time.Second
+	clientConns    = 64
+)
+
+// Options choose what a server starts with.
+type Options struct {
+	LogLevel string            // Vault's log level; info when empty
+	Mounts   map[string]string // path to type, such as "keylife/": "keylife"
+	Clock    bool              // the plugin is built with the tag testclock, and Advance moves its time
+}
+
+// Standard is a server with both engines side by side.
+func Standard() Options {
+	return Options{Mounts: map[string]string{"keylife": PluginName, "transit": "transit"}}
+}
+
+// Server is one Vault server over its whole life, restarts included. Its request methods may be called from many
+// goroutines; the methods that change the server's state may not.
+type Server struct {
+	vault   string // path of the binary
+	files   files
+	address string
+	http    *http.Client
+	client  *api.Client
+	process *process
+	clock   *clock // nil: the plugin goes by the machine's time
+
+	unsealKey, token string
+}
+
+// Start runs a server for one test and stops it with the test. When the test fails, the end of the log is shown.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	s, err := Launch(t.TempDir(), o)
+	if s != nil {
+		t.Cleanup(func() {
+			s.Close()
+			if t.Failed() {
+				t.Logf("end of the Vault log:\n%s", s.LogTail())
+			}
+		})
+	}
+	require.NoError(t, err)
+	return s
+}
+
+// Launch runs a server that belongs to no test; the caller calls Close. The server is not nil when it was started and
+// only its set-up failed.
+func Launch(dir string, o Options) (*Server, error) {
+	vault, err := binary("VAULT_BIN", "build the server with scripts/vault.sh")
+	if err != nil {
+		return nil, err
+	}
+	plugin, err := o.plugin()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer(vault, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := s.files.installPlugin(plugin)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.run(); err != nil {
+		return s, err
+	}
+	return s, s.setUp(sum, o.Mounts)
+}
+
+// plugin finds the binary that the server is to run.
+func (o Options) plugin() (string, error) {
+	if o.Clock {
+		return binary("KEYLIFE_PLUGIN_TESTCLOCK", "build the plugin with scripts/build.sh testclock")
+	}
+	return binary("KEYLIFE_PLUGIN", "build the plugin with scripts/build.sh")
+}
+
+func newServer(vault, dir string, o Options) (*Server, error) {
+	if o.LogLevel == "" {
+		o.LogLevel = "info"
+	}
+	f, err := layOut(dir)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := freeAddresses(2)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.writeConfig(o.LogLevel, addresses[0], addresses[1]); err != nil {
+		return nil, err
+	}
+	s := &Server{vault: vault, files: f, address: "http://" + addresses[0]}
+	if o.Clock {
+		s.clock = &clock{path: f.clock}
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: clientConns}
+	s.http = &http.Client{Transport: transport, Timeout: requestTimeout}
+	s.client, err = newClient(s.address)
+	return s, err
+}
+
+// newClient makes an api client that sends every request once.
+func newClient(address string) (*api.Client, error) {
+	c := api.DefaultConfig()
+	c.Address = address
+	c.Timeout = requestTimeout
+	client, err := api.NewClient(c)
+	if err != nil {
+		return nil, err
+	}
+	client.ClearNamespace()
+	client.SetMaxRetries(0)
+	return client, nil
+}
+
+// run starts the process and waits until it answers.
+func (s *Server) run() (err error) {
+	if s.process, err = startProcess(s.vault, s.files); err != nil {
+		return err
+	}
+	return poll(startTimeout, func() error {
+		if !s.process.running() {
+			return errors.New("the server has ended by itself")
+		}
+		_, err := s.client.Sys().SealStatus()
+		return err
+	})
+}
+
+// Client is an api client with the root token and without retries.
+func (s *Server) Client() *api.Client { return s.client }
+
+// Address is the URL of the server.
+func (s *Server) Address() string { return s.address }
+
+// Close ends the server and every plugin process of it.
+func (s *Server) Close() {
+	if s.process != nil {
+		_ = s.process.stop() // kill below is the answer to a server that does not stop
+		s.process.kill()
+	}
+}
+
+// Stop ends the server as an operator does, with SIGTERM. The storage stays.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	require.NoError(t, s.process.stop())
+}
+
+// Kill ends the server and its plugins at once with SIGKILL. The storage stays as it is at that moment.
+func (s *Server) Kill() { s.process.kill() }
+
+// Restart starts a stopped or killed server on the same storage and unseals it.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	require.False(t, s.process.running(), "Stop or Kill the server before Restart")
+	require.NoError(t, s.run())
+	s.Unseal(t)
+}
+
+// Log is everything the server has logged so far.
+func (s *Server) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(s.files.log)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// LogTail is the end of the log, for the eye.
+func (s *Server) LogTail() string {
+	const most = 8 << 10
+	text, err := os.ReadFile(s.files.log)
+	if err != nil {
+		return fmt.Sprintf("no log: %v", err)
+	}
+	return string(text[max(0, len(text)-most):])
+}

@@ -1,0 +1,38 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package harness
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pollEvery is how often a condition is looked at again.
+const pollEvery = 50 * time.Millisecond
+
+// Eventually calls check until it returns nil, and fails the test with the last error when timeout has passed. It is
+// the only place of the acceptance tests that waits for time.
+func Eventually(t testing.TB, timeout time.Duration, check func() error) {
+	t.Helper()
+	require.NoError(t, poll(timeout, check))
+}
+
+func poll(timeout time.Duration, check func() error) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	deadline := time.Now().Add(timeout)
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("still not so after %s: %w", timeout, err)
+		}
+		<-tick.C
+	}
+}

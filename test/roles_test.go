@@ -1,0 +1,209 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build acceptance
+
+package test_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/test/harness"
+)
+
+// The roles are the files of examples/acl.
+const (
+	author    = "policy-author"
+	operator  = "key-operator"
+	custodian = "key-custodian"
+	responder = "incident-responder"
+	user      = "key-user"
+	auditor   = "auditor"
+)
+
+var roles = []string{author, operator, custodian, responder, user, auditor}
+
+// permit is a request and the roles that may send it; all others may not.
+type permit struct {
+	method, path, body string
+	to                 []string
+}
+
+func permits() []permit {
+	return slices.Concat(usePermits(), keyPermits(), versionPermits(), mountPermits())
+}
+
+func usePermits() []permit {
+	to := func(roles ...string) []string { return roles }
+	return []permit{
+		{"POST", "encrypt/orders", object("plaintext", hello), to(user)},
+		{"POST", "encrypt/orders", items(object("plaintext", hello)), to(user)},
+		{"POST", "decrypt/orders", object("ciphertext", "$sealed"), to(user)},
+		{"POST", "rewrap/orders", object("ciphertext", "$sealed"), to(user)},
+		{"POST", "datakey/plaintext/orders", "{}", to(user)},
+		{"POST", "datakey/wrapped/orders", "{}", to(user)},
+		{"POST", "encrypt/other", object("plaintext", hello), nil},
+		{"POST", "encrypt/misspelt", object("plaintext", hello), nil},
+		{"POST", "decrypt/other", object("ciphertext", "$sealed"), nil},
+		{"POST", "datakey/plaintext/other", "{}", nil},
+	}
+}
+
+func keyPermits() []permit {
+	to := func(roles ...string) []string { return roles }
+	because := object("reason", lifeReason)
+	everyone := to(operator, custodian, responder, auditor)
+	return []permit{
+		{"LIST", "keys", "", everyone},
+		{"GET", "keys/orders", "", everyone},
+		{"GET", "keys/orders/history", "", everyone},
+		{"LIST", "keys/orders/versions", "", everyone},
+		{"GET", "keys/orders/versions/1", "", everyone},
+		{"GET", "keys/orders/rotation", "", to(operator, auditor)},
+		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
+
+		{"POST", "keys/new", object("policy", "pci"), to(operator)},
+		{"POST", "keys/free", "{}", to(operator)},
+		{"POST", "keys/free", object("policy", ""), nil},
+		{"POST", "keys/orders", object("policy", ""), nil},
+		{"POST", "keys/orders/config", object("owner", "payments"), to(operator, custodian)},
+		{"POST", "keys/orders/config", object("min_encryption_version", 1), to(operator, custodian)},
+		{"POST", "keys/orders/config", object("min_decryption_version", 1), to(custodian)},
+		{"POST", "keys/orders/config", object("deletion_allowed", false), to(custodian)},
+		{"POST", "keys/orders/config", object("exportable", false), to(custodian)},
+		{"POST", "keys/orders/config", object("policy", "pci"), to(custodian)},
+		{"POST", "keys/orders/rotate", because, to(operator)},
+		{"POST", "keys/orders/rollback", because, to(operator)},
+		{"POST", "keys/orders/suspend", because, to(operator, responder)},
+		{"POST", "keys/orders/resume", because, to(operator)},
+		{"POST", "keys/orders/recover", because, to(custodian)},
+		{"POST", "keys/orders/retire", because, to(custodian)},
+		{"POST", "keys/orders/restore", because, to(custodian)},
+		{"POST", "keys/orders/hold", object("hold", true, "reason", lifeReason), to(custodian)},
+		{"POST", "keys/orders/hold", object("hold", false, "reason", lifeReason), to(custodian)},
+		{"POST", "keys/orders/trim", object("min_available_version", 1), to(custodian)},
+		{"DELETE", "keys/orders", "", to(custodian)},
+		{"DELETE", "keys/orders/soft-delete", "", nil},
+		{"POST", "keys/orders/soft-delete-restore", "", nil},
+		{"POST", "keys/spare/archive", because, to(custodian)},
+	}
+}
+
+func versionPermits() []permit {
+	to := func(roles ...string) []string { return roles }
+	because := object("reason", lifeReason)
+	return []permit{
+		{"POST", "keys/orders/versions/1/promote", because, to(operator)},
+		{"POST", "keys/orders/versions/1/suspend", because, to(operator, responder)},
+		{"POST", "keys/orders/versions/1/resume", because, to(operator)},
+		{"POST", "keys/orders/versions/1/archive", because, to(operator, custodian)},
+		{"POST", "keys/orders/versions/1/recover", because, to(custodian)},
+		{"POST", "keys/orders/versions/1/retire", because, to(custodian)},
+		{"POST", "keys/orders/versions/1/restore", because, to(custodian)},
+		{"POST", "keys/orders/versions/1/compromise", object("reason", lifeReason), to(responder)},
+	}
+}
+
+func mountPermits() []permit {
+	to := func(roles ...string) []string { return roles }
+	return []permit{
+		{"LIST", "policies", "", to(author, operator, auditor)},
+		{"GET", "policies/pci", "", to(author, operator, auditor)},
+		{"POST", "policies/pci", object("description", "card data"), to(author)},
+		{"POST", "policies/new", object("owner", "payments"), to(author)},
+		{"DELETE", "policies/new", "", to(author)},
+		{"GET", "config/keys", "", to(auditor)},
+		{"POST", "config/keys", object("disable_upsert", true), nil},
+		{"GET", "config/clock", "", to(custodian, auditor)},
+		{"POST", "config/clock", object("acknowledge", true), to(custodian)},
+		{"GET", "custody/export", "", to(auditor)},
+		{"GET", "custody/public-key", "", to(auditor)},
+		{"POST", "custody/checkpoint", "{}", to(auditor)},
+		{"POST", "custody/verify", "{}", to(auditor)},
+		{"POST", "custody/rotate-key", "{}", to(custodian)},
+	}
+}
+
+// What the engine answers depends on the state of the key, which the requests before have changed: a refusal by the engine
+// is an answer to one who may ask.
+func TestEveryRoleMayDoItsWorkAndNoMore(t *testing.T) {
+	s := server(t)
+	mount := freshMount(t, s, harness.PluginName)
+	s.Must(t, http.MethodPost, mount+"/policies/pci", object("owner", "payments"))
+	for _, name := range []string{"orders", "other", "spare"} {
+		s.Must(t, http.MethodPost, mount+"/keys/"+name, object("policy", "pci"))
+	}
+	fill := strings.NewReplacer("$sealed", sealAt(t, s, mount, "orders", f0(), 1, ""))
+	for _, role := range roles {
+		token := roleToken(t, s, role, mount)
+		for _, p := range permits() {
+			answer, err := s.Send(harness.Request{Method: p.method, Path: mount + "/" + p.path, Body: fill.Replace(p.body), Token: token})
+			require.NoError(t, err)
+			allowed := []int{http.StatusOK, http.StatusNoContent, http.StatusBadRequest}
+			if !slices.Contains(p.to, role) {
+				allowed = []int{http.StatusForbidden}
+			}
+			require.Contains(t, allowed, answer.Status, "%s: %s %s %s: %v", role, p.method, p.path, p.body, answer.Body)
+		}
+	}
+}
+
+// A policy that could be shaken off would bind nobody.
+func TestAnOperatorCannotFreeAKeyOfItsPolicy(t *testing.T) {
+	s := server(t)
+	mount := freshMount(t, s, harness.PluginName)
+	s.Must(t, http.MethodPost, mount+"/policies/pci", object("owner", "payments"))
+	s.Must(t, http.MethodPost, mount+"/keys/orders", object("policy", "pci"))
+	token := roleToken(t, s, operator, mount)
+	for _, path := range []string{"", "/config"} {
+		for _, body := range []string{`{"policy":""}`, `{"policy":null}`, `{"Policy":""}`, `{"policy":false}`, `{"policy":[]}`, `{"policy":" "}`} {
+			_, err := s.Send(harness.Request{Method: http.MethodPost, Path: mount + "/keys/orders" + path, Body: body, Token: token})
+			require.NoError(t, err)
+			require.Equal(t, "pci", s.Must(t, http.MethodGet, mount+"/keys/orders", nil)["policy"], "after %s %s", path, body)
+		}
+	}
+}
+
+// The table above would pass with a path that does not exist.
+func TestEveryPermittedRequestIsOneOfTheMount(t *testing.T) {
+	s := server(t)
+	mount := freshMount(t, s, harness.PluginName)
+	for _, p := range permits() {
+		s.Do(t, http.MethodPost, mount+"/policies/pci", object("owner", "payments"))
+		for _, name := range []string{"orders", "other", "spare"} {
+			s.Do(t, http.MethodPost, mount+"/keys/"+name, "{}")
+		}
+		answer := s.Do(t, p.method, mount+"/"+p.path, p.body)
+		require.Contains(t, []int{http.StatusOK, http.StatusNoContent, http.StatusBadRequest}, answer.Status, "%s %s: %v", p.method, p.path, answer.Body)
+	}
+}
+
+func TestEveryExampleIsARole(t *testing.T) {
+	files, err := filepath.Glob("../examples/acl/*.hcl")
+	require.NoError(t, err)
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".hcl"))
+	}
+	require.ElementsMatch(t, roles, names)
+}
+
+// roleToken makes a token that holds one example, for a mount of another name.
+func roleToken(t *testing.T, s *harness.Server, role, mount string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "examples", "acl", role+".hcl"))
+	require.NoError(t, err)
+	name := role + "-" + mount
+	s.Must(t, http.MethodPut, "sys/policies/acl/"+name, object("policy", strings.ReplaceAll(string(text), `"keylife/`, `"`+mount+`/`)))
+	secret, err := s.Client().Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{name}, NoDefaultPolicy: true})
+	require.NoError(t, err)
+	return secret.Auth.ClientToken
+}
