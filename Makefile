@@ -1,0 +1,38 @@
+# Verbs only; what they do is in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help dev test lint unit acceptance fuzz bench build fmt clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+dev: ## start a Vault with the plugin and watch a key rotate (ONCE=1: stop after that)
+	@scripts/dev.sh
+
+test: ## everything: dependencies, lint, build, unit and acceptance tests
+	@scripts/deps.sh
+	@scripts/check.sh all
+
+lint: ## formatting, linters, vulnerabilities, module files
+	@scripts/check.sh lint
+
+unit: ## unit tests, with and without the race detector
+	@scripts/check.sh unit
+
+acceptance: ## tests against a real Vault
+	@scripts/check.sh acceptance
+
+fuzz: ## every fuzz target for FUZZTIME (default 30s)
+	@scripts/check.sh fuzz
+
+bench: ## every benchmark
+	@go test -run '^$$' -bench . -benchmem ./...
+
+build: ## bin/vault-plugin-keylife and its SHA-256
+	@scripts/build.sh
+
+fmt: ## format the Go code
+	@scripts/tools.sh
+	@bin/tools/gofumpt -w .
+
+clean: ## remove the plugin and logs (Vault and the tools, slow to build, stay: rm -r bin)
+	@rm -f bin/vault-plugin-keylife bin/vault-plugin-keylife-testclock bin/*.log

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# The one check behind make, pre-commit and CI.
+#
+#   scripts/check.sh [lint|unit|fuzz|acceptance|all]
+#
+# Every step runs even when an earlier one failed: one run tells everything that is wrong.
+#   FUZZTIME   how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
+#   VAULT_BIN  the Vault to test against (default: see scripts/vault.sh)
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+
+bin=$root/bin/tools
+summary=()
+failed=0
+not_run=0
+
+# step NAME COMMAND... times one step and remembers how it ended. A step that returns 77 could not
+# run on this machine: said, never counted as passed.
+step() {
+  local name=$1 begin=$SECONDS status=0 word
+  shift
+  printf '==> %s\n' "$name"
+  "$@" || status=$?
+  case $status in
+    0) word=ok ;;
+    77) word=NOT-RUN not_run=$((not_run + 1)) ;;
+    *) word=FAILED failed=1 ;;
+  esac
+  summary+=("$(printf '%-8s %4ds  %s' "$word" $((SECONDS - begin)) "$name")")
+  printf '    %s: %s, %ds\n' "$name" "$word" $((SECONDS - begin))
+}
+
+# The steps are called from the left of a ||, where set -e is off: each is one chain of && or says
+# its own return.
+
+formatted() {
+  local unformatted
+  unformatted=$("$bin/gofumpt" -l .) || return
+  [[ -z $unformatted ]] && return
+  printf 'not formatted (make fmt does it):\n%s\n' "$unformatted"
+  return 1
+}
+
+vet() { go vet ./... && go vet -tags acceptance ./... && go vet -tags testclock .; }
+
+shell() { shellcheck -x scripts/*.sh .ci/run; }
+
+# Only an unreachable vulnerability database is forgiven; a finding, or any other trouble, is not.
+vulnerabilities() {
+  local out status=0
+  out=$("$bin/govulncheck" ./... 2>&1) || status=$?
+  printf '%s\n' "$out"
+  ((status)) || return 0
+  [[ $out == *"fetching vulnerabilities:"* ]] || return "$status"
+  echo "NOT RUN: the vulnerability database cannot be reached from this machine"
+  return 77
+}
+
+lint() {
+  step tools scripts/tools.sh
+  step gofumpt formatted
+  step "go vet" vet
+  step golangci-lint "$bin/golangci-lint" run
+  step shellcheck shell
+  step "go mod tidy" go mod tidy -diff
+  step "go mod verify" go mod verify
+  step govulncheck vulnerabilities
+}
+
+# The race detector allocates by itself, so the tests that count allocations skip themselves under
+# it; the second run, without it, is where they count.
+unit() {
+  step "unit tests, race" go test -race -shuffle=on ./...
+  step "unit tests, plain" go test ./...
+}
+
+# A plugin that many mounts load must also build where no C compiler is.
+build() {
+  step "build without cgo" env CGO_ENABLED=0 go build -o /dev/null ./cmd/vault-plugin-keylife
+  step "build plugin" scripts/build.sh
+}
+
+acceptance() {
+  local vault plugin testclock
+  if ! vault=$(scripts/vault.sh) || ! plugin=$(scripts/build.sh) || ! testclock=$(scripts/build.sh testclock); then
+    step "acceptance tests" false
+    return
+  fi
+  step "acceptance tests" env VAULT_BIN="$vault" KEYLIFE_PLUGIN="$plugin" \
+    KEYLIFE_PLUGIN_TESTCLOCK="$testclock" go test -tags acceptance -count=1 -timeout 20m ./test/...
+}
+
+# Fuzzing explores by chance, so it is no part of all: a red CI is about the change under test. What
+# it finds is committed below testdata/fuzz, and the unit tests replay that always. go test takes one
+# target of one package at a time.
+fuzz() {
+  local listing targets package target
+  listing=$(go test -list '^Fuzz' ./...) || {
+    printf '%s\n' "$listing"
+    step fuzz false
+    return
+  }
+  targets=$(awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' <<<"$listing")
+  while read -r package target; do
+    [[ -n $target ]] || continue
+    step "$target" go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$package" </dev/null
+  done <<<"$targets"
+}
+
+all() {
+  step "vault binary" scripts/vault.sh
+  lint
+  build
+  unit
+  acceptance
+}
+
+report() {
+  local time=$((SECONDS / 60))m$((SECONDS % 60))s
+  printf '\n'
+  printf '%s\n' "${summary[@]}"
+  if ((failed)); then
+    echo "FAILED in $time"
+    return 1
+  fi
+  echo "passed in $time, $not_run of ${#summary[@]} steps not run"
+}
+
+require_go
+case ${1:-all} in
+  lint | unit | acceptance | all) "${1:-all}" ;;
+  fuzz) fuzz "${FUZZTIME:-30s}" ;;
+  *) die "usage: scripts/check.sh [lint|unit|fuzz|acceptance|all]" ;;
+esac
+report

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what a fresh Debian machine lacks and this project uses. Does nothing, and needs no
+# rights, where everything is there. Go is not installed here, only checked.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# What must exist (a command, or a file when it starts with /) and the Debian package that brings it.
+needs=(
+  make:make
+  git:git
+  curl:curl
+  jq:jq
+  pgrep:procps
+  shellcheck:shellcheck
+  gcc:gcc # go test -race is cgo
+  /usr/include/stdlib.h:libc6-dev
+)
+
+missing_packages() {
+  local need thing
+  for need in "${needs[@]}"; do
+    thing=${need%%:*}
+    [[ $thing == /* && -e $thing ]] || command -v "$thing" >/dev/null || printf '%s\n' "${need#*:}"
+  done
+}
+
+install() {
+  local as_root=()
+  command -v apt-get >/dev/null || die "missing: $* (these are Debian's names; install them with your package manager)"
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || die "missing: $* — run as root: apt-get install -y $*"
+    as_root=(sudo)
+  fi
+  say "==> installing $*"
+  "${as_root[@]}" apt-get update -qq </dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+}
+
+require_go
+mapfile -t missing < <(missing_packages)
+((${#missing[@]} == 0)) || install "${missing[@]}"
