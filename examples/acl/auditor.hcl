@@ -1,0 +1,60 @@
+# An auditor: sees everything but material and data, takes the custody record away and verifies it. Changes nothing: the
+# two updates below only sign and compute.
+#
+#   vault policy write keylife-auditor auditor.hcl
+
+path "keylife/keys" {
+  capabilities = ["list"]
+}
+
+path "keylife/keys/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/rotation" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/history" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/compromise-report" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/versions" {
+  capabilities = ["list"]
+}
+
+path "keylife/keys/+/versions/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/policies" {
+  capabilities = ["list"]
+}
+
+path "keylife/policies/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/config/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/custody/export" {
+  capabilities = ["read"]
+}
+
+path "keylife/custody/public-key" {
+  capabilities = ["read"]
+}
+
+path "keylife/custody/checkpoint" {
+  capabilities = ["update"]
+}
+
+path "keylife/custody/verify" {
+  capabilities = ["update"]
+}

@@ -1,0 +1,79 @@
+# A key custodian: the steps that bring back what was archived, or lead to destruction, and the settings that guard them.
+# Few people hold this, and none of them also key-user.hcl.
+#
+#   vault policy write keylife-key-custodian key-custodian.hcl
+
+path "keylife/keys" {
+  capabilities = ["list"]
+}
+
+# delete is for keys that no policy governs, and only where deletion_allowed is set.
+path "keylife/keys/+" {
+  capabilities = ["read", "delete"]
+}
+
+path "keylife/keys/+/config" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/archive" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/recover" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/retire" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/restore" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/hold" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/trim" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/archive" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/recover" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/retire" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/restore" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/history" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/versions" {
+  capabilities = ["list"]
+}
+
+path "keylife/keys/+/versions/+" {
+  capabilities = ["read"]
+}
+
+# The clock guard: whoever believes a wrong clock lets keys be destroyed early.
+path "keylife/config/clock" {
+  capabilities = ["read", "update"]
+}
+
+# A new key to sign checkpoints with.
+path "keylife/custody/rotate-key" {
+  capabilities = ["update"]
+}

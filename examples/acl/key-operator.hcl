@@ -1,0 +1,88 @@
+# A key operator: makes keys under a policy and does what keeps them going. Everything here can be undone by an operator,
+# or takes capability away; what brings it back from the archive, or destroys, is in key-custodian.hcl. No data: without
+# encrypt and decrypt an operator cannot open a ciphertext.
+#
+#   vault policy write keylife-key-operator key-operator.hcl
+
+path "keylife/keys" {
+  capabilities = ["list"]
+}
+
+# One segment each, so that nothing below a key is granted by the way. Writing to a key that exists binds it to the policy
+# that is named: an operator can bind it to another one, but not free it. (required_parameters = ["policy"] would demand a
+# policy of every new key; Vault then refuses reading too.)
+path "keylife/keys/+" {
+  capabilities = ["create", "read", "update"]
+  denied_parameters = {
+    "policy" = [""]
+  }
+}
+
+# Lowering min_decryption_version recovers versions; the others loosen what protects the key.
+path "keylife/keys/+/config" {
+  capabilities = ["update"]
+  denied_parameters = {
+    "policy"                 = []
+    "deletion_allowed"       = []
+    "exportable"             = []
+    "allow_plaintext_backup" = []
+    "min_decryption_version" = []
+  }
+}
+
+path "keylife/keys/+/rotate" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/rollback" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/suspend" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/resume" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/promote" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/suspend" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/resume" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/versions/+/archive" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/rotation" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/history" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/versions" {
+  capabilities = ["list"]
+}
+
+path "keylife/keys/+/versions/+" {
+  capabilities = ["read"]
+}
+
+# Which policies there are, to name one.
+path "keylife/policies" {
+  capabilities = ["list"]
+}
+
+path "keylife/policies/+" {
+  capabilities = ["read"]
+}
