@@ -20,9 +20,12 @@ type Entry struct {
 // guard holds these back.
 func (e Entry) Irreversible() bool { return e.Op == Archive || e.Op == Retire || e.Op == Destroy }
 
-// Agenda returns what the clock will do to the key besides rotating it, soonest first, as far as it can be told now.
-// The policy is nil where none is in force.
-func Agenda(k Key, p *Policy) []Entry {
+// Agenda returns what the clock will do to the key besides rotating it, soonest first, as far as it can be told without
+// knowing the time. The policy is nil where none is in force.
+func Agenda(k Key, p *Policy) []Entry { return AgendaAt(k, p, time.Time{}) }
+
+// AgendaAt is [Agenda] as it stands at now: what had to happen in a window that has closed waits for the next one.
+func AgendaAt(k Key, p *Policy, now time.Time) []Entry {
 	t := k.TermsOf(p)
 	if k.Mark.State == KeyRetired && !k.Hold {
 		return []Entry{{At: k.Mark.Until, Op: Destroy}}
@@ -30,7 +33,7 @@ func Agenda(k Key, p *Policy) []Entry {
 	if k.Mark.State != Enabled && k.Mark.State != KeySuspended {
 		return nil
 	}
-	agenda := k.pointed(p, t)
+	agenda := k.pointed(p, t, now)
 	for v, mark := range k.Marks {
 		if entry, ok := k.marked(v, mark, t); ok {
 			agenda = append(agenda, entry)
@@ -47,10 +50,10 @@ func Agenda(k Key, p *Policy) []Entry {
 
 // pointed returns what the clock will do to the versions that the key's pointers name: the staged, the active and the
 // oldest deactivated one.
-func (k Key) pointed(p *Policy, t Terms) []Entry {
+func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
 	var agenda []Entry
-	if t.StagingTime > 0 && k.ownState(k.Staged) == PreActive {
-		agenda = append(agenda, Entry{k.Rotation.Last.Add(t.StagingTime), Promote, k.Staged})
+	if t.StagingTime > 0 && k.Staged > k.Primary && k.ownState(k.Staged) == PreActive { // an older one: an operator promotes
+		agenda = append(agenda, Entry{laterOf(k.stagingEnd(p, t, now), k.Rotation.RetryAt), Promote, k.Staged})
 	}
 	if lapse := k.lapse(p, t); !lapse.IsZero() {
 		agenda = append(agenda, Entry{lapse, Lapse, k.Primary})
@@ -61,6 +64,26 @@ func (k Key) pointed(p *Policy, t Terms) []Entry {
 	return agenda
 }
 
+// stagingEnd returns when the staged version is promoted: inside the window, unless the active version may protect no
+// longer.
+func (k Key) stagingEnd(p *Policy, t Terms, now time.Time) time.Time {
+	if !now.IsZero() && k.Rotation.Last.After(now.Add(mayLag)) {
+		return now // staged by a clock that was ahead: nobody knows since when
+	}
+	window := k.rules(p).window
+	at := window.from(k.Rotation.Last.Add(t.StagingTime))
+	if open := window.opening(now); now.After(at) && open.After(now) {
+		at = open
+	}
+	if end := k.originatorEnd(p); !end.IsZero() && end.Before(at) {
+		at = laterOf(end, k.Rotation.Last)
+	}
+	if k.exhausted() && k.Rotation.ExhaustedAt.Before(at) {
+		at = k.Rotation.ExhaustedAt
+	}
+	return at
+}
+
 // marked returns what the clock will do to a version in a state of its own.
 func (k Key) marked(v int, m Mark, t Terms) (Entry, bool) {
 	switch {
@@ -69,7 +92,7 @@ func (k Key) marked(v int, m Mark, t Terms) (Entry, bool) {
 	case m.State == Deactivated && !m.Until.IsZero() && v >= k.MinDecryption && k.readable() > t.MinVersionsKept:
 		return Entry{m.Until, Archive, v}, true
 	case m.State == Archived && t.RetireAfter > 0 && !k.Hold:
-		return Entry{laterOf(m.At.Add(max(t.RetireAfter, t.QuietPeriod)), m.Until), Retire, v}, true
+		return Entry{laterOf(laterOf(m.At.Add(t.RetireAfter), t.QuietUntil(m.At, time.Time{})), m.Until), Retire, v}, true
 	case m.State == Retired && !k.Hold:
 		return Entry{m.Until, Destroy, v}, true
 	}
@@ -78,10 +101,16 @@ func (k Key) marked(v int, m Mark, t Terms) (Entry, bool) {
 
 // lapse returns when the active version stops to protect without a successor; zero: it does not.
 func (k Key) lapse(p *Policy, t Terms) time.Time {
-	if p == nil || p.RotationMode == Auto || t.OriginatorPeriod == 0 || k.Primary == 0 || k.ownState(k.Primary) != Active {
+	if p == nil || k.Primary == 0 || k.ownState(k.Primary) != Active {
 		return time.Time{}
 	}
-	return k.Rotation.Promoted.Add(t.OriginatorPeriod)
+	if k.exhausted() && t.OnLimit == OnLimitBlock {
+		return k.Rotation.ExhaustedAt
+	}
+	if p.RotationMode == Auto {
+		return time.Time{}
+	}
+	return k.originatorEnd(p)
 }
 
 // NeedsSuccessor reports an enabled key whose active version was reported as compromised and not replaced (transition
@@ -111,4 +140,23 @@ func (k Key) OldestDeactivated() int {
 		}
 	}
 	return 0
+}
+
+// WithOldest returns the key with the oldest version that the clock may archive. Dates hold when versions were made; a
+// version was superseded when its successor was.
+func (k Key) WithOldest(p *Policy, dates map[int]time.Time) Key {
+	next := k
+	next.Oldest = Oldest{}
+	v := k.OldestDeactivated()
+	if v == 0 || k.TermsOf(p).ArchiveAfter == 0 {
+		return next
+	}
+	at := k.Marks[v].At
+	if at.IsZero() {
+		at = dates[v+1]
+	}
+	if !at.IsZero() { // archived on no guess
+		next.Oldest = Oldest{Version: v, Deactivated: at}
+	}
+	return next
 }

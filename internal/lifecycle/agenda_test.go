@@ -16,7 +16,7 @@ import (
 func clockPolicy(t testing.TB, mode lifecycle.Mode) *lifecycle.Policy {
 	t.Helper()
 	doc := document(t)
-	doc.RotationMode, doc.MinVersionsKept = mode, 1
+	doc.RotationMode, doc.MinVersionsKept, doc.RotationWindow = mode, 1, ""
 	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
 	require.NoError(t, err)
 	return &p

@@ -30,6 +30,10 @@ type Step struct {
 // most bounds the marks of a key, and with them its record.
 const most = 2048
 
+func tooManyMarks(k Key) error {
+	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
+}
+
 // Apply returns the key after an operation on one of its versions. The error is [ErrInvalid] for a version that
 // does not exist and [ErrRefused] where state or terms forbid it.
 func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
@@ -57,7 +61,7 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 	}
 	next.Revision++
 	if len(next.Marks) > most && len(next.Marks) > len(k.Marks) {
-		return k, Step{}, Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
+		return k, Step{}, tooManyMarks(k)
 	}
 	return next, Step{ID: row.id, Op: op, Version: v, From: from.String(), To: next.ownState(v).String()}, nil
 }
@@ -122,7 +126,7 @@ func (k Key) guardRetire(o Order, since, notBefore time.Time, needsQuiet bool) e
 	if k.Hold {
 		return Refusedf("key %q is under legal hold", k.Name)
 	}
-	quiet := laterOf(laterOf(since, o.LastDenied).Add(o.Terms.QuietPeriod), notBefore)
+	quiet := laterOf(o.Terms.QuietUntil(since, o.LastDenied), notBefore)
 	if needsQuiet && o.At.Before(quiet) {
 		return Refusedf("quiet_period is %s: without a denied use it is over at %s", o.Terms.QuietPeriod, quiet.UTC().Format(time.RFC3339))
 	}
@@ -156,6 +160,7 @@ func (k *Key) move(row edge, v int, o Order) {
 	switch row.op {
 	case Promote:
 		k.promote(v, o.At)
+		k.Rotation = k.Rotation.succeeded()
 		return
 	case Lapse:
 		k.Primary = 0
@@ -200,19 +205,21 @@ func (k *Key) mark(v int, m Mark) {
 // which counts from its promotion; otherwise a mark says it.
 func (k *Key) promote(v int, at time.Time) {
 	_, marked := k.Marks[k.Primary]
-	switch {
-	case marked || k.Primary == 0:
-	case v == k.Latest && k.Primary == v-1 && len(k.Recent) > 0:
-		k.Recent = append(slices.Clone(k.Recent[:len(k.Recent)-1]), at)
-	default:
+	i := len(k.Recent) - 1 - (k.Latest - v)
+	dated := k.Staged == v && i >= 0
+	if byDate := dated && k.Primary == v-1; !marked && !byDate && k.Primary != 0 {
 		k.mark(k.Primary, Mark{State: Deactivated, At: at})
+	}
+	if dated {
+		k.Recent = slices.Clone(k.Recent)
+		k.Recent[i] = at
 	}
 	delete(k.Marks, v)
 	k.Primary = v
 	if k.Staged == v {
 		k.Staged = 0
 	}
-	k.Rotation.Promoted = at
+	k.Rotation.Promoted, k.Rotation.Unchecked = at, true
 }
 
 // resume leads back to what the pointers say: the version may have been superseded meanwhile.

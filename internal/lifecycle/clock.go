@@ -34,14 +34,23 @@ const (
 	proving = 24 * time.Hour  // that a clock has to run on after a jump before it is believed
 )
 
+// Behind says that the clock shows a time before one that it has shown, so that no date of it can be trusted; empty: it
+// does not. A clock that is ahead cannot be told from one that stood still in an outage.
+func (c Clock) Behind(now time.Time) string {
+	if !now.Before(c.High.Add(-mayLag)) {
+		return ""
+	}
+	return "the clock is behind " + c.High.UTC().Format(time.RFC3339) + ", which it has shown before"
+}
+
 // Watch returns what is to be remembered at now, and whether steps that a wrong clock would make harmful have to
 // wait, with the reason in a sentence.
 func (c Clock) Watch(now time.Time) (next Clock, frozen string) {
 	if c.High.IsZero() {
 		return Clock{High: now}, ""
 	}
-	if now.Before(c.High.Add(-mayLag)) {
-		return c, "the clock is behind " + c.High.UTC().Format(time.RFC3339) + ", which it has shown before"
+	if behind := c.Behind(now); behind != "" {
+		return c, behind
 	}
 	next = Clock{High: laterOf(now, c.High), Jumped: c.Jumped}
 	if now.Sub(c.High) > mayJump {

@@ -20,6 +20,7 @@ type Commit struct {
 	Version *Version // a new version; nil: none
 	Event   Event
 	Settle  Range // versions whose material has to move or go, after the commit
+	Verify  bool  // the entry of the new version is read back before the commit, and has to be what was written
 }
 
 // Range is a run of versions; zero: none.

@@ -158,7 +158,7 @@ func TestVersionThatOnlyTheFloorArchivesIsNotRetiredWithoutAQuietPeriod(t *testi
 
 func TestStagedVersionIsNotRestoredNextToAnotherOrBelowTheFloor(t *testing.T) {
 	k := steps(t, staged(t, 5), 6, lifecycle.Retire)
-	next, err := k.Stage(lifecycle.ByOperator, "", 0, later)
+	next, err := k.Stage(lifecycle.ByOperator, "", time.Time{}, later)
 	require.NoError(t, err)
 	refused(t, next, lifecycle.Restore, 6, free(later.Add(day)), "version 6 was staged, and version 7 is now")
 

@@ -38,27 +38,52 @@ func newKey(t testing.TB, versions int) lifecycle.Key {
 // rotated is a rotation that succeeds.
 func rotated(t testing.TB, k lifecycle.Key, trigger lifecycle.Trigger, reason string, period time.Duration, at time.Time) lifecycle.Key {
 	t.Helper()
-	next, err := k.Rotated(trigger, reason, period, at)
+	var slot time.Time
+	if trigger == lifecycle.BySchedule && period > 0 {
+		slot = k.Rotation.Since.Add(period)
+		for !slot.Add(period).After(at) {
+			slot = slot.Add(period)
+		}
+	}
+	next, err := k.Rotated(trigger, reason, slot, at)
 	require.NoError(t, err)
 	return next
 }
 
-// document is a policy text that is valid, with every field set to something that is not its default.
+// document is a policy text that is valid, with every field set to something that is not its default. A schedule excludes
+// the period, so there is none.
 func document(t testing.TB) lifecycle.Document {
 	t.Helper()
 	return lifecycle.Document{
-		Description:     "card data",
-		Owner:           "payments",
-		AllowedTypes:    []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.ChaCha20Poly1305},
-		MinStrengthBits: 256,
-		RotationPeriod:  span(t, "30d"),
-		RotationJitter:  jitter(t, "10%"),
-		RotationMode:    lifecycle.Manual,
+		Description:          "card data",
+		Owner:                "payments",
+		AllowedTypes:         []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.ChaCha20Poly1305},
+		MinStrengthBits:      256,
+		DenyAfter:            map[lifecycle.Type]string{lifecycle.AES128GCM96: "2030-12-31"},
+		Exportable:           true,
+		AllowPlaintextBackup: true,
+		HSM:                  lifecycle.Required,
+
+		RotationMode:         lifecycle.Manual,
+		RotationPeriod:       span(t, "30d"),
+		RotationZone:         "Europe/Berlin",
+		RotationJitter:       jitter(t, "10%"),
+		RotationWindow:       "0 2 * * 6",
+		RotationWindowLength: span(t, "6h"),
+		RotationRetryBase:    span(t, "2m"),
+		RotationRetryMax:     span(t, "2h"),
+		RotationRetryCycles:  7,
+		MaxEncryptions:       1_000_000,
+		MaxBytes:             1 << 40,
+		OnLimit:              lifecycle.OnLimitBlock,
+		PreChecks:            []string{"clock_sane"},
+		PostChecks:           []string{"round_trip", "fingerprint_unique"},
 
 		AllowPinnedEncrypt:    true,
 		StagingTime:           span(t, "2d"),
 		RollbackWindow:        span(t, "12h"),
 		OriginatorPeriod:      span(t, "400d"),
+		RecipientPeriod:       span(t, "730d"),
 		ArchiveAfter:          span(t, "60d"),
 		RetireAfter:           span(t, "90d"),
 		QuietPeriod:           span(t, "7d"),
@@ -67,17 +92,32 @@ func document(t testing.TB) lifecycle.Document {
 		CompromisedProcessing: lifecycle.Deny,
 		SuspendedProcessing:   lifecycle.Allow,
 		RequireReason:         []string{"retire", "hold"},
+		ReasonPattern:         "^CHG[0-9]+ ",
+
+		Labels:     map[string]string{"env": "prod"},
+		Compliance: []string{"pci-dss-4.0.1/3.7.4"},
+		Source:     "policy {}",
 	}
+}
+
+// policyOf is the default policy with the edits, which has to be valid.
+func policyOf(t testing.TB, edits ...func(*lifecycle.Document)) *lifecycle.Policy {
+	t.Helper()
+	doc := lifecycle.DefaultDocument()
+	doc.Owner = "payments"
+	for _, edit := range edits {
+		edit(&doc)
+	}
+	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
+	require.NoError(t, err)
+	return &p
 }
 
 func newPolicy(t testing.TB, period, spread string, mode lifecycle.Mode) *lifecycle.Policy {
 	t.Helper()
-	doc := lifecycle.DefaultDocument()
-	doc.Owner = "payments"
-	doc.RotationPeriod, doc.RotationJitter, doc.RotationMode = span(t, period), jitter(t, spread), mode
-	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
-	require.NoError(t, err)
-	return &p
+	return policyOf(t, func(d *lifecycle.Document) {
+		d.RotationPeriod, d.RotationJitter, d.RotationMode = span(t, period), jitter(t, spread), mode
+	})
 }
 
 func span(t testing.TB, text string) lifecycle.Span {

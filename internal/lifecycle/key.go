@@ -45,6 +45,7 @@ type Key struct {
 	Recent   []time.Time // when the newest versions were made, or promoted if staged, the last of them Latest's; the store keeps the rest
 	Rotation Rotation
 
+	Alert    Alert     // what operators should look at
 	Due      time.Time // the time under which the due index lists the key; zero: it has nothing scheduled
 	Revision int       // grows by one with every committed change; what "cas" is compared with
 }
@@ -67,6 +68,24 @@ type Rotation struct {
 	LastError string    // of the newest failed attempt
 	FailedAt  time.Time // when that was
 	RetryAt   time.Time // no automatic attempt before
+
+	Exhausted   int       // the version that reached a usage limit; 0: none did
+	ExhaustedAt time.Time // when that was
+	Unchecked   bool      // the active version was promoted and has not passed the policy's checks yet
+	Previous    time.Time // what Since was before the latest version
+	Tried       int       // what Failures was before the latest version
+}
+
+// Alert says that a key's rotation needs somebody's attention. The zero Alert is none.
+type Alert struct {
+	Status Status    // Retrying, Stalled or Overdue
+	Since  time.Time // when the rotation was due
+}
+
+// Alerted is a key that the index of alerts lists under a status.
+type Alerted struct {
+	Name  string
+	Since time.Time // to the minute
 }
 
 // Trigger is what caused a rotation.
@@ -77,6 +96,9 @@ const (
 	ByCreation Trigger = "creation"
 	ByOperator Trigger = "operator"
 	BySchedule Trigger = "schedule"
+	ByUsage    Trigger = "usage"    // the active version reached a usage limit
+	ByPeriod   Trigger = "period"   // the originator period of the active version ended
+	ByClock    Trigger = "clock"    // the dates of the active version are by a clock that was ahead
 	ByIncident Trigger = "incident" // the active version was reported as compromised
 )
 
@@ -116,22 +138,25 @@ func New(spec Key, at time.Time) (Key, error) {
 
 // Failed returns the key after an automatic rotation that did not succeed. It is no change an operator made, so the
 // revision stays.
-func (k Key) Failed(cause string, at time.Time) Key {
+func (k Key) Failed(cause string, p *Policy, at time.Time) Key {
 	next := k
 	next.Rotation.Failures++
 	next.Rotation.LastError = cause
 	next.Rotation.FailedAt = at
-	next.Rotation.RetryAt = at.Add(backoff(next.Rotation.Failures))
+	next.Rotation.RetryAt = at.Add(p.backoff(next.Rotation.Failures))
 	return next
 }
 
-// backoff is the wait after the n-th failure in a row: 1m, 2m, 4m ... at most 1h.
-func backoff(n int) time.Duration {
-	const first, longest = time.Minute, time.Hour
-	if n > 6 {
-		return longest
+// backoff is the wait after the n-th failure in a row: for a key without a policy 1m, 2m, 4m ... at most 1h.
+func (p *Policy) backoff(n int) time.Duration {
+	wait, longest := time.Minute, time.Hour
+	if p != nil && p.RotationRetryBase.Duration > 0 {
+		wait, longest = p.RotationRetryBase.Duration, p.RotationRetryMax.Duration
 	}
-	return min(first<<(n-1), longest)
+	for ; n > 1 && wait < longest; n-- {
+		wait *= 2
+	}
+	return min(wait, longest)
 }
 
 // sameAs reports whether two snapshots hold the same settings.

@@ -37,6 +37,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Marks = map[int]lifecycle.Mark{1: {State: lifecycle.Destroyed}}
 	asked.Mark = lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
+	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
 	requireNoProgressForgotten(t, asked)
 	got, err := lifecycle.New(asked, start)
 	require.NoError(t, err)
@@ -97,12 +98,14 @@ func TestRotationMakesTheNextVersionPrimary(t *testing.T) {
 	require.Equal(t, before.Revision+1, after.Revision)
 	require.Equal(t, []time.Time{start, at}, after.Recent)
 	require.Empty(t, after.Marks, "however often a key is rotated, its record stays small")
-	require.Equal(t, lifecycle.Rotation{Since: at, Last: at, Promoted: at, Trigger: lifecycle.ByOperator, Reason: "yearly audit"}, after.Rotation)
+	require.Equal(t, lifecycle.Rotation{
+		Since: at, Last: at, Promoted: at, Trigger: lifecycle.ByOperator, Reason: "yearly audit", Previous: start, Unchecked: true,
+	}, after.Rotation)
 	require.Equal(t, newKey(t, 1), before, "the snapshot before stays as it was")
 }
 
 func TestRotationForgetsEarlierFailures(t *testing.T) {
-	k := newKey(t, 1).Failed("token removed", start.Add(day))
+	k := newKey(t, 1).Failed("token removed", nil, start.Add(day))
 	for _, trigger := range []lifecycle.Trigger{lifecycle.ByOperator, lifecycle.BySchedule} {
 		r := rotated(t, k, trigger, "", time.Hour, start.Add(2*day)).Rotation
 		require.Zero(t, r.Failures)
@@ -157,7 +160,7 @@ func TestFailureBacksOffUpToAnHour(t *testing.T) {
 	for i, minutes := range waits {
 		at := start.Add(time.Duration(i) * day)
 		before := k
-		k = k.Failed("token removed", at)
+		k = k.Failed("token removed", nil, at)
 		require.Equal(t, i+1, k.Rotation.Failures)
 		require.Equal(t, at, k.Rotation.FailedAt)
 		require.Equal(t, "token removed", k.Rotation.LastError)
@@ -166,7 +169,7 @@ func TestFailureBacksOffUpToAnHour(t *testing.T) {
 		require.Equal(t, before.Rotation.Since, k.Rotation.Since)
 	}
 	for range 100 {
-		k = k.Failed("token removed", start)
+		k = k.Failed("token removed", nil, start)
 	}
 	require.Equal(t, start.Add(time.Hour), k.Rotation.RetryAt)
 }

@@ -4,10 +4,8 @@
 package lifecycle
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -21,73 +19,176 @@ const (
 	Due         Status = "due"       // the next tick rotates it
 	Overdue     Status = "overdue"   // due, but an operator has to rotate it
 	Retrying    Status = "retrying"  // due, and the last attempt failed
+	Stalled     Status = "stalled"   // as retrying, and so often that somebody has to look
 )
 
 // Outlook is the decision of [Plan]: how the key stands, why, and when to look again.
 type Outlook struct {
-	Status Status
-	Mode   Mode
-	Period time.Duration
-	Next   time.Time // when the key is, or was, due for rotation; zero: never
-	Wake   time.Time // when the engine has to look at the key again; zero: not by itself
-	Why    string    // one sentence for an operator
+	Status  Status
+	Mode    Mode
+	Period  time.Duration // 0: none, or a timetable
+	Next    time.Time     // when the key is, or was, due for rotation; zero: never
+	Wake    time.Time     // when the engine has to look at the key again; zero: not by itself
+	Trigger Trigger       // what makes the key due
+	Slot    time.Time     // the point of the schedule that a rotation now counts from; zero: from now
+	Why     string        // one sentence for an operator
+
+	failing Status // Retrying or Stalled while the last attempt is a failed one, also when the next is due
 }
 
 // ToRotate reports whether the engine rotates the key now.
 func (o Outlook) ToRotate() bool { return o.Status == Due }
 
+// Alert returns what operators should look at.
+func (o Outlook) Alert() Alert {
+	switch {
+	case o.Status == Overdue:
+		return Alert{Overdue, o.Next}
+	case o.failing != "":
+		return Alert{o.failing, o.Next}
+	default:
+		return Alert{}
+	}
+}
+
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing. It is pure: the tick only executes what it says, and reading a key shows the same answer.
 func Plan(k Key, p *Policy, now time.Time) Outlook {
-	period, jitter, mode := k.schedule(p)
+	r := k.rules(p)
+	out := Outlook{Mode: r.mode, Period: r.cadence.every}
 	if k.Mark.State != Enabled {
-		return Outlook{Status: Unscheduled, Mode: mode, Why: fmt.Sprintf("the key is %s", k.Mark.State)}
+		return unscheduled(out, fmt.Sprintf("the key is %s", k.Mark.State))
 	}
-	if period == 0 {
-		return Outlook{Status: Unscheduled, Mode: mode, Why: unscheduledWhy(k, p)}
+	if k.Staged != 0 && k.Rotation.Failures > 0 {
+		return k.unpromoted(out, r)
 	}
-	next := k.Rotation.Since.Add(period + spread(k, jitter))
-	out := Outlook{Mode: mode, Period: period, Next: next, Wake: next}
+	causes := k.causes(r)
+	if len(causes) == 0 {
+		return unscheduled(out, unscheduledWhy(k, p))
+	}
+	if c, ok := k.byClock(now); ok {
+		causes = append(causes, c)
+	}
+	first := earliest(causes)
+	out.Next, out.Wake, out.Trigger = first.at, first.at, first.trigger
+	if now.Before(first.at) {
+		out.Status, out.Why = Scheduled, scheduledWhy(k, first)
+		return out
+	}
+	if obstacle := k.obstacle(r, now); obstacle != "" {
+		out.Status, out.Wake, out.Why = Overdue, time.Time{}, "due, "+obstacle
+		return out
+	}
+	for i, c := range causes {
+		causes[i] = k.missed(r, c, now)
+	}
+	return k.due(out, r, earliest(causes), now)
+}
+
+// obstacle says why a key that is due is left to an operator, to go on after "due, "; empty: the engine rotates it.
+func (k Key) obstacle(r rules, now time.Time) string {
+	refusal := r.admits(k, now)
 	switch {
-	case now.Before(next):
-		out.Status = Scheduled
-		out.Why = scheduledWhy(k, period, next)
+	case refusal != nil:
+		return "but " + refusal.Error()
 	case k.Staged != 0:
-		out.Status, out.Wake = Overdue, time.Time{}
-		out.Why = fmt.Sprintf("due, and version %d is still staged: promote or retire it", k.Staged)
-	case mode != Auto:
-		out.Status, out.Wake = Overdue, time.Time{}
-		out.Why = fmt.Sprintf("due, and rotation_mode %s leaves the rotation to an operator", mode)
-	case now.Before(k.Rotation.RetryAt):
-		out.Status, out.Wake = Retrying, k.Rotation.RetryAt
+		return fmt.Sprintf("and version %d is still staged: promote or retire it", k.Staged)
+	case r.mode != Auto:
+		return fmt.Sprintf("and rotation_mode %s leaves the rotation to an operator", r.mode)
+	}
+	return ""
+}
+
+// due decides for a key whose time has come and that the engine rotates: now, after a pause where attempts failed, or in
+// the next window where that of the schedule has closed. A failed attempt from the future is one by a clock since put
+// right, and nothing waits for it.
+func (k Key) due(out Outlook, r rules, c cause, now time.Time) Outlook {
+	failed := k.Rotation.Failures > 0
+	out.failing = k.failing(r)
+	wait := c.at
+	if failed && !now.Before(k.Rotation.FailedAt) {
+		wait = laterOf(wait, k.Rotation.RetryAt)
+	}
+	switch {
+	case now.Before(wait) && failed:
+		out.Status, out.Wake = out.failing, wait
 		out.Why = fmt.Sprintf("due, and the last of %d attempts failed: %s", k.Rotation.Failures, k.Rotation.LastError)
+	case now.Before(wait):
+		out.Why = fmt.Sprintf("due since %s, and waits for rotation_window until %s", timeText(out.Next), timeText(wait))
+		out.Status, out.Next, out.Wake = Scheduled, wait, wait
 	default:
-		out.Status = Due
-		out.Why = fmt.Sprintf("the rotation period of %s ended at %s", period, next.UTC().Format(time.RFC3339))
+		out.Status, out.Next, out.Wake, out.Trigger, out.Why = Due, c.at, c.at, c.trigger, c.why
+		if c.trigger == BySchedule {
+			out.Slot = r.cadence.last(k.Rotation.Since, now)
+		}
 	}
 	return out
 }
 
-// schedule returns the rotation rules in force for the key.
-func (k Key) schedule(p *Policy) (period, jitter time.Duration, mode Mode) {
+// failing says whether the last attempt failed, and whether so many did that somebody has to look; empty: it did not.
+func (k Key) failing(r rules) Status {
 	switch {
-	case p != nil:
-		return p.RotationPeriod.Duration, p.RotationJitter.Of(p.RotationPeriod.Duration), p.RotationMode
-	case k.Policy != "": // the policy is missing: rotate nothing on a guess
-		return 0, 0, Manual
+	case k.Rotation.Failures == 0:
+		return ""
+	case k.Rotation.Failures >= r.cycles:
+		return Stalled
 	default:
-		return k.AutoRotatePeriod, 0, Auto
+		return Retrying
 	}
 }
 
-func scheduledWhy(k Key, period time.Duration, next time.Time) string {
-	since := k.Rotation.Since
+func unscheduled(out Outlook, why string) Outlook {
+	out.Status, out.Why = Unscheduled, why
+	return out
+}
+
+// rules are those of a policy, or of the key itself, that bear on its rotation.
+type rules struct {
+	cadence cadence
+	window  window
+	mode    Mode
+	cycles  int
+	policy  *Policy // nil: none
+}
+
+// rules returns the rotation rules in force for the key.
+func (k Key) rules(p *Policy) rules {
+	const never = math.MaxInt
+	switch {
+	case p != nil:
+		return rules{cadence: p.rhythm(), window: p.window, mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
+	case k.Policy != "": // the policy is missing: rotate nothing on a guess
+		return rules{mode: Manual, cycles: never}
+	default:
+		return rules{cadence: cadence{every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
+	}
+}
+
+// jitter returns the most by which a rotation at the slot is put off.
+func (r rules) jitter(slot time.Time) time.Duration {
+	if r.policy == nil || r.cadence.none() {
+		return 0
+	}
+	return r.policy.RotationJitter.Of(r.cadence.gap(slot))
+}
+
+func (r rules) admits(k Key, now time.Time) error {
+	if r.policy == nil {
+		return nil
+	}
+	return r.policy.AdmitsVersion(k.Type, now)
+}
+
+func scheduledWhy(k Key, c cause) string {
 	if k.Primary == 0 {
 		return "no version is active: the last one lapsed"
 	}
-	why := fmt.Sprintf("version %d is in force for %s from %s", k.Primary, period, since.UTC().Format(time.RFC3339))
-	if put := next.Sub(since.Add(period)); put > 0 {
-		why += fmt.Sprintf(", put off by %s of jitter", put)
+	if c.trigger != BySchedule {
+		return c.why
+	}
+	why := fmt.Sprintf("version %d is in force from %s until %s", k.Primary, timeText(k.Rotation.Since), timeText(c.at))
+	if c.put > 0 {
+		why += fmt.Sprintf(", put off by %s of jitter", c.put)
 	}
 	return why
 }
@@ -95,28 +196,10 @@ func scheduledWhy(k Key, period time.Duration, next time.Time) string {
 func unscheduledWhy(k Key, p *Policy) string {
 	switch {
 	case p != nil:
-		return fmt.Sprintf("policy %q has rotation_period 0", p.Name)
+		return fmt.Sprintf("policy %q has rotation_period 0 and no rotation_schedule", p.Name)
 	case k.Policy != "":
 		return fmt.Sprintf("policy %q is missing", k.Policy)
 	default:
 		return "the key has no policy and no auto_rotate_period"
 	}
-}
-
-// spread puts a rotation off by 0 to jitter, in whole seconds: the same for a key and a version whenever it is asked,
-// different between keys, so that keys made together do not rotate together.
-func spread(k Key, jitter time.Duration) time.Duration {
-	seconds := uint64(jitter / time.Second) //nolint:gosec // a jitter is never negative
-	if seconds == 0 {
-		return 0
-	}
-	mac := hmac.New(sha256.New, []byte(k.ID))
-	_, _ = fmt.Fprintf(mac, "keylife/jitter/v1/%d", k.Latest)
-	return time.Duration(binary.BigEndian.Uint64(mac.Sum(nil))%(seconds+1)) * time.Second //nolint:gosec // at most jitter
-}
-
-// lastSlot returns the latest point of the schedule that is not after now, at least one period after since.
-func lastSlot(since time.Time, period time.Duration, now time.Time) time.Time {
-	slots := max(now.Sub(since)/period, 1)
-	return since.Add(slots * period)
 }

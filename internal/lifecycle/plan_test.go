@@ -18,7 +18,7 @@ func TestPlanSaysHowAKeyStands(t *testing.T) {
 	manual := newPolicy(t, "10d", "0%", lifecycle.Manual)
 	notify := newPolicy(t, "10d", "0%", lifecycle.Notify)
 	due := start.Add(10 * day)
-	failed := newKey(t, 1).Failed("token removed", due) // to be tried again a minute later
+	failed := newKey(t, 1).Failed("token removed", nil, due) // to be tried again a minute later
 
 	for _, row := range []struct {
 		name   string
@@ -29,11 +29,11 @@ func TestPlanSaysHowAKeyStands(t *testing.T) {
 		wake   time.Time
 		why    string
 	}{
-		{"just made", newKey(t, 1), auto, start, lifecycle.Scheduled, due, "version 1 is in force for 240h0m0s from 2026-03-01T12:00:00Z"},
+		{"just made", newKey(t, 1), auto, start, lifecycle.Scheduled, due, "version 1 is in force from 2026-03-01T12:00:00Z until 2026-03-11T12:00:00Z"},
 		{"a moment before", newKey(t, 1), auto, due.Add(-1), lifecycle.Scheduled, due, "version 1 is in force"},
 		{"on the moment", newKey(t, 1), auto, due, lifecycle.Due, due, "the rotation period of 240h0m0s ended at 2026-03-11T12:00:00Z"},
 		{"long after", newKey(t, 1), auto, due.Add(1000 * day), lifecycle.Due, due, "the rotation period of 240h0m0s ended at 2026-03-11T12:00:00Z"},
-		{"clock before the key", newKey(t, 1), auto, start.Add(-day), lifecycle.Scheduled, due, "version 1 is in force"},
+		{"clock a little before the key", newKey(t, 1), auto, start.Add(-time.Minute), lifecycle.Scheduled, due, "version 1 is in force"},
 		{"manual, on time", newKey(t, 1), manual, due.Add(-1), lifecycle.Scheduled, due, "version 1 is in force"},
 		{"manual, due", newKey(t, 1), manual, due, lifecycle.Overdue, time.Time{}, "rotation_mode manual leaves the rotation to an operator"},
 		{"notify, due", newKey(t, 1), notify, due, lifecycle.Overdue, time.Time{}, "rotation_mode notify leaves the rotation to an operator"},
@@ -54,10 +54,22 @@ func TestPlanSaysHowAKeyStands(t *testing.T) {
 	}
 }
 
+func TestPlanRotatesWhatAClockThatWasAheadHasDated(t *testing.T) {
+	now := start.Add(-day)
+	got := lifecycle.Plan(newKey(t, 1), newPolicy(t, "10d", "0%", lifecycle.Auto), now)
+	require.Equal(t, []any{lifecycle.Due, lifecycle.ByClock, now}, []any{got.Status, got.Trigger, got.Next})
+	require.Equal(t, "version 1 is dated 2026-03-01T12:00:00Z, by a clock that was ahead", got.Why)
+	k := rotated(t, newKey(t, 1), got.Trigger, got.Why, 0, now)
+	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(k, newPolicy(t, "10d", "0%", lifecycle.Auto), now).Status)
+	require.Equal(t, lifecycle.Overdue, lifecycle.Plan(newKey(t, 1), newPolicy(t, "10d", "0%", lifecycle.Manual), now).Status)
+	require.Equal(t, lifecycle.Unscheduled, lifecycle.Plan(newKey(t, 1), nil, now).Status, "nothing rotates it at any time")
+}
+
 func TestPlanOfAPolicyWithoutAPeriodSchedulesNothing(t *testing.T) {
-	got := lifecycle.Plan(newKey(t, 1), newPolicy(t, "0", "0%", lifecycle.Notify), start.Add(1000*day))
+	p := newPolicy(t, "0", "0%", lifecycle.Notify)
+	got := lifecycle.Plan(newKey(t, 1), p, start.Add(1000*day))
 	require.Equal(t, lifecycle.Outlook{
-		Status: lifecycle.Unscheduled, Mode: lifecycle.Notify, Why: `policy "pci" has rotation_period 0`,
+		Status: lifecycle.Unscheduled, Mode: lifecycle.Notify, Why: `policy "pci" has rotation_period 0 and no rotation_schedule`,
 	}, got)
 }
 
@@ -83,7 +95,7 @@ func TestPlanRotatesNothingWhenThePolicyIsMissing(t *testing.T) {
 }
 
 func TestPlanOfAKeyWithAStagedVersionRotatesNothing(t *testing.T) {
-	k, err := newKey(t, 1).Stage(lifecycle.BySchedule, "", 10*day, start.Add(10*day))
+	k, err := newKey(t, 1).Stage(lifecycle.BySchedule, "", start.Add(10*day), start.Add(10*day))
 	require.NoError(t, err)
 	for _, mode := range []lifecycle.Mode{lifecycle.Auto, lifecycle.Manual} {
 		got := lifecycle.Plan(k, newPolicy(t, "10d", "0", mode), start.Add(1000*day))
@@ -98,7 +110,9 @@ func TestPlanOfAKeyWithAStagedVersionRotatesNothing(t *testing.T) {
 func TestPlanOfAKeyThatIsNotEnabledRotatesNothing(t *testing.T) {
 	for _, s := range keyStates[1:] {
 		got := lifecycle.Plan(inKeyState(t, s), newPolicy(t, "10d", "0", lifecycle.Auto), start.Add(1000*day))
-		require.Equal(t, lifecycle.Outlook{Status: lifecycle.Unscheduled, Mode: lifecycle.Auto, Why: "the key is " + s.String()}, got)
+		require.Equal(t, lifecycle.Outlook{
+			Status: lifecycle.Unscheduled, Mode: lifecycle.Auto, Period: 10 * day, Why: "the key is " + s.String(),
+		}, got)
 	}
 }
 
@@ -172,7 +186,7 @@ func TestWhyIsOneSentenceWithoutASecret(t *testing.T) {
 
 // jitterOf is how long the policy puts off the rotation of the key.
 func jitterOf(p *lifecycle.Policy, id string, version int) time.Duration {
-	k := lifecycle.Key{ID: id, Latest: version, Primary: version, Rotation: lifecycle.Rotation{Since: start}}
+	k := lifecycle.Key{ID: id, Latest: version, Primary: version, Rotation: lifecycle.Rotation{Since: start, Promoted: start}}
 	out := lifecycle.Plan(k, p, start)
 	return out.Next.Sub(start) - out.Period
 }

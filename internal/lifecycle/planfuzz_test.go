@@ -4,6 +4,7 @@
 package lifecycle_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,69 +12,120 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// oracle is Plan and lastSlot written naively: it walks the schedule slot by slot and knows no division.
-type oracle struct {
-	period, put time.Duration // the jitter that this version got
-	mode        lifecycle.Mode
-	retry       time.Time
-}
-
-func (o oracle) status(since, now time.Time) lifecycle.Status {
-	switch {
-	case o.period == 0:
-		return lifecycle.Unscheduled
-	case now.Before(since.Add(o.period).Add(o.put)):
-		return lifecycle.Scheduled
-	case o.mode != lifecycle.Auto:
-		return lifecycle.Overdue
-	case now.Before(o.retry):
-		return lifecycle.Retrying
-	}
-	return lifecycle.Due
-}
-
-// slot is the last point of the schedule that is not after now.
-func (o oracle) slot(since, now time.Time) time.Time {
-	for !since.Add(o.period).After(now) {
-		since = since.Add(o.period)
-	}
-	return since
-}
-
-// scene is what a fuzzer is asked for, made sensible.
+// scene is what a fuzzer is asked for, made sensible: a few days around a change of the clock.
 type scene struct {
 	key    lifecycle.Key
 	policy *lifecycle.Policy
 	now    time.Time
 }
 
-const mostSlots = 5000 // bounds the walk
+// drawn takes one of the choices.
+func drawn[T any](n uint8, choices ...T) T { return choices[int(n)%len(choices)] }
 
-func newScene(t *testing.T, id string, period uint32, percent, mode, failures uint8, after int64) scene {
+// asked is what a fuzzer draws. Minutes count from the key's creation.
+type asked struct {
+	id                                   string
+	schedule, window, spread, mode, zone uint8
+	period, staging, originator          uint16 // minutes
+	failures, marks                      uint8
+	exhausted, after                     uint16 // minutes
+	seconds                              uint8
+}
+
+func (a asked) scene(t *testing.T) scene {
+	born := drawn(a.zone, "2026-03-27T10:20:30Z", "2026-10-23T10:20:30Z", "2026-03-06T05:00:00Z", "2026-10-30T05:00:00Z", "2026-10-02T00:00:00Z")
 	k := newKey(t, 1)
-	k.ID = id
-	p := newPolicy(t, "1m", "0%", []lifecycle.Mode{lifecycle.Auto, lifecycle.Manual, lifecycle.Notify}[mode%3])
-	p.RotationPeriod.Duration = time.Duration(period) * time.Second
-	if period != 0 && period < 60 {
-		p.RotationPeriod.Duration = time.Minute
+	k.ID = a.id
+	at := utc(t, born)
+	k.Rotation.Since, k.Rotation.Promoted, k.Rotation.Last, k.Recent = at, at, at, []time.Time{at}
+	minutes := func(n uint16) lifecycle.Span {
+		d := time.Duration(n) * time.Minute
+		return lifecycle.Span{Text: d.String(), Duration: d}
 	}
-	p.RotationJitter = jitter(t, []string{"0%", "1%", "5%", "12.5%", "25%"}[percent%5])
-	longest := max(p.RotationPeriod.Duration, time.Minute) * mostSlots
-	now := start.Add(time.Duration(after) % longest)
-	for range failures % 8 {
-		k = k.Failed("token removed", now.Add(-time.Duration(after)%time.Hour))
+	doc := lifecycle.DefaultDocument()
+	doc.RotationMode = drawn(a.mode, lifecycle.Auto, lifecycle.Auto, lifecycle.Manual, lifecycle.Notify)
+	doc.RotationZone = drawn(a.zone, "Europe/Berlin", "Europe/Berlin", "America/New_York", "America/New_York", "Australia/Lord_Howe")
+	doc.RotationSchedule = drawn(a.schedule, "", "30 2 * * *", "0 */6 * * *", "15 3 * * 1,4", "45 1-3 * * *")
+	doc.RotationPeriod = minutes(a.period % (4 * 24 * 60))
+	if doc.RotationSchedule != "" {
+		doc.RotationPeriod = minutes(0)
 	}
-	return scene{k, p, now}
+	doc.RotationJitter = jitter(t, drawn(a.spread, "0%", "1%", "5%", "12.5%", "25%"))
+	doc.RotationWindow = drawn(a.window, "", "0 22 * * *", "0 2 * * 6", "30 2 * * *", "0 * * * *")
+	doc.RotationWindowLength = minutes(drawn[uint16](a.window/8, 60, 180, 360))
+	doc.StagingTime = minutes(a.staging % 600)
+	doc.OriginatorPeriod = lifecycle.Span{Text: "0"}
+	if a.originator > 0 {
+		doc.OriginatorPeriod = minutes(600 + a.originator%(10*24*60))
+	}
+	doc.RotationRetryCycles = 3
+	doc.OnLimit = drawn(a.mode/4, lifecycle.OnLimitRotate, lifecycle.OnLimitBlock)
+	if a.marks&1 > 0 {
+		doc.AllowedTypes = []lifecycle.Type{lifecycle.ChaCha20Poly1305}
+	}
+	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Name: "pci", Created: at, Document: doc})
+	require.NoError(t, err)
+	now := at.Add(time.Duration(a.after%(10*24*60))*time.Minute + time.Duration(a.seconds)*time.Second)
+	if a.exhausted > 0 {
+		k = k.Exhausted(at.Add(time.Duration(a.exhausted%(10*24*60)) * time.Minute))
+	}
+	if a.marks&2 > 0 {
+		since := k.Rotation.Since
+		k, err = k.Stage(lifecycle.ByOperator, "", since, at)
+		require.NoError(t, err)
+	}
+	for range a.failures % 6 {
+		k = k.Failed("token removed", &p, now.Add(-time.Duration(a.failures)*time.Minute))
+	}
+	return scene{k, &p, now}
+}
+
+// seeds are what a fuzzer begins with.
+func seeds() []asked {
+	r := chance(21)
+	list := []asked{
+		{id: "6b6579", period: 90, spread: 2, after: 90},
+		{},
+		{id: "a", period: 1, spread: 4, after: 600, failures: 3},
+	}
+	for range 300 {
+		n := func() uint8 { return uint8(r.UintN(256)) }
+		w := func(often int) uint16 { return uint16(r.UintN(1<<16)) * uint16(min(r.IntN(often), 1)) }
+		a := asked{"", n(), n(), n(), n(), n(), w(9), w(2), w(3), n() * uint8(r.UintN(2)), 0, w(3), w(9), n()}
+		if r.IntN(5) == 0 {
+			a.marks = n()
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+func TestSeedsReachEveryStatusByEveryCause(t *testing.T) {
+	seen := map[string]int{}
+	for _, a := range seeds() {
+		s := a.scene(t)
+		out := lifecycle.Plan(s.key, s.policy, s.now)
+		seen[string(out.Status)]++
+		if out.ToRotate() {
+			seen[string(out.Trigger)]++
+		}
+		if strings.Contains(out.Why, "waits for rotation_window") {
+			seen["window"]++
+		}
+	}
+	for _, what := range []string{"none", "scheduled", "due", "overdue", "retrying", "stalled", "schedule", "period", "usage", "window"} {
+		require.GreaterOrEqual(t, seen[what], 2, "%s of %v", what, seen)
+	}
 }
 
 func FuzzPlan(f *testing.F) {
-	f.Add("6b6579", uint32(90*24*3600), uint8(2), uint8(0), uint8(0), int64(90*24*time.Hour))
-	f.Add("", uint32(0), uint8(0), uint8(0), uint8(0), int64(0))
-	f.Add("a", uint32(60), uint8(4), uint8(0), uint8(3), int64(1000*time.Hour))
-	f.Add("b", uint32(61), uint8(4), uint8(1), uint8(1), int64(-time.Hour))
-	f.Add("c", uint32(3600), uint8(0), uint8(0), uint8(0), int64(time.Hour))
-	f.Fuzz(func(t *testing.T, id string, period uint32, percent, mode, failures uint8, after int64) {
-		s := newScene(t, id, period, percent, mode, failures, after)
+	for _, a := range seeds() {
+		f.Add(a.id, a.schedule, a.window, a.spread, a.mode, a.zone, a.period, a.staging, a.originator, a.failures, a.marks, a.exhausted, a.after, a.seconds)
+	}
+	f.Fuzz(func(t *testing.T, id string, schedule, window, spread, mode, zone uint8, period, staging, originator uint16,
+		failures, marks uint8, exhausted, after uint16, seconds uint8,
+	) {
+		s := asked{id, schedule, window, spread, mode, zone, period, staging, originator, failures, marks, exhausted, after, seconds}.scene(t)
 		got := lifecycle.Plan(s.key, s.policy, s.now)
 		require.Equal(t, got, lifecycle.Plan(s.key, s.policy, s.now))
 		checkAgainstOracle(t, s, got)
@@ -84,32 +136,44 @@ func FuzzPlan(f *testing.F) {
 }
 
 func checkAgainstOracle(t *testing.T, s scene, got lifecycle.Outlook) {
-	o := oracle{period: s.policy.RotationPeriod.Duration, mode: s.policy.RotationMode, retry: s.key.Rotation.RetryAt}
-	if o.period == 0 {
-		require.Equal(t, lifecycle.Unscheduled, got.Status)
-		require.True(t, got.Next.IsZero() && got.Wake.IsZero())
+	want := newOracle(t, s.key, s.policy, s.now).plan(t, s.now)
+	require.Equal(t, want, wanted{got.Status, got.Next, got.Slot}, "%s", got.Why)
+	unpromoted := s.key.Staged != 0 && s.key.Rotation.Failures > 0 // for the agenda
+	require.Equal(t, unpromoted || got.Status == lifecycle.Overdue || got.Status == lifecycle.Unscheduled, got.Wake.IsZero())
+	require.Equal(t, s.policy.RotationMode, got.Mode)
+	if unpromoted {
 		return
 	}
-	o.put = got.Next.Sub(start.Add(o.period))
-	require.GreaterOrEqual(t, o.put, time.Duration(0))
-	require.LessOrEqual(t, o.put, o.period/4)
-	require.Equal(t, o.status(start, s.now), got.Status)
-	require.Equal(t, got.Status == lifecycle.Overdue, got.Wake.IsZero())
-	if got.Status == lifecycle.Scheduled || got.Status == lifecycle.Retrying {
+	switch got.Status {
+	case lifecycle.Scheduled, lifecycle.Retrying, lifecycle.Stalled:
 		require.True(t, got.Wake.After(s.now), "looked at in vain before")
+		before, after := lifecycle.Plan(s.key, s.policy, got.Wake.Add(-time.Second)), lifecycle.Plan(s.key, s.policy, got.Wake)
+		require.False(t, before.ToRotate(), "rotated before the time named")
+		if got.Mode == lifecycle.Auto && s.key.Staged == 0 && len(s.policy.AllowedTypes) == 0 && got.Status == lifecycle.Scheduled {
+			require.NotEqual(t, lifecycle.Scheduled, after.Status, "nothing happens at the time named: %s", after.Why)
+		}
+	default:
 	}
 }
 
 // checkCatchUp rotates once, as the tick does: whatever the outage, nothing more is due then, and the schedule is kept.
-func checkCatchUp(t *testing.T, s scene, before lifecycle.Outlook) {
-	o := oracle{period: before.Period}
-	rotated := rotated(t, s.key, lifecycle.BySchedule, before.Why, before.Period, s.now)
-	require.Equal(t, o.slot(start, s.now), rotated.Rotation.Since)
-
-	after := lifecycle.Plan(rotated, s.policy, s.now)
-	require.Equal(t, lifecycle.Scheduled, after.Status, "one outage asked for a second rotation")
-	require.True(t, after.Next.After(s.now))
-	require.False(t, after.Next.After(s.now.Add(before.Period+before.Period/4)), "the next one is not put off past its period")
+func checkCatchUp(t *testing.T, s scene, due lifecycle.Outlook) {
+	grow := s.key.Rotated
+	if s.policy.StagingTime.Duration > 0 {
+		grow = s.key.Stage
+	}
+	next, err := grow(due.Trigger, due.Why, due.Slot, s.now)
+	require.NoError(t, err)
+	after := lifecycle.Plan(next, s.policy, s.now)
+	require.NotEqual(t, lifecycle.Due, after.Status, "one outage asked for a second rotation")
+	if next.Staged == 0 && after.Status != lifecycle.Unscheduled {
+		require.Equal(t, lifecycle.Scheduled, after.Status)
+		require.True(t, after.Next.After(s.now))
+	}
+	if !due.Slot.IsZero() {
+		require.Equal(t, due.Slot, next.Rotation.Since)
+		require.False(t, due.Slot.After(s.now))
+	}
 }
 
 func TestAnyOutageAsksForExactlyOneRotation(t *testing.T) {
@@ -120,10 +184,13 @@ func TestAnyOutageAsksForExactlyOneRotation(t *testing.T) {
 	for range 500 {
 		now = now.Add(time.Duration(r.Int64N(int64(100 * time.Hour))))
 		asked := 0
-		for lifecycle.Plan(k, p, now).ToRotate() {
-			k = rotated(t, k, lifecycle.BySchedule, "", time.Hour, now)
+		for out := lifecycle.Plan(k, p, now); out.ToRotate(); out = lifecycle.Plan(k, p, now) {
+			var err error
+			k, err = k.Rotated(out.Trigger, out.Why, out.Slot, now)
+			require.NoError(t, err)
 			asked++
 			require.LessOrEqual(t, asked, 1)
+			require.Zero(t, k.Rotation.Since.Sub(start)%time.Hour, "the schedule drifted")
 		}
 		require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(k, p, now).Status)
 	}

@@ -12,25 +12,28 @@ import (
 // This file moves the pointers of a key: which version is the latest, the active and the staged one.
 
 // Rotated returns the key with a new active version, the old one deactivated (transitions T1 and T2 in one step).
-// An operator's rotation starts the period anew; a scheduled one stays on the schedule, however late it ran, so
-// that lateness never adds up. The error is [ErrRefused].
-func (k Key) Rotated(trigger Trigger, reason string, period time.Duration, at time.Time) (Key, error) {
-	next, err := k.grown(trigger, reason, period, at)
+// The next one is counted from slot: for a scheduled rotation that is a point of the schedule, however late it ran, so
+// that lateness never adds up; zero starts anew from at. The error is [ErrRefused].
+func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
+	next, err := k.grown(trigger, reason, slot, at)
 	if err != nil {
 		return k, err
 	}
 	if _, marked := k.Marks[k.Primary]; !marked && k.Primary > 0 && k.Primary != k.Latest {
 		next.Marks = maps.Clone(k.Marks)
 		next.mark(k.Primary, Mark{State: Deactivated, At: at}) // its successor's date is not when it was superseded
+		if len(next.Marks) > most {
+			return k, tooManyMarks(k)
+		}
 	}
 	next.Primary = next.Latest
-	next.Rotation.Promoted = at
+	next.Rotation.Promoted, next.Rotation.Unchecked = at, true
 	return next, nil
 }
 
-// Stage returns the key with a new pre-active version (transition T1). The error is [ErrRefused].
-func (k Key) Stage(trigger Trigger, reason string, period time.Duration, at time.Time) (Key, error) {
-	next, err := k.grown(trigger, reason, period, at)
+// Stage returns the key with a new pre-active version (transition T1); see [Key.Rotated]. The error is [ErrRefused].
+func (k Key) Stage(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
+	next, err := k.grown(trigger, reason, slot, at)
 	if err != nil {
 		return k, err
 	}
@@ -40,7 +43,7 @@ func (k Key) Stage(trigger Trigger, reason string, period time.Duration, at time
 }
 
 // grown returns the key with one version more.
-func (k Key) grown(trigger Trigger, reason string, period time.Duration, at time.Time) (Key, error) {
+func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
 	switch {
 	case k.Mark.State != Enabled:
 		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Mark.State)
@@ -50,9 +53,13 @@ func (k Key) grown(trigger Trigger, reason string, period time.Duration, at time
 	next := k
 	next.Latest++
 	next.Recent = append(slices.Clip(k.Recent), at)
-	next.Rotation = Rotation{Since: at, Last: at, Trigger: trigger, Reason: reason}
-	if trigger == BySchedule && period > 0 {
-		next.Rotation.Since = lastSlot(k.Rotation.Since, period, at)
+	was := k.Rotation
+	next.Rotation = Rotation{
+		Since: at, Last: at, Trigger: trigger, Reason: reason,
+		Exhausted: was.Exhausted, ExhaustedAt: was.ExhaustedAt, Unchecked: was.Unchecked, Previous: was.Since, Tried: was.Failures,
+	}
+	if !slot.IsZero() {
+		next.Rotation.Since = slot
 	}
 	next.Revision++
 	return next, nil
@@ -73,6 +80,9 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	}
 	if end := k.Rotation.Promoted.Add(o.Terms.RollbackWindow); o.Terms.RollbackWindow > 0 && o.At.After(end) {
 		return k, Step{}, Refusedf("rollback_window of %s ended at %s", o.Terms.RollbackWindow, end.UTC().Format(time.RFC3339))
+	}
+	if end := k.protectsSince(to).Add(o.Terms.OriginatorPeriod); o.Terms.OriginatorPeriod > 0 && !o.At.Before(end) {
+		return k, Step{}, Refusedf("originator_period of version %d, before version %d, ended at %s: rotate instead", to, from, timeText(end))
 	}
 	next := k
 	next.Marks = maps.Clone(k.Marks)

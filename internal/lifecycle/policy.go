@@ -7,9 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
-	"strconv"
-	"strings"
+	"maps"
 	"time"
 )
 
@@ -25,19 +23,37 @@ const (
 
 // Document is the text of a policy as its author wrote it. Field names are those of the API.
 type Document struct {
-	Description     string
-	Owner           string
-	AllowedTypes    []Type // empty: any
-	MinStrengthBits int    // SP 800-57 Part 1 Rev 5, section 5.6.1
-	RotationPeriod  Span   // 0: no rotation
-	RotationJitter  Jitter
-	RotationMode    Mode
+	Description          string
+	Owner                string
+	AllowedTypes         []Type          // empty: any
+	MinStrengthBits      int             // SP 800-57 Part 1 Rev 5, section 5.6.1
+	DenyAfter            map[Type]string // the last day on which a key of the type gets a version: a date, or an RFC 3339 time
+	Exportable           bool            // a bound key may be exportable
+	AllowPlaintextBackup bool            // a bound key may be backed up in the clear
+	HSM                  Need            // whether material has to be wrapped by an HSM
+
+	RotationMode         Mode
+	RotationPeriod       Span   // 0: none
+	RotationSchedule     string // a cron expression; excludes RotationPeriod
+	RotationZone         string // of the schedule and the window, an IANA name; empty: UTC
+	RotationJitter       Jitter
+	RotationWindow       string // a cron expression: when the window opens in which the clock rotates; empty: always open
+	RotationWindowLength Span
+	RotationRetryBase    Span  // wait after the first failed attempt, doubled after each one that follows
+	RotationRetryMax     Span  // the longest wait
+	RotationRetryCycles  int   // failed attempts in a row after which the key counts as stalled
+	MaxEncryptions       int64 // by one version; [LimitByType]: as the type needs; 0: no limit
+	MaxBytes             int64 // of plaintext, by one version; 0: no limit
+	OnLimit              OnLimit
+	PreChecks            []string // before a version is promoted
+	PostChecks           []string // after it was
 
 	AllowPinnedEncrypt    bool // a version that is not the active one may encrypt for callers who name it
 	StagingTime           Span // how long a new version is pre-active; 0: not at all
 	RollbackWindow        Span // after a promotion; no text: a day, at most a quarter of the period
 	OriginatorPeriod      Span // SP 800-57 Part 1 Rev 5, 5.3.4; no text: a year, or the rotation period if that is longer
-	ArchiveAfter          Span // after deactivation; 0: never by the clock
+	RecipientPeriod       Span // SP 800-57 Part 1 Rev 5, 5.3.4: after deactivation a version processes so long; 0: for ever
+	ArchiveAfter          Span // after deactivation; 0: at the end of the recipient period
 	RetireAfter           Span // after archiving; 0: never by the clock
 	QuietPeriod           Span // without denied uses before a version is retired
 	DestroyDelay          Span // between retiring and destroying
@@ -45,7 +61,30 @@ type Document struct {
 	CompromisedProcessing Rule
 	SuspendedProcessing   Rule
 	RequireReason         []string // operations that need a reason
+	ReasonPattern         string   // a regular expression (RE2) that such a reason has to match; empty: any
+
+	Labels     map[string]string
+	Compliance []string // requirements that the policy is meant to meet, such as "pci-dss-4.0.1/3.7.4"
+	Source     string   // the HCL text that the policy was written as; empty: it was written field by field
 }
+
+// Need says whether something is required.
+type Need string
+
+// The needs.
+const (
+	Optional Need = "optional"
+	Required Need = "required"
+)
+
+// OnLimit says what happens to a version that reached its usage limit.
+type OnLimit string
+
+// Rotate makes a new version; Block leaves the key without an active version until the schedule or an operator rotates it.
+const (
+	OnLimitRotate OnLimit = "rotate"
+	OnLimitBlock  OnLimit = "block"
+)
 
 // Rule allows or denies.
 type Rule string
@@ -60,11 +99,22 @@ const (
 func DefaultDocument() Document {
 	return Document{
 		MinStrengthBits: 112, // the least that SP 800-131A Rev 2 allows
-		RotationPeriod:  Span{"90d", 90 * 24 * time.Hour},
-		RotationJitter:  Jitter{Text: "5%", percent: 5},
-		RotationMode:    Auto,
+		HSM:             Optional,
+
+		RotationMode:         Auto,
+		RotationPeriod:       Span{"90d", 90 * 24 * time.Hour},
+		RotationJitter:       Jitter{Text: "5%", percent: 5},
+		RotationWindowLength: Span{"4h", 4 * time.Hour},
+		RotationRetryBase:    Span{"1m", time.Minute},
+		RotationRetryMax:     Span{"1h", time.Hour},
+		RotationRetryCycles:  5,
+		MaxEncryptions:       LimitByType,
+		OnLimit:              OnLimitRotate,
+		PreChecks:            PreChecks(),
+		PostChecks:           PostChecks(),
 
 		StagingTime:           Span{Text: "0"},
+		RecipientPeriod:       Span{"1095d", 1095 * 24 * time.Hour},
 		ArchiveAfter:          Span{Text: "0"},
 		RetireAfter:           Span{Text: "0"},
 		QuietPeriod:           Span{"14d", 14 * 24 * time.Hour},
@@ -80,88 +130,142 @@ func DefaultDocument() Document {
 type Policy struct {
 	Name     string
 	Revision int
-	Hash     string // hex SHA-256 of the canonical JSON of the document
+	Hash     string // hex SHA-256 of the canonical JSON of the document, the same for equal documents however written
 	Created  time.Time
 	Document
+	Looser Looser
+
+	timetable         Timetable // of RotationSchedule
+	window            window
+	shortest, longest time.Duration // between two times of the timetable
+	closed            time.Duration // the longest time for which the window is closed
+}
+
+// Looser remembers a longer quiet period of an earlier revision, which goes on for what was denied under it.
+type Looser struct {
+	Before time.Time // uses denied before; zero: no revision had a longer one that could still run
+	Quiet  time.Duration
 }
 
 // NewPolicy checks the document and returns it as a revision. The error is [ErrInvalid].
 func NewPolicy(name string, revision int, doc Document, at time.Time) (Policy, error) {
-	if err := doc.check(); err != nil {
+	if err := doc.checkFields(); err != nil {
 		return Policy{}, err
 	}
-	// Never nil: none given and an empty list are one content.
-	doc.AllowedTypes = append([]Type{}, doc.AllowedTypes...)
-	doc.RequireReason = append([]string{}, doc.RequireReason...)
-	return Policy{Name: name, Revision: revision, Hash: doc.hash(), Created: at, Document: doc}, nil
+	p, err := StoredPolicy(Policy{Name: name, Revision: revision, Created: at, Document: doc.copied()})
+	if err != nil {
+		return Policy{}, err
+	}
+	if err := p.checkTimes(); err != nil {
+		return Policy{}, err
+	}
+	p.Hash = doc.hash()
+	return p, nil
 }
 
-func (d Document) check() error {
-	for _, check := range []func(Document) error{Document.checkText, Document.checkRotation, Document.checkTypes, Document.checkStates} {
-		if err := check(d); err != nil {
-			return err
+// StoredPolicy completes a revision that was checked when it was written. The error is [ErrInvalid].
+func StoredPolicy(p Policy) (Policy, error) {
+	zone, err := ParseZone("rotation_zone", p.RotationZone)
+	if err != nil {
+		return Policy{}, err
+	}
+	if p.RotationSchedule != "" {
+		if p.timetable, err = ParseTimetable("rotation_schedule", p.RotationSchedule, zone); err != nil {
+			return Policy{}, err
 		}
+		p.shortest, p.longest = p.timetable.gaps(p.Created)
 	}
-	return nil
-}
-
-func (d Document) checkText() error {
-	const longestOwner, longestDescription = 256, 4096
-	switch {
-	case d.Owner == "":
-		return InvalidField("owner", "", "a policy needs an owner")
-	case len(d.Owner) > longestOwner:
-		return InvalidField("owner", d.Owner, "at most 256 bytes")
-	case len(d.Description) > longestDescription:
-		return InvalidField("description", d.Description, "at most 4096 bytes")
-	}
-	return nil
-}
-
-func (d Document) checkRotation() error {
-	const shortestPeriod = time.Minute
-	period, jitter := d.RotationPeriod.Duration, d.RotationJitter.Of(d.RotationPeriod.Duration)
-	switch {
-	case period != 0 && period < shortestPeriod:
-		return InvalidField("rotation_period", d.RotationPeriod.Text, "must be 0 (no rotation) or at least 1m")
-	case jitter > period/(100/maxJitterPercent):
-		return InvalidField("rotation_jitter", d.RotationJitter.Text, "must be at most 25% of rotation_period, which is "+d.RotationPeriod.Text)
-	case !slices.Contains([]Mode{Auto, Manual, Notify}, d.RotationMode):
-		return InvalidField("rotation_mode", string(d.RotationMode), "must be auto, manual or notify")
-	}
-	return nil
-}
-
-func (d Document) checkTypes() error {
-	if d.MinStrengthBits < 0 || d.MinStrengthBits > 256 {
-		return InvalidField("min_strength_bits", d.MinStrengthBits, "must be between 0 and 256")
-	}
-	for _, t := range d.AllowedTypes {
-		if _, err := ParseType(string(t)); err != nil {
-			return InvalidField("allowed_types", string(t), "unknown key type; known are "+strings.Join(TypeNames(), ", "))
+	if p.RotationWindow != "" {
+		p.window.length = p.RotationWindowLength.Duration
+		if p.window.opens, err = ParseTimetable("rotation_window", p.RotationWindow, zone); err != nil {
+			return Policy{}, err
 		}
-		if t.StrengthBits() < d.MinStrengthBits {
-			return InvalidField("allowed_types", string(t), "has "+strconv.Itoa(t.StrengthBits())+" bits of strength, less than min_strength_bits")
-		}
+		_, apart := p.window.opens.gaps(p.Created)
+		p.closed = max(apart-p.window.length, 0)
 	}
-	return nil
+	return p, nil
+}
+
+// Revised returns the policy as the successor of the one in force; nil: there is none.
+func (p Policy) Revised(before *Policy) Policy {
+	if before == nil {
+		return p
+	}
+	quiet := before.QuietPeriod.Duration
+	if running := before.Looser; p.Created.Before(running.Before.Add(running.Quiet)) {
+		quiet = max(quiet, running.Quiet)
+	}
+	if quiet > p.QuietPeriod.Duration {
+		p.Looser = Looser{Before: p.Created, Quiet: quiet}
+	}
+	return p
+}
+
+// Same reports whether the revisions say the same, in the same words.
+func (p Policy) Same(o Policy) bool { return p.Hash == o.Hash && p.Source == o.Source }
+
+// rhythm returns the grid of rotations.
+func (p *Policy) rhythm() cadence {
+	return cadence{every: p.RotationPeriod.Duration, table: p.timetable}
+}
+
+// copied returns the document with lists and maps of its own, never nil: none given and an empty one are one content.
+func (d Document) copied() Document {
+	d.AllowedTypes = append([]Type{}, d.AllowedTypes...)
+	for _, list := range []*[]string{&d.RequireReason, &d.PreChecks, &d.PostChecks, &d.Compliance} {
+		*list = append([]string{}, *list...)
+	}
+	d.DenyAfter = copyOf(d.DenyAfter)
+	d.Labels = copyOf(d.Labels)
+	return d
+}
+
+func copyOf[K comparable](m map[K]string) map[K]string {
+	out := make(map[K]string, len(m))
+	maps.Copy(out, m)
+	return out
 }
 
 // hash digests the document as JSON with sorted field names, each value as its author wrote it.
 func (d Document) hash() string {
-	canonical, err := json.Marshal(map[string]any{
-		"allowed_types":     d.AllowedTypes,
-		"description":       d.Description,
-		"min_strength_bits": d.MinStrengthBits,
-		"owner":             d.Owner,
-		"rotation_jitter":   d.RotationJitter.Text,
-		"rotation_mode":     d.RotationMode,
-		"rotation_period":   d.RotationPeriod.Text,
+	canonical, err := json.Marshal(d.copied().canonical())
+	if err != nil {
+		panic("internal error: a policy document is always JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
+}
 
+func (d Document) canonical() map[string]any {
+	return map[string]any{
+		"description":            d.Description,
+		"owner":                  d.Owner,
+		"allowed_types":          d.AllowedTypes,
+		"min_strength_bits":      d.MinStrengthBits,
+		"deny_after":             d.DenyAfter,
+		"exportable":             d.Exportable,
+		"allow_plaintext_backup": d.AllowPlaintextBackup,
+		"hsm":                    d.HSM,
+		"rotation_mode":          d.RotationMode,
+		"rotation_period":        d.RotationPeriod.Text,
+		"rotation_schedule":      d.RotationSchedule,
+		"rotation_zone":          d.RotationZone,
+		"rotation_jitter":        d.RotationJitter.Text,
+		"rotation_window":        d.RotationWindow,
+		"rotation_window_length": d.RotationWindowLength.Text,
+		"rotation_retry_base":    d.RotationRetryBase.Text,
+		"rotation_retry_max":     d.RotationRetryMax.Text,
+		"rotation_retry_cycles":  d.RotationRetryCycles,
+		"max_encryptions":        d.MaxEncryptions,
+		"max_bytes":              d.MaxBytes,
+		"on_limit":               d.OnLimit,
+		"pre_checks":             d.PreChecks,
+		"post_checks":            d.PostChecks,
 		"allow_pinned_encrypt":   d.AllowPinnedEncrypt,
 		"staging_time":           d.StagingTime.Text,
 		"rollback_window":        d.RollbackWindow.Text,
 		"originator_period":      d.OriginatorPeriod.Text,
+		"recipient_period":       d.RecipientPeriod.Text,
 		"archive_after":          d.ArchiveAfter.Text,
 		"retire_after":           d.RetireAfter.Text,
 		"quiet_period":           d.QuietPeriod.Text,
@@ -170,22 +274,8 @@ func (d Document) hash() string {
 		"compromised_processing": d.CompromisedProcessing,
 		"suspended_processing":   d.SuspendedProcessing,
 		"require_reason":         d.RequireReason,
-	})
-	if err != nil {
-		panic("internal error: a policy document is always JSON: " + err.Error())
+		"reason_pattern":         d.ReasonPattern,
+		"labels":                 d.Labels,
+		"compliance":             d.Compliance,
 	}
-	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:])
-}
-
-// Admits reports whether a key of that type may be bound to the policy and get new versions under it. The error is
-// [ErrRefused] and names field, value and rule.
-func (p Policy) Admits(t Type) error {
-	if len(p.AllowedTypes) > 0 && !slices.Contains(p.AllowedTypes, t) {
-		return Refusedf("type: %q: policy %q (revision %d) does not allow this type in allowed_types", string(t), p.Name, p.Revision)
-	}
-	if t.StrengthBits() < p.MinStrengthBits {
-		return Refusedf("type: %q: has %d bits of strength; policy %q (revision %d) demands min_strength_bits %d", string(t), t.StrengthBits(), p.Name, p.Revision, p.MinStrengthBits)
-	}
-	return nil
 }

@@ -29,6 +29,7 @@ func TestDefaultsOfTheFieldsThatBearOnStates(t *testing.T) {
 	}
 	require.Zero(t, doc.RollbackWindow, "no text: it follows the period")
 	require.Zero(t, doc.OriginatorPeriod, "no text: it follows the period")
+	require.Equal(t, span(t, "1095d"), doc.RecipientPeriod)
 }
 
 func TestOriginatorPeriodIsAYearOrThePeriodWhereNoneIsGiven(t *testing.T) {
@@ -50,74 +51,8 @@ func TestRollbackWindowIsADayOrAQuarterOfThePeriodWhereNoneIsGiven(t *testing.T)
 	}
 }
 
-// stateRules has every rule of the fields that bear on states, each at its bound and one past it.
-func stateRules(t *testing.T) []struct {
-	name string
-	edit func(*lifecycle.Document)
-	text string // empty: valid
-} {
-	type doc = *lifecycle.Document
-	return []struct {
-		name string
-		edit func(*lifecycle.Document)
-		text string
-	}{
-		{"shortest delay", func(d doc) { d.DestroyDelay = span(t, "24h") }, ""},
-		{"delay too short", func(d doc) { d.DestroyDelay = span(t, "23h59m59s") }, `destroy_delay: "23h59m59s": must be between 24h and 3650d`},
-		{"no delay", func(d doc) { d.DestroyDelay = span(t, "0") }, `destroy_delay: "0": `},
-		{"longest delay", func(d doc) { d.DestroyDelay = span(t, "3650d") }, ""},
-		{"delay too long", func(d doc) { d.DestroyDelay = span(t, "3650d1s") }, `destroy_delay: "3650d1s": `},
-		{"keep none", func(d doc) { d.MinVersionsKept = 0 }, ""},
-		{"keep fewer than none", func(d doc) { d.MinVersionsKept = -1 }, "min_versions_kept: -1: must be between 0 and 2048"},
-		{"keep most", func(d doc) { d.MinVersionsKept = 2048 }, ""},
-		{"keep too many", func(d doc) { d.MinVersionsKept = 2049 }, "min_versions_kept: 2049: "},
-		{"unknown rule", func(d doc) { d.CompromisedProcessing = "" }, `compromised_processing: "": must be allow or deny`},
-		{"rule in capitals", func(d doc) { d.SuspendedProcessing = "Deny" }, `suspended_processing: "Deny": must be allow or deny`},
-		{"other rules", func(d doc) { d.CompromisedProcessing, d.SuspendedProcessing = lifecycle.Allow, lifecycle.Deny }, ""},
-		{"longest staging", func(d doc) { d.StagingTime = span(t, "29d11h59m59s") }, ""},
-		{
-			"staging too long", func(d doc) { d.StagingTime = span(t, "29d12h") },
-			`staging_time: "29d12h": staging_time and rollback_window must together be shorter than rotation_period, which is 30d`,
-		},
-		{"window too long", func(d doc) { d.StagingTime, d.RollbackWindow = span(t, "0"), span(t, "30d") }, "staging_time and rollback_window"},
-		{"staging without a period", func(d doc) {
-			d.RotationPeriod, d.RotationJitter, d.StagingTime = span(t, "0"), jitter(t, "0"), span(t, "100d")
-		}, ""},
-		{"archived in the window", func(d doc) { d.ArchiveAfter = span(t, "11h") }, `archive_after: "11h": must be 0 or at least rollback_window`},
-		{"archived after the window", func(d doc) { d.ArchiveAfter = span(t, "12h") }, ""},
-		{"never archived", func(d doc) { d.ArchiveAfter = span(t, "0") }, ""},
-		{"no originator period", func(d doc) { d.OriginatorPeriod = span(t, "0") }, ""},
-		{"originator period left out", func(d doc) { d.OriginatorPeriod = lifecycle.Span{} }, ""},
-		{"shortest originator period", func(d doc) { d.OriginatorPeriod = span(t, "33d") }, ""}, // 30 days and 10%
-		{
-			"originator period too short", func(d doc) { d.OriginatorPeriod = span(t, "32d23h") },
-			`originator_period: "32d23h": must be 0 or at least rotation_period with its jitter`,
-		},
-		{"no reasons", func(d doc) { d.RequireReason = nil }, ""},
-		{"reason for the unknown", func(d doc) { d.RequireReason = []string{"retire", "destroy"} }, `require_reason: "destroy": unknown operation; known are create, `},
-	}
-}
-
-func TestFieldsThatBearOnStatesAreValidated(t *testing.T) {
-	for _, row := range stateRules(t) {
-		t.Run(row.name, func(t *testing.T) {
-			doc := document(t)
-			row.edit(&doc)
-			p, err := lifecycle.NewPolicy("pci", 1, doc, start)
-			if row.text == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorIs(t, err, lifecycle.ErrInvalid)
-			require.ErrorContains(t, err, row.text)
-			require.Zero(t, p)
-		})
-	}
-}
-
 func TestReasonIsDemandedForWhatThePolicyLists(t *testing.T) {
-	p, err := lifecycle.NewPolicy("pci", 1, document(t), start) // retire and hold
-	require.NoError(t, err)
+	p := policyOf(t, func(d *lifecycle.Document) { d.RequireReason = []string{"retire", "hold"} })
 	for reason, enough := range map[string]bool{
 		"": false, "too short": false, "ten bytes.": true, strings.Repeat(" ", 20): false, "  too short  ": false, "a longer reason": true,
 	} {
@@ -135,6 +70,20 @@ func TestReasonIsDemandedForWhatThePolicyLists(t *testing.T) {
 	}
 }
 
+func TestReasonHasToMatchThePatternOfThePolicy(t *testing.T) {
+	p := policyOf(t, func(d *lifecycle.Document) { d.ReasonPattern = "^CHG[0-9]+ " })
+	require.NoError(t, p.CheckReason("retire", "CHG0042 end of life"))
+	require.NoError(t, p.CheckReason("promote", "no ticket"), "no reason is demanded for it")
+	for _, reason := range []string{"end of life CHG0042", "CHG end of life", "chg0042 end of life"} {
+		err := p.CheckReason("retire", reason)
+		require.ErrorIs(t, err, lifecycle.ErrInvalid)
+		require.EqualError(t, err, fmt.Sprintf(`reason: %q: policy "pci" demands for retire a reason that matches reason_pattern ^CHG[0-9]+ `, reason))
+	}
+	require.ErrorContains(t, p.CheckReason("retire", "CHG1 "), "at least 10 bytes", "the pattern does not replace the length")
+	p.ReasonPattern = "(" // as nobody can have written it
+	require.Error(t, p.CheckReason("retire", "CHG0042 end of life"), "what cannot be read is matched by nothing")
+}
+
 func TestTermsAreThoseOfThePolicy(t *testing.T) {
 	p, err := lifecycle.NewPolicy("pci", 1, document(t), start)
 	require.NoError(t, err)
@@ -143,6 +92,7 @@ func TestTermsAreThoseOfThePolicy(t *testing.T) {
 		PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: false,
 		StagingTime: 2 * day, RollbackWindow: 12 * time.Hour, ArchiveAfter: 60 * day, RetireAfter: 90 * day,
 		QuietPeriod: 7 * day, DestroyDelay: 45 * day, MinVersionsKept: 3, OriginatorPeriod: 400 * day,
+		Limits: lifecycle.Limits{Encryptions: 1_000_000, Bytes: 1 << 40}, OnLimit: lifecycle.OnLimitBlock,
 	}, k.TermsOf(&p))
 	require.Equal(t, lifecycle.Terms{PinnedEncrypt: true, CompromisedProcessing: true, DestroyDelay: 30 * day}, k.TermsOf(nil), "as Transit")
 }

@@ -33,8 +33,12 @@ func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 	op, v := ops[r.IntN(len(ops))], r.IntN(k.Latest+2)
 	floor := r.IntN(k.Latest + 2)
 	moves := []move{
-		{"rotate", func(k lifecycle.Key) (lifecycle.Key, error) { return k.Rotated(lifecycle.ByOperator, "", 0, at) }},
-		{"stage", func(k lifecycle.Key) (lifecycle.Key, error) { return k.Stage(lifecycle.ByOperator, "", 0, at) }},
+		{"rotate", func(k lifecycle.Key) (lifecycle.Key, error) {
+			return k.Rotated(lifecycle.ByOperator, "", time.Time{}, at)
+		}},
+		{"stage", func(k lifecycle.Key) (lifecycle.Key, error) {
+			return k.Stage(lifecycle.ByOperator, "", time.Time{}, at)
+		}},
 		{"roll back", func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.RolledBack(o); return next, err }},
 		{"trim to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trimmed(floor) }},
 		{"floors to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) {

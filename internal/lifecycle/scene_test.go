@@ -56,7 +56,7 @@ func steps(t testing.TB, k lifecycle.Key, v int, list ...lifecycle.Op) lifecycle
 // staged returns a key of so many versions and, above them, one that is staged.
 func staged(t testing.TB, versions int) lifecycle.Key {
 	t.Helper()
-	k, err := newKey(t, versions).Stage(lifecycle.ByOperator, "", 0, start.Add(time.Duration(versions)*day))
+	k, err := newKey(t, versions).Stage(lifecycle.ByOperator, "", time.Time{}, start.Add(time.Duration(versions)*day))
 	require.NoError(t, err)
 	return k
 }

@@ -135,6 +135,9 @@ func (k Key) ToProtect(requested int, t Terms) (int, error) {
 		return 0, Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
 	}
 	state := k.State(v)
+	if state == Deactivated && k.Marks[v].Lapsed {
+		return 0, Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion", v)
+	}
 	if state.permits(Protect, t, false) {
 		return v, nil
 	}

@@ -138,15 +138,18 @@ func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {
 func TestNewVersionIsStagedAndThenPromoted(t *testing.T) {
 	k := newKey(t, 5)
 	at := later.Add(day)
-	next, err := k.Stage(lifecycle.BySchedule, "why", 10*day, later)
+	next, err := k.Stage(lifecycle.BySchedule, "why", k.Rotation.Since.Add(10*day), later)
 	require.NoError(t, err)
 	require.Equal(t, []int{6, 6, 5}, []int{next.Latest, next.Staged, next.Primary})
 	require.Equal(t, k.Rotation.Promoted, next.Rotation.Promoted)
 	require.Equal(t, lifecycle.PreActive, next.State(6))
 
 	for _, grow := range []func(lifecycle.Key) error{
-		func(k lifecycle.Key) error { _, err := k.Stage(lifecycle.ByOperator, "", 0, at); return err },
-		func(k lifecycle.Key) error { _, err := k.Rotated(lifecycle.ByOperator, "", 0, at); return err },
+		func(k lifecycle.Key) error { _, err := k.Stage(lifecycle.ByOperator, "", time.Time{}, at); return err },
+		func(k lifecycle.Key) error {
+			_, err := k.Rotated(lifecycle.ByOperator, "", time.Time{}, at)
+			return err
+		},
 	} {
 		err := grow(next)
 		require.ErrorIs(t, err, lifecycle.ErrRefused)

@@ -1,0 +1,220 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPolicyAdmitsTheTypesItAllows(t *testing.T) {
+	p := policyOf(t, func(d doc) {
+		d.AllowedTypes = []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.ChaCha20Poly1305}
+	})
+	require.NoError(t, p.AdmitsVersion(lifecycle.AES256GCM96, start))
+	require.NoError(t, p.AdmitsVersion(lifecycle.ChaCha20Poly1305, start))
+	err := p.AdmitsVersion(lifecycle.AES128GCM96, start)
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.EqualError(t, err, `type: "aes128-gcm96": policy "pci" (revision 1) does not allow this type in allowed_types`)
+}
+
+func TestPolicyWithoutAListAdmitsWhatIsStrongEnough(t *testing.T) {
+	p := policyOf(t, func(d doc) { d.MinStrengthBits = 129 })
+	require.NoError(t, p.AdmitsVersion(lifecycle.AES256GCM96, start))
+	err := p.AdmitsVersion(lifecycle.AES128GCM96, start)
+	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.EqualError(t, err, `type: "aes128-gcm96": policy "pci" (revision 1) demands min_strength_bits 129 and the type has 128`)
+	p.MinStrengthBits = 128
+	require.NoError(t, p.AdmitsVersion(lifecycle.AES128GCM96, start))
+}
+
+func TestTypeIsDeniedAfterItsDayOrAtItsTime(t *testing.T) {
+	for date, denied := range map[string]string{
+		"2026-03-11": "2026-03-12T00:00:00Z", "2026-03-11T18:30:00+01:00": "2026-03-11T17:30:00Z",
+	} {
+		p := policyOf(t, func(d doc) { d.DenyAfter = map[lifecycle.Type]string{lifecycle.AES128GCM96: date} })
+		require.NoError(t, p.AdmitsVersion(lifecycle.AES128GCM96, utc(t, denied).Add(-1)))
+		err := p.AdmitsVersion(lifecycle.AES128GCM96, utc(t, denied))
+		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.EqualError(t, err, `type: "aes128-gcm96": policy "pci" (revision 1) denies new versions of this type after `+date)
+		require.NoError(t, p.AdmitsVersion(lifecycle.AES256GCM96, later))
+	}
+}
+
+func TestPolicyIsNotBoundToAKeyThatIsLooser(t *testing.T) {
+	strict := policyOf(t, func(d doc) { d.MinStrengthBits = 256 })
+	loose := policyOf(t, func(d doc) { d.Exportable, d.AllowPlaintextBackup = true, true })
+	for text, edit := range map[string]func(*lifecycle.Key){
+		`exportable: "true": policy "pci" (revision 1) does not allow exportable keys`:                       func(k *lifecycle.Key) { k.Exportable = true },
+		`allow_plaintext_backup: "true": policy "pci" (revision 1) does not allow backups in the clear`:      func(k *lifecycle.Key) { k.AllowPlaintextBackup = true },
+		`type: "aes128-gcm96": policy "pci" (revision 1) demands min_strength_bits 256 and the type has 128`: func(k *lifecycle.Key) { k.Type = lifecycle.AES128GCM96 },
+	} {
+		k := newKey(t, 1)
+		edit(&k)
+		err := strict.Admits(k, start)
+		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.EqualError(t, err, text)
+		require.NoError(t, loose.Admits(k, start))
+	}
+	require.NoError(t, strict.Admits(newKey(t, 1), start))
+	k := newKey(t, 1)
+	k.Exportable = true
+	require.NoError(t, strict.AdmitsVersion(k.Type, start), "a key that was bound before goes on being rotated")
+}
+
+func TestDriftNamesEveryRuleThatAKeyDoesNotMeet(t *testing.T) {
+	p := policyOf(t, func(d doc) {
+		d.RotationPeriod, d.RotationJitter, d.OriginatorPeriod = span(t, "10d"), jitter(t, "0"), span(t, "20d")
+		d.AllowedTypes = []lifecycle.Type{lifecycle.ChaCha20Poly1305}
+		d.MinStrengthBits, d.DenyAfter = 256, map[lifecycle.Type]string{lifecycle.AES128GCM96: "2026-01-01"}
+	})
+	k := newKey(t, 1)
+	k.Type, k.Exportable, k.AllowPlaintextBackup = lifecycle.AES128GCM96, true, true
+	require.Equal(t, []lifecycle.Finding{
+		{Field: "type", Value: "aes128-gcm96", Rule: "does not allow this type in allowed_types"},
+		{Field: "type", Value: "aes128-gcm96", Rule: "demands min_strength_bits 256 and the type has 128"},
+		{Field: "type", Value: "aes128-gcm96", Rule: "denies new versions of this type after 2026-01-01"},
+		{Field: "exportable", Value: "true", Rule: "does not allow exportable keys"},
+		{Field: "allow_plaintext_backup", Value: "true", Rule: "does not allow backups in the clear"},
+		{Field: "rotation", Value: "overdue", Rule: `due, but type: "aes128-gcm96": policy "pci" (revision 1) does not allow this type in allowed_types`},
+		{Field: "primary_version", Value: "1", Rule: "should have stopped to encrypt at 2026-03-21T12:00:00Z, by originator_period"},
+	}, lifecycle.Drift(k, p, at(21, 12, 0)))
+}
+
+func TestDriftOfKeysThatComplyAndOfThoseOnTheWay(t *testing.T) {
+	p := tenDays(t)
+	k := newKey(t, 1)
+	require.Empty(t, lifecycle.Drift(k, p, start))
+	require.Empty(t, lifecycle.Drift(k, p, at(11, 12, 0)), "the next tick rotates it")
+	failed := k.Failed("token removed", p, at(11, 12, 0))
+	require.Equal(t, []lifecycle.Finding{{Field: "rotation", Value: "retrying", Rule: "due, and the last of 1 attempts failed: token removed"}}, lifecycle.Drift(failed, p, at(11, 12, 0)))
+	require.Empty(t, lifecycle.Drift(moved(t, k, lifecycle.KeyArchived), p, later), "a key that is out of use rotates no more")
+	require.Empty(t, lifecycle.Drift(k, nil, later), "no policy, no rule")
+	k.Policy = "gone"
+	require.Equal(t, []lifecycle.Finding{{Field: "policy", Value: "gone", Rule: "the policy that governs the key is missing"}}, lifecycle.Drift(k, nil, start))
+}
+
+func TestLimitsAreThoseOfTheTypeUnlessThePolicyNamesSome(t *testing.T) {
+	limits := func(k lifecycle.Key, encryptions, bytes int64) lifecycle.Limits {
+		return k.TermsOf(policyOf(t, func(d doc) { d.MaxEncryptions, d.MaxBytes = encryptions, bytes })).Limits
+	}
+	const most = 3_865_470_566
+	plain, convergent, signs := newKey(t, 1), newKey(t, 1), newKey(t, 1)
+	convergent.Derived, convergent.Convergent = true, true
+	signs.Type = "ed25519" // as it will be
+	require.Equal(t, lifecycle.Limits{Encryptions: most}, limits(plain, lifecycle.LimitByType, 0))
+	require.True(t, limits(convergent, lifecycle.LimitByType, 0).None(), "its nonces are not drawn at random")
+	require.True(t, limits(signs, lifecycle.LimitByType, 0).None())
+	require.True(t, limits(plain, 0, 0).None(), "its author says none")
+	require.Equal(t, lifecycle.Limits{Encryptions: 5, Bytes: 7}, limits(convergent, 5, 7))
+	require.True(t, plain.TermsOf(nil).Limits.None(), "as Transit")
+}
+
+func TestLimitIsReachedByEitherAndHardANinthBeyond(t *testing.T) {
+	l := lifecycle.Limits{Encryptions: 90, Bytes: 900}
+	for used, want := range map[lifecycle.Usage]bool{
+		{}: false, {Encryptions: 89, Bytes: 899}: false, {Encryptions: 90}: true, {Bytes: 900}: true, {Encryptions: 91, Bytes: 901}: true,
+	} {
+		require.Equal(t, want, l.Reached(used), used)
+		require.False(t, lifecycle.Limits{}.Reached(used))
+	}
+	require.Equal(t, lifecycle.Limits{Encryptions: 100, Bytes: 1000}, l.Hard())
+	require.True(t, lifecycle.Limits{}.Hard().None())
+	require.EqualValues(t, 1<<32-1, lifecycle.Limits{Encryptions: 3_865_470_566}.Hard().Encryptions, "SP 800-38D allows 2^32")
+	require.Equal(t, lifecycle.Usage{Encryptions: 3, Bytes: 30}, lifecycle.Usage{Encryptions: 1, Bytes: 10}.Plus(lifecycle.Usage{Encryptions: 2, Bytes: 20}))
+}
+
+func TestLimitThatIsReachedIsNotedOncePerVersion(t *testing.T) {
+	p := policyOf(t)
+	k := newKey(t, 1).Exhausted(at(3, 0, 0))
+	require.Equal(t, k, k.Exhausted(at(4, 0, 0)))
+	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(k, p, at(3, 0, 0)).Trigger)
+	next := byPlan(t, k, p, at(3, 0, 1))
+	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(next, p, at(3, 0, 1)).Status, "the successor has used nothing")
+	back, _ := next.Disproved("round_trip", p, lifecycle.Order{At: at(3, 0, 2)})
+	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(back, p, at(3, 0, 3)).Trigger, "the version before is still used up")
+	lapsed := step(t, newKey(t, 1), lifecycle.Lapse, 1, free(start))
+	require.Equal(t, lapsed, lapsed.Exhausted(later), "no version protects")
+}
+
+func TestQuietPeriodOfAnEarlierRevisionGoesOn(t *testing.T) {
+	quiet := func(revision int, text string, created time.Time, before *lifecycle.Policy) *lifecycle.Policy {
+		d := lifecycle.DefaultDocument()
+		d.Owner, d.QuietPeriod = "payments", span(t, text)
+		p, err := lifecycle.NewPolicy("pci", revision, d, created)
+		require.NoError(t, err)
+		p = p.Revised(before)
+		return &p
+	}
+	until := func(p *lifecycle.Policy, began time.Time) time.Time {
+		return newKey(t, 1).TermsOf(p).QuietUntil(start, began)
+	}
+	first := quiet(1, "30d", start, nil)
+	require.Zero(t, first.Looser)
+	require.Equal(t, start.Add(30*day), until(first, start))
+
+	second := quiet(2, "2d", start.Add(10*day), first)
+	require.Equal(t, lifecycle.Looser{Before: start.Add(10 * day), Quiet: 30 * day}, second.Looser)
+	require.Equal(t, start.Add(39*day), until(second, start.Add(9*day)), "it ran already")
+	require.Equal(t, start.Add(40*day), until(second, start.Add(20*day)), "a denial later does not end it sooner")
+	require.Equal(t, start.Add(52*day), until(second, start.Add(50*day)), "all of that is over")
+
+	require.Equal(t, start.Add(17*day), newKey(t, 1).TermsOf(second).QuietUntil(start.Add(15*day), time.Time{}), "nothing ran yet when it was archived")
+
+	third := quiet(3, "5d", start.Add(20*day), second)
+	require.Equal(t, lifecycle.Looser{Before: start.Add(20 * day), Quiet: 30 * day}, third.Looser, "that of the first may still run")
+	late := quiet(3, "1d", start.Add(40*day), second)
+	require.Equal(t, lifecycle.Looser{Before: start.Add(40 * day), Quiet: 2 * day}, late.Looser, "that of the first is over")
+	require.Zero(t, quiet(3, "30d", start.Add(20*day), second).Looser, "as long as the longest that runs")
+	require.Zero(t, quiet(2, "31d", start, first).Looser, "a longer one needs no memory")
+
+	for began := start; began.Before(start.Add(60 * day)); began = began.Add(day) {
+		require.False(t, until(second, began.Add(day)).Before(until(second, began)))
+	}
+}
+
+func TestRetirementWaitsForTheQuietPeriodOfAnEarlierRevision(t *testing.T) {
+	first := policyOf(t, func(d doc) { d.QuietPeriod, d.RetireAfter = span(t, "30d"), span(t, "1d") })
+	k := step(t, newKey(t, 5), lifecycle.Archive, 2, lifecycle.Order{At: later, Terms: newKey(t, 1).TermsOf(first)})
+	looser := policyOf(t, func(d doc) { d.QuietPeriod, d.RetireAfter = span(t, "2d"), span(t, "1d") })
+	looser.Created = later.Add(10 * day)
+	second := looser.Revised(first)
+
+	order := lifecycle.Order{At: later.Add(30*day - 1), Terms: k.TermsOf(&second)}
+	refused(t, k, lifecycle.Retire, 2, order, "quiet_period is 48h0m0s: without a denied use it is over at 2026-07-09T12:00:00Z")
+	order.LastDenied = later.Add(5 * day) // under the first revision
+	order.At = later.Add(35*day - 1)
+	refused(t, k, lifecycle.Retire, 2, order, "it is over at 2026-07-14T12:00:00Z")
+	order.At = later.Add(35 * day)
+	step(t, k, lifecycle.Retire, 2, order)
+}
+
+func TestBackoffIsThatOfThePolicy(t *testing.T) {
+	p := policyOf(t, func(d doc) { d.RotationRetryBase, d.RotationRetryMax = span(t, "10s"), span(t, "30d") })
+	k := newKey(t, 1)
+	for n := range 30 {
+		k = k.Failed("token removed", p, start)
+		require.Equal(t, start.Add(min(10*time.Second<<n, 30*day)), k.Rotation.RetryAt, n)
+	}
+	require.Equal(t, start.Add(time.Hour), k.Failed("token removed", nil, start).Rotation.RetryAt, "without a policy")
+}
+
+func TestTermsCostNoMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	k := newKey(t, 3)
+	p, err := lifecycle.NewPolicy("pci", 1, document(t), start)
+	require.NoError(t, err)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		for _, policy := range []*lifecycle.Policy{&p, nil} {
+			if terms := k.TermsOf(policy); terms.QuietUntil(start, time.Time{}).Before(start) {
+				t.Error("before it began")
+			}
+		}
+	}))
+}

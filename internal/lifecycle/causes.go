@@ -1,0 +1,158 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// This file holds what makes a key due for rotation, and when.
+
+// cause is what makes a key due, and when.
+type cause struct {
+	at      time.Time
+	trigger Trigger
+	why     string
+	put     time.Duration // by which jitter put it off
+	most    time.Duration // by which jitter may put it off
+}
+
+// causes returns all that makes the key due, each when it does.
+func (k Key) causes(r rules) []cause {
+	var found []cause
+	for _, find := range []func(rules) (cause, bool){k.bySchedule, k.byPeriod, k.byUsage} {
+		if c, ok := find(r); ok {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+func earliest(causes []cause) cause {
+	return slices.MinFunc(causes, func(a, b cause) int { return a.at.Compare(b.at) })
+}
+
+// tickLate is how long before a window closes nothing is planned any more: a tick comes once a minute, and may be busy.
+const tickLate = 5 * time.Minute
+
+// bySchedule is the next slot, put off by jitter and until the window opens. Keys that wait for a window are spread
+// inside it.
+func (k Key) bySchedule(r rules) (cause, bool) {
+	if r.cadence.none() {
+		return cause{}, false
+	}
+	slot := r.cadence.after(k.Rotation.Since)
+	if slot.IsZero() {
+		return cause{}, false
+	}
+	c := cause{trigger: BySchedule, most: r.jitter(slot)}
+	c.put = spread(k, c.most)
+	c.at = slot.Add(c.put)
+	if open := r.window.opening(c.at.Add(tickLate)); open.After(c.at) {
+		c.at = k.inside(r.window, open, c.most)
+	}
+	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.cadence.every, timeText(c.at))
+	if r.cadence.every == 0 {
+		c.why = fmt.Sprintf("rotation_schedule named %s", timeText(slot))
+	}
+	return c, true
+}
+
+// missed returns the cause as it stands at now: a schedule whose window has closed waits for the next one. Nothing else
+// is bound to windows.
+func (k Key) missed(r rules, c cause, now time.Time) cause {
+	if c.trigger != BySchedule {
+		return c
+	}
+	if open := r.window.opening(now); open.After(c.at) {
+		c.at = k.inside(r.window, open, c.most)
+	}
+	return c
+}
+
+// inside is when the key rotates in a window that other keys have waited for too: in its first half.
+func (k Key) inside(w window, open time.Time, most time.Duration) time.Time {
+	return open.Add(spread(k, min(most, w.length/2)))
+}
+
+// byPeriod is the end of the active version's originator period, early enough for its successor to be staged. Where an
+// operator rotates, the agenda stops the version instead.
+func (k Key) byPeriod(r rules) (cause, bool) {
+	end := k.originatorEnd(r.policy)
+	if end.IsZero() || r.mode != Auto {
+		return cause{}, false
+	}
+	why := fmt.Sprintf("originator_period of version %d ends at %s", k.Primary, timeText(end))
+	if k.Staged == 0 {
+		end = end.Add(-r.policy.StagingTime.Duration)
+	}
+	return cause{at: end, trigger: ByPeriod, why: why}, true
+}
+
+// byUsage is the moment when the active version reached a usage limit.
+func (k Key) byUsage(r rules) (cause, bool) {
+	if !k.exhausted() || r.policy == nil || r.policy.OnLimit != OnLimitRotate {
+		return cause{}, false
+	}
+	why := fmt.Sprintf("version %d reached its usage limit", k.Primary)
+	return cause{at: k.Rotation.ExhaustedAt, trigger: ByUsage, why: why}, true
+}
+
+// byClock is at once, for a key whose dates lie in the future: a clock that was ahead wrote them, and by them the key would
+// rotate too late.
+func (k Key) byClock(now time.Time) (cause, bool) {
+	dated := k.Rotation.Since
+	if k.Staged == 0 { // or its promotion will date the key
+		dated = laterOf(dated, k.Rotation.Promoted)
+	}
+	if !dated.After(now.Add(mayLag)) {
+		return cause{}, false
+	}
+	why := fmt.Sprintf("version %d is dated %s, by a clock that was ahead", k.Primary, timeText(dated))
+	return cause{at: now, trigger: ByClock, why: why}, true
+}
+
+// Ahead reports whether dates of the key lie in the future: a clock that was ahead wrote them, unless it is this one that
+// is behind.
+func (k Key) Ahead(now time.Time) bool {
+	return laterOf(laterOf(k.Rotation.Since, k.Rotation.Promoted), k.Rotation.Last).After(now.Add(mayLag))
+}
+
+// originatorEnd returns when the active version should stop to protect; zero: nothing says so.
+func (k Key) originatorEnd(p *Policy) time.Time {
+	if p == nil || p.originatorPeriod() == 0 || k.Primary == 0 || k.ownState(k.Primary) != Active {
+		return time.Time{}
+	}
+	return k.protectsSince(k.Primary).Add(p.originatorPeriod())
+}
+
+// protectsSince returns when the version, active or before the active one, became active first: its originator period
+// does not begin anew with a rollback.
+func (k Key) protectsSince(v int) time.Time {
+	if i := len(k.Recent) - 1 - (k.Latest - v); v != k.Latest && i >= 0 && k.Recent[i].Before(k.Rotation.Promoted) {
+		return k.Recent[i]
+	}
+	return k.Rotation.Promoted
+}
+
+// spread puts a rotation off by 0 to jitter, in whole seconds: the same for a key and its active version whenever it is
+// asked, different between keys, so that keys made together do not rotate together.
+func spread(k Key, jitter time.Duration) time.Duration {
+	seconds := uint64(jitter / time.Second) //nolint:gosec // a jitter is never negative
+	if seconds == 0 {
+		return 0
+	}
+	rotation := k.Primary
+	if rotation == 0 {
+		rotation = k.Latest
+	}
+	mac := hmac.New(sha256.New, []byte(k.ID))
+	_, _ = fmt.Fprintf(mac, "keylife/jitter/v1/%d", rotation)
+	return time.Duration(binary.BigEndian.Uint64(mac.Sum(nil))%(seconds+1)) * time.Second //nolint:gosec // at most jitter
+}

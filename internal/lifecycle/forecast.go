@@ -1,0 +1,161 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"maps"
+	"time"
+)
+
+// Forecasted is one thing that will happen to a key if nobody intervenes.
+type Forecasted struct {
+	At      time.Time
+	Act     string // rotate, overdue, or the name of an operation
+	Version int    // 0: the key as a whole
+	Why     string
+}
+
+// Forecast returns the next n things that the clock will do to the key under the policy, soonest first, as if every
+// attempt succeeded and no use was denied. Dates hold when the key's versions were made.
+func Forecast(k Key, p *Policy, dates map[int]time.Time, now time.Time, n int) []Forecasted {
+	f := forecast{key: k, policy: p, dates: maps.Clone(dates), now: now, skip: map[Entry]bool{}}
+	if f.dates == nil {
+		f.dates = map[int]time.Time{}
+	}
+	var out []Forecasted
+	for len(out) < n {
+		next, ok := f.next()
+		if !ok {
+			break
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+// forecast is a key as it will be.
+type forecast struct {
+	key     Key
+	policy  *Policy
+	dates   map[int]time.Time
+	now     time.Time
+	skip    map[Entry]bool // what the guards refused
+	overdue [2]int         // the latest and the staged version when the key was said to be overdue
+}
+
+// next lets the next thing happen.
+func (f *forecast) next() (Forecasted, bool) {
+	for {
+		f.key = f.key.WithOldest(f.policy, f.dates)
+		if done, ok := f.succeed(); ok {
+			return done, true
+		}
+		entry, listed := f.entry()
+		if at, ok := f.rotation(); ok && (!listed || at.Before(entry.At)) {
+			f.now = at
+			if plan := Plan(f.key, f.policy, at); !plan.Wake.After(at) { // else it waits for a window after a failure
+				return f.rotate(plan), true
+			}
+			continue
+		}
+		if !listed {
+			return Forecasted{}, false
+		}
+		f.now = laterOf(entry.At, f.now)
+		if done, ok := f.apply(entry); ok {
+			return done, true
+		}
+	}
+}
+
+// rotation returns when the key rotates, or becomes overdue; ok is false where it does neither, or is overdue already.
+func (f *forecast) rotation() (at time.Time, ok bool) {
+	if f.key.Staged != 0 && f.key.Rotation.Failures > 0 { // the agenda promotes it
+		return time.Time{}, false
+	}
+	plan := Plan(f.key, f.policy, f.now)
+	return laterOf(laterOf(plan.Next, plan.Wake), f.now), plan.Status != Unscheduled && f.overdue != f.pointers()
+}
+
+// succeed replaces an active version that was reported as compromised.
+func (f *forecast) succeed() (Forecasted, bool) {
+	switch {
+	case !f.key.NeedsSuccessor() || f.key.rules(f.policy).admits(f.key, f.now) != nil:
+		return Forecasted{}, false
+	case f.key.Staged != 0:
+		return f.apply(Entry{f.now, Promote, f.key.Staged})
+	}
+	next, err := f.key.Rotated(ByIncident, "", time.Time{}, f.now)
+	if err != nil {
+		return Forecasted{}, false
+	}
+	return f.grown(next, "rotate", "the active version was reported as compromised"), true
+}
+
+// pointers tell whether the key had new versions since.
+func (f *forecast) pointers() [2]int { return [2]int{f.key.Latest, f.key.Staged} }
+
+func (f *forecast) entry() (Entry, bool) {
+	for _, entry := range AgendaAt(f.key, f.policy, f.now) {
+		if !f.skip[entry] {
+			return entry, true
+		}
+	}
+	return Entry{}, false
+}
+
+// rotate lets the key rotate, or become overdue where nothing rotates it.
+func (f *forecast) rotate(plan Outlook) Forecasted {
+	grow, act := f.key.Rotated, "rotate"
+	if f.key.TermsOf(f.policy).StagingTime > 0 {
+		grow, act = f.key.Stage, "stage"
+	}
+	why := plan.Why
+	if plan.ToRotate() {
+		next, err := grow(plan.Trigger, plan.Why, plan.Slot, f.now)
+		if err == nil {
+			return f.grown(next, act, plan.Why)
+		}
+		why = err.Error()
+	}
+	f.overdue = f.pointers()
+	return Forecasted{f.now, string(Overdue), f.key.Primary, why}
+}
+
+// grown goes on with the key that has one version more.
+func (f *forecast) grown(next Key, act, why string) Forecasted {
+	f.key = next
+	f.dates[next.Latest] = f.now
+	return Forecasted{f.now, act, next.Latest, why}
+}
+
+// apply lets an entry of the agenda happen; ok is false where a guard refuses it.
+func (f *forecast) apply(entry Entry) (done Forecasted, ok bool) {
+	order := Order{At: f.now, Terms: f.key.TermsOf(f.policy)}
+	var next Key
+	var err error
+	if entry.Version == 0 {
+		next, _, err = f.key.ApplyToKey(entry.Op, order)
+	} else {
+		next, _, err = f.key.Apply(entry.Op, entry.Version, order)
+	}
+	if err != nil {
+		f.skip[entry] = true
+		return Forecasted{}, false
+	}
+	if entry.Op == Promote {
+		f.dates[entry.Version] = f.now
+	}
+	f.key = next
+	return Forecasted{f.now, string(entry.Op), entry.Version, why[entry.Op]}, true
+}
+
+// why says which field of the policy is behind what the clock does.
+var why = map[Op]string{
+	Promote: "staging_time ends",
+	Lapse:   "originator_period ends, or a usage limit is reached, and no automation rotates the key",
+	Archive: "archive_after or recipient_period has passed since its deactivation",
+	Retire:  "retire_after and quiet_period have passed since it was archived, if no use is denied until then",
+	Destroy: "destroy_delay has passed since it was retired",
+}

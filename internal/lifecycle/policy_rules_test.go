@@ -1,0 +1,186 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+type doc = *lifecycle.Document
+
+// fieldRule is a value of one field, at the bound of its rule or one past it.
+type fieldRule struct {
+	field string // of Document
+	name  string
+	edit  func(doc)
+	text  string // of the error: the field, the value and the rule; empty: valid
+}
+
+// plain is a document in which no field but those with a rule of their own stands in the way.
+func plain(t testing.TB) lifecycle.Document {
+	d := document(t)
+	d.RotationWindow, d.DenyAfter, d.AllowedTypes = "", nil, nil
+	return d
+}
+
+const knownTypes = "known are aes128-gcm96, aes256-gcm96, chacha20-poly1305"
+
+func textRules() []fieldRule {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	return []fieldRule{
+		{"Owner", "none", func(d doc) { d.Owner = "" }, `owner: "": a policy needs an owner`},
+		{"Owner", "too long", func(d doc) { d.Owner = long(257) }, `owner: "` + long(120) + `...": at most 256 bytes`},
+		{"Owner", "longest", func(d doc) { d.Owner = long(256) }, ""},
+		{"Description", "too long", func(d doc) { d.Description = long(4097) }, `description: "` + long(120) + `...": at most 4096 bytes`},
+		{"Description", "longest", func(d doc) { d.Description = long(4096) }, ""},
+		{"Source", "too long", func(d doc) { d.Source = long(64*1024 + 1) }, `document: "` + long(120) + `...": at most 64 KiB`},
+		{"Source", "longest", func(d doc) { d.Source = long(64 * 1024) }, ""},
+		{"ReasonPattern", "too long", func(d doc) { d.ReasonPattern = long(257) }, `reason_pattern: "` + long(120) + `...": at most 256 bytes`},
+		{"ReasonPattern", "longest", func(d doc) { d.ReasonPattern = long(256) }, ""},
+		{"ReasonPattern", "open bracket", func(d doc) { d.ReasonPattern = "CHG[0-9" }, `reason_pattern: "CHG[0-9": must be a regular expression in RE2 syntax`},
+		{"ReasonPattern", "look-ahead", func(d doc) { d.ReasonPattern = "(?=a)" }, `reason_pattern: "(?=a)": must be a regular expression in RE2 syntax`},
+		{"Labels", "no name", func(d doc) { d.Labels = map[string]string{"": "x"} }, `labels: "": a label's name has 1 to 64 bytes`},
+		{"Labels", "long name", func(d doc) { d.Labels = map[string]string{long(65): "x"} }, `labels: "` + long(65) + `": a label's name has 1 to 64 bytes`},
+		{"Labels", "long value", func(d doc) { d.Labels = map[string]string{"a": long(257)} }, `...": a label's value has at most 256 bytes`},
+		{"Labels", "too many", func(d doc) { d.Labels = labels(65) }, `labels: 65: at most 64 labels`},
+		{"Labels", "longest and most", func(d doc) { d.Labels = labels(63); d.Labels[long(64)] = long(256) }, ""},
+		{"Compliance", "empty entry", func(d doc) { d.Compliance = []string{""} }, `compliance: "": an entry has 1 to 128 bytes`},
+		{"Compliance", "long entry", func(d doc) { d.Compliance = []string{long(129)} }, `compliance: "` + long(120) + `...": an entry has 1 to 128 bytes`},
+		{"Compliance", "too many", func(d doc) { d.Compliance = make([]string, 65) }, `compliance: 65: at most 64 entries`},
+		{"Compliance", "longest and most", func(d doc) { d.Compliance = strings.Split(strings.Repeat(long(128)+",", 63)+"x", ",") }, ""},
+	}
+}
+
+func labels(n int) map[string]string {
+	out := map[string]string{}
+	for i := range n {
+		out[fmt.Sprint(i)] = ""
+	}
+	return out
+}
+
+func typeRules() []fieldRule {
+	deny := func(date string) func(doc) {
+		return func(d doc) { d.DenyAfter = map[lifecycle.Type]string{lifecycle.AES256GCM96: date} }
+	}
+	const rule = `must be a date such as "2030-12-31" or a time in RFC 3339`
+	return []fieldRule{
+		{"AllowedTypes", "unknown", func(d doc) { d.AllowedTypes = []lifecycle.Type{"des"} }, `allowed_types: "des": unknown key type; ` + knownTypes},
+		{"AllowedTypes", "empty name", func(d doc) { d.AllowedTypes = []lifecycle.Type{""} }, `allowed_types: "": unknown key type; ` + knownTypes},
+		{"AllowedTypes", "too weak", func(d doc) { d.AllowedTypes, d.MinStrengthBits = []lifecycle.Type{lifecycle.AES128GCM96}, 129 }, `allowed_types: "aes128-gcm96": has 128 bits of strength, less than min_strength_bits`},
+		{"AllowedTypes", "just strong enough", func(d doc) { d.AllowedTypes, d.MinStrengthBits = []lifecycle.Type{lifecycle.AES128GCM96}, 128 }, ""},
+		{"AllowedTypes", "any", func(d doc) { d.AllowedTypes = nil }, ""},
+		{"MinStrengthBits", "below zero", func(d doc) { d.MinStrengthBits = -1 }, "min_strength_bits: -1: must be between 0 and 256"},
+		{"MinStrengthBits", "none", func(d doc) { d.MinStrengthBits = 0 }, ""},
+		{"MinStrengthBits", "most", func(d doc) { d.MinStrengthBits = 256 }, ""},
+		{"MinStrengthBits", "too much", func(d doc) { d.MinStrengthBits = 257 }, "min_strength_bits: 257: must be between 0 and 256"},
+		{"DenyAfter", "unknown type", func(d doc) { d.DenyAfter = map[lifecycle.Type]string{"des": "2030-12-31"} }, `deny_after: "des": unknown key type; ` + knownTypes},
+		{"DenyAfter", "no such day", deny("2030-02-29"), `deny_after: "2030-02-29": ` + rule},
+		{"DenyAfter", "no date", deny(""), `deny_after: "": ` + rule},
+		{"DenyAfter", "no zone", deny("2030-12-31T12:00:00"), `deny_after: "2030-12-31T12:00:00": ` + rule},
+		{"DenyAfter", "leap day", deny("2032-02-29"), ""},
+		{"DenyAfter", "time", deny("2030-12-31T12:00:00+01:00"), ""},
+		{"Exportable", "no", func(d doc) { d.Exportable = false }, ""},
+		{"AllowPlaintextBackup", "no", func(d doc) { d.AllowPlaintextBackup = false }, ""},
+		{"AllowPinnedEncrypt", "no", func(d doc) { d.AllowPinnedEncrypt = false }, ""},
+	}
+}
+
+func choiceRules() []fieldRule {
+	const reasons = "unknown; known are create, rotate-manual, configure, hold, promote, suspend, resume, archive, recover, retire, restore, compromise, rollback"
+	return []fieldRule{
+		{"HSM", "none", func(d doc) { d.HSM = "" }, `hsm: "": must be optional or required`},
+		{"HSM", "optional", func(d doc) { d.HSM = lifecycle.Optional }, ""},
+		{"RotationMode", "none", func(d doc) { d.RotationMode = "" }, `rotation_mode: "": must be auto, manual or notify`},
+		{"RotationMode", "capitals", func(d doc) { d.RotationMode = "AUTO" }, `rotation_mode: "AUTO": must be auto, manual or notify`},
+		{"RotationMode", "notify", func(d doc) { d.RotationMode = lifecycle.Notify }, ""},
+		{"OnLimit", "unknown", func(d doc) { d.OnLimit = "stop" }, `on_limit: "stop": must be rotate or block`},
+		{"OnLimit", "rotate", func(d doc) { d.OnLimit = lifecycle.OnLimitRotate }, ""},
+		{"CompromisedProcessing", "none", func(d doc) { d.CompromisedProcessing = "" }, `compromised_processing: "": must be allow or deny`},
+		{"CompromisedProcessing", "allow", func(d doc) { d.CompromisedProcessing = lifecycle.Allow }, ""},
+		{"SuspendedProcessing", "capitals", func(d doc) { d.SuspendedProcessing = "Deny" }, `suspended_processing: "Deny": must be allow or deny`},
+		{"SuspendedProcessing", "deny", func(d doc) { d.SuspendedProcessing = lifecycle.Deny }, ""},
+		{"RequireReason", "unknown", func(d doc) { d.RequireReason = []string{"retire", "destroy"} }, `require_reason: "destroy": ` + reasons},
+		{"RequireReason", "none", func(d doc) { d.RequireReason = nil }, ""},
+		{"RequireReason", "all", func(d doc) {
+			d.RequireReason = strings.Split(strings.TrimPrefix(reasons, "unknown; known are "), ", ")
+		}, ""},
+		{"PreChecks", "unknown", func(d doc) { d.PreChecks = []string{"round_trip"} }, `pre_checks: "round_trip": unknown; known are hsm_healthy, storage_writable, clock_sane`},
+		{"PreChecks", "all", func(d doc) { d.PreChecks = lifecycle.PreChecks() }, ""},
+		{"PreChecks", "none", func(d doc) { d.PreChecks = nil }, ""},
+		{"PostChecks", "unknown", func(d doc) { d.PostChecks = []string{"clock_sane"} }, `post_checks: "clock_sane": unknown; known are round_trip, old_version_decrypts, fingerprint_unique`},
+		{"PostChecks", "all", func(d doc) { d.PostChecks = lifecycle.PostChecks() }, ""},
+		{"PostChecks", "none", func(d doc) { d.PostChecks = nil }, ""},
+	}
+}
+
+func numberRules(t testing.TB) []fieldRule {
+	return []fieldRule{
+		{"MinVersionsKept", "below zero", func(d doc) { d.MinVersionsKept = -1 }, "min_versions_kept: -1: must be between 0 and 2048"},
+		{"MinVersionsKept", "none", func(d doc) { d.MinVersionsKept = 0 }, ""},
+		{"MinVersionsKept", "most", func(d doc) { d.MinVersionsKept = lifecycle.Most }, ""},
+		{"MinVersionsKept", "too many", func(d doc) { d.MinVersionsKept = lifecycle.Most + 1 }, "min_versions_kept: 2049: must be between 0 and 2048"},
+		{"RotationRetryCycles", "none", func(d doc) { d.RotationRetryCycles = 0 }, "rotation_retry_cycles: 0: must be between 1 and 1000"},
+		{"RotationRetryCycles", "one", func(d doc) { d.RotationRetryCycles = 1 }, ""},
+		{"RotationRetryCycles", "most", func(d doc) { d.RotationRetryCycles = 1000 }, ""},
+		{"RotationRetryCycles", "too many", func(d doc) { d.RotationRetryCycles = 1001 }, "rotation_retry_cycles: 1001: must be between 1 and 1000"},
+		{"MaxEncryptions", "below by type", func(d doc) { d.MaxEncryptions = -2 }, "max_encryptions: -2: must be between -1 and 281474976710656"},
+		{"MaxEncryptions", "by type", func(d doc) { d.MaxEncryptions = lifecycle.LimitByType }, ""},
+		{"MaxEncryptions", "most", func(d doc) { d.MaxEncryptions = 1 << 48 }, ""},
+		{"MaxEncryptions", "too many", func(d doc) { d.MaxEncryptions = 1<<48 + 1 }, "max_encryptions: 281474976710657: must be between -1 and 281474976710656"},
+		{"MaxBytes", "below zero", func(d doc) { d.MaxBytes = -1 }, "max_bytes: -1: must be between 0 and 72057594037927936"},
+		{"MaxBytes", "most", func(d doc) { d.MaxBytes = 1 << 56 }, ""},
+		{"MaxBytes", "too many", func(d doc) { d.MaxBytes = 1<<56 + 1 }, "max_bytes: 72057594037927937: must be between 0 and 72057594037927936"},
+		{"RotationRetryBase", "too short", func(d doc) { d.RotationRetryBase = span(t, "999ms") }, `rotation_retry_base: "999ms": must be at least 1s`},
+		{"RotationRetryBase", "shortest", func(d doc) { d.RotationRetryBase = span(t, "1s") }, ""},
+		{"RotationRetryMax", "below the base", func(d doc) { d.RotationRetryMax = span(t, "119s") }, `rotation_retry_max: "119s": must be between rotation_retry_base and 30d`},
+		{"RotationRetryMax", "as the base", func(d doc) { d.RotationRetryMax = span(t, "120s") }, ""},
+		{"RotationRetryMax", "longest", func(d doc) { d.RotationRetryMax = span(t, "30d") }, ""},
+		{"RotationRetryMax", "too long", func(d doc) { d.RotationRetryMax = span(t, "30d1s") }, `rotation_retry_max: "30d1s": must be between rotation_retry_base and 30d`},
+		{"DestroyDelay", "none", func(d doc) { d.DestroyDelay = span(t, "0") }, `destroy_delay: "0": must be between 24h and 3650d`},
+		{"DestroyDelay", "too short", func(d doc) { d.DestroyDelay = span(t, "23h59m59s") }, `destroy_delay: "23h59m59s": must be between 24h and 3650d`},
+		{"DestroyDelay", "shortest", func(d doc) { d.DestroyDelay = span(t, "24h") }, ""},
+		{"DestroyDelay", "longest", func(d doc) { d.DestroyDelay = span(t, "3650d") }, ""},
+		{"DestroyDelay", "too long", func(d doc) { d.DestroyDelay = span(t, "3650d1s") }, `destroy_delay: "3650d1s": must be between 24h and 3650d`},
+	}
+}
+
+// unruled are the fields that hold no wrong value: lengths of time are bounded when they are read (see span_test.go), and
+// these have no rule beyond that.
+var unruled = []string{"Exportable", "AllowPlaintextBackup", "AllowPinnedEncrypt", "RetireAfter", "QuietPeriod"}
+
+func TestEveryFieldOfAPolicyIsValidated(t *testing.T) {
+	good, bad := map[string]bool{}, map[string]bool{}
+	rules := [][]fieldRule{textRules(), typeRules(), choiceRules(), numberRules(t), timeRules(t)}
+	for _, list := range rules {
+		for _, row := range list {
+			t.Run(row.field+" "+row.name, func(t *testing.T) {
+				d := plain(t)
+				row.edit(&d)
+				p, err := lifecycle.NewPolicy("pci", 1, d, start)
+				if row.text == "" {
+					require.NoError(t, err)
+					good[row.field] = true
+					return
+				}
+				bad[row.field] = true
+				require.ErrorIs(t, err, lifecycle.ErrInvalid)
+				require.ErrorContains(t, err, row.text)
+				require.Regexp(t, `(?s)^[a-z_]+: .+: .+`, err.Error(), "field, value, rule")
+				require.Zero(t, p)
+			})
+		}
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Document]()) {
+		require.True(t, good[field.Name], "no value of %s at its bound", field.Name)
+		require.True(t, bad[field.Name] != slices.Contains(unruled, field.Name), "no bad value of %s", field.Name)
+	}
+}

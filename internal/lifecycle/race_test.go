@@ -1,0 +1,9 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build race
+
+package lifecycle_test
+
+// raceEnabled: the race detector allocates on its own, and empties pools at random.
+const raceEnabled = true

@@ -1,0 +1,30 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// shortestReason is the least that counts as a reason, in bytes.
+const shortestReason = 10
+
+// CheckReason reports whether the policy lets an operator do this with the reason given. The error is [ErrInvalid].
+func (p *Policy) CheckReason(op, reason string) error {
+	if p == nil || !slices.Contains(p.RequireReason, op) {
+		return nil
+	}
+	if len(strings.TrimSpace(reason)) < shortestReason {
+		return InvalidField("reason", reason, "policy \""+p.Name+"\" demands a reason of at least 10 bytes for "+op)
+	}
+	if p.ReasonPattern == "" {
+		return nil
+	}
+	if pattern, err := regexp.Compile(p.ReasonPattern); err != nil || !pattern.MatchString(reason) {
+		return InvalidField("reason", reason, "policy \""+p.Name+"\" demands for "+op+" a reason that matches reason_pattern "+p.ReasonPattern)
+	}
+	return nil
+}

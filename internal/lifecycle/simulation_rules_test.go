@@ -1,0 +1,204 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// rulebook keeps its own books of a key, so that it need not believe the key's.
+type rulebook struct {
+	protects  map[int]time.Time // since when a version protects
+	destroys  map[int]time.Time // when a retired version may be destroyed
+	quiets    map[int]time.Time // until when a version may not be retired
+	destroyed map[int]bool
+	whole     time.Time // when the retired key may be destroyed
+	steps     int
+}
+
+func newRulebook(s *simulation) rulebook {
+	return rulebook{
+		protects: map[int]time.Time{1: s.key.Created}, destroys: map[int]time.Time{}, quiets: map[int]time.Time{}, destroyed: map[int]bool{},
+	}
+}
+
+// quiet begins a quiet period of the version, by the policy in force.
+func (b *rulebook) quiet(s *simulation, v int) {
+	until := s.now.Add(s.policy.QuietPeriod.Duration)
+	if until.After(b.quiets[v]) {
+		b.quiets[v] = until
+	}
+}
+
+// afterStep holds what is true after every step.
+func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
+	t, k := s.t, s.key
+	require.LessOrEqual(t, before.Latest, k.Latest)
+	require.LessOrEqual(t, k.Latest, before.Latest+1)
+	from := max(1, k.Latest-8) // the rest now and then
+	if b.steps++; b.steps%50 == 0 {
+		from = 1
+	}
+	actives := 0
+	for v := 1; v <= k.Latest; v++ {
+		_, marked := k.Marks[v]
+		if v < from && !marked && v != k.Primary {
+			continue
+		}
+		state := k.State(v)
+		if state == lifecycle.Active {
+			actives++
+		}
+		b.version(s, v, before.State(v), state)
+	}
+	switch primary := k.State(k.Primary); {
+	case k.Mark.State != lifecycle.Enabled:
+		require.Zero(t, actives)
+	case k.Primary == 0:
+		require.Zero(t, actives)
+		require.True(t, what == "lapse" || before.Primary == 0, "the key lost its active version by %s", what)
+	case primary == lifecycle.Suspended || primary == lifecycle.Compromised || primary == lifecycle.Retired || primary == lifecycle.Destroyed:
+		require.Zero(t, actives)
+	default:
+		require.Equal(t, 1, actives, "after %s", what)
+	}
+	if k.Mark.State == lifecycle.KeyRetired && before.Mark.State != lifecycle.KeyRetired {
+		b.whole = s.now.Add(s.policy.DestroyDelay.Duration)
+	}
+	if k.Mark.State == lifecycle.KeyDestroyed && before.Mark.State != lifecycle.KeyDestroyed {
+		require.False(t, s.now.Before(b.whole), "the key was destroyed before its time")
+		require.False(t, before.Hold)
+	}
+}
+
+// version holds what is true of one version that went from one state to another.
+func (b *rulebook) version(s *simulation, v int, from, to lifecycle.State) {
+	t := s.t
+	if b.destroyed[v] {
+		require.Equal(t, lifecycle.Destroyed, to, "version %d revived", v)
+	}
+	if from == to {
+		return
+	}
+	wholeKey := s.key.Mark.State != lifecycle.Enabled && s.key.Mark.State != lifecycle.KeySuspended
+	switch to {
+	case lifecycle.Active:
+		if b.protects[v].IsZero() {
+			b.protects[v] = s.now
+		}
+		require.Zero(t, s.key.Marks[v].Compromise, "version %d was compromised", v)
+	case lifecycle.Archived:
+		b.quiet(s, v)
+	case lifecycle.Retired:
+		if from == lifecycle.Archived && !wholeKey {
+			require.False(t, s.now.Before(b.quiets[v]), "version %d was retired in its quiet period, which ends at %s", v, b.quiets[v])
+		}
+		b.destroys[v] = s.now.Add(s.policy.DestroyDelay.Duration)
+	case lifecycle.Destroyed:
+		b.destroyed[v] = true
+		if !wholeKey {
+			require.False(t, s.now.Before(b.destroys[v]), "version %d was destroyed before %s", v, b.destroys[v])
+			require.False(t, s.key.Hold)
+			require.False(t, s.weather.frozen[s.minute], "destroyed while the clock is not believed")
+		}
+	default:
+	}
+}
+
+// beforeRotation holds what is true when the engine rotates a key.
+func (b *rulebook) beforeRotation(s *simulation, out lifecycle.Outlook) {
+	t := s.t
+	if s.now.Sub(out.Next) > time.Hour && s.late > time.Hour {
+		s.seen["catch-up"]++
+	}
+	require.False(t, s.now.Before(out.Next))
+	if out.Trigger != lifecycle.BySchedule {
+		require.Zero(t, out.Slot)
+		return
+	}
+	require.False(t, out.Slot.After(s.now))
+	require.True(t, out.Slot.After(s.key.Rotation.Since), "a slot is used once")
+	slot, after := b.slots(s)
+	require.False(t, out.Next.Before(slot), "before its time")
+	if s.policy.RotationWindow == "" {
+		require.LessOrEqual(t, out.Next.Sub(slot), after.Sub(slot)/4, "jitter is at most a quarter of the period")
+	} else {
+		s.seen["in a window"]++
+		require.True(t, b.open(s), "rotated while the window %q in %q is closed", s.policy.RotationWindow, s.policy.RotationZone)
+	}
+	if changed(zone(t, s.policy.RotationZone), s.now) {
+		s.seen["on the day of a change"]++
+	}
+}
+
+// beforePromotion holds what is true when the clock promotes a staged version: in the window, or because the active one
+// may protect no longer.
+func (b *rulebook) beforePromotion(s *simulation) {
+	k := s.key
+	require.Greater(s.t, k.Staged, k.Primary, "the clock never goes back to an older version")
+	period := k.TermsOf(&s.policy).OriginatorPeriod
+	ended := period > 0 && k.Primary > 0 && !s.now.Before(b.protects[k.Primary].Add(period))
+	if s.policy.RotationWindow == "" || ended || k.Rotation.Exhausted == k.Primary {
+		return
+	}
+	s.seen["promoted in a window"]++
+	require.True(s.t, b.open(s), "promoted while the window %q in %q is closed", s.policy.RotationWindow, s.policy.RotationZone)
+}
+
+// slots are the next two points of the schedule.
+func (b *rulebook) slots(s *simulation) (slot, after time.Time) {
+	since := s.key.Rotation.Since
+	if s.policy.RotationSchedule == "" {
+		return since.Add(s.policy.RotationPeriod.Duration), since.Add(2 * s.policy.RotationPeriod.Duration)
+	}
+	table := timetable(s.t, s.policy.RotationSchedule, s.policy.RotationZone)
+	slot = table.Next(since)
+	return slot, table.Next(slot)
+}
+
+// changed reports whether the clock on the wall is turned within a day.
+func changed(z *time.Location, at time.Time) bool {
+	_, before := at.Add(-day / 2).In(z).Zone()
+	_, after := at.Add(day / 2).In(z).Zone()
+	return before != after
+}
+
+// open tells from the wall's clock whether the rotation window is open.
+func (b *rulebook) open(s *simulation) bool {
+	z, c := zone(s.t, s.policy.RotationZone), crons[s.policy.RotationWindow]
+	from := s.now.Add(-s.policy.RotationWindowLength.Duration)
+	if changed(z, s.now) {
+		return len(c.walk(z, from, s.now)) > 0
+	}
+	for at := s.now.Truncate(time.Minute); at.After(from); at = at.Add(-time.Minute) {
+		if wall := at.In(z); wall.Minute() == 0 || wall.Minute() == 30 { // as all of these windows
+			if c.names(wall) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// afterTick holds that no version protects past its originator period where automation may act: not now, and not until
+// the key is looked at again.
+func (b *rulebook) afterTick(s *simulation, wake time.Time) {
+	t, k := s.t, s.key
+	period := k.TermsOf(&s.policy).OriginatorPeriod
+	if period == 0 || k.Mark.State != lifecycle.Enabled || k.State(k.Primary) != lifecycle.Active {
+		return
+	}
+	if s.policy.RotationMode == lifecycle.Auto {
+		blocked := k.Staged != 0 && (k.State(k.Staged) != lifecycle.PreActive || s.policy.StagingTime.Duration == 0 || k.Staged < k.Primary)
+		if blocked || k.Rotation.Failures > 0 || s.policy.AdmitsVersion(k.Type, s.now) != nil {
+			return
+		}
+	}
+	end := b.protects[k.Primary].Add(period)
+	require.True(t, s.now.Before(end), "version %d protects past the end of its originator period, %s", k.Primary, end)
+	require.False(t, wake.IsZero() || wake.After(end), "nobody looks before the originator period ends at %s, but at %s", end, wake)
+}

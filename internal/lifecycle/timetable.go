@@ -1,0 +1,214 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"regexp"
+	"strings"
+	"time"
+	_ "time/tzdata" // a zone means the same on every node, whatever is installed there
+
+	"github.com/hashicorp/cronexpr"
+)
+
+// Timetable is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. The
+// zero Timetable has no times. It is immutable.
+type Timetable struct {
+	expr *cronexpr.Expression
+	zone *time.Location
+}
+
+// cronPart is one part of a cron field; the library takes more, which no other system reads.
+var cronPart = regexp.MustCompile(`^(\*|[0-9]{1,2}|[A-Za-z]{3})(-([0-9]{1,2}|[A-Za-z]{3}))?(/[0-9]{1,3})?$`)
+
+// ParseTimetable reads a cron expression. The error is [ErrInvalid] and names the field.
+func ParseTimetable(field, text string, zone *time.Location) (Timetable, error) {
+	const rule = `must be a cron expression of five fields: minute, hour, day of month, month, day of week, such as "0 3 1 * *"`
+	const longest = 256
+	parts := strings.Fields(text)
+	if len(parts) != 5 || len(text) > longest {
+		return Timetable{}, InvalidField(field, text, rule)
+	}
+	for i, part := range parts {
+		for _, piece := range strings.Split(part, ",") {
+			if !cronPart.MatchString(piece) || emptyRange(i, piece) {
+				return Timetable{}, InvalidField(field, text, rule+"; cannot read \""+piece+"\"")
+			}
+		}
+	}
+	expr, err := cronexpr.Parse(strings.Join(parts, " "))
+	if err != nil {
+		return Timetable{}, InvalidField(field, text, rule+"; "+err.Error())
+	}
+	if expr.Next(cronEpoch).IsZero() {
+		return Timetable{}, InvalidField(field, text, "names a date that never comes")
+	}
+	return Timetable{expr: expr, zone: zone}, nil
+}
+
+// emptyRange reports a range that names nothing, such as "5-1": the library would drop it from a list without a word.
+func emptyRange(field int, piece string) bool {
+	if !strings.Contains(piece, "-") {
+		return false
+	}
+	alone := []string{"*", "*", "*", "*", "*"}
+	alone[field] = piece
+	expr, err := cronexpr.Parse(strings.Join(alone, " "))
+	return err == nil && expr.Next(cronEpoch).IsZero()
+}
+
+// cronEpoch is a day to look for the first time of a timetable from.
+var cronEpoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// ParseZone returns the time zone of the name in the IANA database; empty is UTC. The error is [ErrInvalid].
+func ParseZone(field, name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, InvalidField(field, name, `must be a name of the IANA time zone database such as "Europe/Berlin", or empty for UTC`)
+	}
+	return zone, nil
+}
+
+// IsZero reports a timetable without times.
+func (t Timetable) IsZero() bool { return t.expr == nil }
+
+// mostShift is more than any daylight-saving time turns a clock.
+const mostShift = 3 * time.Hour
+
+// Next returns the first time of the timetable after the given one; zero: there is none in this century. Every time on
+// the wall clock comes exactly once: in the hour that is skipped when clocks go forward, later by what they skip; in the
+// hour that comes twice, the first time.
+func (t Timetable) Next(after time.Time) time.Time {
+	wall := wallClock(after.In(t.zone))
+	if turned(after.In(t.zone)) {
+		wall = wall.Add(-mostShift) // a time that was skipped may be yet to come
+	}
+	var first time.Time
+	for {
+		if wall = t.onWall(wall); wall.IsZero() {
+			return first
+		}
+		at, skipped := t.instant(wall)
+		if at.After(after) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+		if at.After(after) && !skipped { // what was skipped comes among times that follow it on the wall
+			return first
+		}
+	}
+}
+
+// onWall returns the first time of the expression after a time on the wall. The library notes in the expression where it
+// is, so each call has a copy: timetables are shared between requests.
+func (t Timetable) onWall(after time.Time) time.Time {
+	expr := *t.expr
+	return expr.Next(after)
+}
+
+// turned reports whether the clock on the wall was turned shortly before.
+func turned(at time.Time) bool {
+	_, now := at.Zone()
+	_, before := at.Add(-mostShift).Zone()
+	return now != before
+}
+
+// wallClock returns what a clock on the wall shows, as if it were UTC, where arithmetic has no holes.
+func wallClock(at time.Time) time.Time {
+	return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.UTC)
+}
+
+// instant returns when the clock on the wall shows the time, or would show it had it not been put forward shortly before.
+// Package time answers differently east and west of Greenwich where there are two answers or none.
+func (t Timetable) instant(wall time.Time) (at time.Time, skipped bool) {
+	at = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, t.zone)
+	_, before := at.Add(-mostShift).Zone()
+	unturned := wall.Add(-time.Duration(before) * time.Second)
+	skipped = !wallClock(at).Equal(wall)
+	if skipped || wallClock(unturned.In(t.zone)).Equal(wall) {
+		return unturned, skipped
+	}
+	return at.UTC(), false
+}
+
+// Last returns the latest time of the timetable that is not after now and is after since; zero: there is none.
+func (t Timetable) Last(since, now time.Time) time.Time {
+	const farthest = 10 * 366 * 24 * time.Hour
+	for back := time.Hour; back < farthest; back *= 4 {
+		from := laterOf(since, now.Add(-back))
+		if last := t.lastFrom(from, now); !last.IsZero() || from.Equal(since) {
+			return last
+		}
+	}
+	return t.lastFrom(since, now)
+}
+
+func (t Timetable) lastFrom(from, now time.Time) (last time.Time) {
+	for at := t.Next(from); !at.IsZero() && !at.After(now); at = t.Next(at) {
+		last = at
+	}
+	return last
+}
+
+// gaps returns the shortest and the longest time between two neighbours: over the next year, or the next few times
+// where a year has fewer. Of a timetable with many times a day, the nights and the days without any are asked by the day.
+func (t Timetable) gaps(from time.Time) (shortest, longest time.Duration) {
+	const few, many, year = 9, 1000, 366 * 24 * time.Hour
+	first := t.Next(from)
+	at := first
+	for n := 0; n < few || at.Sub(first) < year; n++ {
+		if n == many {
+			return shortest, max(longest, t.longestPause(at))
+		}
+		next := t.Next(at)
+		if next.IsZero() {
+			break
+		}
+		gap := next.Sub(at)
+		longest = max(longest, gap)
+		if n == 0 || gap < shortest {
+			shortest = gap
+		}
+		at = next
+	}
+	return shortest, longest
+}
+
+// longestPause returns the longest time from the last time of a day to the first one of the next day that has any. All
+// such days have the same times.
+func (t Timetable) longestPause(from time.Time) (longest time.Duration) {
+	const few, year, day = 9, 366, 24 * time.Hour
+	first := t.onWall(wallClock(from).Truncate(day).Add(-time.Second))
+	last := first
+	for at := first; at.Before(first.Truncate(day).Add(day)) && !at.IsZero(); at = t.onWall(at) {
+		last = at
+	}
+	busy := last.Sub(first) // from the first to the last time of a day
+	for n := 0; n < few || (n < year && first.Sub(from) < year*day); n++ {
+		next := t.onWall(first.Add(busy))
+		if next.IsZero() {
+			break
+		}
+		longest = max(longest, next.Sub(first)-busy)
+		first = next
+	}
+	return longest
+}
+
+// window is when the clock may rotate: for a length of time from every time of a timetable. The zero window is always
+// open.
+type window struct {
+	opens  Timetable
+	length time.Duration
+}
+
+// from returns when the window is open first, not before at.
+func (w window) from(at time.Time) time.Time { return laterOf(at, w.opening(at)) }
+
+// opening returns when the window opened that is open at the time, or when it opens next; zero: it is always open.
+func (w window) opening(at time.Time) time.Time {
+	if w.opens.IsZero() {
+		return time.Time{}
+	}
+	return w.opens.Next(at.Add(-w.length))
+}

@@ -1,0 +1,315 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+func zone(t testing.TB, name string) *time.Location {
+	t.Helper()
+	z, err := lifecycle.ParseZone("rotation_zone", name)
+	require.NoError(t, err)
+	return z
+}
+
+func timetable(t testing.TB, text, zoneName string) lifecycle.Timetable {
+	t.Helper()
+	table, err := lifecycle.ParseTimetable("rotation_schedule", text, zone(t, zoneName))
+	require.NoError(t, err)
+	return table
+}
+
+func utc(t testing.TB, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	require.NoError(t, err)
+	return at.UTC()
+}
+
+func TestTimetableTakesFiveFields(t *testing.T) {
+	from := utc(t, "2026-03-01T12:00:00Z") // a Sunday
+	for text, want := range map[string]string{
+		"* * * * *":                             "2026-03-01T12:01:00Z",
+		"*/15 * * * *":                          "2026-03-01T12:15:00Z",
+		"5/20 * * * *":                          "2026-03-01T12:05:00Z",
+		"30 3 * * *":                            "2026-03-02T03:30:00Z",
+		" 30  3 * *  * ":                        "2026-03-02T03:30:00Z",
+		"0 0 1 * *":                             "2026-04-01T00:00:00Z",
+		"0 0 1 1 *":                             "2027-01-01T00:00:00Z",
+		"0 0 1 JAN *":                           "2027-01-01T00:00:00Z",
+		"0 0 * jan-feb,dec *":                   "2026-12-01T00:00:00Z",
+		"0 0 * * MON":                           "2026-03-02T00:00:00Z",
+		"0 0 * * mon-fri":                       "2026-03-02T00:00:00Z",
+		"0 13 * * 0":                            "2026-03-01T13:00:00Z",
+		"0 13 * * 7":                            "2026-03-01T13:00:00Z",
+		"0,30 9-17/4 * * *":                     "2026-03-01T13:00:00Z",
+		"0 0 29 2 *":                            "2028-02-29T00:00:00Z",
+		"0 0 31 * *":                            "2026-03-31T00:00:00Z",
+		"0 0 13 * 5":                            "2026-03-06T00:00:00Z", // as every cron: on the 13th, and on Fridays
+		"59 23 31 12 *":                         "2026-12-31T23:59:00Z",
+		"00 03 01 01 *":                         "2027-01-01T03:00:00Z",
+		strings.Repeat("0,", 123) + "0 * * * *": "2026-03-01T13:00:00Z",
+	} {
+		require.Equal(t, utc(t, want), timetable(t, text, "").Next(from), text)
+	}
+}
+
+func TestTimetableRefusesWhatOtherSystemsReadOtherwise(t *testing.T) {
+	for _, text := range []string{
+		"", "*", "* * * *", "* * * * * *", "0 0 0 1 1 * 2027", "@daily", "@every 1h", "TZ=UTC 0 0 * * *",
+		"0 0 L * *", "0 0 LW * *", "0 0 15W * *", "0 0 * * 5L", "0 0 * * FRI#2", "0 0 * * 5#2", "0 0 ? * *", "0 0 * * ?",
+		"60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 0 *", "* * * 13 *", "* * * * 8",
+		"-1 * * * *", "1-  * * * *", "5-1 * * * *", "5-1,7 * * * *", "* * * * FRI-MON", "*-5 * * * *", "*/0 * * * *", "*/a * * * *", "1,,2 * * * *", ", * * * *", "1.5 * * * *",
+		"* * * FOO *", "* * * * JAN", "MON * * * *", "* * * MONDAY *", "~ * * * *", "H * * * *", "٣ * * * *",
+		strings.Repeat("0,", 124) + "0 * * * *",
+	} {
+		_, err := lifecycle.ParseTimetable("rotation_schedule", text, time.UTC)
+		require.ErrorIs(t, err, lifecycle.ErrInvalid, "%q", text)
+		require.ErrorContains(t, err, "rotation_schedule: ", text)
+		require.ErrorContains(t, err, "must be a cron expression of five fields", text)
+	}
+	for _, text := range []string{"0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30-31 feb *"} {
+		_, err := lifecycle.ParseTimetable("rotation_window", text, time.UTC)
+		require.ErrorIs(t, err, lifecycle.ErrInvalid, text)
+		require.EqualError(t, err, fmt.Sprintf("rotation_window: %q: names a date that never comes", text))
+	}
+}
+
+func TestZoneIsAPlaceOfTheDatabase(t *testing.T) {
+	for _, name := range []string{"", "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"} {
+		_, err := lifecycle.ParseZone("rotation_zone", name)
+		require.NoError(t, err, name)
+	}
+	for _, name := range []string{"Local", "Berlin", "+02:00", "../etc/passwd", "/etc/localtime", "Europe/Berlin ", "CEST"} {
+		_, err := lifecycle.ParseZone("rotation_zone", name)
+		require.ErrorIs(t, err, lifecycle.ErrInvalid, name)
+		require.ErrorContains(t, err, fmt.Sprintf(`rotation_zone: %q: must be a name of the IANA time zone database`, name))
+	}
+}
+
+// TestTimetableSurvivesTheChangesOfTheClock holds what comes around the two changes of a year, east and west of
+// Greenwich, for half an hour (Lord Howe), and where there are none.
+func TestTimetableSurvivesTheChangesOfTheClock(t *testing.T) {
+	for _, row := range []struct {
+		zone, text, from string
+		want             []string // in local time
+	}{
+		{"Europe/Berlin", "30 2 * * *", "2026-03-27T12:00:00Z", []string{"03-28 02:30 +0100", "03-29 03:30 +0200", "03-30 02:30 +0200"}},
+		{"Europe/Berlin", "30 2 * * *", "2026-10-23T12:00:00Z", []string{"10-24 02:30 +0200", "10-25 02:30 +0200", "10-26 02:30 +0100"}},
+		{"Europe/Berlin", "0 * * * *", "2026-03-28T23:30:00Z", []string{"03-29 01:00 +0100", "03-29 03:00 +0200", "03-29 04:00 +0200"}},
+		{"Europe/Berlin", "0 * * * *", "2026-10-24T23:30:00Z", []string{"10-25 02:00 +0200", "10-25 03:00 +0100", "10-25 04:00 +0100"}},
+		{"America/New_York", "30 2 * * *", "2026-03-06T12:00:00Z", []string{"03-07 02:30 -0500", "03-08 03:30 -0400", "03-09 02:30 -0400"}},
+		{"America/New_York", "30 1 * * *", "2026-10-30T12:00:00Z", []string{"10-31 01:30 -0400", "11-01 01:30 -0400", "11-02 01:30 -0500"}},
+		{"America/New_York", "15,45 1-3 * * *", "2026-03-08T06:40:00Z", []string{"03-08 01:45 -0500", "03-08 03:15 -0400", "03-08 03:45 -0400", "03-09 01:15 -0400"}},
+		{"Australia/Lord_Howe", "10 2 * * *", "2026-10-02T12:00:00Z", []string{"10-03 02:10 +1030", "10-04 02:40 +1100", "10-05 02:10 +1100"}},
+		{"Australia/Lord_Howe", "20,35 2 * * *", "2026-10-03T12:00:00Z", []string{"10-04 02:35 +1100", "10-04 02:50 +1100", "10-05 02:20 +1100"}},
+		{"Australia/Lord_Howe", "45 1 * * *", "2026-04-03T12:00:00Z", []string{"04-04 01:45 +1100", "04-05 01:45 +1100", "04-06 01:45 +1030"}},
+		{"Asia/Kolkata", "30 2 * * *", "2026-03-27T12:00:00Z", []string{"03-28 02:30 +0530", "03-29 02:30 +0530"}},
+	} {
+		table, at := timetable(t, row.text, row.zone), utc(t, row.from)
+		for _, want := range row.want {
+			at = table.Next(at)
+			require.Equal(t, want, at.In(zone(t, row.zone)).Format("01-02 15:04 -0700"), "%s in %s", row.text, row.zone)
+			require.Equal(t, time.UTC, at.Location())
+		}
+	}
+}
+
+// cron is a timetable written naively: five sets of numbers.
+type cron struct {
+	text string
+	sets [5]map[int]bool // nil: any
+}
+
+var cronRanges = [5][2]int{{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 6}}
+
+// anyCron draws a timetable that has a time every month at least.
+func anyCron(r *rand.Rand) cron {
+	var c cron
+	var texts []string
+	for i, bounds := range cronRanges {
+		if r.IntN(3) == 0 || i == 3 { // any month: others are a matter of the library
+			texts = append(texts, "*")
+			continue
+		}
+		c.sets[i] = map[int]bool{}
+		var list []string
+		for range 1 + r.IntN(3) {
+			n := bounds[0] + r.IntN(min(bounds[1], 28)-bounds[0]+1)
+			c.sets[i][n] = true
+			list = append(list, strconv.Itoa(n))
+		}
+		texts = append(texts, strings.Join(list, ","))
+	}
+	c.text = strings.Join(texts, " ")
+	return c
+}
+
+// names reports whether the cron names the minute on the wall.
+func (c cron) names(wall time.Time) bool {
+	in := func(i, n int) bool { return c.sets[i] == nil || c.sets[i][n] }
+	byDate := in(2, wall.Day()) && in(4, int(wall.Weekday()))
+	if c.sets[2] != nil && c.sets[4] != nil {
+		byDate = in(2, wall.Day()) || in(4, int(wall.Weekday()))
+	}
+	return in(0, wall.Minute()) && in(1, wall.Hour()) && in(3, int(wall.Month())) && byDate
+}
+
+// walk is a clock on the wall that is looked at once a minute: it tells when each of the cron's times came. What the
+// clock never showed comes later by what it skipped; what it showed twice came the first time.
+func (c cron) walk(z *time.Location, from, to time.Time) []time.Time {
+	var came []time.Time
+	first := from.Add(-day).Truncate(time.Minute)
+	shown := func(at time.Time) time.Time {
+		at = at.In(z)
+		return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, time.UTC)
+	}
+	latest := shown(first) // on the wall
+	for at := first; !at.After(to); at = at.Add(time.Minute) {
+		now := shown(at)
+		skipped := now.Sub(latest)
+		for w := latest.Add(time.Minute); w.Before(now); w = w.Add(time.Minute) {
+			if c.names(w) {
+				came = append(came, at.Add(skipped-time.Minute-now.Sub(w)))
+			}
+		}
+		if now.After(latest) {
+			latest = now
+			if c.names(now) {
+				came = append(came, at)
+			}
+		}
+	}
+	slices.SortFunc(came, time.Time.Compare)
+	came = slices.CompactFunc(came, time.Time.Equal)
+	return slices.DeleteFunc(came, func(at time.Time) bool { return !at.After(from) || at.After(to) })
+}
+
+func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
+	r := chance(11)
+	changes := map[string][]string{
+		"Europe/Berlin":       {"2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"},
+		"America/New_York":    {"2026-03-08T07:00:00Z", "2026-11-01T06:00:00Z"},
+		"Australia/Lord_Howe": {"2026-04-04T15:00:00Z", "2026-10-03T15:30:00Z"},
+		"Asia/Kolkata":        {"2026-06-01T00:00:00Z"},
+		"America/St_Johns":    {"2026-03-08T05:30:00Z", "2026-11-01T04:30:00Z"},
+		"Africa/Casablanca":   {"2026-02-15T02:00:00Z", "2026-03-22T02:00:00Z"},
+	}
+	times := 0
+	for name, list := range changes {
+		z := zone(t, name)
+		for _, text := range list {
+			for range 8 {
+				c := anyCron(r)
+				table, err := lifecycle.ParseTimetable("rotation_schedule", c.text, z)
+				require.NoError(t, err, c.text)
+				from := utc(t, text).Add(-time.Duration(r.IntN(30*3600)) * time.Second)
+				to := from.Add(60 * time.Hour)
+				want := c.walk(z, from, to)
+				times += len(want)
+				checkTimes(t, table, want, from, to, c.text+" in "+name)
+			}
+		}
+	}
+	require.Greater(t, times, 1000)
+}
+
+// checkTimes holds that the timetable has the times wanted, from wherever one looks.
+func checkTimes(t *testing.T, table lifecycle.Timetable, want []time.Time, from, to time.Time, what string) {
+	t.Helper()
+	var got []time.Time
+	for at := table.Next(from); !at.After(to); at = table.Next(at) {
+		got = append(got, at)
+		if len(got)%40 == 1 {
+			require.Equal(t, at, table.Last(from, at), what)
+			require.Equal(t, at, table.Last(time.Time{}, at.Add(30*time.Second)), what)
+		}
+	}
+	require.Len(t, got, len(want), "%s from %s", what, from)
+	for i, at := range got {
+		require.True(t, at.Equal(want[i]), "%s: got %s, want %s", what, at, want[i])
+	}
+	for at := from; at.Before(to); at = at.Add(107*time.Minute + 13*time.Second) {
+		next := table.Next(at)
+		i := slices.IndexFunc(got, func(slot time.Time) bool { return slot.After(at) })
+		if i < 0 {
+			require.True(t, next.After(to))
+			continue
+		}
+		require.Equal(t, got[i], next, "%s after %s", what, at)
+		if last := table.Last(from, at); i == 0 {
+			require.Zero(t, last, what)
+		} else {
+			require.Equal(t, got[i-1], last, what)
+		}
+	}
+}
+
+func TestNextIsAlwaysLaterAndNeverGoesBack(t *testing.T) {
+	r := chance(12)
+	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Chatham", ""} {
+		for range 30 {
+			c := anyCron(r)
+			table := timetable(t, c.text, name)
+			var instants []time.Time
+			for range 200 {
+				instants = append(instants, start.Add(time.Duration(r.Int64N(int64(20*365*day)))))
+			}
+			slices.SortFunc(instants, time.Time.Compare)
+			var before time.Time
+			for _, at := range instants {
+				next := table.Next(at)
+				require.True(t, next.After(at), "%s in %s", c.text, name)
+				require.False(t, next.Before(before), "%s in %s", c.text, name)
+				require.Equal(t, next, table.Last(at, next), "the last time is the one that was next")
+				require.Zero(t, table.Last(at, next.Add(-1)))
+				before = next
+			}
+		}
+	}
+}
+
+func TestLastLooksBackAsFarAsItHasTo(t *testing.T) {
+	leap := timetable(t, "0 0 29 2 *", "")
+	now := utc(t, "2027-12-31T00:00:00Z")
+	require.Equal(t, utc(t, "2024-02-29T00:00:00Z"), leap.Last(time.Time{}, now))
+	require.Zero(t, leap.Last(utc(t, "2024-02-29T00:00:00Z"), now), "a time is used once")
+	require.Zero(t, leap.Last(now.Add(time.Hour), now), "the clock went back")
+	require.Zero(t, leap.Next(utc(t, "2098-01-01T00:00:00Z")), "the timetable ends with the century")
+}
+
+// TestTimetableIsSharedBetweenRequests is for the race detector: the library behind it writes to what it reads.
+func TestTimetableIsSharedBetweenRequests(t *testing.T) {
+	table := timetable(t, "0 3 13 * 5", "Europe/Berlin")
+	want := table.Next(start)
+	var wait sync.WaitGroup
+	for i := range 4 {
+		wait.Go(func() {
+			for n := range 200 {
+				table.Next(start.Add(time.Duration(n*i) * day))
+			}
+		})
+	}
+	wait.Wait()
+	require.Equal(t, want, table.Next(start))
+	require.Equal(t, timetable(t, "0 3 13 * 5", "Europe/Berlin"), table)
+}
+
+func BenchmarkNext(b *testing.B) {
+	table := timetable(b, "30 2 1 * 1-5", "Europe/Berlin")
+	for b.Loop() {
+		table.Next(start)
+	}
+}
