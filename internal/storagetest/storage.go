@@ -37,6 +37,7 @@ type Storage struct {
 	apply  bool
 	fired  bool
 	unread string // prefix of the paths that cannot be read
+	alter  func(path string, value []byte) []byte
 }
 
 // New returns an empty storage.
@@ -63,11 +64,19 @@ func (s *Storage) FailGets(prefix string) {
 	s.unread = prefix
 }
 
+// AlterGets makes every Get return what alter makes of the value, until Heal. What is stored stays as it is; nil is an
+// entry that is not there.
+func (s *Storage) AlterGets(alter func(path string, value []byte) []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alter = alter
+}
+
 // Heal ends the failures.
 func (s *Storage) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until, s.always, s.unread = 0, false, ""
+	s.until, s.always, s.unread, s.alter = 0, false, "", nil
 }
 
 // Fired reports whether a write has failed since FailWrite.
@@ -115,7 +124,11 @@ func (s *Storage) Get(ctx context.Context, path string) (*logical.StorageEntry, 
 	if s.unreadable(path) {
 		return nil, ErrInjected
 	}
-	return s.inner.Get(ctx, path)
+	entry, err := s.inner.Get(ctx, path)
+	if err == nil && entry != nil {
+		return s.altered(entry), nil
+	}
+	return entry, err
 }
 
 // Put is logical.Storage's.
@@ -134,6 +147,20 @@ func (s *Storage) unreadable(path string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unread != "" && strings.HasPrefix(path, s.unread)
+}
+
+func (s *Storage) altered(entry *logical.StorageEntry) *logical.StorageEntry {
+	s.mu.Lock()
+	alter := s.alter
+	s.mu.Unlock()
+	if alter == nil {
+		return entry
+	}
+	value := alter(entry.Key, entry.Value)
+	if value == nil {
+		return nil
+	}
+	return &logical.StorageEntry{Key: entry.Key, Value: value, SealWrap: entry.SealWrap}
 }
 
 func (s *Storage) count(add func(*Counts)) {

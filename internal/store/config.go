@@ -17,6 +17,7 @@ const (
 	archiveKEKPath  = "config/archive-kek"
 	signingKeysPath = "config/custody"
 	settingsPath    = "config/keys"
+	governancePath  = "config/engine"
 )
 
 // KEK is a key encryption key of the software wrapper.
@@ -140,6 +141,52 @@ func (r Repo) SetDisableUpsert(ctx context.Context, disable bool) error {
 		return err
 	}
 	return r.put(ctx, settingsPath, settingsRecord{Schema: schema, DisableUpsert: disable}, rest)
+}
+
+// governanceRecord is config/engine.
+type governanceRecord struct {
+	Schema        int    `json:"schema"`
+	RequirePolicy bool   `json:"require_policy"`
+	DefaultPolicy string `json:"default_policy"`
+}
+
+// Governance returns how keys come under a policy.
+func (r Repo) Governance(ctx context.Context) (lifecycle.Governance, error) {
+	g, _, err := r.governance(ctx)
+	return g, err
+}
+
+func (r Repo) governance(ctx context.Context) (lifecycle.Governance, unknown, error) {
+	var rec governanceRecord
+	rest, _, err := read(ctx, r, governancePath, &rec)
+	return lifecycle.Governance{RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy}, rest, err
+}
+
+// SetGovernance commits what change makes of it, as one Put. Setting what is set writes nothing. The default policy is
+// held against deletion until the record says that it is the default; the error is [lifecycle.ErrInvalid] where there
+// is none of the name.
+func (r Repo) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
+	defer r.s.mount.exclusive(governancePath)()
+	current, rest, err := r.governance(ctx)
+	if err != nil {
+		return current, err
+	}
+	next := change(current)
+	if next == current {
+		return next, nil
+	}
+	if policy := next.DefaultPolicy; policy != "" {
+		defer r.s.policies.shared(policy)()
+		_, err := r.Policy(ctx, policy)
+		switch {
+		case errors.Is(err, lifecycle.ErrNotFound):
+			return current, lifecycle.InvalidField("default_policy", policy, "no policy has this name")
+		case err != nil:
+			return current, err
+		}
+	}
+	rec := governanceRecord{Schema: schema, RequirePolicy: next.RequirePolicy, DefaultPolicy: next.DefaultPolicy}
+	return next, r.put(ctx, governancePath, rec, rest)
 }
 
 // IsKeyring reports whether the storage path is that of the keyring.

@@ -12,19 +12,22 @@
 //	archive/<name>/<n>       the material of an archived version, under its own key      (secret)
 //	journal/<name>/<seq>     custody records, never rewritten or deleted
 //	usage/<name>             denied uses by version
+//	leases/<name>/<n>        how much of a version was leased to be encrypted with
 //	dates/<name>/<page>      creation times of pageSize versions, written once when full
 //	policies/<name>          the policy's revision in force
 //	revisions/<name>/<n>     every revision of a policy, immutable
 //	bound/<policy>/<name>    which keys may be bound to a policy
 //	schedule/<minute>/<name> which keys are to be looked at, and when
+//	alerts/<status>/<minute>-<name> which keys are retrying, stalled or overdue, and since when
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
-//	config/keys, config/clock             settings; what the clock guard remembers
+//	config/keys, config/engine            settings
+//	config/clock                          what the clock guard remembers
 //	config/kek, config/archive-kek        the mount's key encryption keys                (secret)
 //	config/custody                        the keys that sign checkpoints                 (secret)
 //
 // Rules that make a crash at any write harmless:
 //   - what a record refers to is written before the record, what it no longer refers to is deleted after it;
-//   - schedule, bound and a version above the record's latest are caches and leavings: the record is the truth;
+//   - schedule, alerts, bound and a version above the record's latest are caches and leavings: the record is the truth;
 //   - an act that needs more than one deletion writes an intent first and is replayed from it.
 //
 // A failed write leaves the outcome unknown: the caller must forget what it cached of the key.

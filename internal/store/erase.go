@@ -21,6 +21,7 @@ type eraseRecord struct {
 	KeyID  string `json:"key_id"`
 	Due    string `json:"due"`
 	Policy string `json:"policy"`
+	Alert  string `json:"alert"` // the entry in the index of alerts; empty: none
 }
 
 // Limits of one call of finishErasure, in entries deleted.
@@ -52,7 +53,7 @@ func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if at, err = r.begin(ctx, k, event, at); err != nil {
 		return k, err
 	}
-	intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy}
+	intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k)}
 	if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
 		return k, err
 	}
@@ -100,7 +101,7 @@ func (r Repo) finishErasure(ctx context.Context, name string, limit int) error {
 	if !errors.Is(err, lifecycle.ErrNotFound) {
 		return err
 	}
-	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix} {
+	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix} {
 		left, err := r.deleteFolder(ctx, folder+name+"/", &limit)
 		if err != nil || left {
 			return err
@@ -131,6 +132,11 @@ func (r Repo) deleteFolder(ctx context.Context, prefix string, limit *int) (left
 func (r Repo) dropIntent(ctx context.Context, name string, intent eraseRecord) error {
 	if intent.Due != "" {
 		if err := r.delete(ctx, schedulePath(intent.Due, name)); err != nil {
+			return err
+		}
+	}
+	if intent.Alert != "" {
+		if err := r.delete(ctx, intent.Alert); err != nil {
 			return err
 		}
 	}

@@ -49,8 +49,10 @@ func goldenKey() lifecycle.Key {
 			Since: start.Add(2 * time.Hour), Last: start.Add(3 * time.Hour), Promoted: start.Add(4 * time.Hour), Trigger: lifecycle.BySchedule,
 			Reason: "yearly audit", Failures: 2, LastError: "token removed",
 			FailedAt: start.Add(4 * time.Hour), RetryAt: start.Add(5 * time.Hour),
+			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), Unchecked: true, Previous: start.Add(time.Hour), Tried: 4,
 		},
-		Due: start.Add(time.Hour), Revision: 9,
+		Alert: lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
+		Due:   start.Add(time.Hour), Revision: 9,
 	}
 }
 
@@ -66,16 +68,27 @@ func goldenPolicy(t *testing.T) lifecycle.Policy {
 	}
 	jitter, err := lifecycle.ParseJitter("rotation_jitter", "2.50%")
 	require.NoError(t, err)
-	return lifecycle.Policy{
+	p, err := lifecycle.StoredPolicy(lifecycle.Policy{
 		Name: "pci", Revision: 4, Hash: "0123abcd", Created: start,
+		Looser: lifecycle.Looser{Before: start.Add(-time.Hour), Quiet: 240 * time.Hour},
 		Document: lifecycle.Document{
-			Description: "card data", Owner: "payments", AllowedTypes: []lifecycle.Type{lifecycle.AES256GCM96},
-			MinStrengthBits: 128, RotationPeriod: span("1d12h"), RotationJitter: jitter, RotationMode: lifecycle.Notify,
-			AllowPinnedEncrypt: true, StagingTime: span("1h"), RollbackWindow: span("2h"), OriginatorPeriod: span("3d"),
-			ArchiveAfter: span("4d"), RetireAfter: span("5d"), QuietPeriod: span("6d"), DestroyDelay: span("7d"), MinVersionsKept: 3,
-			CompromisedProcessing: lifecycle.Deny, SuspendedProcessing: lifecycle.Allow, RequireReason: []string{"retire", "hold"},
+			Description: "card data", Owner: "payments", AllowedTypes: []lifecycle.Type{lifecycle.AES256GCM96}, MinStrengthBits: 128,
+			DenyAfter:  map[lifecycle.Type]string{lifecycle.AES128GCM96: "2030-12-31"},
+			Exportable: true, AllowPlaintextBackup: true, HSM: lifecycle.Required,
+			RotationMode: lifecycle.Notify, RotationPeriod: span("0"), RotationSchedule: "0 3 1 * *", RotationZone: "Europe/Berlin",
+			RotationJitter: jitter, RotationWindow: "0 2 * * SAT", RotationWindowLength: span("6h"),
+			RotationRetryBase: span("2m"), RotationRetryMax: span("2h"), RotationRetryCycles: 7,
+			MaxEncryptions: 1 << 40, MaxBytes: 1 << 50, OnLimit: lifecycle.OnLimitBlock,
+			PreChecks: []string{"clock_sane"}, PostChecks: []string{"round_trip"},
+			AllowPinnedEncrypt: true, StagingTime: span("1h"), RollbackWindow: span("2h"), OriginatorPeriod: span("400d"),
+			RecipientPeriod: span("8d"), ArchiveAfter: span("4d"), RetireAfter: span("5d"), QuietPeriod: span("6d"), DestroyDelay: span("7d"),
+			MinVersionsKept: 3, CompromisedProcessing: lifecycle.Deny, SuspendedProcessing: lifecycle.Allow,
+			RequireReason: []string{"retire", "hold"}, ReasonPattern: "^CHG",
+			Labels: map[string]string{"env": "prod"}, Compliance: []string{"pci-dss-4.0.1/3.7.4"}, Source: "policy {}",
 		},
-	}
+	})
+	require.NoError(t, err)
+	return p
 }
 
 func goldenKeyring() store.Keyring {

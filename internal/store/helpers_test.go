@@ -132,7 +132,7 @@ func rotate(sealed string) store.Act {
 }
 
 func rotated(k lifecycle.Key, sealed string, at time.Time) (lifecycle.Commit, error) {
-	next, err := k.Rotated(lifecycle.ByOperator, "", 0, at)
+	next, err := k.Rotated(lifecycle.ByOperator, "", time.Time{}, at)
 	v := version(next, sealed)
 	event := lifecycle.Event{Act: "rotate", Versions: []int{next.Latest}, From: "none", To: "active", Policy: k.Policy}
 	return lifecycle.Commit{Key: next, Version: &v, Event: event}, err

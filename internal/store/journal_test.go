@@ -135,7 +135,7 @@ func TestActThatCustodyDoesNotKeepWritesNoRecord(t *testing.T) {
 	w := newWorld()
 	w.create(t, "orders", "")
 	_, err := w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
-		return lifecycle.Commit{Key: k.Failed("token removed", start)}, nil
+		return lifecycle.Commit{Key: k.Failed("token removed", nil, start)}, nil
 	})
 	require.NoError(t, err)
 	require.Equal(t, "create done", w.story(t, "orders"))

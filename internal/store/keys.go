@@ -122,6 +122,9 @@ func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	return next, nil
 }
 
+// entry is where an index lists a key; empty: nowhere.
+type entry struct{ was, now string }
+
 // commit writes what the next record refers to, then the record, then removes what only the old record referred to.
 // A crash before the Put of the record leaves leavings that the next act overwrites or the tick removes; a crash
 // after it leaves stale index entries that the tick removes. The last step therefore cannot fail the act.
@@ -130,17 +133,21 @@ func (r Repo) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
-	newDue, oldDue := minuteOf(next.Due), minuteOf(c.current.Due)
-	if newDue != "" && newDue != oldDue {
-		if err := r.mark(ctx, schedulePath(newDue, next.Name)); err != nil {
-			return lifecycle.Key{}, err
+	entries := []entry{{duePath(c.current), duePath(next)}, {alertPath(c.current), alertPath(next)}}
+	for _, e := range entries {
+		if e.now != "" && e.now != e.was {
+			if err := r.mark(ctx, e.now); err != nil {
+				return lifecycle.Key{}, err
+			}
 		}
 	}
 	if err := r.putRecord(ctx, c, next); err != nil {
 		return lifecycle.Key{}, err
 	}
-	if oldDue != "" && oldDue != newDue {
-		_ = r.delete(ctx, schedulePath(oldDue, next.Name))
+	for _, e := range entries {
+		if e.was != "" && e.was != e.now {
+			_ = r.delete(ctx, e.was)
+		}
 	}
 	if c.current.Policy != "" && c.current.Policy != next.Policy {
 		_ = r.delete(ctx, boundPath(c.current.Policy, next.Name))
@@ -152,7 +159,7 @@ func (r Repo) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 // intent to move material to where the record says it belongs.
 func (r Repo) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
 	if c.Version != nil {
-		if err := r.putVersion(ctx, c.Key.Name, *c.Version); err != nil {
+		if err := r.putNew(ctx, c.Key.Name, *c.Version, c.Verify); err != nil {
 			return lifecycle.Key{}, err
 		}
 	}

@@ -83,7 +83,7 @@ func (r Repo) PutPolicy(
 		return lifecycle.Policy{}, err
 	}
 	next, err := revise(current)
-	if err != nil || (current != nil && next.Hash == current.Hash) {
+	if err != nil || (current != nil && next.Same(*current)) {
 		return next, err
 	}
 	if err := r.put(ctx, revisionPath(name, next.Revision), recordOfPolicy(next), nil); err != nil {
@@ -96,8 +96,9 @@ func (r Repo) PutPolicy(
 	return next, r.put(ctx, policiesPrefix+name, recordOfPolicy(next), rest)
 }
 
-// DeletePolicy deletes a policy that no key is bound to, with its revisions, if allow returns no error. The error is [lifecycle.ErrRefused]
-// while a key is bound and [lifecycle.ErrNotFound] where there is no policy.
+// DeletePolicy deletes a policy that no key is bound to, with its revisions, if allow returns no error. The error is
+// [lifecycle.ErrRefused] while a key is bound or the policy is the default, and [lifecycle.ErrNotFound] where there is
+// no policy.
 func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error) error {
 	defer r.s.policies.exclusive(name)()
 	p, err := r.Policy(ctx, name)
@@ -105,6 +106,9 @@ func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycl
 		return err
 	}
 	if err := allow(p); err != nil {
+		return err
+	}
+	if err := r.checkNotDefault(ctx, name); err != nil {
 		return err
 	}
 	if err := r.checkUnbound(ctx, name); err != nil {
@@ -118,6 +122,16 @@ func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycl
 	_, _ = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
 	_ = r.delete(ctx, rescheduleIntents+name)
 	return nil
+}
+
+// checkNotDefault reports whether new keys get another policy. The caller holds the lock of the policy, which keeps it
+// from becoming the default meanwhile.
+func (r Repo) checkNotDefault(ctx context.Context, name string) error {
+	g, err := r.Governance(ctx)
+	if err == nil && g.DefaultPolicy == name {
+		err = lifecycle.Refusedf("policy %q is default_policy in config/engine; name another one or none there first", name)
+	}
+	return err
 }
 
 // checkUnbound looks for a key that is bound to the policy, and removes entries of the index that no longer hold.

@@ -40,6 +40,8 @@ type keyRecord struct {
 	Created              time.Time         `json:"created"`
 	Recent               []int64           `json:"recent"`
 	Due                  time.Time         `json:"due"`
+	AlertStatus          string            `json:"alert_status"`
+	AlertSince           time.Time         `json:"alert_since"`
 	Revision             int               `json:"revision"`
 	JournalCount         int               `json:"journal_count"` // chain of custody up to the act that wrote this
 	JournalHash          string            `json:"journal_hash"`
@@ -71,6 +73,12 @@ type rotationRecord struct {
 	LastError string    `json:"rotation_last_error"`
 	FailedAt  time.Time `json:"rotation_failed_at"`
 	RetryAt   time.Time `json:"rotation_retry_at"`
+
+	Exhausted   int       `json:"rotation_exhausted"`
+	ExhaustedAt time.Time `json:"rotation_exhausted_at"`
+	Unchecked   bool      `json:"rotation_unchecked"`
+	Previous    time.Time `json:"rotation_previous"`
+	Tried       int       `json:"rotation_tried"`
 }
 
 func recordOfKey(k lifecycle.Key) keyRecord {
@@ -85,7 +93,11 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		State: k.Mark.State.String(), StateAt: k.Mark.At, DestroyTime: k.Mark.Until, Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
-		rotationRecord: rotationRecord{r.Since, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt},
+		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since,
+		rotationRecord: rotationRecord{
+			r.Since, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
+			r.Exhausted, r.ExhaustedAt, r.Unchecked, r.Previous, r.Tried,
+		},
 	}
 }
 
@@ -108,12 +120,14 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Latest: r.Latest, Primary: r.Primary,
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
 		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Marks: marks, Hold: r.Hold,
+		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
 		Mark:    lifecycle.KeyMark{State: state, At: r.StateAt, Until: r.DestroyTime},
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision,
 		Rotation: lifecycle.Rotation{
 			Since: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
+			Exhausted: o.Exhausted, ExhaustedAt: o.ExhaustedAt, Unchecked: o.Unchecked, Previous: o.Previous, Tried: o.Tried,
 		},
 	}, nil
 }

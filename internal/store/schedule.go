@@ -25,6 +25,14 @@ func minuteOf(t time.Time) string {
 
 func schedulePath(minute, name string) string { return schedulePrefix + minute + "/" + name }
 
+// duePath returns the entry of a key in the due index; empty: it has none.
+func duePath(k lifecycle.Key) string {
+	if k.Due.IsZero() {
+		return ""
+	}
+	return schedulePath(minuteOf(k.Due), k.Name)
+}
+
 // Minutes returns the minutes that have keys listed in the due index, oldest first. It reads the whole index; the
 // tick asks once and then follows the clock.
 func (r Repo) Minutes(ctx context.Context) ([]time.Time, error) {

@@ -39,7 +39,7 @@ func everything(t *testing.T) *world {
 	w.create(t, "orders", "pci")
 	w.grow(t, "orders", store.PageSize+1)
 	_, err = w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
-		return lifecycle.Commit{Key: k.Failed("token removed", start)}, nil
+		return lifecycle.Commit{Key: k.Failed("token removed", nil, start)}, nil
 	})
 	require.NoError(t, err)
 	w.settle(t, 1, 2)

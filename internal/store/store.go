@@ -61,6 +61,12 @@ type Repo struct {
 	who     Who
 }
 
+// As returns the storage of the same request on behalf of somebody else.
+func (r Repo) As(who Who) Repo {
+	r.who = who
+	return r
+}
+
 // SealWrapped lists the storage paths that hold secrets, in the form of logical.Paths.SealWrapStorage.
 func SealWrapped() []string {
 	return []string{versionsPrefix, archivePrefix, kekPath, archiveKEKPath, signingKeysPath}

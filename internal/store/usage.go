@@ -6,13 +6,15 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 const (
-	usagePrefix = "usage/"
-	clockPath   = "config/clock"
+	usagePrefix  = "usage/"
+	leasesPrefix = "leases/"
+	clockPath    = "config/clock"
 )
 
 // usageRecord is usage/<name>: denied uses by version.
@@ -20,6 +22,17 @@ type usageRecord struct {
 	Schema int                       `json:"schema"`
 	Denied map[int]lifecycle.Denials `json:"denied"`
 }
+
+// leaseRecord is leases/<name>/<n>: what was leased of a version in all. One entry a version, so that a lease costs the
+// same at any number of them.
+type leaseRecord struct {
+	Schema      int    `json:"schema"`
+	KeyID       string `json:"key_id"` // a key of the same name starts anew
+	Encryptions int64  `json:"encryptions"`
+	Bytes       int64  `json:"bytes"`
+}
+
+func leasePath(name string, n int) string { return leasesPrefix + name + "/" + strconv.Itoa(n) }
 
 // Denied returns the denied uses of a key by version.
 func (r Repo) Denied(ctx context.Context, name string) (map[int]lifecycle.Denials, error) {
@@ -50,6 +63,53 @@ func (r Repo) AddDenied(ctx context.Context, name string, more map[int]lifecycle
 	}
 	rec.Schema = schema
 	return r.put(ctx, usagePrefix+name, rec, rest)
+}
+
+// Ask is a request for a lease.
+type Ask = struct {
+	KeyID      string
+	Version    int
+	Need, Want lifecycle.Usage  // at least, and at best
+	Most       lifecycle.Limits // of what is leased of the version in all
+}
+
+// Lease adds to what is leased of a version, before it is used, and returns what was added. A zero grant means that the
+// limits leave no room. A key that was deleted meanwhile is [lifecycle.ErrNotFound], also where its name is used again.
+func (r Repo) Lease(ctx context.Context, name string, ask Ask) (granted lifecycle.Usage, err error) {
+	defer r.s.keys.exclusive(name)()
+	k, err := r.Key(ctx, name)
+	if err != nil {
+		return granted, err
+	}
+	if k.ID != ask.KeyID {
+		return granted, lifecycle.NoKey(name)
+	}
+	leased, rest, err := r.leased(ctx, name, ask.KeyID, ask.Version)
+	if err != nil {
+		return granted, err
+	}
+	granted, ok := ask.Most.Grant(leased, ask.Need, ask.Want)
+	if !ok {
+		return lifecycle.Usage{}, nil
+	}
+	sum := leased.Plus(granted)
+	rec := leaseRecord{Schema: schema, KeyID: ask.KeyID, Encryptions: sum.Encryptions, Bytes: sum.Bytes}
+	return granted, r.put(ctx, leasePath(name, ask.Version), rec, rest)
+}
+
+// Leased returns what was leased of a version of the key in all.
+func (r Repo) Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error) {
+	leased, _, err := r.leased(ctx, name, keyID, version)
+	return leased, err
+}
+
+func (r Repo) leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, unknown, error) {
+	var rec leaseRecord
+	rest, _, err := read(ctx, r, leasePath(name, version), &rec)
+	if err != nil || rec.KeyID != keyID {
+		return lifecycle.Usage{}, nil, err
+	}
+	return lifecycle.Usage{Encryptions: rec.Encryptions, Bytes: rec.Bytes}, rest, nil
 }
 
 type clockRecord struct {

@@ -4,7 +4,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,6 +18,9 @@ const (
 	versionsPrefix = "versions/"
 	datesPrefix    = "dates/"
 )
+
+// ErrReadBack reports an entry that does not come back from storage as it was written.
+var ErrReadBack = errors.New("pre-check storage_writable failed: what was written does not come back")
 
 // pageSize is how many creation times leave the key record at once. It bounds the record, and with it the cost of a
 // rotation, whatever the number of versions.
@@ -48,6 +53,33 @@ func (r Repo) versionAt(ctx context.Context, path string, n int) (lifecycle.Vers
 
 func (r Repo) putVersion(ctx context.Context, name string, v lifecycle.Version) error {
 	return r.putVersionAt(ctx, versionPath(name, v.Number), v)
+}
+
+// verifyTime bounds writing a version and reading it back.
+const verifyTime = 5 * time.Second
+
+// putNew writes a new version and, with verify, reads it back: what the storage took and cannot give again must not
+// come into force.
+func (r Repo) putNew(ctx context.Context, name string, v lifecycle.Version, verify bool) error {
+	if !verify {
+		return r.putVersion(ctx, name, v)
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyTime)
+	defer cancel()
+	if err := r.putVersion(ctx, name, v); err != nil {
+		return err
+	}
+	stored, err := r.Version(ctx, name, v.Number)
+	switch {
+	case errors.Is(err, lifecycle.ErrNotFound):
+		return fmt.Errorf("%w: %s is not there", ErrReadBack, versionPath(name, v.Number))
+	case err != nil:
+		return err
+	}
+	if stored.KeyID != v.KeyID || stored.Fingerprint != v.Fingerprint || !stored.Created.Equal(v.Created) || !bytes.Equal(stored.Sealed, v.Sealed) {
+		return fmt.Errorf("%w: %s is another", ErrReadBack, versionPath(name, v.Number))
+	}
+	return nil
 }
 
 func (r Repo) putVersionAt(ctx context.Context, path string, v lifecycle.Version) error {

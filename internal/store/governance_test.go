@@ -1,0 +1,111 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store_test
+
+import (
+	"testing"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/stretchr/testify/require"
+)
+
+// govern sets how keys come under a policy.
+func govern(w *world, g lifecycle.Governance) error {
+	_, err := w.SetGovernance(ctx, func(lifecycle.Governance) lifecycle.Governance { return g })
+	return err
+}
+
+func TestGovernanceIsNoneUntilItIsSetAndThenStays(t *testing.T) {
+	w := newWorld()
+	w.putPolicy(t, "pci", "")
+	for _, want := range []lifecycle.Governance{
+		{}, {RequirePolicy: true}, {RequirePolicy: true, DefaultPolicy: "pci"}, {DefaultPolicy: "pci"}, {},
+	} {
+		require.NoError(t, govern(w, want))
+		w.restart()
+		got, err := w.Governance(ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		w.disk.Reset()
+		require.NoError(t, govern(w, want))
+		require.Zero(t, w.disk.Reset().Writes(), "what is set is not written again")
+	}
+}
+
+func TestTheRecordOfTheGovernanceIsTheGoldenOne(t *testing.T) {
+	const record = `{"schema":1,"require_policy":true,"default_policy":"pci"}`
+	w := newWorld()
+	w.putPolicy(t, "pci", "")
+	require.NoError(t, govern(w, lifecycle.Governance{RequirePolicy: true, DefaultPolicy: "pci"}))
+	require.JSONEq(t, record, w.entries(t)["config/engine"])
+
+	w = load(t, map[string]string{"config/engine": later(record)})
+	got, err := w.Governance(ctx)
+	require.NoError(t, err)
+	require.Equal(t, lifecycle.Governance{RequirePolicy: true, DefaultPolicy: "pci"}, got)
+	require.NoError(t, govern(w, lifecycle.Governance{}))
+	requireLater(t, w.entries(t)["config/engine"])
+}
+
+func TestAGovernanceThatCannotBeReadIsReportedAndKept(t *testing.T) {
+	for record, want := range map[string]error{
+		`{"schema":2,"default_policy":"s3cr3t"}`: store.ErrNewerSchema, `{"schema":1,"default_policy":7}`: store.ErrCorrupt, "{": store.ErrCorrupt,
+	} {
+		before := map[string]string{"config/engine": record}
+		w := load(t, before)
+		_, err := w.Governance(ctx)
+		require.ErrorIs(t, err, want)
+		require.ErrorContains(t, err, "config/engine")
+		require.NotContains(t, err.Error(), "s3cr3t")
+		require.ErrorIs(t, govern(w, lifecycle.Governance{RequirePolicy: true}), want)
+		require.Equal(t, before, w.entries(t))
+	}
+}
+
+func TestTheDefaultPolicyIsOneThatIsThere(t *testing.T) {
+	w := newWorld()
+	err := govern(w, lifecycle.Governance{DefaultPolicy: "pci"})
+	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorContains(t, err, `default_policy: "pci"`)
+	require.NotContains(t, w.entries(t), "config/engine")
+
+	w.putPolicy(t, "pci", "")
+	require.NoError(t, govern(w, lifecycle.Governance{DefaultPolicy: "pci"}))
+	require.ErrorIs(t, w.DeletePolicy(ctx, "pci", anyPolicy), lifecycle.ErrRefused)
+	require.NoError(t, govern(w, lifecycle.Governance{}))
+	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy))
+}
+
+// TestDeletingAPolicyAndMakingItTheDefaultExcludeEachOther lets both run at once: whichever comes first, the default
+// policy exists.
+func TestDeletingAPolicyAndMakingItTheDefaultExcludeEachOther(t *testing.T) {
+	for range 200 {
+		w := newWorld()
+		w.putPolicy(t, "pci", "")
+		deleted := make(chan error)
+		go func() { deleted <- w.DeletePolicy(ctx, "pci", anyPolicy) }()
+		set := govern(w, lifecycle.Governance{DefaultPolicy: "pci"})
+		gone := <-deleted
+		require.False(t, set == nil && gone == nil, "both happened")
+		g, err := w.Governance(ctx)
+		require.NoError(t, err)
+		if g.DefaultPolicy != "" {
+			_, err := w.Policy(ctx, g.DefaultPolicy)
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestAGovernanceWhoseWriteFailsIsTheOldOneOrTheNewOne(t *testing.T) {
+	for applied, want := range map[bool]bool{false: false, true: true} {
+		w := newWorld()
+		w.disk.FailWrite(1, applied)
+		require.Error(t, govern(w, lifecycle.Governance{RequirePolicy: true}))
+		w.disk.Heal()
+		got, err := w.Governance(ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, got.RequirePolicy)
+	}
+}
