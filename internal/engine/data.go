@@ -119,6 +119,9 @@ func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do
 	outcomes := make([]Outcome, len(items))
 	for i := range items {
 		outcomes[i] = do(ctx, r, k, &items[i])
+		if errors.As(outcomes[i].Err, new(leaseError)) {
+			return nil, outcomes[i].Err
+		}
 	}
 	return outcomes, nil
 }

@@ -39,6 +39,8 @@ type Engine struct {
 	policies *cache[string, *lifecycle.Policy]
 	ciphers  *cache[versionID, *envelope.Cipher]
 
+	meters *cache[versionID, *meter]
+
 	denied denials
 	clock  clock
 	sweep  sweep
@@ -51,10 +53,12 @@ func New(c Config) *Engine {
 		keys:     newCache[string, *lifecycle.Key](keysCached),
 		policies: newCache[string, *lifecycle.Policy](policiesCached),
 		ciphers:  newCache[versionID, *envelope.Cipher](ciphersCached),
+		meters:   newCache[versionID, *meter](metersKept),
 	}
 }
 
-// DisableCache makes every request read storage, for mounts with force_no_cache.
+// DisableCache makes every request read storage, for mounts with force_no_cache. Meters stay: they are no copy of what
+// is stored, but what is ahead of it.
 func (e *Engine) DisableCache() {
 	e.keys.disable()
 	e.policies.disable()
@@ -118,11 +122,12 @@ func (e *Engine) update(
 // commit completes a commit whose key and event are decided: when the key is looked at next, which version the clock
 // archives next, and under which policy it happened.
 func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *lifecycle.Policy) (lifecycle.Commit, error) {
-	oldest, err := e.oldest(ctx, r, c.Key, p)
+	key, err := e.withOldest(ctx, r, c.Key, p)
 	if err != nil {
 		return c, err
 	}
-	c.Key.Oldest = oldest
+	c.Key = key
+	c.Key.Alert = lifecycle.Plan(key, p, e.now()).Alert()
 	c.Key.Due = e.due(c.Key, p)
 	if p != nil {
 		c.Event.Policy, c.Event.PolicyRevision = p.Name, p.Revision
@@ -130,22 +135,17 @@ func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *life
 	return c, nil
 }
 
-// oldest returns the version that the clock archives next. It is looked for only when the one that was has gone.
-func (e *Engine) oldest(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy) (lifecycle.Oldest, error) {
-	if k.TermsOf(p).ArchiveAfter == 0 {
-		return lifecycle.Oldest{}, nil
-	}
+// withOldest names the version that the clock archives next. Its date is looked for only when the one that was has gone.
+func (e *Engine) withOldest(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy) (lifecycle.Key, error) {
 	v := k.OldestDeactivated()
-	switch {
-	case v == 0:
-		return lifecycle.Oldest{}, nil
-	case v == k.Oldest.Version && k.Marks[v].At.IsZero():
-		return k.Oldest, nil
-	case !k.Marks[v].At.IsZero():
-		return lifecycle.Oldest{Version: v, Deactivated: k.Marks[v].At}, nil
+	if k.TermsOf(p).ArchiveAfter == 0 || v == 0 || !k.Marks[v].At.IsZero() {
+		return k.WithOldest(p, nil), nil
 	}
-	dates, err := r.Dates(ctx, k, v+1) // superseded when its successor was made
-	return lifecycle.Oldest{Version: v, Deactivated: dates[v+1]}, err
+	if v == k.Oldest.Version {
+		return k, nil
+	}
+	dates, err := r.Dates(ctx, k, v+1)
+	return k.WithOldest(p, dates), err
 }
 
 // terms returns the rules in force for a key.
@@ -159,11 +159,15 @@ func (e *Engine) terms(ctx context.Context, r Repo, k *lifecycle.Key) (lifecycle
 func (e *Engine) due(k lifecycle.Key, p *lifecycle.Policy) time.Time {
 	now := e.now()
 	wake := lifecycle.Plan(k, p, now).Wake
-	if agenda := lifecycle.Agenda(k, p); len(agenda) > 0 && (wake.IsZero() || agenda[0].At.Before(wake)) {
+	if agenda := lifecycle.AgendaAt(k, p, now); len(agenda) > 0 && (wake.IsZero() || agenda[0].At.Before(wake)) {
 		wake = agenda[0].At
 	}
-	if k.NeedsSuccessor() || (!wake.IsZero() && wake.Before(now)) {
+	switch {
+	case k.ToCheck(p) && !k.Due.IsZero() && k.Due.Before(now):
+		return k.Due // where a tick that rotates late is at work: the checks move it in a moment
+	case k.NeedsSuccessor(), k.ToCheck(p), !wake.IsZero() && wake.Before(now):
 		return now
+	default:
+		return wake
 	}
-	return wake
 }

@@ -28,6 +28,10 @@ func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Out
 	if err != nil {
 		return Outcome{Err: err}
 	}
+	use := lifecycle.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
+	if k, version, err = e.spend(ctx, r, k, version, item.Version, use); err != nil {
+		return Outcome{Err: blame(err)}
+	}
 	c, err := e.cipher(ctx, r, k.Key, version)
 	if err != nil {
 		return Outcome{Err: blame(err)}

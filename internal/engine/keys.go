@@ -58,7 +58,7 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 	if err != nil {
 		return View{}, false, err
 	}
-	err = e.create(ctx, r, k, c.Precondition)
+	err = e.create(ctx, r, k, c)
 	if errors.Is(err, lifecycle.ErrExists) {
 		view, err = e.existing(ctx, r, c)
 		return view, true, err
@@ -76,7 +76,8 @@ func (e *Engine) existing(ctx context.Context, r Repo, c Creation) (View, error)
 }
 
 // create commits the key unless the name is taken.
-func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, pre Precondition) error {
+func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creation) error {
+	pre := in.Precondition
 	found, err := e.Exists(ctx, r, k.Name)
 	if err != nil {
 		return err
@@ -85,6 +86,9 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, pre Precon
 		return lifecycle.Existsf("key %s already existed", k.Name)
 	}
 	if err := lifecycle.CheckRevision(pre.CAS, 0); err != nil {
+		return err
+	}
+	if k, err = e.governed(ctx, r, k, in.Policy); err != nil {
 		return err
 	}
 	policy, err := e.admit(ctx, r, k)
@@ -97,7 +101,7 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, pre Precon
 	if k.ID, err = e.newID(); err != nil {
 		return err
 	}
-	version, err := e.newVersion(ctx, r, &k, k.Latest)
+	version, err := e.newVersion(ctx, r, &k, k.Latest, policy)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, pre Precon
 	return nil
 }
 
-// admit returns the policy that governs the key, if it lets the key have a new version.
+// admit returns the policy that is to govern the key, if it admits it.
 func (e *Engine) admit(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
 	if k.Policy == "" {
 		return nil, nil //nolint:nilnil // no policy admits every key
@@ -124,7 +128,7 @@ func (e *Engine) admit(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle
 	if err != nil {
 		return nil, err
 	}
-	return policy, policy.Admits(k.Type)
+	return policy, policy.Admits(k, e.now())
 }
 
 func (e *Engine) newID() (string, error) {
@@ -218,13 +222,19 @@ func (e *Engine) checkReasons(ctx context.Context, r Repo, before lifecycle.Key,
 	return after.CheckReason("configure", reason)
 }
 
-// governor returns the policy of the changed key. One that is newly bound has to admit the key; one that is bound
-// already is asked again at the next version, so that no key is stuck with what it was.
+// governor returns the policy of the changed key. One that is newly bound has to admit the key, and so has the one that
+// a key has whose flags are loosened. Otherwise it is asked again at the next version, so that no key is stuck with what
+// it was.
 func (e *Engine) governor(ctx context.Context, r Repo, before, after lifecycle.Key) (*lifecycle.Policy, error) {
-	if after.Policy != before.Policy {
+	loosened := after.Exportable != before.Exportable || after.AllowPlaintextBackup != before.AllowPlaintextBackup
+	switch {
+	case after.Policy == "" && before.Policy != "":
+		return nil, e.checkDetach(ctx, r)
+	case after.Policy != before.Policy || loosened:
 		return e.admit(ctx, r, after)
+	default:
+		return e.policyOf(ctx, r, after)
 	}
-	return e.policyOf(ctx, r, after)
 }
 
 // Delete destroys a key and its material at once, where the key allows it.

@@ -33,6 +33,24 @@ var errNowhere = errors.New("stored version has no material")
 // errSelfTest reports new material that did not come back as it was sealed; it is not committed.
 var errSelfTest = errors.New("self-test of new key material: it does not open to what was sealed")
 
+// hardware is what a wrapper has besides that keeps its key encryption key in a hardware security module.
+type hardware interface{ Hardware() bool }
+
+// requireHardware refuses new material that the policy wants wrapped by an HSM where none does it. It comes before a
+// new mount gets its key encryption keys, so that nothing is written.
+func requireHardware(ctx context.Context, r Repo, policy *lifecycle.Policy) error {
+	if policy == nil || policy.HSM != lifecycle.Required {
+		return nil
+	}
+	wrapper, _, err := r.Sealer(ctx, PurposeUse, false)
+	if err == nil {
+		if w, ok := wrapper.(hardware); ok && w.Hardware() {
+			return nil
+		}
+	}
+	return lifecycle.Refusedf("hsm: %q: policy %q wants new versions wrapped by an HSM: no HSM is configured", string(lifecycle.Required), policy.Name)
+}
+
 func binding(instance, purpose string, k *lifecycle.Key, number int) envelope.Binding {
 	return envelope.Binding{
 		Instance: instance, KeyID: k.ID, Version: number, Algorithm: envelope.Algorithm(k.Type), Purpose: purpose,
@@ -106,7 +124,12 @@ func (e *Engine) seal(
 
 // newVersion makes the material of a version, proves that it works and that what is stored opens to it again, and
 // returns it sealed. Nothing is written.
-func (e *Engine) newVersion(ctx context.Context, r Repo, k *lifecycle.Key, number int) (*lifecycle.Version, error) {
+func (e *Engine) newVersion(
+	ctx context.Context, r Repo, k *lifecycle.Key, number int, policy *lifecycle.Policy,
+) (*lifecycle.Version, error) {
+	if err := requireHardware(ctx, r, policy); err != nil {
+		return nil, err
+	}
 	wrapper, instance, err := r.Sealer(ctx, PurposeUse, true)
 	if err != nil {
 		return nil, err

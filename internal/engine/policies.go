@@ -10,12 +10,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// Policy returns a revision of a policy; 0 is the one in force. The error is lifecycle.ErrNotFound where there is
-// none.
-func (e *Engine) Policy(ctx context.Context, r Repo, name string, revision int) (lifecycle.Policy, error) {
-	if revision != 0 {
-		return r.PolicyRevision(ctx, name, revision)
-	}
+// Policy returns the revision of a policy that is in force. The error is lifecycle.ErrNotFound where there is none.
+func (e *Engine) Policy(ctx context.Context, r Repo, name string) (lifecycle.Policy, error) {
 	p, err := e.policy(ctx, r, name)
 	if err != nil {
 		return lifecycle.Policy{}, err
@@ -23,35 +19,32 @@ func (e *Engine) Policy(ctx context.Context, r Repo, name string, revision int) 
 	return *p, nil
 }
 
+// PolicyRevision returns the n-th revision of a policy, or lifecycle.ErrNotFound.
+func (e *Engine) PolicyRevision(ctx context.Context, r Repo, name string, n int) (lifecycle.Policy, error) {
+	return r.PolicyRevision(ctx, name, n)
+}
+
 // PolicyNames returns the names of all policies in alphabetical order.
 func (e *Engine) PolicyNames(ctx context.Context, r Repo) ([]string, error) {
 	return r.PolicyNames(ctx)
 }
 
-// PutPolicy writes a new revision. edit gets the document in force, or the defaults for a new policy. Content that
-// is in force already makes no revision. Bound keys follow with the next ticks.
-func (e *Engine) PutPolicy(
-	ctx context.Context, r Repo, name string, edit func(lifecycle.Document) (lifecycle.Document, error), pre Precondition,
-) (lifecycle.Policy, error) {
+// Edit makes a document from the one in force, or from the defaults for a new policy.
+type Edit func(lifecycle.Document) (lifecycle.Document, error)
+
+// PutPolicy writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next
+// ticks.
+func (e *Engine) PutPolicy(ctx context.Context, r Repo, name string, edit Edit, pre Precondition) (lifecycle.Policy, error) {
 	defer e.policies.drop(name)
 	before := 0
 	p, err := r.PutPolicy(ctx, name, func(current *lifecycle.Policy) (lifecycle.Policy, error) {
-		doc := lifecycle.DefaultDocument()
 		if current != nil {
-			before, doc = current.Revision, current.Document
+			before = current.Revision
 		}
 		if err := lifecycle.CheckRevision(pre.CAS, before); err != nil {
 			return lifecycle.Policy{}, err
 		}
-		doc, err := edit(doc)
-		if err != nil {
-			return lifecycle.Policy{}, err
-		}
-		next, err := lifecycle.NewPolicy(name, before+1, doc, e.now())
-		if err == nil && current != nil && next.Hash == current.Hash {
-			return *current, nil
-		}
-		return next, err
+		return e.revised(name, current, edit)
 	})
 	if err != nil {
 		return lifecycle.Policy{}, err
@@ -60,6 +53,27 @@ func (e *Engine) PutPolicy(
 		e.log.Info("wrote policy", "policy", name, "revision", p.Revision, "hash", p.Hash, "reason", pre.Reason)
 	}
 	return p, nil
+}
+
+// revised returns the revision that an edit of the one in force makes, or that one itself where it says the same.
+// Current is nil for a new policy.
+func (e *Engine) revised(name string, current *lifecycle.Policy, edit Edit) (lifecycle.Policy, error) {
+	doc, before := lifecycle.DefaultDocument(), 0
+	if current != nil {
+		doc, before = current.Document, current.Revision
+	}
+	doc, err := edit(doc)
+	if err != nil {
+		return lifecycle.Policy{}, err
+	}
+	next, err := lifecycle.NewPolicy(name, before+1, doc, e.now())
+	switch {
+	case err != nil:
+		return lifecycle.Policy{}, err
+	case current != nil && next.Same(*current):
+		return *current, nil
+	}
+	return next.Revised(current), nil
 }
 
 // DeletePolicy deletes a policy that governs no key; deleting what is not there is no error.

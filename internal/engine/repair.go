@@ -70,6 +70,7 @@ func (t *tick) watchClock(ctx context.Context) error {
 		return err
 	}
 	next, frozen := was.Watch(t.started)
+	t.r = knowing{t.r, next}
 	if t.Frozen = frozen; frozen != "" {
 		t.log.Error("clock guard: nothing is archived, retired or destroyed; rotation goes on", "why", frozen, "acknowledge", "config/clock")
 	}
@@ -78,6 +79,15 @@ func (t *tick) watchClock(ctx context.Context) error {
 	}
 	return t.r.SetClock(ctx, next)
 }
+
+// knowing is a repo that need not ask storage for what the clock guard remembers: a tick has just learned it.
+type knowing struct {
+	Repo
+	clock lifecycle.Clock
+}
+
+// Clock is Settings'.
+func (r knowing) Clock(context.Context) (lifecycle.Clock, error) { return r.clock, nil }
 
 // reschedule puts the keys of changed policies on the due index again.
 func (t *tick) reschedule(ctx context.Context) error {
@@ -143,8 +153,15 @@ func sameMinute(a, b time.Time) bool {
 
 // sweep remembers how far the check of the due index has come.
 type sweep struct {
-	names []string
-	again time.Time // when the next round may begin
+	names  []string
+	alerts []listedAlert
+	again  time.Time // when the next round may begin
+}
+
+// listedAlert is an entry of the index of alerts.
+type listedAlert struct {
+	lifecycle.Alerted
+	status lifecycle.Status
 }
 
 // sweepEvery is the least time between two rounds over all keys.
@@ -155,15 +172,20 @@ const sweepEvery = time.Hour
 // with or partly restored.
 func (t *tick) sweepIndex(ctx context.Context) error {
 	s := &t.sweep
-	if len(s.names) == 0 {
-		if t.started.Before(s.again) {
+	if len(s.names) == 0 && len(s.alerts) == 0 {
+		if wait := s.again.Sub(t.started); wait > 0 && wait <= sweepEvery { // more was set by a clock that was ahead
 			return nil
 		}
-		names, err := t.r.KeyNames(ctx)
-		if err != nil {
+		if err := t.beginSweep(ctx, s); err != nil {
 			return err
 		}
-		s.names, s.again = names, t.started.Add(sweepEvery)
+	}
+	listed := s.alerts[:min(tickSweep, len(s.alerts))]
+	s.alerts = s.alerts[len(listed):]
+	for _, alert := range listed {
+		if err := t.r.MendAlert(ctx, alert.status, alert.Alerted); err != nil {
+			t.log.Error("alert of a key could not be checked", "key", alert.Name, "error", err)
+		}
 	}
 	few := s.names[:min(tickSweep, len(s.names))]
 	s.names = s.names[len(few):]
@@ -172,6 +194,26 @@ func (t *tick) sweepIndex(ctx context.Context) error {
 			t.log.Error("due index of a key could not be checked", "key", name, "error", err)
 		}
 	}
+	return nil
+}
+
+// beginSweep begins a round over all keys, and over the alerts that are listed.
+func (t *tick) beginSweep(ctx context.Context, s *sweep) error {
+	names, err := t.r.KeyNames(ctx)
+	if err != nil {
+		return err
+	}
+	var alerts []listedAlert
+	for _, status := range []lifecycle.Status{lifecycle.Retrying, lifecycle.Stalled, lifecycle.Overdue} {
+		list, err := t.r.Alerts(ctx, status)
+		if err != nil {
+			return err
+		}
+		for _, alerted := range list {
+			alerts = append(alerts, listedAlert{alerted, status})
+		}
+	}
+	s.names, s.alerts, s.again = names, alerts, t.started.Add(sweepEvery)
 	return nil
 }
 
@@ -191,8 +233,12 @@ func (t *tick) repair(ctx context.Context, name string) error {
 		t.Repaired++
 		return t.relist(ctx, name)
 	}
-	if k.Due.IsZero() {
-		return nil
+	lost, err := t.r.ListAlert(ctx, k)
+	if lost {
+		t.Repaired++
+	}
+	if err != nil || k.Due.IsZero() {
+		return err
 	}
 	listed, err := t.r.IsListed(ctx, k.Due, name)
 	if err != nil || listed {

@@ -18,11 +18,22 @@ type Repo interface {
 	Versions
 	Policies
 	DueIndex
+	AlertIndex
 	Intents
 	Placing
 	Usage
 	Settings
 	Sealer
+	// AsSystem returns the storage as the engine itself uses it: custody names nobody for what it does then.
+	AsSystem() Repo
+}
+
+// Ask is a request for a lease on what a version may protect.
+type Ask = struct {
+	KeyID      string
+	Version    int
+	Need, Want lifecycle.Usage  // at least, and at best
+	Most       lifecycle.Limits // of what is leased of the version in all
 }
 
 // Keys stores key records.
@@ -54,7 +65,7 @@ type Policies interface {
 	PolicyNames(ctx context.Context) ([]string, error)
 	PutPolicy(ctx context.Context, name string,
 		revise func(current *lifecycle.Policy) (lifecycle.Policy, error)) (lifecycle.Policy, error)
-	// DeletePolicy deletes a policy that no key is bound to, if allow agrees.
+	// DeletePolicy deletes a policy that no key is bound to and that is not the default, if allow agrees.
 	DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error) error
 }
 
@@ -66,6 +77,16 @@ type DueIndex interface {
 	List(ctx context.Context, at time.Time, name string) error
 	Unlist(ctx context.Context, minute time.Time, name string) error
 	Defer(ctx context.Context, minute, later time.Time, name string) error
+}
+
+// AlertIndex lists the keys that need attention. It is a cache of lifecycle.Key.Alert.
+type AlertIndex interface {
+	// Alerts returns the keys listed under a status, the longest first.
+	Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.Alerted, error)
+	// MendAlert removes an entry that the key's record does not confirm.
+	MendAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error
+	// ListAlert lists a key again whose entry was lost.
+	ListAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error)
 }
 
 // Intents are acts of several writes that have begun.
@@ -89,8 +110,11 @@ type Placing interface {
 	PutVersion(ctx context.Context, name string, v lifecycle.Version) error
 }
 
-// Usage keeps what was denied, by version.
+// Usage keeps what was denied, and what was leased to be protected with, by version.
 type Usage interface {
+	// Lease adds to what is leased of a version, before it is used; a zero grant means that the limits leave no room.
+	Lease(ctx context.Context, name string, ask Ask) (granted lifecycle.Usage, err error)
+	Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error)
 	Denied(ctx context.Context, name string) (map[int]lifecycle.Denials, error)
 	AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) error
 }
@@ -101,6 +125,9 @@ type Settings interface {
 	SetClock(ctx context.Context, c lifecycle.Clock) error
 	DisableUpsert(ctx context.Context) (bool, error)
 	SetDisableUpsert(ctx context.Context, disable bool) error
+	Governance(ctx context.Context) (lifecycle.Governance, error)
+	// SetGovernance commits what change makes of it. The error is lifecycle.ErrInvalid where there is no such policy.
+	SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error)
 }
 
 // Sealer gives the wrapper that seals stored material.

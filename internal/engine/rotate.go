@@ -6,6 +6,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -25,6 +27,9 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 		return View{}, err
 	}
 	e.log.Info("rotated key", "key", name, "version", k.Latest, "trigger", string(lifecycle.ByOperator), "staged", stage, "reason", pre.Reason)
+	if k, err = e.prove(ctx, r, k); err != nil {
+		return View{}, err
+	}
 	return e.view(ctx, r, k)
 }
 
@@ -32,12 +37,14 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 type rotation struct {
 	trigger lifecycle.Trigger
 	reason  string
-	stage   bool // it is to be promoted later
+	slot    time.Time // the point of the schedule that it counts from; zero: now
+	stage   bool      // it is to be promoted later
 }
 
-// rotated is the one way to a new version: rotations differ only in their trigger.
+// rotated is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
+// passed the policy's checks before; those after its promotion are for prove, or a tick.
 func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotation) (c lifecycle.Commit, err error) {
-	policy, err := e.admit(ctx, r, k)
+	policy, err := e.admitVersion(ctx, r, k)
 	if err != nil {
 		return c, err
 	}
@@ -46,17 +53,24 @@ func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotat
 			return c, err
 		}
 	}
-	period, to := lifecycle.Plan(k, policy, e.now()).Period, lifecycle.Active
+	to := lifecycle.Active
 	if why.stage {
 		to = lifecycle.PreActive
-		c.Key, err = k.Stage(why.trigger, why.reason, period, e.now())
+		c.Key, err = k.Stage(why.trigger, why.reason, why.slot, e.now())
 	} else {
-		c.Key, err = k.Rotated(why.trigger, why.reason, period, e.now())
+		c.Key, err = k.Rotated(why.trigger, why.reason, why.slot, e.now())
 	}
 	if err != nil {
 		return c, err
 	}
-	if c.Version, err = e.newVersion(ctx, r, &k, c.Key.Latest); err != nil {
+	if !why.stage {
+		incident := why.trigger == lifecycle.ByIncident
+		if err := e.preCheck(ctx, r, k, policy, c.Key.Latest, incident); err != nil {
+			return c, err
+		}
+		c.Verify = !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
+	}
+	if c.Version, err = e.newVersion(ctx, r, &k, c.Key.Latest, policy); err != nil {
 		return c, err
 	}
 	c.Event = lifecycle.Event{
@@ -64,4 +78,16 @@ func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotat
 		Details: map[string]string{"trigger": string(why.trigger), "fingerprint": c.Version.Fingerprint},
 	}
 	return e.commit(ctx, r, c, policy)
+}
+
+// admitVersion returns the policy that governs the key, if it lets the key have a new version.
+func (e *Engine) admitVersion(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
+	if k.Policy == "" {
+		return nil, nil //nolint:nilnil // no policy admits every key
+	}
+	policy, err := e.policy(ctx, r, k.Policy)
+	if err != nil {
+		return nil, err
+	}
+	return policy, policy.AdmitsVersion(k.Type, e.now())
 }

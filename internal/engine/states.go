@@ -40,7 +40,7 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 		return View{}, err
 	}
 	var did lifecycle.Step
-	_, err = e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
+	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
 		if err := lifecycle.CheckRevision(in.CAS, k.Revision); err != nil {
 			return c, err
 		}
@@ -53,6 +53,9 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 	e.log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
 	if err := e.settle(ctx, r, name); err != nil {
 		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+	}
+	if _, err := e.prove(ctx, r, k); err != nil && in.Op != lifecycle.ReportCompromise {
+		return View{}, err // a report stands whatever became of the version that took over
 	}
 	return e.Read(ctx, r, name)
 }
@@ -96,6 +99,9 @@ func (e *Engine) done(
 		c.Settle = k.All()
 	default:
 		c.Key, did, err = k.Apply(in.Op, in.Version, order)
+	}
+	if err == nil && in.Op == lifecycle.Promote {
+		err = e.preCheck(ctx, r, k, policy, in.Version, false)
 	}
 	if err != nil {
 		return c, did, err
@@ -153,6 +159,7 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 	if k.Staged != 0 {
 		next, _, err := k.Apply(lifecycle.Promote, k.Staged, lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy)})
 		if err == nil {
+			_ = e.preCheck(ctx, r, k, policy, k.Staged, true)
 			next.Revision = k.Revision
 			c.Key = next
 			c.Event.Versions = append(c.Event.Versions, k.Staged)

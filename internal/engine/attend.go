@@ -1,0 +1,242 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// decision is the one thing that a tick does to a key in one commit.
+type decision struct {
+	lifecycle.Commit
+	outlook lifecycle.Outlook
+	did     *lifecycle.Step // a step of the agenda; nil: none
+	checked bool            // the policy's checks ran on a promoted version
+	verdict verdict
+}
+
+// lost is the error of a decision that may not have been committed. It names what the decision was about, too.
+func (d decision) lost(err error) error {
+	if d.verdict.cause == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, d.verdict.cause.Error())
+}
+
+// attend commits what the plan and the agenda say of one key, wherever the index listed it, until nothing is due. Stale
+// means that the key's record does not name this entry, so that no commit removes it.
+func (t *tick) attend(ctx context.Context, minute time.Time, name string) (stale bool, err error) {
+	var moved bool
+	for i := range tickSteps {
+		var before lifecycle.Key
+		var d decision
+		after, err := t.update(ctx, t.r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
+			before = k
+			d, err = t.next(ctx, k)
+			return d.Commit, err
+		})
+		if i == 0 {
+			stale = !sameMinute(before.Due, minute)
+		}
+		if err != nil {
+			return false, d.lost(err)
+		}
+		moved = moved || d.Settle != (lifecycle.Range{})
+		t.announce(before, after, d)
+		done := after.Latest == before.Latest && d.did == nil && !d.checked
+		if done || after.Due.IsZero() || after.Due.After(t.now()) {
+			break
+		}
+	}
+	if !moved {
+		return stale, nil
+	}
+	if err := t.settle(ctx, t.r, name); err != nil {
+		t.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+	}
+	return stale, nil
+}
+
+// next decides the one thing to do for a key now: check what was promoted, rotate, a step of the agenda, or only when to
+// look again.
+func (t *tick) next(ctx context.Context, k lifecycle.Key) (d decision, err error) {
+	policy, err := t.policyOf(ctx, t.r, k)
+	if err != nil {
+		return d, err
+	}
+	if k.ToCheck(policy) {
+		d.checked = true
+		d.Commit, d.verdict, err = t.tried(ctx, t.r, k, policy)
+		return d, err
+	}
+	d.outlook = lifecycle.Plan(k, policy, t.now())
+	if k.NeedsSuccessor() {
+		d.Commit, d.did, err = t.succeeded(ctx, k, policy)
+		if !errors.Is(err, lifecycle.ErrRefused) {
+			return d, err
+		}
+		t.log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
+	}
+	if d.outlook.Trigger == lifecycle.ByClock && t.Frozen != "" { // it may be this clock that is wrong
+		d.outlook.Status, d.outlook.Wake = lifecycle.Scheduled, time.Time{}
+	}
+	if d.outlook.ToRotate() {
+		stage := k.TermsOf(policy).StagingTime > 0
+		why := rotation{trigger: d.outlook.Trigger, reason: d.outlook.Why, slot: d.outlook.Slot, stage: stage}
+		d.Commit, err = t.rotated(ctx, t.r, k, why)
+		return d, err
+	}
+	if d.Commit, d.did, err = t.step(ctx, k, policy); err != nil || d.did != nil {
+		return d, err
+	}
+	if !t.now().Before(d.Key.Due) || !reflect.DeepEqual(d.Key, k) {
+		d.Commit, err = t.again(ctx, d.Commit, policy, d.outlook)
+	}
+	return d, err
+}
+
+// again decides when to look at the key again. What the clock guard holds back is not asked for every minute.
+func (t *tick) again(ctx context.Context, c lifecycle.Commit, policy *lifecycle.Policy, outlook lifecycle.Outlook) (lifecycle.Commit, error) {
+	c, err := t.commit(ctx, t.r, c, policy)
+	wait := t.now().Add(frozenWait)
+	if due := c.Key.Due; t.Frozen != "" && !due.IsZero() && due.Before(wait) && !outlook.Wake.Equal(due) {
+		c.Key.Due = wait
+	}
+	return c, err
+}
+
+// succeeded gives a key whose active version was reported as compromised another one: the staged one, or a new one.
+func (t *tick) succeeded(ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy) (c lifecycle.Commit, did *lifecycle.Step, err error) {
+	if k.Staged == 0 {
+		c, err = t.rotated(ctx, t.r, k, rotation{trigger: lifecycle.ByIncident, reason: reasonCompromised})
+		return c, nil, err
+	}
+	order := lifecycle.Order{At: t.now(), Terms: k.TermsOf(policy)}
+	return t.stepped(ctx, k, lifecycle.Entry{At: t.now(), Op: lifecycle.Promote, Version: k.Staged}, order, policy)
+}
+
+// reasonCompromised is why a tick replaces an active version.
+const reasonCompromised = "the active version was reported as compromised"
+
+// frozenWait is how long a key is put off whose steps the clock guard holds back.
+const frozenWait = 10 * time.Minute
+
+// step does the first thing on the agenda that is due; did is nil where nothing is.
+func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy) (c lifecycle.Commit, did *lifecycle.Step, err error) {
+	c.Key = k
+	now := t.now()
+	for _, entry := range lifecycle.AgendaAt(k, policy, now) {
+		if entry.At.After(now) {
+			break
+		}
+		if t.Frozen != "" && (entry.Irreversible() || k.Ahead(now)) {
+			continue
+		}
+		denied, err := t.r.Denied(ctx, k.Name)
+		if err != nil {
+			return c, nil, err
+		}
+		terms := k.TermsOf(policy)
+		last := lastDenied(denied, entry.Version)
+		if quiet := terms.QuietUntil(k.Marks[entry.Version].At, last); entry.Op == lifecycle.Retire && now.Before(quiet) {
+			c.Key = c.Key.PutOff(entry.Version, quiet)
+			continue
+		}
+		order := lifecycle.Order{At: now, Terms: terms, LastDenied: last}
+		next, did, err := t.stepped(ctx, k, entry, order, policy)
+		if failed := new(checkError); !errors.Is(err, lifecycle.ErrRefused) || errors.As(err, failed) {
+			return next, did, err
+		}
+		t.log.Error("step of the agenda refused", "key", k.Name, "version", entry.Version, "operation", string(entry.Op), "error", err)
+	}
+	return c, nil, nil
+}
+
+func (t *tick) stepped(
+	ctx context.Context, k lifecycle.Key, entry lifecycle.Entry, order lifecycle.Order, policy *lifecycle.Policy,
+) (c lifecycle.Commit, did *lifecycle.Step, err error) {
+	var step lifecycle.Step
+	if entry.Version == 0 {
+		c.Key, step, err = k.ApplyToKey(entry.Op, order)
+		c.Settle = k.All()
+	} else {
+		c.Key, step, err = k.Apply(entry.Op, entry.Version, order)
+		c.Settle = lifecycle.Of(entry.Version)
+	}
+	if err == nil && entry.Op == lifecycle.Promote {
+		err = t.preCheck(ctx, t.r, k, policy, entry.Version, k.NeedsSuccessor())
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	if !moves(k, c.Key, c.Settle) {
+		c.Settle = lifecycle.Range{}
+	}
+	c.Event = eventOf(step, "due at "+entry.At.UTC().Format(time.RFC3339))
+	c, err = t.commit(ctx, t.r, c, policy)
+	return c, &step, err
+}
+
+// announce tells the operators what the tick did to a key.
+func (t *tick) announce(before, after lifecycle.Key, d decision) {
+	switch {
+	case d.checked:
+		if d.verdict.cause != nil {
+			t.RolledBack++
+		}
+		d.verdict.announce(t.Engine, after)
+	case d.did != nil:
+		t.Moved++
+		t.log.Info("changed state", "key", after.Name, "version", d.did.Version, "operation", string(d.did.Op),
+			"from", d.did.From, "to", d.did.To, "policy", after.Policy)
+	case after.Latest != before.Latest:
+		t.Rotated++
+		t.log.Info("rotated key", "key", after.Name, "version", after.Latest, "trigger", string(after.Rotation.Trigger),
+			"policy", after.Policy, "due", d.outlook.Next, "late", t.started.Sub(d.outlook.Next).String())
+	}
+	if after.Alert.Status == lifecycle.Overdue && before.Alert != after.Alert {
+		t.Overdue++
+		t.log.Warn("key is overdue for rotation", "key", after.Name, "policy", after.Policy, "due", after.Alert.Since, "mode", string(d.outlook.Mode))
+	}
+}
+
+// noteFailure records a failed rotation or promotion on the key and puts it off. Where the rotation did happen, though
+// its outcome was reported as a failure, the plan shows that nothing is due, and only the due index is mended.
+func (t *tick) noteFailure(ctx context.Context, name string, cause error) error {
+	k, err := t.update(ctx, t.r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
+		policy, err := t.policyOf(ctx, t.r, k)
+		if err != nil {
+			return c, err
+		}
+		c.Key = k
+		unpromoted := k.Staged != 0 && errors.As(cause, new(checkError))
+		if lifecycle.Plan(k, policy, t.now()).ToRotate() || unpromoted {
+			c.Key = k.Failed(shorten(cause.Error()), policy, t.now())
+		}
+		c, err = t.commit(ctx, t.r, c, policy)
+		if soon := t.now().Add(time.Minute); c.Key.Due.Before(soon) && !c.Key.Due.IsZero() {
+			c.Key.Due = soon
+		}
+		return c, err
+	})
+	what := "automatic act failed"
+	if k.Alert.Status == lifecycle.Stalled {
+		what = "key is stalled: its rotation failed again"
+	}
+	t.log.Error(what, "key", name, "policy", k.Policy, "failures", k.Rotation.Failures, "since", k.Alert.Since,
+		"retry", k.Rotation.RetryAt, "error", cause)
+	return err
+}
+
+// shorten bounds what a record is made to hold.
+func shorten(text string) string {
+	const longest = 256
+	return text[:min(len(text), longest)]
+}

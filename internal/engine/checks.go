@@ -1,0 +1,220 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// checkTime bounds one check.
+const checkTime = 5 * time.Second
+
+// checkError is a check of the policy that failed. It does not unwrap: whatever the cause would be elsewhere, here it
+// is a check that failed.
+type checkError struct {
+	when, name string
+	cause      error
+	refused    bool // the caller is told to wait, rather than that keylife is broken
+}
+
+func (e checkError) Error() string { return fmt.Sprintf("%s %s failed: %v", e.when, e.name, e.cause) }
+
+func (e checkError) Is(target error) bool { return e.refused && target == lifecycle.ErrRefused }
+
+// trial is one run of checks on a version of a key. What it reads of a version, it reads from storage, and once.
+type trial struct {
+	*Engine
+	r      Repo
+	k      lifecycle.Key
+	terms  lifecycle.Terms
+	number int // the version that is, or was, promoted
+	stored map[int]lifecycle.Version
+}
+
+func (e *Engine) newTrial(r Repo, k lifecycle.Key, policy *lifecycle.Policy, number int) *trial {
+	return &trial{Engine: e, r: r, k: k, terms: k.TermsOf(policy), number: number, stored: map[int]lifecycle.Version{}}
+}
+
+// check is one check that a policy can ask for.
+type check struct {
+	run     func(t *trial, ctx context.Context) error
+	refused bool
+}
+
+// preChecks run before a version is promoted. For a new version, storage_writable is part of the commit: the entry is
+// read back between its write and that of the record.
+var preChecks = map[string]check{
+	"hsm_healthy": {run: (*trial).wrapperWorks, refused: true},
+	checkStorage:  {run: (*trial).staysStored},
+	"clock_sane":  {run: (*trial).clockIsSane, refused: true},
+}
+
+// checkStorage is the check that a rotation leaves to its commit.
+const checkStorage = "storage_writable"
+
+// postChecks run after a version was promoted.
+var postChecks = map[string]check{
+	"round_trip":           {run: (*trial).roundTrips},
+	"old_version_decrypts": {run: (*trial).oldRoundTrips},
+	"fingerprint_unique":   {run: (*trial).isAnother},
+}
+
+// errUnknownCheck reports a check that a newer release may know: it fails.
+var errUnknownCheck = errors.New("this release does not know the check")
+
+// run does the checks in the order of the policy, up to the first that fails.
+func (t *trial) run(ctx context.Context, when string, known map[string]check, names []string) error {
+	for _, name := range names {
+		one, ok := known[name]
+		if !ok {
+			return checkError{when: when, name: name, cause: errUnknownCheck}
+		}
+		if err := t.bounded(ctx, one.run); err != nil {
+			return checkError{when, name, err, one.refused}
+		}
+	}
+	return nil
+}
+
+func (t *trial) bounded(ctx context.Context, run func(*trial, context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	return run(t, ctx)
+}
+
+// preCheck runs the policy's checks before version number of the key is promoted. They never keep a compromised version
+// in force: where they fail for an incident, it is only logged.
+func (e *Engine) preCheck(ctx context.Context, r Repo, k lifecycle.Key, policy *lifecycle.Policy, number int, incident bool) error {
+	if policy == nil || len(policy.PreChecks) == 0 {
+		return nil
+	}
+	err := e.newTrial(r, k, policy, number).run(ctx, "pre-check", preChecks, policy.PreChecks)
+	if err != nil && incident {
+		e.log.Error("a compromised version is replaced although a check failed", "key", k.Name, "version", number, "error", err)
+		return nil
+	}
+	return err
+}
+
+// wrapperWorks wraps and unwraps a random probe with the wrapper of material in use.
+func (t *trial) wrapperWorks(ctx context.Context) error {
+	wrapper, _, err := t.r.Sealer(ctx, PurposeUse, false)
+	if err != nil {
+		return err
+	}
+	probe, about := make([]byte, 32), []byte("keylife/probe/v1")
+	if _, err := io.ReadFull(t.rand, probe); err != nil {
+		return fmt.Errorf("draw probe: %w", err)
+	}
+	wrapped, err := wrapper.Wrap(ctx, probe, about)
+	if err != nil {
+		return err
+	}
+	opened, err := wrapper.Unwrap(ctx, wrapped, about)
+	if err == nil && !bytes.Equal(opened, probe) {
+		err = errors.New("what was wrapped unwraps to something else")
+	}
+	return err
+}
+
+// staysStored opens the stored entry of a staged version. A new one has none yet; see [lifecycle.Commit].
+func (t *trial) staysStored(ctx context.Context) error {
+	if t.number > t.k.Latest {
+		return nil
+	}
+	m, err := t.load(ctx, t.r, &t.k, t.number)
+	m.Wipe()
+	return err
+}
+
+func (t *trial) clockIsSane(ctx context.Context) error {
+	clock, err := t.r.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	if behind := clock.Behind(t.now()); behind != "" {
+		return errors.New(behind + "; once it is right, acknowledge it on config/clock")
+	}
+	return nil
+}
+
+// roundTrips encrypts and decrypts with the material that storage holds, not with what is in memory.
+func (t *trial) roundTrips(ctx context.Context) error { return t.roundTrip(ctx, t.number) }
+
+// oldRoundTrips does the same with the version before, so that what it encrypted can still be read.
+func (t *trial) oldRoundTrips(ctx context.Context) error {
+	if old := t.k.Before(); old != 0 && t.k.ToProcess(old, t.terms) == nil {
+		return t.roundTrip(ctx, old)
+	}
+	return nil
+}
+
+func (t *trial) roundTrip(ctx context.Context, number int) error {
+	v, err := t.version(ctx, number)
+	if err != nil {
+		return err
+	}
+	open := func() (envelope.Material, error) { return t.open(ctx, t.r, &t.k, v, PurposeUse) }
+	if len(v.Sealed) == 0 { // on its way between the archive and where it is in use
+		open = func() (envelope.Material, error) { return t.load(ctx, t.r, &t.k, number) }
+	}
+	material, err := open()
+	if err != nil {
+		return fmt.Errorf("version %d: %w", number, err)
+	}
+	defer material.Wipe()
+	if material.Fingerprint() != v.Fingerprint {
+		return fmt.Errorf("version %d: the material is not that of the fingerprint", number)
+	}
+	c, err := envelope.NewCipher(specOf(&t.k), number, material, t.rand)
+	if err == nil {
+		err = c.SelfTest()
+	}
+	if err != nil {
+		return fmt.Errorf("version %d: %w", number, err)
+	}
+	return nil
+}
+
+// isAnother compares fingerprints with the version made before and with the one that a rollback leads to. It is bounded
+// to these two, whatever the number of versions: a source of randomness that repeats itself shows there.
+func (t *trial) isAnother(ctx context.Context) error {
+	v, err := t.version(ctx, t.number)
+	if err != nil {
+		return err
+	}
+	for _, other := range []int{t.number - 1, t.k.Before()} {
+		if other < 1 {
+			continue
+		}
+		o, err := t.version(ctx, other)
+		switch {
+		case errors.Is(err, lifecycle.ErrNotFound): // of a version that is no more
+		case err != nil:
+			return err
+		case o.Fingerprint == v.Fingerprint:
+			return fmt.Errorf("versions %d and %d have the same material", other, t.number)
+		}
+	}
+	return nil
+}
+
+func (t *trial) version(ctx context.Context, number int) (lifecycle.Version, error) {
+	if v, ok := t.stored[number]; ok {
+		return v, nil
+	}
+	v, err := t.r.Version(ctx, t.k.Name, number)
+	if err == nil {
+		t.stored[number] = v
+	}
+	return v, err
+}

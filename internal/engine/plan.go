@@ -1,0 +1,201 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// This file looks ahead. It writes nothing, and reads keys and policies past the caches: a report over all keys of a
+// policy must not drive out what requests need.
+
+// Page asks for the names behind After, at most Limit.
+type Page struct {
+	After string
+	Limit int
+}
+
+// of returns the page of the names, which are sorted, and what the next page is to begin after; empty: this is the last.
+func (p Page) of(names []string) (page []string, next string) {
+	start, found := slices.BinarySearch(names, p.After)
+	if found {
+		start++
+	}
+	page = names[start:]
+	if p.Limit < len(page) {
+		page = page[:p.Limit]
+		next = page[p.Limit-1]
+	}
+	return page, next
+}
+
+// PolicyPlan is what writing a policy would change.
+type PolicyPlan struct {
+	Before lifecycle.Policy // in force; revision 0 with the defaults for a new policy
+	After  lifecycle.Policy // as it would be
+	Bound  int              // keys that the index has under the policy
+	Keys   []KeyPlan        // a page of them
+	Next   string
+}
+
+// KeyPlan is how a bound key stands under the policy in force and under the one that is planned.
+type KeyPlan struct {
+	Name          string
+	Before, After Standing
+}
+
+// Standing is how a key stands under a policy.
+type Standing struct {
+	Outlook  lifecycle.Outlook
+	First    *lifecycle.Entry // of the agenda; nil: it is empty
+	Findings []lifecycle.Finding
+}
+
+// Due reports whether the time of a rotation has come, whoever has to rotate.
+func (s Standing) Due() bool {
+	return s.Outlook.Status != lifecycle.Unscheduled && s.Outlook.Status != lifecycle.Scheduled
+}
+
+// Compliance returns what the key would no longer meet, what it does not meet either way, and what it would meet again.
+func (k KeyPlan) Compliance() (becomes, stays, ends []lifecycle.Finding) {
+	for _, f := range k.After.Findings {
+		if among(k.Before.Findings, f) {
+			stays = append(stays, f)
+		} else {
+			becomes = append(becomes, f)
+		}
+	}
+	for _, f := range k.Before.Findings {
+		if !among(k.After.Findings, f) {
+			ends = append(ends, f)
+		}
+	}
+	return becomes, stays, ends
+}
+
+func among(findings []lifecycle.Finding, f lifecycle.Finding) bool {
+	return slices.ContainsFunc(findings, func(o lifecycle.Finding) bool { return gist(o) == gist(f) })
+}
+
+// gist is what a finding is about, whatever numbers and times it quotes. A key has one finding about its rotation.
+func gist(f lifecycle.Finding) string {
+	if f.Field == "rotation" {
+		return f.Field
+	}
+	return f.Field + " " + strings.Map(func(r rune) rune {
+		if (r >= 'a' && r <= 'z') || r == '_' {
+			return r
+		}
+		return -1
+	}, f.Rule)
+}
+
+// PlanPolicy tells what PutPolicy with the same edit would lead to. Its errors are those of PutPolicy.
+func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit, page Page) (PolicyPlan, error) {
+	plan := PolicyPlan{Before: lifecycle.Policy{Name: name, Document: lifecycle.DefaultDocument()}}
+	var current *lifecycle.Policy
+	p, err := r.Policy(ctx, name)
+	switch {
+	case err == nil:
+		current, plan.Before = &p, p
+	case !errors.Is(err, lifecycle.ErrNotFound):
+		return PolicyPlan{}, err
+	}
+	if plan.After, err = e.revised(name, current, edit); err != nil {
+		return PolicyPlan{}, err
+	}
+	plan.Bound, plan.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
+		before, err := e.standing(ctx, r, k, current)
+		if err != nil {
+			return err
+		}
+		after, err := e.standing(ctx, r, k, &plan.After)
+		plan.Keys = append(plan.Keys, KeyPlan{Name: k.Name, Before: before, After: after})
+		return err
+	})
+	return plan, err
+}
+
+// eachBound looks at the keys of a page that are bound to the policy. The index may name some that are not.
+func (e *Engine) eachBound(
+	ctx context.Context, r Repo, policy string, page Page, look func(lifecycle.Key) error,
+) (bound int, next string, err error) {
+	names, err := r.BoundKeys(ctx, policy)
+	if err != nil {
+		return 0, "", err
+	}
+	few, next := page.of(names)
+	for _, name := range few {
+		k, err := r.Key(ctx, name)
+		if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && k.Policy != policy) {
+			continue
+		}
+		if err != nil {
+			return 0, "", err
+		}
+		if err := look(k); err != nil {
+			return 0, "", err
+		}
+	}
+	return len(names), next, nil
+}
+
+func (e *Engine) standing(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy) (Standing, error) {
+	k, err := e.withOldest(ctx, r, k, p)
+	if err != nil {
+		return Standing{}, err
+	}
+	now := e.now()
+	s := Standing{Outlook: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now)}
+	if agenda := lifecycle.AgendaAt(k, p, now); len(agenda) > 0 {
+		s.First = &agenda[0]
+	}
+	return s, nil
+}
+
+// PolicyDrift says which keys do not meet the revision in force.
+type PolicyDrift struct {
+	Policy   lifecycle.Policy
+	Bound    int // keys that the index has under the policy
+	Checked  int // of them, on this page
+	Drifting []Drifting
+	Next     string
+}
+
+// Drifting is a key that does not meet its policy.
+type Drifting struct {
+	Name     string
+	Findings []lifecycle.Finding
+}
+
+// DriftOf checks a page of the keys bound to a policy.
+func (e *Engine) DriftOf(ctx context.Context, r Repo, name string, page Page) (PolicyDrift, error) {
+	p, err := r.Policy(ctx, name)
+	if err != nil {
+		return PolicyDrift{}, err
+	}
+	report := PolicyDrift{Policy: p}
+	report.Bound, report.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
+		report.Checked++
+		if findings := lifecycle.Drift(k, &p, e.now()); len(findings) > 0 {
+			report.Drifting = append(report.Drifting, Drifting{k.Name, findings})
+		}
+		return nil
+	})
+	return report, err
+}
+
+// Forecast returns the key and the next n things that the clock will do to it.
+func (e *Engine) Forecast(ctx context.Context, r Repo, name string, n int) (View, []lifecycle.Forecasted, error) {
+	view, err := e.Read(ctx, r, name)
+	if err != nil {
+		return View{}, nil, err
+	}
+	return view, lifecycle.Forecast(view.Key, view.Policy, view.Dates, e.now(), n), nil
+}

@@ -1,0 +1,171 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// metersKept bounds the meters in memory. One that goes loses its lease: too many are counted then, never too few.
+const metersKept = 65536
+
+// meter counts what one version protects against a lease that storage knows of already. A crash loses what is left of
+// the lease, so that what storage says is never less than what was protected.
+type meter struct {
+	mu   sync.Mutex
+	left lifecycle.Usage
+}
+
+// take uses up part of the lease, taking another one where it does not suffice; ok is false where the limits leave no
+// room for it. Whoever else protects with the version waits meanwhile: they would need that lease too.
+func (m *meter) take(use lifecycle.Usage, lease func(need lifecycle.Usage) (lifecycle.Usage, error)) (ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	need := lifecycle.Usage{Encryptions: max(use.Encryptions-m.left.Encryptions, 0), Bytes: max(use.Bytes-m.left.Bytes, 0)}
+	if need != (lifecycle.Usage{}) {
+		granted, err := lease(need)
+		if err != nil || granted == (lifecycle.Usage{}) {
+			return false, err
+		}
+		m.left = m.left.Plus(granted)
+	}
+	m.left.Encryptions -= use.Encryptions
+	m.left.Bytes -= use.Bytes
+	return true, nil
+}
+
+func (m *meter) unused() lifecycle.Usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.left
+}
+
+func newMeter() (*meter, error) { return new(meter), nil }
+
+func (e *Engine) meter(id versionID) *meter {
+	m, _ := e.meters.get(id, newMeter) // newMeter has no error
+	return m
+}
+
+// leaseError ends a request: what cannot be counted is not protected.
+type leaseError struct{ error }
+
+func (l leaseError) Unwrap() error { return l.error }
+
+// spend counts what is about to be protected. Where the version has reached its limit it sees to a successor, and
+// returns the key and the version to use instead. Requested is the version that the caller named; 0: none.
+func (e *Engine) spend(ctx context.Context, r Repo, k subject, version, requested int, use lifecycle.Usage) (subject, int, error) {
+	for range 3 { // the successor may be used up before it is reached
+		ok, err := e.take(ctx, r, k, version, k.terms.Limits, use)
+		if ok || err != nil {
+			return k, version, err
+		}
+		next := k
+		if version == k.Primary {
+			if next, err = e.succeed(ctx, r, k, version); err != nil {
+				return k, version, err
+			}
+		}
+		successor, err := next.ToProtect(requested, next.terms)
+		if err != nil {
+			return k, version, err
+		}
+		if successor == version {
+			break
+		}
+		k, version = next, successor
+	}
+	ok, err := e.take(ctx, r, k, version, k.terms.Limits.Hard(), use)
+	if !ok && err == nil {
+		err = lifecycle.Refusedf("key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
+			version, k.Name, k.terms.Limits.Encryptions, k.terms.Limits.Bytes)
+	}
+	return k, version, err
+}
+
+func (e *Engine) take(ctx context.Context, r Repo, k subject, version int, most lifecycle.Limits, use lifecycle.Usage) (bool, error) {
+	if most.None() {
+		return true, nil
+	}
+	return e.meter(versionID{k.ID, version}).take(use, func(need lifecycle.Usage) (lifecycle.Usage, error) {
+		granted, err := r.Lease(ctx, k.Name, Ask{KeyID: k.ID, Version: version, Need: need, Want: k.terms.Limits.Block(), Most: most})
+		if err != nil {
+			return granted, leaseError{err}
+		}
+		return granted, nil
+	})
+}
+
+// succeed sees to a successor of an active version that reached its limit, as a tick would, and returns the key as it is
+// then. Nobody asked for it, so it is the system's act. If it fails the request goes on with the version there is, and a
+// tick tries again.
+func (e *Engine) succeed(ctx context.Context, r Repo, k subject, version int) (subject, error) {
+	fresh, err := e.subject(ctx, r, k.Name)
+	if err != nil || fresh.Primary != version || fresh.ID != k.ID {
+		return fresh, err
+	}
+	policy, err := e.policyOf(ctx, r, *fresh.Key)
+	if err != nil {
+		return fresh, err
+	}
+	noted := fresh.Exhausted(e.now())
+	if noted.Rotation == fresh.Rotation && !lifecycle.Plan(noted, policy, e.now()).ToRotate() {
+		return fresh, nil // known, and for a tick or an operator
+	}
+	r = r.AsSystem()
+	_, err = e.update(ctx, r, k.Name, func(k lifecycle.Key) (lifecycle.Commit, error) {
+		if k.ID != fresh.ID || k.Primary != version {
+			return lifecycle.Commit{Key: k}, nil
+		}
+		return e.commit(ctx, r, lifecycle.Commit{Key: k.Exhausted(e.now())}, policy)
+	})
+	if err != nil {
+		e.log.Error("usage limit reached, and it could not be noted", "key", k.Name, "version", version, "error", err)
+		return fresh, nil
+	}
+	t := &tick{Engine: e, r: r, started: e.now()}
+	if _, err := t.attend(ctx, time.Time{}, k.Name); err != nil {
+		_ = t.noteFailure(ctx, k.Name, err) // logged there; a tick comes to the key anyway
+	}
+	return e.subject(ctx, r, k.Name)
+}
+
+// Used is what a version protected, and the most that it may.
+type Used struct {
+	lifecycle.Usage
+	Limits  lifecycle.Limits
+	OnLimit lifecycle.OnLimit
+}
+
+// Usage returns what a version protected; 0: the active one. Nothing is counted of a key that has no limits.
+func (e *Engine) Usage(ctx context.Context, r Repo, name string, version int) (Used, error) {
+	k, err := e.subject(ctx, r, name)
+	if err != nil {
+		return Used{}, err
+	}
+	if version == 0 {
+		version = k.Primary
+	}
+	used := Used{Limits: k.terms.Limits, OnLimit: k.terms.OnLimit}
+	if used.Usage, err = r.Leased(ctx, name, k.ID, version); err != nil {
+		return used, err
+	}
+	if m, ok := e.meters.peek(versionID{k.ID, version}); ok {
+		left := m.unused()
+		used.Encryptions -= left.Encryptions
+		used.Bytes -= left.Bytes
+	}
+	return used, nil
+}
+
+// plaintextSize is how many bytes a base64 text holds.
+func plaintextSize(text string) int64 {
+	padding := len(text) - len(strings.TrimRight(text, "="))
+	return int64(len(text)/4*3 - min(padding, 2))
+}
