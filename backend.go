@@ -65,9 +65,12 @@ func newBackend(ctx context.Context, conf *logical.BackendConfig, c engine.Confi
 }
 
 func (b *backend) paths() []*framework.Path {
-	return framework.PathAppend(b.pathKeys(), b.pathKeysConfig(), b.pathRotate(), b.pathVersions(), b.pathStates(), b.pathPolicies(),
+	return framework.PathAppend(
+		b.pathKeys(), b.pathKeysConfig(), b.pathRotate(), b.pathRotationStatus(), b.pathVersions(), b.pathStates(), b.pathKeyPlan(),
+		b.pathPolicies(), b.pathPolicyRevisions(), b.pathPolicyPlan(), b.pathConfigEngine(),
 		b.pathCustody(), b.pathHistory(), b.pathClock(),
-		b.pathEncrypt(), b.pathDecrypt(), b.pathRewrap(), b.pathDatakey(), b.pathConfigKeys())
+		b.pathEncrypt(), b.pathDecrypt(), b.pathRewrap(), b.pathDatakey(), b.pathConfigKeys(),
+	)
 }
 
 // tick runs once a minute on every node; only one that may write does anything.

@@ -6,6 +6,7 @@ package keylife
 import (
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -19,13 +20,21 @@ import (
 func (c *call) check() error {
 	for name, raw := range c.Raw {
 		schema := c.Schema[name]
-		if number, ok := toNumber(raw); ok && schema != nil {
+		if schema == nil {
+			continue
+		}
+		if number, ok := toNumber(raw); ok {
 			if err := checkNumber(name, number, schema.Type); err != nil {
 				return err
 			}
 		}
+		if text, ok := raw.(string); ok && schema.Type == framework.TypeInt64 {
+			if err := checkDigits(name, text); err != nil {
+				return err
+			}
+		}
 	}
-	return checkName(c.Raw[fName.name])
+	return c.checkNames()
 }
 
 func checkNumber(field string, number float64, t framework.FieldType) error {
@@ -37,6 +46,10 @@ func checkNumber(field string, number float64, t framework.FieldType) error {
 	case framework.TypeInt:
 		if !isInt32(number) {
 			return lifecycle.InvalidField(field, number, "must be an integer of at most 32 bits")
+		}
+	case framework.TypeInt64:
+		if !isSafe(number) {
+			return lifecycle.InvalidField(field, strconv.FormatFloat(number, 'f', -1, 64), mustBeSafe)
 		}
 	case framework.TypeBool:
 		if number != 0 && number != 1 {
@@ -54,6 +67,8 @@ func toNumber(raw any) (float64, bool) {
 		return value, true
 	case int:
 		return float64(value), true
+	case int64:
+		return float64(value), true
 	case json.Number:
 		number, err := value.Float64()
 		return number, err == nil
@@ -66,10 +81,28 @@ func isInt32(number float64) bool {
 	return number == math.Trunc(number) && math.Abs(number) <= math.MaxInt32
 }
 
-// checkName refuses a name that the path pattern lets through but storage does not take.
-func checkName(name any) error {
-	if text, ok := name.(string); ok && strings.Contains(text, "..") {
-		return lifecycle.InvalidField(fName.name, text, "relative paths not supported")
+// mustBeSafe is the rule for large integers: JSON carries no larger ones without loss.
+const mustBeSafe = "must be an integer below 2^53"
+
+func isSafe(number float64) bool {
+	return number == math.Trunc(number) && math.Abs(number) < 1<<53
+}
+
+// checkDigits holds a large integer written as a text to the rule of one written as a number, as which it is read back.
+func checkDigits(field, text string) error {
+	number, err := strconv.ParseInt(text, 0, 64)
+	if err == nil && !isSafe(float64(number)) {
+		return lifecycle.InvalidField(field, text, mustBeSafe)
+	}
+	return nil
+}
+
+// checkNames refuses names that the path pattern, or a field, lets through but storage does not take.
+func (c *call) checkNames() error {
+	for _, name := range []string{fName.name, fPolicy.name, fDefaultPolicy.name} {
+		if text, ok := c.Raw[name].(string); ok && strings.Contains(text, "..") {
+			return lifecycle.InvalidField(name, text, "relative paths not supported")
+		}
 	}
 	return nil
 }

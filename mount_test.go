@@ -32,6 +32,7 @@ type mount struct {
 	storage *storagetest.Storage
 	system  *countingView
 	clock   *fakeClock
+	random  io.Reader
 	log     *syncBuffer
 	*backend
 }
@@ -41,7 +42,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
 func newMount(t *testing.T) *mount {
 	t.Helper()
 	m := &mount{
-		t: t, storage: storagetest.New(), clock: &fakeClock{now: start}, log: &syncBuffer{},
+		t: t, storage: storagetest.New(), clock: &fakeClock{now: start}, random: rand.Reader, log: &syncBuffer{},
 		system: &countingView{StaticSystemView: logical.StaticSystemView{}},
 	}
 	m.restart()
@@ -57,7 +58,7 @@ func (m *mount) restart() {
 		StorageView: m.storage,
 	}
 	var err error
-	m.backend, err = newBackend(context.Background(), conf, engine.Config{Now: m.clock.Now, Rand: rand.Reader})
+	m.backend, err = newBackend(context.Background(), conf, engine.Config{Now: m.clock.Now, Rand: m.random})
 	require.NoError(m.t, err)
 }
 

@@ -40,7 +40,7 @@ func (b *backend) pathRotate() []*framework.Path {
 				},
 			},
 			HelpSynopsis:    "Why and when a key rotates.",
-			HelpDescription: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to) or retrying (the last attempts failed); why says it in a sentence.",
+			HelpDescription: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to), retrying (the last attempts failed) or stalled (so often that somebody has to look); why says it in a sentence.",
 		},
 	}
 }
@@ -61,23 +61,32 @@ func (b *backend) rotateKey(ctx context.Context, c *call) (*logical.Response, er
 
 var rotationFields = fields(
 	fName, fPolicy,
-	newField[string]("status", framework.TypeString, "none, scheduled, due, overdue or retrying."),
+	newField[string]("status", framework.TypeString, "none, scheduled, due, overdue, retrying or stalled."),
 	newField[string]("why", framework.TypeString, "The status in a sentence."),
 	newField[string]("mode", framework.TypeString, "Who rotates: auto, manual or notify."),
 	newField[int]("period", framework.TypeInt, "Rotation period in force, in seconds; 0: none."),
 	newField[int]("policy_revision", framework.TypeInt, "Revision of the policy in force; 0: no policy."),
 	newField[string]("next_rotation_time", framework.TypeString, "When the key is, or was, due, RFC 3339; empty: never by itself."),
 	newField[string]("last_rotation_time", framework.TypeString, "When the newest version was made, RFC 3339."),
-	newField[string]("last_rotation_trigger", framework.TypeString, "What made it: creation, operator, schedule or incident."),
+	newField[string]("last_rotation_trigger", framework.TypeString, "What made it: creation, operator, schedule, period, usage, clock or incident."),
 	newField[string]("last_rotation_reason", framework.TypeString, "Why, as the operator or the schedule said."),
 	newField[int]("failures", framework.TypeInt, "Automatic attempts that failed since."),
 	newField[string]("last_error", framework.TypeString, "Error of the newest failed attempt."),
 	newField[string]("last_error_time", framework.TypeString, "When that was, RFC 3339."),
 	newField[string]("retry_time", framework.TypeString, "When it is tried again, RFC 3339."),
+	newField[int64]("encryptions", framework.TypeInt64, "Encryptions by the active version, as far as a limit has them counted."),
+	newField[int64]("bytes", framework.TypeInt64, "Bytes of plaintext it encrypted."),
+	newField[int64]("max_encryptions", framework.TypeInt64, "The most it may do; 0: no limit."),
+	newField[int64]("max_bytes", framework.TypeInt64, "The most it may encrypt, in bytes; 0: no limit."),
+	newField[string]("on_limit", framework.TypeString, "rotate or block; empty: no policy."),
 )
 
 func (b *backend) readRotation(ctx context.Context, c *call) (*logical.Response, error) {
 	view, err := b.engine.Read(ctx, c.repo, fName.get(c))
+	if err != nil {
+		return nil, err
+	}
+	used, err := b.engine.Usage(ctx, c.repo, view.Key.Name, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -101,5 +110,10 @@ func (b *backend) readRotation(ctx context.Context, c *call) (*logical.Response,
 		"last_error":            k.Rotation.LastError,
 		"last_error_time":       timeText(k.Rotation.FailedAt),
 		"retry_time":            timeText(k.Rotation.RetryAt),
+		"encryptions":           used.Encryptions,
+		"bytes":                 used.Bytes,
+		"max_encryptions":       used.Limits.Encryptions,
+		"max_bytes":             used.Limits.Bytes,
+		"on_limit":              string(used.OnLimit),
 	}}, nil
 }

@@ -25,6 +25,8 @@ var versionFields = fields(fName, fVersion,
 	newField[string]("compromise_reason_code", framework.TypeString, "KMIP revocation reason, if the version was reported as compromised."),
 	newField[string]("compromise_occurred_time", framework.TypeString, "When it happened, as reported, RFC 3339."),
 	newField[string]("compromise_reported_time", framework.TypeString, "When it was reported, RFC 3339."),
+	newField[int64]("encryptions", framework.TypeInt64, "Encryptions, as far as a limit has them counted."),
+	newField[int64]("bytes", framework.TypeInt64, "Bytes of plaintext that it encrypted."),
 	newField[int]("denied_uses", framework.TypeInt, "Uses denied because of the state."),
 	newField[string]("first_denied_time", framework.TypeString, "The first of them, RFC 3339."),
 	newField[string]("last_denied_time", framework.TypeString, "The last of them, RFC 3339."),
@@ -108,6 +110,10 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
+	used, err := b.engine.Usage(ctx, c.repo, fName.get(c), detail.Number)
+	if err != nil {
+		return nil, err
+	}
 	mark := detail.Mark
 	data := map[string]any{
 		"name": fName.get(c), "version": detail.Number, "state": detail.State.String(), "created_time": timeText(detail.Created),
@@ -115,6 +121,7 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 		"compromise_reason_code": mark.Compromise.Code, "compromise_occurred_time": timeText(mark.Compromise.Occurred),
 		"compromise_reported_time": timeText(mark.Compromise.Reported), "denied_uses": detail.Denied.Count,
 		"first_denied_time": timeText(detail.Denied.First), "last_denied_time": timeText(detail.Denied.Last), "last_change": change,
+		"encryptions": used.Encryptions, "bytes": used.Bytes,
 	}
 	return &logical.Response{Data: data}, nil
 }

@@ -4,6 +4,9 @@
 package keylife
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -11,85 +14,190 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// spans are the fields of a document that hold a length of time.
+// The fields of a document by their kinds. Writing and reading both go by these tables, so that a field cannot be
+// written and not read.
+
+// spans are those that hold a length of time.
 func spans(doc *lifecycle.Document) map[string]*lifecycle.Span {
 	return map[string]*lifecycle.Span{
-		fRotationPeriod.name: &doc.RotationPeriod, fStaging.name: &doc.StagingTime, fRollbackWindow.name: &doc.RollbackWindow,
-		fOriginator.name: &doc.OriginatorPeriod, fArchiveAfter.name: &doc.ArchiveAfter, fRetireAfter.name: &doc.RetireAfter,
-		fQuietPeriod.name: &doc.QuietPeriod, fDestroyDelay.name: &doc.DestroyDelay,
+		fRotationPeriod.name: &doc.RotationPeriod, fWindowLength.name: &doc.RotationWindowLength,
+		fRetryBase.name: &doc.RotationRetryBase, fRetryMax.name: &doc.RotationRetryMax, fStaging.name: &doc.StagingTime,
+		fRollbackWindow.name: &doc.RollbackWindow, fOriginator.name: &doc.OriginatorPeriod, fRecipient.name: &doc.RecipientPeriod,
+		fArchiveAfter.name: &doc.ArchiveAfter, fRetireAfter.name: &doc.RetireAfter, fQuietPeriod.name: &doc.QuietPeriod,
+		fDestroyDelay.name: &doc.DestroyDelay,
 	}
 }
 
-// editPolicy lays the fields of a request over a document.
+func texts(doc *lifecycle.Document) map[string]*string {
+	return map[string]*string{
+		fDescription.name: &doc.Description, fPolicyOwner.name: &doc.Owner, fHSM.name: (*string)(&doc.HSM),
+		fReasonPattern.name: &doc.ReasonPattern, fRotationMode.name: (*string)(&doc.RotationMode),
+		fRotationSchedule.name: &doc.RotationSchedule, fRotationZone.name: &doc.RotationZone,
+		fRotationWindow.name: &doc.RotationWindow, fOnLimit.name: (*string)(&doc.OnLimit),
+		fCompromisedUse.name: (*string)(&doc.CompromisedProcessing), fSuspendedUse.name: (*string)(&doc.SuspendedProcessing),
+	}
+}
+
+func numbers(doc *lifecycle.Document) map[string]*int {
+	return map[string]*int{
+		fMinStrength.name: &doc.MinStrengthBits, fRetryCycles.name: &doc.RotationRetryCycles, fMinKept.name: &doc.MinVersionsKept,
+	}
+}
+
+func largeNumbers(doc *lifecycle.Document) map[string]*int64 {
+	return map[string]*int64{fMaxEncryptions.name: &doc.MaxEncryptions, fMaxBytes.name: &doc.MaxBytes}
+}
+
+func flags(doc *lifecycle.Document) map[string]*bool {
+	return map[string]*bool{
+		fMayExport.name: &doc.Exportable, fMayBackup.name: &doc.AllowPlaintextBackup, fPinned.name: &doc.AllowPinnedEncrypt,
+	}
+}
+
+func lists(doc *lifecycle.Document) map[string]*[]string {
+	return map[string]*[]string{
+		fRequireReason.name: &doc.RequireReason, fPreChecks.name: &doc.PreChecks, fPostChecks.name: &doc.PostChecks,
+		fCompliance.name: &doc.Compliance,
+	}
+}
+
+// editPolicy lays the fields of a request over a document. A document in HCL replaces it as a whole.
 func editPolicy(c *call, doc lifecycle.Document) (lifecycle.Document, error) {
-	var err error
-	for name, target := range spans(&doc) {
+	content := c.content()
+	text := fDocument.set(c)
+	if text == nil || *text == "" {
+		edited, err := editFields(c, doc)
+		if text != nil || len(content) > 0 {
+			edited.Source = ""
+		}
+		return edited, err
+	}
+	if len(content) > 0 {
+		return doc, lifecycle.InvalidField(fDocument.name, *text, "is the whole policy and excludes "+content[0])
+	}
+	attributes, err := parseHCL(*text)
+	if err != nil {
+		return doc, err
+	}
+	written, err := editFields(attributes, lifecycle.DefaultDocument())
+	written.Source = *text
+	return written, err
+}
+
+// content names the fields of a policy's content that the request gives.
+func (c *call) content() []string {
+	return slices.DeleteFunc(sorted(contentFields), func(name string) bool { return c.Raw[name] == nil })
+}
+
+// editFields is where what is written becomes a document, whether it was written as fields or as HCL.
+func editFields(c *call, doc lifecycle.Document) (lifecycle.Document, error) {
+	if err := c.checkContent(); err != nil {
+		return doc, err
+	}
+	if err := editSpans(c, &doc); err != nil {
+		return doc, err
+	}
+	lay(c, texts(&doc))
+	lay(c, numbers(&doc))
+	lay(c, largeNumbers(&doc))
+	lay(c, flags(&doc))
+	lay(c, lists(&doc))
+	if names := fAllowedTypes.set(c); names != nil {
+		doc.AllowedTypes = as[lifecycle.Type](*names)
+	}
+	if dates := fDenyAfter.set(c); dates != nil {
+		doc.DenyAfter = map[lifecycle.Type]string{}
+		for name, date := range *dates {
+			doc.DenyAfter[lifecycle.Type(name)] = date
+		}
+	}
+	if labels := labelsGiven(c); labels != nil {
+		doc.Labels = labels
+	}
+	return oneRhythm(c, doc), nil
+}
+
+// oneRhythm drops the schedule or the period where only the other one is given: a key has one of them.
+func oneRhythm(c *call, doc lifecycle.Document) lifecycle.Document {
+	schedule, period := fRotationSchedule.set(c), fRotationPeriod.set(c)
+	switch {
+	case schedule != nil && *schedule != "" && period == nil:
+		doc.RotationPeriod = lifecycle.Span{Text: "0"}
+	case period != nil && doc.RotationPeriod.Duration != 0 && schedule == nil:
+		doc.RotationSchedule = ""
+	}
+	return doc
+}
+
+// editSpans reads the lengths of time.
+func editSpans(c *call, doc *lifecycle.Document) (err error) {
+	targets := spans(doc)
+	for _, name := range sorted(targets) {
 		text := field[string]{name: name}.set(c)
 		if text == nil {
 			continue
 		}
 		if *text == "" && (name == fRollbackWindow.name || name == fOriginator.name) {
-			*target = lifecycle.Span{}
+			*targets[name] = lifecycle.Span{}
 			continue
 		}
-		if *target, err = lifecycle.ParseSpan(name, *text); err != nil {
-			return doc, err
+		if *targets[name], err = lifecycle.ParseSpan(name, *text); err != nil {
+			return err
 		}
 	}
 	if text := fRotationJitter.set(c); text != nil {
-		if doc.RotationJitter, err = lifecycle.ParseJitter("rotation_jitter", *text); err != nil {
-			return doc, err
-		}
+		doc.RotationJitter, err = lifecycle.ParseJitter(fRotationJitter.name, *text)
 	}
-	set(&doc.Owner, fPolicyOwner.set(c))
-	set(&doc.Description, fDescription.set(c))
-	set(&doc.MinStrengthBits, fMinStrength.set(c))
-	set(&doc.MinVersionsKept, fMinKept.set(c))
-	set(&doc.AllowPinnedEncrypt, fPinned.set(c))
-	set(&doc.RequireReason, fRequireReason.set(c))
-	set((*string)(&doc.RotationMode), fRotationMode.set(c))
-	set((*string)(&doc.CompromisedProcessing), fCompromisedUse.set(c))
-	set((*string)(&doc.SuspendedProcessing), fSuspendedUse.set(c))
-	if names := fAllowedTypes.set(c); names != nil {
-		doc.AllowedTypes = make([]lifecycle.Type, len(*names))
-		for i, name := range *names {
-			doc.AllowedTypes[i] = lifecycle.Type(name)
-		}
-	}
-	return doc, nil
+	return err
 }
 
-func set[T any](target, value *T) {
-	if value != nil {
-		*target = *value
+// lay sets the targets that the request gives.
+func lay[T any](c *call, targets map[string]*T) {
+	for name, target := range targets {
+		if value := (field[T]{name: name}).set(c); value != nil {
+			*target = *value
+		}
 	}
+}
+
+// show adds the values of the targets to an answer.
+func show[T any](data map[string]any, targets map[string]*T) {
+	for name, target := range targets {
+		data[name] = *target
+	}
+}
+
+// contentOf is what a policy says, as it was written.
+func contentOf(doc lifecycle.Document) map[string]any {
+	data := map[string]any{
+		fAllowedTypes.name:   as[string](doc.AllowedTypes),
+		fRotationJitter.name: asWritten(doc.RotationJitter.Text),
+		fLabels.name:         labelsOf(doc.Labels),
+	}
+	dates := make(map[string]string, len(doc.DenyAfter))
+	for t, date := range doc.DenyAfter {
+		dates[string(t)] = date
+	}
+	data[fDenyAfter.name] = dates
+	show(data, texts(&doc))
+	show(data, numbers(&doc))
+	show(data, largeNumbers(&doc))
+	show(data, flags(&doc))
+	for name, list := range lists(&doc) {
+		data[name] = append([]string{}, *list...)
+	}
+	for name, span := range spans(&doc) {
+		data[name] = asWritten(span.Text)
+	}
+	return data
 }
 
 func policyResponse(p lifecycle.Policy) *logical.Response {
-	types := make([]string, len(p.AllowedTypes))
-	for i, t := range p.AllowedTypes {
-		types[i] = string(t)
-	}
-	data := map[string]any{
-		"name":                   p.Name,
-		"description":            p.Description,
-		"owner":                  p.Owner,
-		"allowed_types":          types,
-		"min_strength_bits":      p.MinStrengthBits,
-		"rotation_jitter":        asWritten(p.RotationJitter.Text),
-		"rotation_mode":          string(p.RotationMode),
-		"allow_pinned_encrypt":   p.AllowPinnedEncrypt,
-		"min_versions_kept":      p.MinVersionsKept,
-		"compromised_processing": string(p.CompromisedProcessing),
-		"suspended_processing":   string(p.SuspendedProcessing),
-		"require_reason":         append([]string{}, p.RequireReason...),
-		"revision":               p.Revision,
-		"hash":                   p.Hash,
-		"created_time":           timeText(p.Created),
-	}
-	for name, span := range spans(&p.Document) {
-		data[name] = asWritten(span.Text)
-	}
+	data := contentOf(p.Document)
+	maps.Copy(data, map[string]any{
+		fPolicyName.name: p.Name, fDocument.name: p.Source, fPolicyRevision.name: p.Revision, "hash": p.Hash,
+		"created_time": timeText(p.Created),
+	})
 	return &logical.Response{Data: data}
 }
 
@@ -100,3 +208,15 @@ func asWritten(text string) any {
 	}
 	return text
 }
+
+// as returns a list with elements of another kind of text, never nil.
+func as[To, From ~string](list []From) []To {
+	out := make([]To, len(list))
+	for i, value := range list {
+		out[i] = To(value)
+	}
+	return out
+}
+
+// sorted returns the keys of a map in order.
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -27,9 +27,40 @@ func TestRevisionsOfAPolicyCanBeRead(t *testing.T) {
 	require.Equal(t, 3600, one["rotation_period"], "a number stays a number")
 	require.Equal(t, "o", two["owner"], "what is not given stays")
 	require.NotEqual(t, one["hash"], two["hash"])
-	require.Equal(t, one, m.must(m.do("read", "policies/p", dataOf("revision", 1))).data)
+	require.Equal(t, one, m.must(m.read("policies/p/revisions/1")).data)
+	require.Equal(t, two, m.must(m.read("policies/p/revisions/2")).data)
 	require.Equal(t, two, m.must(m.read("policies/p")).data)
-	require.Equal(t, 404, m.do("read", "policies/p", dataOf("revision", 3)).status)
+	for _, path := range []string{"policies/p/revisions/0", "policies/p/revisions/3", "policies/none/revisions/1"} {
+		require.Equal(t, 404, m.read(path).status, path)
+	}
+}
+
+func TestRevisionsOfAPolicyAreListedByNumber(t *testing.T) {
+	m := newMount(t)
+	for n := range 12 {
+		m.must(m.write("policies/p", "owner", "o", "min_versions_kept", n))
+	}
+	all := m.must(m.list("policies/p/revisions")).data["keys"]
+	require.Equal(t, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}, all)
+	require.Equal(t, []string{"9", "10", "11"}, m.must(m.list("policies/p/revisions/", "after", "8", "limit", 3)).data["keys"])
+	require.Equal(t, 404, m.list("policies/p/revisions", "after", 12).status)
+	require.Equal(t, 404, m.list("policies/none/revisions").status)
+	for _, field := range []string{"after", "limit"} {
+		refused := m.list("policies/p/revisions", field, -1)
+		require.Equal(t, 400, refused.status)
+		require.Contains(t, refused.err, field+": -1")
+	}
+}
+
+func TestRevisionsOfADeletedPolicyAreNotThoseOfTheNextOneOfItsName(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/p", "owner", "o"))
+	m.must(m.write("policies/p", "owner", "someone else"))
+	m.must(m.delete("policies/p"))
+	require.Equal(t, 404, m.read("policies/p/revisions/2").status)
+	m.must(m.write("policies/p", "owner", "o"))
+	require.Equal(t, []string{"1"}, m.must(m.list("policies/p/revisions")).data["keys"])
+	require.Equal(t, 404, m.read("policies/p/revisions/2").status)
 }
 
 func TestAPolicyIsNotDeletedWhileAKeyIsBound(t *testing.T) {

@@ -30,6 +30,9 @@ func (r repo) Sealer(ctx context.Context, purpose string, create bool) (envelope
 	return r.seal.get(ctx, r.Repo, purpose, create)
 }
 
+// AsSystem is engine.Repo's.
+func (r repo) AsSystem() engine.Repo { return repo{Repo: r.As(system), seal: r.seal} }
+
 // sealer holds the wrappers of the mount once they are known.
 type sealer struct {
 	now  func() time.Time

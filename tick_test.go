@@ -92,21 +92,37 @@ func TestManualAndNotifyRaiseOverdueAndRotateNothing(t *testing.T) {
 	}
 }
 
-func TestAFailedRotationIsShownRetriedAndForgotten(t *testing.T) {
+func TestAKeyWhoseTypeThePolicyNoLongerAllowsIsOverdueAndNoFailure(t *testing.T) {
 	m := governed(t, "auto")
 	m.must(m.write("policies/p", "allowed_types", "chacha20-poly1305"))
+	m.advance(90 * time.Minute)
+	r := m.rotation("k")
+	require.Equal(t, "overdue", r["status"])
+	require.Equal(t, 0, r["failures"])
+	require.Contains(t, r["why"], "allowed_types")
+	require.Equal(t, 1, strings.Count(m.log.String(), "key is overdue for rotation"), "said once")
+	require.Equal(t, 1, m.status()["overdue"])
+	m.must(m.write("policies/p", "allowed_types", ""))
+	m.advance(2 * time.Minute)
+	require.Equal(t, 2, m.latest("k"))
+	require.Equal(t, 0, m.status()["overdue"])
+}
+
+func TestAFailedRotationIsShownRetriedAndForgotten(t *testing.T) {
+	m := governed(t, "auto")
+	m.setStored("policies/p", "hsm", "required")
 	m.advance(60 * time.Minute)
 	r := m.rotation("k")
 	require.Equal(t, "retrying", r["status"])
 	require.Equal(t, 1, r["failures"])
-	require.Contains(t, r["last_error"], "allowed_types")
-	require.Contains(t, r["why"], "allowed_types")
+	require.Contains(t, r["last_error"], "no HSM is configured")
+	require.Contains(t, r["why"], "no HSM is configured")
 	m.advance(10 * time.Minute)
 	require.Greater(t, m.rotation("k")["failures"], 1)
 	require.Less(t, m.rotation("k")["failures"], 6, "it backs off")
 	require.Equal(t, 1, m.latest("k"))
 
-	m.must(m.write("policies/p", "allowed_types", ""))
+	m.setStored("policies/p", "hsm", "optional")
 	m.advance(20 * time.Minute)
 	require.Equal(t, 2, m.latest("k"))
 	require.Equal(t, 0, m.rotation("k")["failures"])
@@ -130,21 +146,6 @@ func TestOneFailingKeyStopsNoOther(t *testing.T) {
 	}
 	require.Equal(t, 500, m.read("keys/a0").status, "a bad stored value fails the request, not the mount")
 	require.Contains(t, m.read("keys/a0").err, "keys/a0")
-}
-
-func TestATickDoesABoundedPartAndTheNextOnesTheRest(t *testing.T) {
-	m := governed(t, "auto")
-	for i := range 1200 {
-		m.must(m.write(fmt.Sprintf("keys/k%d", i), "policy", "p"))
-	}
-	m.clock.add(time.Hour)
-	report, err := m.engine.Tick(t.Context(), m.repoOf())
-	require.NoError(t, err)
-	require.Equal(t, 500, report.Rotated)
-	require.True(t, report.Unfinished)
-	m.advance(2 * time.Minute)
-	require.Equal(t, 2, m.latest("k1199"))
-	require.Equal(t, 2, m.latest("k0"))
 }
 
 func TestATickStopsWhenItsTimeIsUp(t *testing.T) {

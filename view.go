@@ -35,7 +35,7 @@ var viewFields = fields(
 	newField[bool]("soft_deleted", framework.TypeBool, "The key is suspended."),
 	newField[int]("revision", framework.TypeInt, "Grows by one with every change; what cas is compared with."),
 	newField[string]("next_rotation_time", framework.TypeString, "When the key is, or was, due for rotation, RFC 3339; empty: never by itself."),
-	newField[string]("rotation_status", framework.TypeString, "none, scheduled, due, overdue or retrying; see keys/:name/rotation."),
+	newField[string]("rotation_status", framework.TypeString, "none, scheduled, due, overdue, retrying or stalled; see keys/:name/rotation."),
 )
 
 // viewResponse renders a key as Transit does, with our fields beside Transit's.

@@ -14,10 +14,13 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 )
 
+// system is who acts when nobody asked.
+var system = store.Who{Actor: custody.Actor{System: true}}
+
 // who is on whose behalf the request acts, from what Vault says of it.
 func (b *backend) who(req *logical.Request) store.Who {
 	if req.Operation == logical.RollbackOperation {
-		return store.Who{Actor: custody.Actor{System: true}}
+		return system
 	}
 	who := store.Who{
 		RequestID: custody.Clip(req.ID),
