@@ -58,3 +58,23 @@ path "keylife/custody/checkpoint" {
 path "keylife/custody/verify" {
   capabilities = ["update"]
 }
+
+path "keylife/keys/+/plan" {
+  capabilities = ["read"]
+}
+
+path "keylife/rotation/status" {
+  capabilities = ["read"]
+}
+
+path "keylife/policies/+/revisions" {
+  capabilities = ["list"]
+}
+
+path "keylife/policies/+/revisions/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/policies/+/drift" {
+  capabilities = ["read"]
+}

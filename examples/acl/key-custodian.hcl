@@ -77,3 +77,8 @@ path "keylife/config/clock" {
 path "keylife/custody/rotate-key" {
   capabilities = ["update"]
 }
+
+# What the clock will do to a key.
+path "keylife/keys/+/plan" {
+  capabilities = ["read"]
+}

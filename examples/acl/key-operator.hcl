@@ -86,3 +86,16 @@ path "keylife/policies" {
 path "keylife/policies/+" {
   capabilities = ["read"]
 }
+
+# What the clock will do, and what waits for an operator.
+path "keylife/keys/+/plan" {
+  capabilities = ["read"]
+}
+
+path "keylife/rotation/status" {
+  capabilities = ["read"]
+}
+
+path "keylife/policies/+/drift" {
+  capabilities = ["read"]
+}

@@ -10,3 +10,26 @@ path "keylife/policies" {
 path "keylife/policies/+" {
   capabilities = ["create", "read", "update", "delete"]
 }
+
+# Old revisions, what a candidate would do, and which keys do not meet the one in force.
+path "keylife/policies/+/revisions" {
+  capabilities = ["list"]
+}
+
+path "keylife/policies/+/revisions/+" {
+  capabilities = ["read"]
+}
+
+# Writes nothing; Vault calls it an update because it carries a candidate.
+path "keylife/policies/+/plan" {
+  capabilities = ["update"]
+}
+
+path "keylife/policies/+/drift" {
+  capabilities = ["read"]
+}
+
+# Whether a key needs a policy, and which one it gets.
+path "keylife/config/engine" {
+  capabilities = ["read", "update"]
+}
