@@ -107,6 +107,9 @@ The server runs until Ctrl-C. In another terminal:
   vault write keylife/keys/orders/rotate reason="trying it out"
   vault list keylife/keys/orders/versions
   vault read -format=json keylife/keys/orders/history
+  vault read -format=json keylife/keys/orders/plan
+  vault write -format=json keylife/policies/demo/plan rotation_period=1h
+  vault read keylife/rotation/status
   vault path-help keylife
 TEXT
 }
