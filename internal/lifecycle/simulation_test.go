@@ -56,8 +56,11 @@ func TestAYearOfAThousandKeys(t *testing.T) {
 		}
 	})
 	t.Log(total)
+	if keys < 1000 {
+		return // too few for rare things; the plain run counts them
+	}
 	for what, floor := range floors {
-		require.GreaterOrEqual(t, total[what], min(floor, floor*keys/1000), what)
+		require.GreaterOrEqual(t, total[what], floor, what)
 	}
 }
 
