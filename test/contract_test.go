@@ -169,7 +169,7 @@ func TestPathHelpAnswersForEveryPath(t *testing.T) {
 	s := server(t)
 	paths := []string{""}
 	for path := range operations {
-		paths = append(paths, strings.NewReplacer("{name}", "x", "{version}", "1", "{plaintext}", "wrapped").Replace(strings.Trim(path, "/")))
+		paths = append(paths, strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped").Replace(strings.Trim(path, "/")))
 	}
 	for _, path := range paths {
 		answer := s.Do(t, http.MethodGet, "keylife/"+path+"?help=1", nil)
