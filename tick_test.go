@@ -163,6 +163,63 @@ func TestATickStopsWhenItsTimeIsUp(t *testing.T) {
 	require.Equal(t, 2, m.latest("k2"))
 }
 
+func TestATickThatHasNoTimeLeftAsksForNoMoreMinutes(t *testing.T) {
+	const minutes = 500
+	m := newMount(t)
+	for n := range minutes {
+		require.NoError(t, m.repoOf().List(t.Context(), start.Add(-time.Duration(n)*time.Minute), "gone"))
+	}
+	m.clock.step = time.Second
+	m.storage.Reset()
+	report, err := m.engine.Tick(t.Context(), m.repoOf())
+	require.NoError(t, err)
+	require.True(t, report.Unfinished)
+	require.Less(t, m.storage.Reset().Lists, minutes/10)
+	m.clock.step = 0
+	require.NoError(t, m.tickNow())
+	left, err := m.repoOf().Minutes(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestAKeyListedUnderAMinuteThatATickHasJustWorkedOffIsNotMissed(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/p", "owner", "o", "rotation_period", "1h", "rotation_jitter", "0s"))
+	m.must(m.write("keys/k"))
+	m.clock.add(2*time.Hour + 29*time.Second + 900*time.Millisecond) // a tenth of a second before the minute ends
+	m.restart()
+	require.NoError(t, m.tickNow())
+	m.during("journal/k/", func() { // the bound key is due, and is not listed yet
+		m.clock.add(200 * time.Millisecond)
+		require.NoError(t, m.tickNow())
+	})
+	m.must(m.write("keys/k/config", "policy", "p"))
+	m.advance(time.Minute)
+	require.Equal(t, 2, m.latest("k"))
+}
+
+func TestAPanicAtOneKeyStopsNoOther(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/p", "owner", "o", "rotation_period", "1h", "rotation_jitter", "0s"))
+	for _, name := range []string{"a", "b", "c"} {
+		m.must(m.write("keys/"+name, "policy", "p"))
+	}
+	m.storage.AlterGets(func(path string, value []byte) []byte {
+		if path == "keys/a" {
+			panic("a secret")
+		}
+		return value
+	})
+	m.advance(61 * time.Minute)
+	require.Equal(t, 2, m.latest("b"))
+	require.Equal(t, 2, m.latest("c"))
+	require.Contains(t, m.log.String(), "panic")
+	require.NotContains(t, m.log.String(), "a secret")
+	m.storage.Heal()
+	m.advance(15 * time.Minute)
+	require.Equal(t, 2, m.latest("a"))
+}
+
 func TestAClockSetBackLosesNothing(t *testing.T) {
 	m := governed(t, "auto")
 	m.advance(10 * time.Minute)

@@ -107,20 +107,33 @@ func (e *Engine) subject(ctx context.Context, r Repo, name string) (subject, err
 
 type itemFunc = func(ctx context.Context, r Repo, k subject, item *Item) Outcome
 
+// snapshots is how often a request begins anew because its key was changed under it.
+const snapshots = 3
+
 // each runs an operation over the items.
-func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do itemFunc) ([]Outcome, error) {
+func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do itemFunc) (outcomes []Outcome, err error) {
 	if err := checkItems(items); err != nil {
 		return nil, err
 	}
-	k, err := e.subject(ctx, r, name)
-	if err != nil {
-		return nil, err
+	for range snapshots {
+		k, err := e.subject(ctx, r, name)
+		if err != nil {
+			return nil, err
+		}
+		if outcomes, err = e.all(ctx, r, k, items, do); !errors.Is(err, errStale) {
+			return outcomes, err
+		}
 	}
+	return nil, errStale
+}
+
+// all runs it over the items with one snapshot of the key.
+func (e *Engine) all(ctx context.Context, r Repo, k subject, items []Item, do itemFunc) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(items))
 	for i := range items {
 		outcomes[i] = do(ctx, r, k, &items[i])
-		if errors.As(outcomes[i].Err, new(leaseError)) {
-			return nil, outcomes[i].Err
+		if err := outcomes[i].Err; errors.Is(err, errStale) || errors.As(err, new(leaseError)) {
+			return nil, err
 		}
 	}
 	return outcomes, nil
@@ -128,8 +141,7 @@ func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do
 
 // Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.
 func (e *Engine) Datakey(ctx context.Context, r Repo, name string, bits int, item Item) (plaintext string, wrapped Outcome, err error) {
-	k, err := e.subject(ctx, r, name)
-	if err != nil {
+	if _, err := e.key(ctx, r, name); err != nil {
 		return "", Outcome{}, err
 	}
 	if item.Nonce != "" {
@@ -144,6 +156,9 @@ func (e *Engine) Datakey(ctx context.Context, r Repo, name string, bits int, ite
 		return "", Outcome{}, fmt.Errorf("draw data key: %w", err)
 	}
 	item.Text = base64.StdEncoding.EncodeToString(raw)
-	wrapped = e.encrypt(ctx, r, k, &item)
-	return item.Text, wrapped, wrapped.Err
+	outcomes, err := e.Encrypt(ctx, r, name, []Item{item})
+	if err != nil {
+		return "", Outcome{}, err
+	}
+	return item.Text, outcomes[0], outcomes[0].Err
 }

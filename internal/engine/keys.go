@@ -58,10 +58,15 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 	if err != nil {
 		return View{}, false, err
 	}
-	err = e.create(ctx, r, k, c)
-	if errors.Is(err, lifecycle.ErrExists) {
+	for range creations {
+		err = e.create(ctx, r, k, c)
+		if !errors.Is(err, lifecycle.ErrExists) {
+			break
+		}
 		view, err = e.existing(ctx, r, c)
-		return view, true, err
+		if !errors.Is(err, lifecycle.ErrNotFound) {
+			return view, true, err
+		}
 	}
 	if err != nil {
 		return View{}, false, err
@@ -69,6 +74,9 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 	view, err = e.Read(ctx, r, k.Name)
 	return view, false, err
 }
+
+// creations is how often a key is made anew that others delete meanwhile.
+const creations = 3
 
 func (e *Engine) existing(ctx context.Context, r Repo, c Creation) (View, error) {
 	view, _, err := e.Configure(ctx, r, c.Spec.Name, lifecycle.Change{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
@@ -237,19 +245,20 @@ func (e *Engine) governor(ctx context.Context, r Repo, before, after lifecycle.K
 	}
 }
 
-// Delete destroys a key and its material at once, where the key allows it.
+// Delete destroys a key and its material at once, where the key allows it. Nothing is protected with it once it is
+// gone: erasing the material takes longer. Of a key with very many versions a tick erases the rest.
 func (e *Engine) Delete(ctx context.Context, r Repo, name string, pre Precondition) error {
-	defer e.keys.drop(name)
 	k, err := r.DeleteKey(ctx, name, func(k lifecycle.Key) error {
 		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return err
 		}
 		return k.CheckDelete()
 	}, pre.Reason)
+	e.keys.drop(name)
 	e.dropCiphers(&k, k.All())
 	if err != nil {
 		return err
 	}
 	e.log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
-	return nil
+	return r.FinishErasure(ctx, name)
 }

@@ -30,6 +30,10 @@ var errOtherKey = errors.New("stored version belongs to another key")
 // errNowhere reports a version whose material should be there and is not.
 var errNowhere = errors.New("stored version has no material")
 
+// errStale reports that a key was changed after a request had looked at it, so that the material it needs is gone: it has
+// to look again.
+var errStale = errors.New("the key was changed during the request")
+
 // errSelfTest reports new material that did not come back as it was sealed; it is not committed.
 var errSelfTest = errors.New("self-test of new key material: it does not open to what was sealed")
 
@@ -61,11 +65,26 @@ func specOf(k *lifecycle.Key) envelope.Spec {
 	return envelope.Spec{Algorithm: envelope.Algorithm(k.Type), Derived: k.Derived, Convergent: k.Convergent}
 }
 
-// cipher returns the cipher of a version, opening its material on first use.
+// cipher returns the cipher of a version, opening its material on first use. The error is [errStale] where the key was
+// deleted, or the version destroyed, since the snapshot was taken.
 func (e *Engine) cipher(ctx context.Context, r Repo, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
-	return e.ciphers.get(versionID{k.ID, number}, func() (*envelope.Cipher, error) {
+	c, err := e.ciphers.get(versionID{k.ID, number}, func() (*envelope.Cipher, error) {
 		return e.openCipher(ctx, r, k, number)
 	})
+	if err != nil && e.changed(ctx, r, k) {
+		return nil, fmt.Errorf("%w: %w", errStale, err)
+	}
+	return c, err
+}
+
+// changed reports whether the committed key is another than the snapshot, which is forgotten then.
+func (e *Engine) changed(ctx context.Context, r Repo, k *lifecycle.Key) bool {
+	e.keys.drop(k.Name)
+	fresh, err := e.key(ctx, r, k.Name)
+	if err != nil {
+		return errors.Is(err, lifecycle.ErrNotFound)
+	}
+	return fresh.ID != k.ID || fresh.Revision != k.Revision
 }
 
 func (e *Engine) openCipher(ctx context.Context, r Repo, k *lifecycle.Key, number int) (*envelope.Cipher, error) {

@@ -22,7 +22,8 @@ func (t *tick) erase(ctx context.Context) error {
 		if t.spent(ctx) {
 			break
 		}
-		if eraseErr := t.r.FinishErasure(ctx, name); eraseErr != nil {
+		eraseErr := t.Guard(name, func() error { return t.r.FinishErasure(ctx, name) })
+		if eraseErr != nil {
 			err = errors.Join(err, eraseErr)
 			continue
 		}
@@ -41,7 +42,8 @@ func (t *tick) settleOpen(ctx context.Context) error {
 		if t.spent(ctx) {
 			break
 		}
-		if settleErr := t.settle(ctx, t.r, name); settleErr != nil {
+		settleErr := t.Guard(name, func() error { return t.settle(ctx, t.r, name) })
+		if settleErr != nil {
 			err = errors.Join(err, settleErr)
 			continue
 		}
@@ -54,6 +56,9 @@ func (t *tick) settleOpen(ctx context.Context) error {
 func (t *tick) storeDenied(ctx context.Context) error {
 	var err error
 	for _, name := range t.denied.names() {
+		if t.spent(ctx) {
+			break
+		}
 		err = errors.Join(err, t.flushDenied(ctx, t.r, name))
 	}
 	return err
@@ -118,7 +123,7 @@ func (t *tick) reschedulePolicy(ctx context.Context, policy string) error {
 	done := start
 	for ; done < len(names) && t.Rescheduled < tickReschedules && !t.spent(ctx); done++ {
 		t.Rescheduled++
-		if err := t.relist(ctx, names[done]); err != nil {
+		if err := t.Guard(names[done], func() error { return t.relist(ctx, names[done]) }); err != nil {
 			t.log.Error("key could not be scheduled again", "key", names[done], "policy", policy, "error", err)
 		}
 	}
@@ -183,14 +188,14 @@ func (t *tick) sweepIndex(ctx context.Context) error {
 	listed := s.alerts[:min(tickSweep, len(s.alerts))]
 	s.alerts = s.alerts[len(listed):]
 	for _, alert := range listed {
-		if err := t.r.MendAlert(ctx, alert.status, alert.Alerted); err != nil {
+		if err := t.Guard(alert.Name, func() error { return t.r.MendAlert(ctx, alert.status, alert.Alerted) }); err != nil {
 			t.log.Error("alert of a key could not be checked", "key", alert.Name, "error", err)
 		}
 	}
 	few := s.names[:min(tickSweep, len(s.names))]
 	s.names = s.names[len(few):]
 	for _, name := range few {
-		if err := t.repair(ctx, name); err != nil {
+		if err := t.Guard(name, func() error { return t.repair(ctx, name) }); err != nil {
 			t.log.Error("due index of a key could not be checked", "key", name, "error", err)
 		}
 	}

@@ -47,7 +47,7 @@ type Keys interface {
 	// UpdateKey commits what act makes of the key, while no other writer of the key runs. An error of act comes back
 	// as it is and nothing is written.
 	UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error)
-	// DeleteKey deletes the key and erases its material, if allow agrees.
+	// DeleteKey commits the deletion of the key, if allow agrees. FinishErasure is to erase what is left of it.
 	DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error)
 }
 

@@ -21,7 +21,7 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 		return e.rotated(ctx, r, k, rotation{trigger: lifecycle.ByOperator, reason: pre.Reason, stage: stage})
 	})
 	if err != nil {
-		if errors.Is(blame(err), ErrFault) {
+		if errors.Is(blame(err), ErrFault) && !errors.Is(err, lifecycle.ErrNotFound) {
 			e.log.Error("rotation failed", "key", name, "trigger", string(lifecycle.ByOperator), "error", err)
 		}
 		return View{}, err

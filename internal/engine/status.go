@@ -71,9 +71,9 @@ type RotationStatus struct {
 	Lateness time.Duration
 }
 
-// minutesCounted bounds the minutes of the due index that the status reads. A backlog of more is counted by the next
-// one, as ticks work the oldest off first.
-const minutesCounted = 60
+// minutesCounted bounds the minutes of the due index that the status reads: all that can have passed since a tick that
+// the next one follows. A backlog of more is counted by the next status, as ticks work the oldest off first.
+const minutesCounted = int(followFor/time.Minute) + 2
 
 // RotationStatus says what is due, what a tick is doing about it, and which keys need somebody's attention. It costs a
 // listing for each status and for each minute that waits, whatever the number of keys.

@@ -80,6 +80,9 @@ func (t *tick) spent(ctx context.Context) bool {
 func (t *tick) workOffDue(ctx context.Context) error {
 	minutes, err := t.minutes(ctx)
 	for _, minute := range minutes {
+		if t.full(ctx) {
+			break
+		}
 		err = errors.Join(err, t.workOff(ctx, minute))
 	}
 	t.clock.last = t.started.Truncate(time.Minute)
@@ -89,13 +92,21 @@ func (t *tick) workOffDue(ctx context.Context) error {
 	return err
 }
 
-// minutes returns the minutes of the due index that have come. The last one worked off comes again: keys may have
-// been listed under it since, or may not have been due when it was young.
+// full reports whether the tick has done what one tick may, and notes that something is left.
+func (t *tick) full(ctx context.Context) bool {
+	full := t.seen >= tickKeys || t.spent(ctx)
+	t.Unfinished = t.Unfinished || full
+	return full
+}
+
+// minutes returns the minutes of the due index that have come. The last one worked off comes again, for keys that were
+// not due yet when it was young, and the one before it, for acts that decided on it before it was worked off and
+// committed after.
 func (t *tick) minutes(ctx context.Context) ([]time.Time, error) {
 	return passed(ctx, t.r, t.clock.last, t.started)
 }
 
-// passed returns the minutes of the due index from last to now.
+// passed returns the minutes of the due index from the one before last to now.
 func passed(ctx context.Context, r Repo, last, now time.Time) ([]time.Time, error) {
 	now = now.Truncate(time.Minute)
 	if last.IsZero() || now.Before(last) || now.Sub(last) > followFor {
@@ -103,7 +114,7 @@ func passed(ctx context.Context, r Repo, last, now time.Time) ([]time.Time, erro
 		return slices.DeleteFunc(all, func(m time.Time) bool { return m.After(now) }), err
 	}
 	var minutes []time.Time
-	for m := last; !m.After(now); m = m.Add(time.Minute) {
+	for m := last.Add(-time.Minute); !m.After(now); m = m.Add(time.Minute) {
 		minutes = append(minutes, m)
 	}
 	return minutes, nil
@@ -116,8 +127,7 @@ func (t *tick) workOff(ctx context.Context, minute time.Time) error {
 		return err
 	}
 	for _, name := range names {
-		if t.seen >= tickKeys || t.spent(ctx) {
-			t.Unfinished = true
+		if t.full(ctx) {
 			return nil
 		}
 		t.seen++
@@ -133,7 +143,11 @@ func (t *tick) workOff(ctx context.Context, minute time.Time) error {
 // lookAt does what is due for one key and moves its entry in the due index. The error means that the entry is still
 // there.
 func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error {
-	stale, err := t.attend(ctx, minute, name)
+	var stale bool
+	err := t.Guard(name, func() (err error) {
+		stale, err = t.attend(ctx, minute, name)
+		return err
+	})
 	if stale || errors.Is(err, lifecycle.ErrNotFound) {
 		return t.r.Unlist(ctx, minute, name)
 	}
@@ -141,7 +155,8 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		return nil
 	}
 	t.Failed++
-	if noted := t.noteFailure(ctx, name, err); noted == nil {
+	noted := t.Guard(name, func() error { return t.noteFailure(ctx, name, err) })
+	if noted == nil {
 		return nil
 	}
 	// Not even that could be written, or the record cannot be read: put the key off without it.

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -21,18 +22,24 @@ func (e *Engine) EncryptOrCreate(ctx context.Context, r Repo, spec lifecycle.Key
 	if err != nil {
 		return nil, false, err
 	}
-	if !disabled && anySound(items) {
-		spec.Derived = items[0].Context != ""
-		_, existed, err := e.Create(ctx, r, Creation{Spec: spec})
-		if err != nil {
-			return nil, false, err
-		}
-		created = !existed
-	}
-	if !disabled && !anySound(items) {
+	switch {
+	case disabled:
+		outcomes, err = e.Encrypt(ctx, r, spec.Name, items)
+		return outcomes, false, err
+	case !anySound(items):
 		return unsound(items), false, nil
 	}
-	outcomes, err = e.Encrypt(ctx, r, spec.Name, items)
+	spec.Derived = items[0].Context != ""
+	for range creations {
+		var existed bool
+		if _, existed, err = e.Create(ctx, r, Creation{Spec: spec}); err != nil {
+			return nil, false, err
+		}
+		outcomes, err = e.Encrypt(ctx, r, spec.Name, items)
+		if created = !existed; !errors.Is(err, lifecycle.ErrNotFound) {
+			break
+		}
+	}
 	return outcomes, created, err
 }
 

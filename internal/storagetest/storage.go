@@ -8,6 +8,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -112,10 +113,12 @@ func (s *Storage) Dump(ctx context.Context) (map[string][]byte, error) {
 	return all, nil
 }
 
-// List is logical.Storage's.
+// List is logical.Storage's. It promises no order, and this one keeps none.
 func (s *Storage) List(ctx context.Context, prefix string) ([]string, error) {
 	s.count(func(c *Counts) { c.Lists++ })
-	return s.inner.List(ctx, prefix)
+	names, err := s.inner.List(ctx, prefix)
+	slices.Reverse(names)
+	return names, err
 }
 
 // Get is logical.Storage's.

@@ -30,15 +30,15 @@ const (
 	allOfIt    = 1 << 30
 )
 
-// DeleteKey deletes the key and erases its material, if allow returns no error. The commit point is the deletion of
-// the record. Where a key has more versions than one request should erase, the tick goes on. Deleting a key whose
-// deletion was cut short completes it. The error is [lifecycle.ErrNotFound] where there is nothing to delete.
+// DeleteKey commits the deletion of the key, if allow returns no error: its record is gone, and FinishErasure has to
+// erase the rest. A deletion that was cut short counts as committed by this one. The error is [lifecycle.ErrNotFound]
+// where there is nothing to delete.
 func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
 	defer r.s.keys.exclusive(name)()
 	event := lifecycle.Event{Act: actDelete, Reason: reason}
 	k, head, _, err := r.key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) {
-		return lifecycle.Key{}, r.resumeDelete(ctx, name, err)
+		return lifecycle.Key{}, r.erasing(ctx, name, err)
 	}
 	if err != nil {
 		return lifecycle.Key{}, err
@@ -61,20 +61,17 @@ func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 		return k, err
 	}
 	_, _ = r.end(ctx, name, at, custody.Done, false)
-	return k, r.finishErasure(ctx, name, oneRequest)
+	return k, nil
 }
 
-// resumeDelete completes a deletion that was cut short; where there was none, it returns missing.
-func (r Repo) resumeDelete(ctx context.Context, name string, missing error) error {
+// erasing returns nil where a deletion is open, else missing.
+func (r Repo) erasing(ctx context.Context, name string, missing error) error {
 	var intent eraseRecord
 	_, found, err := read(ctx, r, eraseIntents+name, &intent)
-	if err != nil {
-		return err
-	}
-	if !found {
+	if err == nil && !found {
 		return missing
 	}
-	return r.finishErasure(ctx, name, oneRequest)
+	return err
 }
 
 // Erasures returns the names of deleted keys whose material is not all erased yet.

@@ -32,6 +32,15 @@ type world struct {
 	store.Repo
 }
 
+// DeleteKey deletes as the engine does: it commits, then it erases.
+func (w *world) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
+	k, err := w.Repo.DeleteKey(ctx, name, allow, reason)
+	if err != nil {
+		return k, err
+	}
+	return k, w.FinishErasure(ctx, name)
+}
+
 // newWorld is a mount that has its keyring.
 func newWorld() *world {
 	w := emptyWorld()

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -102,9 +103,11 @@ func (r Repo) delete(ctx context.Context, path string) error {
 	return storageError("delete", path, r.storage.Delete(ctx, path))
 }
 
-// list returns the names below the prefix; those that are folders only end in a slash.
+// list returns the names below the prefix in alphabetical order, which not every storage keeps; those that are folders
+// only end in a slash.
 func (r Repo) list(ctx context.Context, prefix string) ([]string, error) {
 	names, err := r.storage.List(ctx, prefix)
+	slices.Sort(names)
 	return names, storageError("list", prefix, err)
 }
 
