@@ -256,6 +256,57 @@ func TestANewPeriodReachesTheKeysOfThePolicy(t *testing.T) {
 	}
 }
 
+func TestALargePolicyThatIsRevisedAgainAndAgainHoldsUpNoOther(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/a", "owner", "o", "rotation_period", "90d"))
+	m.must(m.write("policies/b", "owner", "o", "rotation_period", "90d"))
+	m.must(m.write("keys/k-000000", "policy", "a"))
+	const many = 6000 // more than one tick looks at
+	copyKey(m, "k-000000", many)
+	for i := range many {
+		m.plant(fmt.Sprintf("bound/a/k-%06d", i), []byte("{}"))
+	}
+	m.restart()
+	m.must(m.write("keys/small", "policy", "b"))
+	m.must(m.write("policies/b", "rotation_period", "1m", "rotation_jitter", "0s"))
+	for i := range 3 {
+		m.must(m.write("policies/a", "description", fmt.Sprint(i)))
+		m.advance(time.Minute)
+	}
+	require.Greater(t, m.latest("small"), 1)
+}
+
+func TestMaterialThatCannotBeMovedHoldsUpNoOther(t *testing.T) {
+	const broken = 70 // more than a tick settles
+	m := newMount(t)
+	for i := range broken + 1 {
+		name := fmt.Sprintf("k%02d", i)
+		m.must(m.write("keys/" + name))
+		m.must(m.write("keys/" + name + "/rotate"))
+	}
+	unreadable := func(but string) {
+		m.storage.AlterGets(func(path string, value []byte) []byte {
+			if strings.HasPrefix(path, "versions/") && !strings.HasPrefix(path, "versions/"+but+"/") {
+				return []byte("{broken")
+			}
+			return value
+		})
+	}
+	unreadable("")
+	for i := range broken + 1 {
+		m.must(m.write(fmt.Sprintf("keys/k%02d/versions/1/archive", i)))
+	}
+	unreadable("k70")
+	for range 2 {
+		m.clock.add(time.Minute)
+		_ = m.tickNow()
+	}
+	all, err := m.storage.Dump(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, all, "archive/k70/1")
+	require.NotContains(t, all, "archive/k69/1")
+}
+
 func TestAKeyWhosePolicyIsMissingRotatesNothingOnAGuess(t *testing.T) {
 	m := governed(t, "auto")
 	require.NoError(t, m.storage.Delete(t.Context(), "policies/p"))

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -17,6 +18,9 @@ const (
 	PurposeUse     = "use"
 	PurposeArchive = "archive"
 )
+
+// wrapTime bounds the wrapping of a new version.
+const wrapTime = 10 * time.Second
 
 // versionID names one version of one key for ever: its material never changes.
 type versionID struct {
@@ -142,10 +146,13 @@ func (e *Engine) seal(
 }
 
 // newVersion makes the material of a version, proves that it works and that what is stored opens to it again, and
-// returns it sealed. Nothing is written.
+// returns it sealed. Nothing is written. The lock of the key is held meanwhile, so a wrapper that does not answer is not
+// waited for.
 func (e *Engine) newVersion(
 	ctx context.Context, r Repo, k *lifecycle.Key, number int, policy *lifecycle.Policy,
 ) (*lifecycle.Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, wrapTime)
+	defer cancel()
 	if err := requireHardware(ctx, r, policy); err != nil {
 		return nil, err
 	}

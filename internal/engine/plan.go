@@ -23,16 +23,21 @@ type Page struct {
 
 // of returns the page of the names, which are sorted, and what the next page is to begin after; empty: this is the last.
 func (p Page) of(names []string) (page []string, next string) {
-	start, found := slices.BinarySearch(names, p.After)
-	if found {
-		start++
-	}
-	page = names[start:]
+	page = behind(names, p.After)
 	if p.Limit < len(page) {
 		page = page[:p.Limit]
 		next = page[p.Limit-1]
 	}
 	return page, next
+}
+
+// behind returns the names, which are sorted, that come after one of them or after where it would be.
+func behind(names []string, name string) []string {
+	start, found := slices.BinarySearch(names, name)
+	if found {
+		start++
+	}
+	return names[start:]
 }
 
 // PolicyPlan is what writing a policy would change.

@@ -32,16 +32,20 @@ func (t *tick) erase(ctx context.Context) error {
 	return err
 }
 
-// settleOpen goes on with moving and erasing material.
+// settleOpen goes on with moving and erasing material, behind the key where the last tick stopped: some that cannot be
+// settled must not hold up the others.
 func (t *tick) settleOpen(ctx context.Context) error {
 	names, err := t.r.Settlements(ctx)
 	if err != nil {
 		return err
 	}
+	next := behind(names, t.clock.settled)
+	names = append(slices.Clone(next), names[:len(names)-len(next)]...)
 	for _, name := range names[:min(len(names), tickSettle)] {
 		if t.spent(ctx) {
 			break
 		}
+		t.clock.settled = name
 		settleErr := t.Guard(name, func() error { return t.settle(ctx, t.r, name) })
 		if settleErr != nil {
 			err = errors.Join(err, settleErr)
@@ -93,64 +97,6 @@ type knowing struct {
 
 // Clock is Settings'.
 func (r knowing) Clock(context.Context) (lifecycle.Clock, error) { return r.clock, nil }
-
-// reschedule puts the keys of changed policies on the due index again.
-func (t *tick) reschedule(ctx context.Context) error {
-	policies, err := t.r.Reschedules(ctx)
-	if err != nil {
-		return err
-	}
-	for _, policy := range policies {
-		err = errors.Join(err, t.reschedulePolicy(ctx, policy))
-	}
-	return err
-}
-
-func (t *tick) reschedulePolicy(ctx context.Context, policy string) error {
-	after, revision, err := t.r.RescheduleAfter(ctx, policy)
-	if err != nil {
-		return err
-	}
-	t.ForgetPolicy(policy) // what is cached may be older than the revision the intent is for
-	names, err := t.r.BoundKeys(ctx, policy)
-	if err != nil {
-		return err
-	}
-	start, found := slices.BinarySearch(names, after)
-	if found {
-		start++
-	}
-	done := start
-	for ; done < len(names) && t.Rescheduled < tickReschedules && !t.spent(ctx); done++ {
-		t.Rescheduled++
-		if err := t.Guard(names[done], func() error { return t.relist(ctx, names[done]) }); err != nil {
-			t.log.Error("key could not be scheduled again", "key", names[done], "policy", policy, "error", err)
-		}
-	}
-	if done > 0 {
-		after = names[done-1]
-	}
-	return t.r.Rescheduled(ctx, policy, revision, after, done >= len(names))
-}
-
-// relist brings a key's due time in line with the plan.
-func (t *tick) relist(ctx context.Context, name string) error {
-	_, err := t.update(ctx, t.r, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
-		policy, err := t.policyOf(ctx, t.r, k)
-		if err != nil {
-			return lifecycle.Commit{}, err
-		}
-		c, err := t.commit(ctx, t.r, lifecycle.Commit{Key: k}, policy)
-		if sameMinute(c.Key.Due, k.Due) {
-			c.Key.Due = k.Due
-		}
-		return c, err
-	})
-	if errors.Is(err, lifecycle.ErrNotFound) {
-		return nil
-	}
-	return err
-}
 
 func sameMinute(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && a.Truncate(time.Minute).Equal(b.Truncate(time.Minute))

@@ -17,7 +17,8 @@ import (
 const (
 	tickTime        = 20 * time.Second
 	tickKeys        = 5000 // keys looked at because they are due
-	tickReschedules = 200  // keys put on the due index again because their policy changed
+	tickReschedules = 5000 // keys put on the due index again because their policy changed
+	relistTurn      = 100  // of them, keys of one policy before the next one has its turn
 	tickSweep       = 32   // keys whose due index entry is checked
 	tickSteps       = 16   // changes of state of one key
 	tickSettle      = 64   // keys whose material is moved, some versions of each
@@ -31,6 +32,7 @@ const followFor = time.Hour
 type clock struct {
 	running sync.Mutex
 	last    time.Time // minute up to which the due index has been worked off; zero: unknown
+	settled string    // key whose material was moved last
 	shown   progress
 }
 
