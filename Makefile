@@ -6,6 +6,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 dev: ## start a Vault with the plugin and watch a key rotate (ONCE=1: stop after that)
+	@scripts/deps.sh dev
 	@scripts/dev.sh
 
 test: ## everything: dependencies, lint, build, unit and acceptance tests

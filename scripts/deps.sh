@@ -1,21 +1,30 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian machine lacks and this project uses. Does nothing, and needs no
 # rights, where everything is there. Go is not installed here, only checked.
+#
+#   scripts/deps.sh [dev]
+#
+# dev: only what the dev server needs.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # What must exist (a command, or a file when it starts with /) and the Debian package that brings it.
 needs=(
-  make:make
-  git:git
-  curl:curl
   jq:jq
-  pgrep:procps
-  shellcheck:shellcheck
-  gcc:gcc # go test -race is cgo
-  /usr/include/stdlib.h:libc6-dev
 )
+case ${1:-} in
+  '') needs+=(
+    make:make
+    git:git
+    /etc/ssl/certs/ca-certificates.crt:ca-certificates # for the module proxy
+    shellcheck:shellcheck
+    gcc:gcc # go test -race is cgo
+    /usr/include/stdlib.h:libc6-dev
+  ) ;;
+  dev) ;;
+  *) die "usage: scripts/deps.sh [dev]" ;;
+esac
 
 missing_packages() {
   local need thing

@@ -8,7 +8,6 @@
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-command -v jq >/dev/null || die "jq is needed (scripts/deps.sh installs it)"
 # shellcheck source=scripts/devserver.sh
 source "$root/scripts/devserver.sh"
 
