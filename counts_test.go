@@ -68,11 +68,7 @@ func TestARotationCostsTheSameAtTenAndAtTenThousandVersions(t *testing.T) {
 	rotateTo(m, 10)
 	few, fewBytes := rotationCost(m)
 
-	versions := 10_000
-	if raceEnabled { // which is for races, not for numbers
-		versions = 1000
-	}
-	rotateTo(m, versions)
+	rotateTo(m, sized(10_000))
 	m.must(m.read("keys/k")) // the pages of creation times are in memory, as on a running server
 	many, manyBytes := rotationCost(m)
 

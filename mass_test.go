@@ -30,10 +30,7 @@ func crowd(t *testing.T, keys int, jitter string) *mount {
 
 func TestTenThousandKeysDueInOneMinuteAreRotatedOnceInAFewTicksWhileClientsEncrypt(t *testing.T) {
 	t.Parallel()
-	keys := 10_000
-	if raceEnabled {
-		keys = 500
-	}
+	keys := sized(10_000)
 	m := crowd(t, keys, "0s")
 	m.clock.add(time.Hour)
 	stop := encrypting(t, m, keys)
@@ -92,16 +89,17 @@ func TestWhatATickCostsGrowsWithTheKeysThatAreDueAndNothingElse(t *testing.T) {
 		require.Equal(t, keys, report.Rotated)
 		return m.storage.Reset()
 	}
-	few, many := cost(10), cost(1010)
+	more := sized(1000)
+	few, many := cost(10), cost(10+more)
 	require.Equal(t, storagetest.Counts{Gets: 5, Puts: 6, Deletes: 1}, storagetest.Counts{
-		Gets: (many.Gets - few.Gets) / 1000, Puts: (many.Puts - few.Puts) / 1000, Deletes: (many.Deletes - few.Deletes) / 1000,
+		Gets: (many.Gets - few.Gets) / more, Puts: (many.Puts - few.Puts) / more, Deletes: (many.Deletes - few.Deletes) / more,
 	}, "per key; the checks are in it")
 	require.Equal(t, few.Lists, many.Lists)
 }
 
 func TestJitterSpreadsAMassRotationOverItsRange(t *testing.T) {
 	t.Parallel()
-	const keys = 1000
+	keys := 300 + sized(700) // fewer would not be spread evenly
 	m := crowd(t, keys, "15m")
 	m.advance(59 * time.Minute)
 	most := 0

@@ -119,7 +119,10 @@ func TestSeedsReachEveryStatusByEveryCause(t *testing.T) {
 }
 
 func FuzzPlan(f *testing.F) {
-	for _, a := range seeds() {
+	for i, a := range seeds() {
+		if raceEnabled && i%4 != 0 { // nothing runs at the same time here
+			continue
+		}
 		f.Add(a.id, a.schedule, a.window, a.spread, a.mode, a.zone, a.period, a.staging, a.originator, a.failures, a.marks, a.exhausted, a.after, a.seconds)
 	}
 	f.Fuzz(func(t *testing.T, id string, schedule, window, spread, mode, zone uint8, period, staging, originator uint16,
