@@ -52,8 +52,8 @@ func AgendaAt(k Key, p *Policy, now time.Time) []Entry {
 // oldest deactivated one.
 func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
 	var agenda []Entry
-	if t.StagingTime > 0 && k.Staged > k.Primary && k.ownState(k.Staged) == PreActive { // an older one: an operator promotes
-		agenda = append(agenda, Entry{laterOf(k.stagingEnd(p, t, now), k.Rotation.RetryAt), Promote, k.Staged})
+	if k.promotes(p, t) {
+		agenda = append(agenda, Entry{laterOf(k.stagingEnd(p, t, now), k.Rotation.retryAt(now)), Promote, k.Staged})
 	}
 	if lapse := k.lapse(p, t); !lapse.IsZero() {
 		agenda = append(agenda, Entry{lapse, Lapse, k.Primary})
@@ -62,6 +62,13 @@ func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
 		agenda = append(agenda, Entry{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
 	}
 	return agenda
+}
+
+// promotes reports whether the clock promotes the staged version: under a staging time, and what the clock has staged also
+// when a later revision has none. A version that is older than the active one is an operator's to promote.
+func (k Key) promotes(p *Policy, t Terms) bool {
+	byClock := p != nil && k.Rotation.Trigger != ByOperator
+	return (t.StagingTime > 0 || byClock) && k.Staged > k.Primary && k.ownState(k.Staged) == PreActive
 }
 
 // stagingEnd returns when the staged version is promoted: inside the window, unless the active version may protect no

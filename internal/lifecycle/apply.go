@@ -143,9 +143,12 @@ func (k Key) guardDestroy(destroyTime, at time.Time) error {
 	return nil
 }
 
-// readable counts the versions that decrypt by their own state.
+// readable counts the versions that decrypt by their own state, but for a staged one, with which nothing was encrypted.
 func (k Key) readable() int {
 	n := k.Latest - max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1) + 1
+	if k.Staged != 0 && k.ownState(k.Staged) == PreActive {
+		n--
+	}
 	for v, mark := range k.Marks {
 		if mark.State != Deactivated && v >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow) {
 			n--

@@ -227,12 +227,20 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 	}
 	require.Equal(t, promoted(k, p, time.Time{}), lifecycle.Agenda(k, p)[0].At)
 	require.Equal(t, at(9, 0, 0), promoted(k.Exhausted(at(9, 0, 0)), p, at(9, 0, 0)), "the active one may protect no longer")
-	k.Rotation.Promoted = start.Add(-50 * day)
-	require.Equal(t, at(11, 12, 0), promoted(k, p, at(9, 0, 0)), "the originator period ends first")
+	k.Rotation.Failures, k.Rotation.FailedAt, k.Rotation.RetryAt = 3, at(15, 3, 0), at(15, 4, 0)
+	require.Equal(t, at(15, 4, 0), promoted(k, p, at(15, 3, 0)), "after a failed attempt, not before the pause is over")
+	require.Equal(t, at(15, 2, 0), promoted(k, p, at(15, 2, 0)), "a failure from the future is not waited for")
+	k.Rotation.Failures = 0
 	by := p.StagingTime
 	p.StagingTime = lifecycle.Span{Text: "0"}
+	require.Equal(t, at(8, 2, 0), promoted(k, p, at(22, 3, 0)), "staged by the clock, promoted by the clock whatever the policy says now")
+	require.Zero(t, promoted(k, nil, at(22, 3, 0)), "without a policy an operator promotes")
+	k.Rotation.Trigger = lifecycle.ByOperator
 	require.Zero(t, promoted(k, p, at(22, 3, 0)), "staged by hand, promoted by hand")
+	k.Rotation.Trigger = lifecycle.BySchedule
 	p.StagingTime = by
+	k.Rotation.Promoted = start.Add(-50 * day)
+	require.Equal(t, at(11, 12, 0), promoted(k, p, at(9, 0, 0)), "the originator period ends first")
 
 	older := steps(t, k, 2, lifecycle.Retire) // abandoned, and restored after another was made
 	older = rotated(t, older, lifecycle.ByOperator, "", 0, later)

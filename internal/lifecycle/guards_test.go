@@ -123,6 +123,10 @@ func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
 	k = step(t, k, lifecycle.Archive, 2, o)
 	refused(t, k, lifecycle.Archive, 3, o, "version 3: min_versions_kept is 3 and the key has 3 readable versions")
 
+	staged, err := k.Stage(lifecycle.BySchedule, "", later, later)
+	require.NoError(t, err)
+	refused(t, staged, lifecycle.Archive, 3, o, "has 3 readable versions") // nothing was encrypted with the staged one
+
 	destroyed := steps(t, steps(t, newKey(t, 6), 1, lifecycle.ReportCompromise, lifecycle.Retire, lifecycle.Destroy), 2, lifecycle.Archive)
 	destroyed = step(t, destroyed, lifecycle.Archive, 3, o) // of 3, 4, 5, 6
 	refused(t, destroyed, lifecycle.Archive, 4, o, "has 3 readable versions")

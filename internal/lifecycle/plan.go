@@ -100,15 +100,11 @@ func (k Key) obstacle(r rules, now time.Time) string {
 }
 
 // due decides for a key whose time has come and that the engine rotates: now, after a pause where attempts failed, or in
-// the next window where that of the schedule has closed. A failed attempt from the future is one by a clock since put
-// right, and nothing waits for it.
+// the next window where that of the schedule has closed.
 func (k Key) due(out Outlook, r rules, c cause, now time.Time) Outlook {
 	failed := k.Rotation.Failures > 0
 	out.failing = k.failing(r)
-	wait := c.at
-	if failed && !now.Before(k.Rotation.FailedAt) {
-		wait = laterOf(wait, k.Rotation.RetryAt)
-	}
+	wait := laterOf(c.at, k.Rotation.retryAt(now))
 	switch {
 	case now.Before(wait) && failed:
 		out.Status, out.Wake = out.failing, wait

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// This file is about promotions that failed before they came into force.
+// This file is about attempts to rotate or to promote that failed.
 
 // succeeded returns the rotation after the promotion of a staged version: earlier attempts to promote it that failed are
 // past, and are remembered in case its checks fail.
@@ -18,6 +18,15 @@ func (r Rotation) succeeded() Rotation {
 	}
 	r.Failures, r.LastError, r.FailedAt, r.RetryAt = 0, "", time.Time{}, time.Time{}
 	return r
+}
+
+// retryAt returns before when no automatic attempt is made; zero: nothing waits. A failed attempt from the future is one by
+// a clock since put right, and nothing waits for it.
+func (r Rotation) retryAt(now time.Time) time.Time {
+	if r.Failures == 0 || (!now.IsZero() && now.Before(r.FailedAt)) {
+		return time.Time{}
+	}
+	return r.RetryAt
 }
 
 // unpromoted decides for a key whose staged version could not be promoted; the agenda tries again.
