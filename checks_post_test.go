@@ -215,3 +215,15 @@ func TestARequestThatIsGivenUpDuringItsChecksRollsNothingBack(t *testing.T) {
 	require.False(t, m.unchecked())
 	require.Equal(t, []string{"deactivated", "active"}, m.states())
 }
+
+func TestChecksThatAreAskedForLaterAreForLaterPromotions(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/p", "owner", "o", "rotation_period", 0, "post_checks", []any{}))
+	m.must(m.write("keys/k", "policy", "p"))
+	m.must(m.write("keys/k/rotate", "reason", "because of a test"))
+	require.False(t, m.unchecked())
+	m.setStored("versions/k/2", "fingerprint", "of another")
+	m.must(m.write("policies/p", "post_checks", []any{"round_trip"}))
+	m.advance(3 * time.Minute)
+	require.Equal(t, 2, m.must(m.read("keys/k")).data["primary_version"])
+}

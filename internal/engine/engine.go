@@ -122,7 +122,7 @@ func (e *Engine) update(
 // commit completes a commit whose key and event are decided: when the key is looked at next, which version the clock
 // archives next, and under which policy it happened.
 func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *lifecycle.Policy) (lifecycle.Commit, error) {
-	key, err := e.withOldest(ctx, r, c.Key, p)
+	key, err := e.withOldest(ctx, r, c.Key.Unasked(p), p)
 	if err != nil {
 		return c, err
 	}

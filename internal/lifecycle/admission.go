@@ -75,7 +75,23 @@ func Drift(k Key, p *Policy, now time.Time) []Finding {
 	if end := k.originatorEnd(p); !end.IsZero() && !now.Before(end) {
 		found = append(found, Finding{"primary_version", strconv.Itoa(k.Primary), "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})
 	}
-	return found
+	return append(found, k.late(p, now)...)
+}
+
+// late names the first thing that the clock should have done to the key and has not: the clock guard, or another guard,
+// holds it back.
+func (k Key) late(p *Policy, now time.Time) []Finding {
+	const patience = time.Hour
+	for _, entry := range AgendaAt(k, p, now) {
+		if entry.Op == Lapse { // a finding of its own
+			continue
+		}
+		if now.Before(entry.At.Add(patience)) {
+			break
+		}
+		return []Finding{{"version", strconv.Itoa(entry.Version), "was due to " + string(entry.Op) + " at " + timeText(entry.At)}}
+	}
+	return nil
 }
 
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -85,6 +85,17 @@ func TestDriftNamesEveryRuleThatAKeyDoesNotMeet(t *testing.T) {
 	}, lifecycle.Drift(k, p, at(21, 12, 0)))
 }
 
+func TestDriftNamesWhatTheClockShouldHaveDone(t *testing.T) {
+	p := policyOf(t, func(d doc) {
+		d.RotationPeriod, d.ArchiveAfter, d.RollbackWindow, d.MinVersionsKept = span(t, "0"), span(t, "2d"), span(t, "1h"), 1
+	})
+	k := newKey(t, 3).WithOldest(p, map[int]time.Time{2: start})
+	require.Empty(t, lifecycle.Drift(k, p, start.Add(48*time.Hour+59*time.Minute)), "a tick is about to")
+	require.Equal(t, []lifecycle.Finding{
+		{Field: "version", Value: "1", Rule: "was due to archive at 2026-03-03T12:00:00Z"},
+	}, lifecycle.Drift(k, p, start.Add(49*time.Hour)))
+}
+
 func TestDriftOfKeysThatComplyAndOfThoseOnTheWay(t *testing.T) {
 	p := tenDays(t)
 	k := newKey(t, 1)

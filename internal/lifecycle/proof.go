@@ -8,6 +8,15 @@ func (k Key) ToCheck(p *Policy) bool {
 	return p != nil && len(p.PostChecks) > 0 && k.Rotation.Unchecked && k.Mark.State == Enabled && k.ownState(k.Primary) == Active
 }
 
+// Unasked returns the key without the note that its active version is still to be checked, where its policy asks for no
+// checks: those that a later revision asks for are for what is promoted under it.
+func (k Key) Unasked(p *Policy) Key {
+	if p == nil || len(p.PostChecks) == 0 {
+		k.Rotation.Unchecked = false
+	}
+	return k
+}
+
 // Proved returns the key whose active version passed the checks.
 func (k Key) Proved() Key {
 	next := k
