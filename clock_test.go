@@ -316,6 +316,23 @@ func TestAGapOfMoreThanADayFreezesForADayOfGoodRunning(t *testing.T) {
 	}
 }
 
+func TestDatesOfAClockThatWasAheadRotateWhenTheClockIsBelieved(t *testing.T) {
+	t.Parallel()
+	m := governed(t, "auto")
+	m.must(m.write("policies/p", "pre_checks", []any{})) // without clock_sane
+	m.clock.add(40 * 24 * time.Hour)
+	require.NoError(t, m.tickNow())
+	require.Equal(t, 2, m.latest("k"), "rotation goes on")
+	m.clock.add(-40 * 24 * time.Hour)
+	m.advance(30 * time.Minute)
+	require.True(t, m.frozen())
+	require.Equal(t, 2, m.latest("k"), "it may be this clock that is wrong")
+	m.must(m.write("config/clock", "acknowledge", true))
+	m.advance(12 * time.Minute)
+	require.Equal(t, 3, m.latest("k"))
+	require.Equal(t, "clock", m.rotation("k")["last_rotation_trigger"])
+}
+
 func TestWhatAnOperatorDoesIsNotFrozen(t *testing.T) {
 	t.Parallel()
 	m := guarded(t)
