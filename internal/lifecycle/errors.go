@@ -6,6 +6,8 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // The kinds of refusal. Callers match them with [errors.Is]; the text of the wrapping error says what was refused.
@@ -40,14 +42,17 @@ func InvalidField(field string, value any, rule string) error {
 // printable quotes strings and shortens what a caller may have made long.
 func printable(value any) string {
 	const longest = 120
-	s, ok := value.(string)
-	if !ok {
-		return fmt.Sprint(value)
+	s, quoted := value.(string)
+	if !quoted {
+		s = fmt.Sprint(value)
 	}
 	if len(s) > longest {
-		s = s[:longest] + "..."
+		s = strings.ToValidUTF8(s[:longest], "") + "..."
 	}
-	return fmt.Sprintf("%q", s)
+	if quoted {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // NoKey reports that no key has the name; the error is [ErrNotFound].

@@ -51,6 +51,8 @@ func TestInvalidFieldQuotesAndBoundsWhatTheCallerWrote(t *testing.T) {
 		{true, "f: true: rule"},
 		{strings.Repeat("x", 120), `f: "` + strings.Repeat("x", 120) + `": rule`},
 		{strings.Repeat("x", 121), `f: "` + strings.Repeat("x", 120) + `...": rule`},
+		{strings.Repeat("x", 119) + "é", `f: "` + strings.Repeat("x", 119) + `...": rule`},
+		{[]string{strings.Repeat("x", 200)}, "f: [" + strings.Repeat("x", 119) + "...: rule"},
 	} {
 		require.EqualError(t, lifecycle.InvalidField("f", row.value, "rule"), row.want)
 	}
