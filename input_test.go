@@ -15,7 +15,7 @@ import (
 )
 
 // badInput are requests on a mount with policy p (revision 1), key k (two versions) and key d (derived): each is
-// refused with a 4xx that names the field and the rule, and writes nothing.
+// refused with a status that names the field and the rule, and writes nothing.
 var badInput = []struct {
 	path   string
 	data   map[string]any
@@ -70,7 +70,16 @@ var badInput = []struct {
 	{"policies/p", dataOf("revision", 3), 400, []string{"revision"}},
 	{"policies/a..b", dataOf("owner", "o"), 400, []string{"name", "a..b"}},
 	{"encrypt/k", dataOf(), 400, []string{"plaintext"}},
-	{"encrypt/k", dataOf("plaintext", "!"), 400, []string{"base64"}},
+	{"encrypt/k", dataOf("plaintext", "!"), 400, []string{"plaintext: illegal base64"}},
+	{"encrypt/d", dataOf("plaintext", "!", "context", "AAAA"), 400, []string{"plaintext: illegal base64"}},
+	{"encrypt/d", dataOf("plaintext", "", "context", "!"), 400, []string{"context: illegal base64"}},
+	{"encrypt/k", dataOf("plaintext", "", "nonce", "!"), 400, []string{"nonce: illegal base64"}},
+	{"encrypt/k", dataOf("plaintext", "", "iv", "!"), 400, []string{"iv: illegal base64"}},
+	{"encrypt/k", dataOf("plaintext", "", "associated_data", "!"), 500, []string{"associated_data: illegal base64"}},
+	{"encrypt/d", dataOf("plaintext", "", "associated_data", "!", "context", "AAAA"), 500, []string{"associated_data: illegal base64"}},
+	{"encrypt/k", dataOf("plaintext", "!", "associated_data", "!"), 400, []string{"plaintext: illegal base64"}},
+	{"encrypt/k", dataOf("plaintext", "!", "padding_scheme", "oaep"), 400, []string{"plaintext: illegal base64"}},
+	{"encrypt/d", dataOf("plaintext", "", "associated_data", "!"), 400, []string{"context"}},
 	{"encrypt/k", dataOf("plaintext", "", "key_version", 3), 400, []string{"key_version", "3"}},
 	{"encrypt/k", dataOf("plaintext", "", "key_version", -1), 400, []string{"negative"}},
 	{"encrypt/k", dataOf("plaintext", "", "key_version", "one"), 400, []string{"key_version"}},
@@ -79,7 +88,12 @@ var badInput = []struct {
 	{"encrypt/d", dataOf("plaintext", ""), 400, []string{"context"}},
 	{"encrypt/k", dataOf("batch_input", []any{}), 400, []string{"batch input"}},
 	{"encrypt/k", dataOf("batch_input", []any{map[string]any{"plaintext": "!"}}), 400, nil},
-	{"encrypt/new", dataOf("plaintext", "!"), 400, []string{"base64"}},
+	{"encrypt/new", dataOf("plaintext", "!"), 400, []string{"plaintext: illegal base64"}},
+	{"encrypt/new", dataOf("plaintext", "", "context", "!"), 400, []string{"context: illegal base64"}},
+	{"encrypt/new", dataOf("plaintext", "", "padding_scheme", "oaep"), 400, []string{"padding_scheme"}},
+	{"encrypt/new", dataOf("plaintext", "", "associated_data", "!"), 500, []string{"associated_data: illegal base64"}},
+	{"encrypt/new", dataOf("plaintext", "", "associated_data", "!", "key_version", 2), 400, []string{"key_version", "2"}},
+	{"encrypt/new", dataOf("batch_input", []any{map[string]any{"plaintext": "", "padding_scheme": "oaep"}}), 200, nil},
 	{"encrypt/new", dataOf("plaintext", "", "key_version", 2), 400, []string{"key_version", "2"}},
 	{"encrypt/new", dataOf("plaintext", "", "type", "rsa-2048"), 400, []string{"type", "rsa-2048"}},
 	{"encrypt/new", dataOf("plaintext", "", "convergent_encryption", true), 400, []string{"context"}},
@@ -88,7 +102,13 @@ var badInput = []struct {
 	{"decrypt/k", dataOf("ciphertext", "vault:v-1:AAAA"), 400, []string{"-1"}},
 	{"decrypt/k", dataOf("ciphertext", "vault:vx:AAAA"), 400, []string{"version"}},
 	{"decrypt/k", dataOf("ciphertext", "v1:AAAA"), 400, []string{"prefix"}},
-	{"decrypt/k", dataOf("ciphertext", "vault:v1:!"), 400, []string{"base64"}},
+	{"decrypt/k", dataOf("ciphertext", "vault:v1:!"), 400, []string{"invalid ciphertext: could not decode base64"}},
+	{"decrypt/d", dataOf("ciphertext", "vault:v1:!", "context", "!"), 400, []string{"context: illegal base64"}},
+	{"decrypt/k", dataOf("ciphertext", "vault:v1:!", "associated_data", "!"), 400, []string{"invalid ciphertext: could not decode base64"}},
+	{"decrypt/k", dataOf("ciphertext", "vault:v3:AAAA", "associated_data", "!"), 400, []string{"too new"}},
+	{"decrypt/d", dataOf("ciphertext", "vault:v1:AAAA", "associated_data", "!"), 400, []string{"context"}},
+	{"decrypt/k", dataOf("ciphertext", "vault:v1:AAAA", "associated_data", "!"), 500, []string{"associated_data: illegal base64"}},
+	{"decrypt/d", dataOf("ciphertext", "vault:v1:AAAA", "associated_data", "!", "context", "AAAA"), 500, []string{"associated_data: illegal base64"}},
 	{"decrypt/k", dataOf("ciphertext", "vault:v1:AAAA"), 400, []string{"length"}},
 	{"decrypt/none", dataOf("ciphertext", "vault:v1:AAAA"), 400, []string{"not found"}},
 	{"rewrap/k", dataOf("ciphertext", "vault:v1:AAAA", "associated_data", "!"), 400, []string{"associated_data"}},

@@ -7,22 +7,18 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Outcome {
-	params, aadErr, err := item.params()
+	params, err := item.params()
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	switch {
-	case item.Nonce != "":
-		return Outcome{Err: errNonce}
-	case item.Padding != "":
-		return Outcome{Err: ErrPadding}
+	if item.Nonce != "" || item.Padding != "" {
+		return Outcome{Err: item.checkExtras()}
 	}
 	version, err := k.ToProtect(item.Version, k.terms)
 	if err != nil {
@@ -37,9 +33,6 @@ func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Out
 		return Outcome{Err: blame(err)}
 	}
 	text, err := c.Encrypt(item.Text, params)
-	if err == nil {
-		err = aadErr
-	}
 	if err != nil {
 		return Outcome{Err: blame(err)}
 	}
@@ -57,7 +50,7 @@ func (e *Engine) opened(
 	if item.Text == "" {
 		return Outcome{Err: errNoCiphertext}
 	}
-	params, aadErr, err := item.params()
+	params, err := item.params()
 	if err != nil {
 		return Outcome{Err: err}
 	}
@@ -79,9 +72,6 @@ func (e *Engine) opened(
 	if err != nil {
 		return Outcome{Err: blame(err)}
 	}
-	if aadErr != nil {
-		return Outcome{Err: blame(aadErr)}
-	}
 	text, err := c.Decrypt(payload, params)
 	if err != nil {
 		return Outcome{Err: blame(err)}
@@ -102,39 +92,50 @@ func (e *Engine) rewrap(ctx context.Context, r Repo, k subject, item *Item) Outc
 	return e.encrypt(ctx, r, k, &again)
 }
 
-// params decodes what goes with the text. A broken associated_data is reported apart: Transit holds it for an error
-// of its own and finds it last, and clients branch on that.
-func (i *Item) params() (p envelope.Params, aadErr, err error) {
-	if p.Context, err = decodeBase64(i.Context); err != nil {
-		return p, nil, err
+// params decodes what goes with the text. A broken associated_data is left to the cipher: Transit holds it for an error
+// of its own and finds it after most others, and clients branch on that.
+func (i *Item) params() (p envelope.Params, err error) {
+	if p.Context, err = decodeBase64("context", i.Context); err != nil {
+		return p, err
 	}
-	if p.Nonce, err = decodeBase64(i.Nonce); err != nil {
-		return p, nil, err
+	if p.Nonce, err = decodeBase64("nonce", i.Nonce); err != nil {
+		return p, err
 	}
-	if _, err = decodeBase64(i.IV); err != nil {
-		return p, nil, err
+	if _, err = decodeBase64("iv", i.IV); err != nil {
+		return p, err
 	}
-	if p.AssociatedData, err = decodeBase64(i.AssociatedData); err != nil {
-		aadErr = fmt.Errorf("associated_data: %s", err.Error()) // the text only: not the caller's kind, see above
-	}
-	return p, aadErr, nil
+	p.AssociatedData, p.AssociatedDataErr = decodeBase64("associated_data", i.AssociatedData)
+	return p, nil
 }
 
-func decodeBase64(text string) ([]byte, error) {
+// checkExtras refuses what no key type of this release takes. In Transit a broken plaintext comes before; that counts,
+// as a batch with nothing but bad padding schemes has not failed.
+func (i *Item) checkExtras() error {
+	if _, err := decodeBase64("plaintext", i.Text); err != nil {
+		return err
+	}
+	switch {
+	case i.Nonce != "":
+		return errNonce
+	case i.Padding != "":
+		return ErrPadding
+	}
+	return nil
+}
+
+func decodeBase64(field, text string) ([]byte, error) {
 	if text == "" {
 		return nil, nil
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, lifecycle.Invalidf("%s", err.Error())
+		return nil, lifecycle.Invalidf("%s: %s", field, err.Error())
 	}
 	return raw, nil
 }
 
 // checkAssociatedData is for the operations where Transit has no associated data, so that its odd answer binds nobody.
 func checkAssociatedData(text string) error {
-	if _, err := decodeBase64(text); err != nil {
-		return lifecycle.Invalidf("associated_data: must be standard base64")
-	}
-	return nil
+	_, err := decodeBase64("associated_data", text)
+	return err
 }

@@ -5,7 +5,6 @@ package engine
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -64,21 +63,20 @@ func unsound(items []Item) []Outcome {
 
 // check finds what is wrong with an item whatever the key.
 func (i *Item) check() error {
-	if _, err := base64.StdEncoding.DecodeString(i.Text); err != nil {
-		return lifecycle.Invalidf("%s", err.Error())
-	}
-	_, aadErr, err := i.params()
-	switch {
-	case err != nil:
+	params, err := i.params()
+	if err != nil {
 		return err
-	case aadErr != nil:
-		return blame(aadErr)
 	}
-	if i.Nonce != "" {
-		return errNonce
+	if err := i.checkExtras(); err != nil {
+		return err
 	}
-	_, err = firstVersion.ToProtect(i.Version, lifecycle.Terms{})
-	return err
+	if _, err := firstVersion.ToProtect(i.Version, lifecycle.Terms{}); err != nil {
+		return err
+	}
+	if params.AssociatedDataErr != nil {
+		return faultError{params.AssociatedDataErr}
+	}
+	return nil
 }
 
 // firstVersion is a key as it will be when it has just been made.

@@ -29,6 +29,10 @@ type Params struct {
 
 	// AssociatedData is authenticated and not stored.
 	AssociatedData []byte
+
+	// AssociatedDataErr says why there is none although the caller gave some. It comes back as
+	// [ErrInternal], and only if nothing is wrong that keysutil finds earlier.
+	AssociatedDataErr error
 }
 
 // mode is how ciphertexts come about: [direct] or [derived].

@@ -5,6 +5,7 @@ package envelope
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -48,21 +49,30 @@ func newDerived(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
 
 func (d *derived) encrypt(plaintext string, p Params) (string, error) {
 	options := keysutil.EncryptionOptions{KeyVersion: d.version, Context: p.Context, Nonce: p.Nonce}
-	out, err := d.policy.EncryptWithOptions(options, plaintext, associatedData(p.AssociatedData))
-	return out, classify(err)
+	out, err := d.policy.EncryptWithOptions(options, plaintext, associatedData{p})
+	if err == nil {
+		return out, nil
+	}
+	// What keysutil looks at first, without naming it.
+	if _, broken := base64.StdEncoding.DecodeString(plaintext); broken != nil {
+		return "", plaintextError(broken)
+	}
+	return "", classify(err)
 }
 
 func (d *derived) decrypt(payload string, p Params) (string, error) {
 	options := keysutil.EncryptionOptions{Context: p.Context}
-	out, err := d.policy.DecryptWithOptions(options, d.prefix+payload, associatedData(p.AssociatedData))
+	out, err := d.policy.DecryptWithOptions(options, d.prefix+payload, associatedData{p})
 	return out, classify(err)
 }
 
 // associatedData is how keysutil wants to be handed associated data.
-type associatedData []byte
+type associatedData struct{ params Params }
 
 // GetAssociatedData implements [keysutil.AssociatedDataFactory].
-func (a associatedData) GetAssociatedData() ([]byte, error) { return a, nil }
+func (a associatedData) GetAssociatedData() ([]byte, error) {
+	return a.params.AssociatedData, a.params.AssociatedDataErr
+}
 
 // chachaAuthentication is what keysutil lets through where AES-GCM has [errAuthentication]. The
 // error behind it is not exported; a test notices if the text changes.

@@ -6,10 +6,12 @@ package envelope_test
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/vault/sdk/helper/errutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -202,10 +204,47 @@ func TestBadInputIsRefusedInTransitsWords(t *testing.T) {
 				require.NoError(t, got, name)
 				continue
 			}
-			require.EqualError(t, got, want.Error(), name)
+			text := want.Error()
+			if strings.HasPrefix(text, "illegal base64") {
+				text = "plaintext: " + text
+			}
+			require.EqualError(t, got, text, name)
 			require.ErrorIs(t, got, envelope.ErrInput, name)
 		}
 	})
+}
+
+// TestBrokenAssociatedDataIsFoundWhenTransitFindsIt is about which of two faults is told: only this one is internal.
+func TestBrokenAssociatedDataIsFoundWhenTransitFindsIt(t *testing.T) {
+	broken := errors.New("associated_data: broken")
+	context := []byte("context")
+	eachPair(t, func(t *testing.T, p pair) {
+		head := fmt.Sprintf("vault:v%d:", p.version)
+		for _, in := range []envelope.Params{{AssociatedDataErr: broken}, {AssociatedDataErr: broken, Context: context}} {
+			for _, plaintext := range []string{"aGVsbG8=", "!", ""} {
+				_, want := p.encrypt[theirs](plaintext, in)
+				_, got := p.encrypt[ours](plaintext, in)
+				requireSameClass(t, want, got, "encrypt %q %s", plaintext, in.Context)
+			}
+			for _, ciphertext := range []string{head, head + "!", head + "AAAA", head + strings.Repeat("A", 80)} {
+				_, want := p.decrypt[theirs](ciphertext, in)
+				_, got := p.decrypt[ours](ciphertext, in)
+				requireSameClass(t, want, got, "decrypt %q %s", ciphertext, in.Context)
+			}
+		}
+	})
+}
+
+func requireSameClass(t *testing.T, want, got error, what ...any) {
+	t.Helper()
+	require.Error(t, want, what...)
+	var internal errutil.InternalError
+	if errors.As(want, &internal) {
+		require.ErrorIs(t, got, envelope.ErrInternal, what...)
+		require.ErrorContains(t, got, "associated_data: broken", what...)
+		return
+	}
+	require.ErrorIs(t, got, envelope.ErrInput, what...)
 }
 
 func TestBadParametersOfDecryptAreTreatedAsInTransit(t *testing.T) {

@@ -37,9 +37,12 @@ func (d *direct) encrypt(plaintext string, p Params) (string, error) {
 	nonce, text := s.bytes[:nonceSize], s.bytes[nonceSize:]
 	n, err := base64.StdEncoding.Decode(text, []byte(plaintext))
 	if err != nil {
-		return "", inputError(err.Error())
+		return "", plaintextError(err)
 	}
 	// After the decoding, as in keysutil: of two faults the caller is told about the first.
+	if p.AssociatedDataErr != nil {
+		return "", internalError(p.AssociatedDataErr.Error())
+	}
 	if len(p.Nonce) > 0 {
 		return "", inputError("nonce provided when not allowed")
 	}
@@ -57,6 +60,9 @@ func (d *direct) decrypt(payload string, p Params) (string, error) {
 	n, err := base64.StdEncoding.Decode(s.bytes, []byte(payload))
 	if err != nil {
 		return "", inputError("invalid ciphertext: could not decode base64")
+	}
+	if p.AssociatedDataErr != nil {
+		return "", internalError(p.AssociatedDataErr.Error())
 	}
 	if n < nonceSize {
 		return "", inputError("invalid ciphertext length")

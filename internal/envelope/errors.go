@@ -6,8 +6,8 @@ package envelope
 import "errors"
 
 var (
-	// ErrInput is matched by errors the caller's data is at fault for. Their text is Transit's and is
-	// meant for the caller.
+	// ErrInput is matched by errors the caller's data is at fault for. Their text is meant for the
+	// caller; it is Transit's, with the name of the field where Transit leaves it out.
 	ErrInput = errors.New("invalid input")
 
 	// ErrInternal is matched by errors the caller can do nothing about.
@@ -32,5 +32,9 @@ type failure struct {
 func (f failure) Error() string { return f.text }
 func (f failure) Unwrap() error { return f.class }
 
-func inputError(text string) error    { return failure{ErrInput, text} }
+func inputError(text string) error { return failure{ErrInput, text} }
+
+// plaintextError names the field, which keysutil and base64 do not.
+func plaintextError(err error) error { return inputError("plaintext: " + err.Error()) }
+
 func internalError(text string) error { return failure{ErrInternal, text} }

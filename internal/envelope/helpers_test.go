@@ -67,18 +67,18 @@ func policyConfig(t testing.TB, spec envelope.Spec) keysutil.PolicyConfig {
 }
 
 // aad is associated data as keysutil takes it.
-type aad []byte
+type aad struct{ in envelope.Params }
 
-func (a aad) GetAssociatedData() ([]byte, error) { return a, nil }
+func (a aad) GetAssociatedData() ([]byte, error) { return a.in.AssociatedData, a.in.AssociatedDataErr }
 
 func transitEncrypt(p *keysutil.Policy, version int, plaintext string, in envelope.Params) (string, error) {
 	o := keysutil.EncryptionOptions{KeyVersion: version, Context: in.Context, Nonce: in.Nonce}
-	return p.EncryptWithOptions(o, plaintext, aad(in.AssociatedData))
+	return p.EncryptWithOptions(o, plaintext, aad{in})
 }
 
 func transitDecrypt(p *keysutil.Policy, ciphertext string, in envelope.Params) (string, error) {
 	o := keysutil.EncryptionOptions{Context: in.Context, Nonce: in.Nonce}
-	return p.DecryptWithOptions(o, ciphertext, aad(in.AssociatedData))
+	return p.DecryptWithOptions(o, ciphertext, aad{in})
 }
 
 func newCipher(t testing.TB, spec envelope.Spec, version int, m envelope.Material) *envelope.Cipher {
