@@ -173,3 +173,16 @@ func TestListsComeInPages(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, m.list("keys/", "after", "d").status)
 	require.Equal(t, http.StatusBadRequest, m.list("keys/", "limit", -1).status)
 }
+
+func TestListsThatTransitDoesNotHaveTakeNoOtherFields(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/p", "owner", "o"))
+	m.must(m.write("keys/k"))
+	for _, path := range []string{"policies/", "policies/p/revisions/", "keys/k/versions/"} {
+		m.must(m.list(path, "limit", "1"))
+		got := m.list(path, "nonsense", 1)
+		require.Equal(t, http.StatusBadRequest, got.status, path)
+		require.Contains(t, got.err, "nonsense", path)
+	}
+	require.Len(t, m.must(m.list("keys/", "nonsense", 1)).warnings, 1, "Transit's list ignores them")
+}

@@ -45,17 +45,17 @@ func listing(c *call, names []string) (*logical.Response, error) {
 	return logical.ListResponse(names), nil
 }
 
-// lister is the LIST operation of a folder.
+// lister is the LIST operation of a folder, behind its door.
 func (b *backend) lister(
-	pattern, what, suffix string, names func(context.Context, engine.Repo) ([]string, error),
+	what string, door func(handler) framework.OperationFunc, names func(context.Context, engine.Repo) ([]string, error),
 ) *framework.Path {
 	return &framework.Path{
-		Pattern:      pattern,
-		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: suffix},
+		Pattern:      what + "/?$",
+		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: what},
 		Fields:       fields(fAfter, fLimit),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ListOperation: &framework.PathOperation{
-				Callback: b.door(func(ctx context.Context, c *call) (*logical.Response, error) {
+				Callback: door(func(ctx context.Context, c *call) (*logical.Response, error) {
 					all, err := names(ctx, c.repo)
 					if err != nil {
 						return nil, err

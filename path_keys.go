@@ -31,7 +31,7 @@ var (
 
 func (b *backend) pathKeys() []*framework.Path {
 	return []*framework.Path{
-		b.lister("keys/?$", "keys", "keys", b.engine.Names),
+		b.lister("keys", b.door, b.engine.Names),
 		{
 			Pattern:      "keys/" + framework.GenericNameRegex(fName.name),
 			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key"},

@@ -20,7 +20,7 @@ func (b *backend) pathPolicies() []*framework.Path {
 		Responses:    ok("The revision in force.", policyFields),
 	}
 	return []*framework.Path{
-		b.lister("policies/?$", "policies", "policies", b.engine.PolicyNames),
+		b.lister("policies", b.strict, b.engine.PolicyNames),
 		{
 			Pattern:        "policies/" + framework.GenericNameRegex(fPolicyName.name),
 			DisplayAttrs:   &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "policy"},

@@ -29,7 +29,7 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 			Fields:       fields(fPolicyName, fAfterRevision, fRevisionLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{
-					Callback: b.door(b.listRevisions), Summary: "List the revisions of a policy.",
+					Callback: b.strict(b.listRevisions), Summary: "List the revisions of a policy.",
 					Responses: ok("Numbers of the revisions.", fields(fRevisions)),
 				},
 			},

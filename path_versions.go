@@ -42,7 +42,7 @@ func (b *backend) pathVersions() []*framework.Path {
 			Fields:       fields(fName, newField[int]("after", framework.TypeInt, "List the versions behind this one."), fLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{
-					Callback: b.door(b.listVersions), Summary: "List the versions of a key with their states.",
+					Callback: b.strict(b.listVersions), Summary: "List the versions of a key with their states.",
 					Responses: ok("Numbers of the versions, and what is known of each.", fields(fKeys, newField[map[string]any]("key_info", framework.TypeMap, "State and creation time by version."))),
 				},
 			},
