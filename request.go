@@ -117,19 +117,28 @@ func refuse(op logical.Operation, err error) (*logical.Response, error) {
 	return nil, err
 }
 
+// HandleExistenceCheck implements [logical.Backend]. What exists is a question of the name in the path. The fields stay
+// out: Vault writes an error of this check, with the value that the SDK puts into it, into its server log and its audit
+// log; and what is wrong with a field must not hide what exists, or Vault asks for another capability.
+func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (found, exists bool, err error) {
+	bare := *req
+	bare.Data = nil
+	return b.Backend.HandleExistenceCheck(ctx, &bare)
+}
+
 // existence is the door of an existence check, by which Vault tells create from update: find's error is
 // lifecycle.ErrNotFound where there is nothing yet.
 func (b *backend) existence(find func(ctx context.Context, c *call) error) framework.ExistenceFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
 		err := b.guard(req.Path, func() error {
 			c := &call{FieldData: d, req: req, repo: b.repo(req)}
-			if err := c.check(); err != nil {
+			if err := c.checkNames(); err != nil {
 				return err
 			}
 			return find(ctx, c)
 		})
 		if errors.Is(err, lifecycle.ErrNotFound) || errors.Is(err, lifecycle.ErrInvalid) {
-			return false, nil // the request itself will say what is wrong
+			return false, nil // nothing has a name that is invalid; the request itself will say so
 		}
 		return err == nil, err
 	}

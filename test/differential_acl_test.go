@@ -45,6 +45,28 @@ func TestCapabilitiesAreThoseOfTransit(t *testing.T) {
 	}
 }
 
+// TestWhoMayOnlyUpdateIsToldWhatIsWrong: a wrong field must not make Vault take the key for a missing one, and ask for the
+// capability to create it.
+func TestWhoMayOnlyUpdateIsToldWhatIsWrong(t *testing.T) {
+	s := server(t)
+	transit, keylife := freshPair(t, s)
+	token := tokenFor(t, s, "update", transit, keylife)
+	a, b := newSide(transit, "k"), newSide(keylife, "k")
+	a.send(t, s, post("keys/$K", "{}"))
+	b.send(t, s, post("keys/$K", "{}"))
+	for _, body := range []string{
+		`{"plaintext":"","key_version":1.5}`, `{"plaintext":"","key_version":99999999999}`, `{"plaintext":"","key_version":"x"}`,
+		`{"plaintext":"","convergent_encryption":5}`, `{"plaintext":{"a":1}}`, `{"plaintext":"","context":[1]}`,
+	} {
+		r := post("encrypt/$K", body)
+		answer := sendAs(t, s, token, b, r)
+		require.Equal(t, http.StatusBadRequest, answer.Status, body)
+		require.Empty(t, compare(r, sendAs(t, s, token, a, r), answer), body)
+	}
+	b.send(t, s, post("policies/$K", `{"owner":"o"}`))
+	require.Equal(t, http.StatusBadRequest, sendAs(t, s, token, b, post("policies/$K", `{"min_strength_bits":1.5}`)).Status)
+}
+
 // tokenFor makes a token that has one capability on everything below two mounts.
 func tokenFor(t *testing.T, s *harness.Server, capability, one, two string) string {
 	t.Helper()
