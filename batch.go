@@ -16,17 +16,17 @@ import (
 // Transit's, down to the statuses; clients branch on them.
 
 var (
-	fNonce      = newField[string]("nonce", framework.TypeString, "Accepted for old Transit clients. Every key here makes its own nonces; a given one is refused.")
-	fAAD        = newField[string]("associated_data", framework.TypeString, "Base64 data that is authenticated with the ciphertext and not kept in it.")
+	fNonce      = newField[string]("nonce", framework.TypeString, "Accepted for old Transit clients. Every key here makes its own nonces; a given one is refused.").secret()
+	fAAD        = newField[string]("associated_data", framework.TypeString, "Base64 data that is authenticated with the ciphertext and not kept in it.").secret()
 	fKeyVersion = newField[int]("key_version", framework.TypeInt, "Version to encrypt with. 0: the active one. Others only for keys without a policy, from min_encryption_version on.")
-	fIV         = newField[string]("iv", framework.TypeString, "Base64 initialisation vector of AES-CBC keys. No key type of this release takes one.")
+	fIV         = newField[string]("iv", framework.TypeString, "Base64 initialisation vector of AES-CBC keys. No key type of this release takes one.").secret()
 	fPadding    = newField[string]("padding_scheme", framework.TypeString, "Padding scheme of RSA keys. No key type of this release takes one.")
 	fBatch      = newField[[]any]("batch_input", framework.TypeSlice, "List of items, each with the fields of a single request; those at the top level are ignored. Results keep the order.")
 	fPartial    = newField[int]("partial_failure_response_code", framework.TypeInt, "Status for a batch of which some items fail and some succeed, in place of 400 or 500. 1 to 599.")
 	fReference  = newField[string]("reference", framework.TypeString, "Returned with the item's result.")
 	fResults    = newField[[]any]("batch_results", framework.TypeSlice, "Results of the items: what a single request returns, or error; and reference.")
-	fCiphertext = newField[string]("ciphertext", framework.TypeString, "Ciphertext: vault:v<version>:<base64>.")
-	fPlaintext  = newField[string]("plaintext", framework.TypeString, "Base64 plaintext.")
+	fCiphertext = newField[string]("ciphertext", framework.TypeString, "Ciphertext: vault:v<version>:<base64>.").secret()
+	fPlaintext  = newField[string]("plaintext", framework.TypeString, "Base64 plaintext.").secret()
 )
 
 // batch is what a data plane request asks for.

@@ -37,6 +37,50 @@ func (c *call) check() error {
 	return c.checkNames()
 }
 
+// invalid refuses the value of a field, and quotes it where it can be no secret.
+func (c *call) invalid(name, rule string) error {
+	if c.quotable(name) {
+		return lifecycle.InvalidField(name, c.Raw[name], rule)
+	}
+	return lifecycle.Invalidf("%s: %s", name, rule)
+}
+
+// quotable leaves out fields for secrets, and lists and objects: those may hold what was meant for another field.
+func (c *call) quotable(name string) bool {
+	switch c.Raw[name].(type) {
+	case []any, map[string]any:
+		return false
+	}
+	schema := c.Schema[name]
+	return schema != nil && (schema.DisplayAttrs == nil || !schema.DisplayAttrs.Sensitive)
+}
+
+// wanted is what the SDK takes for a field of a type.
+var wanted = map[framework.FieldType]string{
+	framework.TypeString:           "must be a text",
+	framework.TypeBool:             "must be true or false",
+	framework.TypeInt:              "must be an integer",
+	framework.TypeInt64:            "must be an integer",
+	framework.TypeDurationSecond:   `must be a duration such as "24h", or a number of seconds, and not negative`,
+	framework.TypeKVPairs:          `must be an object of texts, or a list of pairs "name=value"`,
+	framework.TypeCommaStringSlice: "must be a list of texts",
+	framework.TypeSlice:            "must be a list",
+	framework.TypeMap:              "must be an object",
+}
+
+// checkTypes refuses what the SDK does not take, in words of ours: the SDK's have the value in them.
+func (c *call) checkTypes() error {
+	for _, name := range sorted(c.Raw) {
+		if c.Schema[name] == nil {
+			continue
+		}
+		if _, _, err := c.GetOkErr(name); err != nil {
+			return c.invalid(name, wanted[c.Schema[name].Type])
+		}
+	}
+	return nil
+}
+
 func checkNumber(field string, number float64, t framework.FieldType) error {
 	switch t {
 	case framework.TypeDurationSecond:

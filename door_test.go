@@ -5,12 +5,102 @@ package keylife
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
+
+// example is a request path that a pattern matches: what the pattern captures is there.
+func example(t *testing.T, m *mount, path *framework.Path) string {
+	t.Helper()
+	text := strings.Trim(path.Pattern, "^$")
+	text = strings.NewReplacer(framework.GenericNameRegex("name"), "k", framework.GenericNameRegex("plaintext"), "wrapped", "/?", "/").Replace(text)
+	text = regexp.MustCompile(`\(\?P<\w+>\\d\+\)`).ReplaceAllString(text, "1")
+	require.Equal(t, path.Pattern, m.Route(text).Pattern, text)
+	return text
+}
+
+// TestNoErrorQuotesASecret puts values of every wrong kind into every field of every path. Texts of errors get into
+// Vault's logs.
+func TestNoErrorQuotesASecret(t *testing.T) {
+	const marker, number = "the-marker", 8675309.25
+	wrong := []any{
+		map[string]any{"ssn": marker},
+		map[string]any{"a": map[string]any{"b": marker}},
+		[]any{marker, marker},
+		[]any{map[string]any{"a": marker}},
+		[]any{[]any{marker}},
+		marker, number,
+		[]any{number, number},
+		true, nil,
+	}
+	m := newMount(t)
+	m.must(m.write("keys/k"))
+	secrets := map[string]bool{}
+	for _, path := range m.Paths {
+		where := example(t, m, path)
+		for name, schema := range path.Fields {
+			secret := schema.DisplayAttrs != nil && schema.DisplayAttrs.Sensitive
+			for _, value := range wrong {
+				if _, isText := value.(string); !secret && (isText || schema.Type != framework.TypeString) {
+					continue // a list of names, say, may be quoted
+				}
+				secrets[name] = secrets[name] || secret
+				got := m.write(where, name, value)
+				require.NotContains(t, got.err, marker, "%s %s", where, name)
+				if secret {
+					require.NotContains(t, got.err, "8675309", "%s %s", where, name)
+				}
+			}
+		}
+	}
+	require.NotContains(t, m.log.String(), marker)
+	require.Equal(t, map[string]bool{"plaintext": true, "ciphertext": true, "context": true, "nonce": true, "associated_data": true, "iv": true},
+		only(secrets), "the fields for secrets")
+}
+
+// only drops what is false.
+func only(set map[string]bool) map[string]bool {
+	for name, in := range set {
+		if !in {
+			delete(set, name)
+		}
+	}
+	return set
+}
+
+func TestNoErrorOfABatchQuotesASecret(t *testing.T) {
+	const marker = "the-marker"
+	m := newMount(t)
+	m.must(m.write("keys/k"))
+	for _, path := range []string{"encrypt/k", "decrypt/k", "rewrap/k", "encrypt/new"} {
+		for _, name := range []string{"plaintext", "ciphertext", "context", "nonce", "associated_data", "iv", "padding_scheme", "reference", "key_version"} {
+			for _, value := range []any{map[string]any{"a": marker}, []any{marker}, marker, 8675309.25} {
+				for _, items := range []any{[]any{map[string]any{name: value}}, map[string]any{name: value}, []any{value}, value} {
+					got := m.write(path, "batch_input", items)
+					require.NotContains(t, got.err, marker, "%s %s", path, name)
+					if name != "key_version" {
+						require.NotContains(t, got.err, "8675309", "%s %s", path, name)
+					}
+				}
+			}
+		}
+	}
+	require.NotContains(t, m.log.String(), marker)
+}
+
+// TestEveryTypeOfFieldHasARule: the text that takes the place of the SDK's.
+func TestEveryTypeOfFieldHasARule(t *testing.T) {
+	for _, path := range newMount(t).Paths {
+		for name, schema := range path.Fields {
+			require.NotEmpty(t, wanted[schema.Type], "%s %s: %s", path.Pattern, name, schema.Type)
+		}
+	}
+}
 
 // TestAWrongFieldDoesNotHideWhatExists: who may update but not create would be told 403 in place of what is wrong.
 func TestAWrongFieldDoesNotHideWhatExists(t *testing.T) {

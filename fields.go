@@ -28,6 +28,12 @@ func (f field[T]) or(value T) field[T] {
 	return f
 }
 
+// secret marks a field of which no error quotes a value: errors get into Vault's logs.
+func (f field[T]) secret() field[T] {
+	f.schema.DisplayAttrs = &framework.DisplayAttributes{Sensitive: true}
+	return f
+}
+
 // get returns the field's value, its default or the zero value. A field that the path does not declare is absent.
 func (f field[T]) get(c *call) T {
 	if value := f.given(c); value != nil {

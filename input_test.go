@@ -40,6 +40,8 @@ var badInput = []struct {
 	{"keys/new", dataOf("labels", map[string]any{"a": strings.Repeat("x", 257)}), 400, []string{"labels", "256"}},
 	{"keys/new", dataOf("cas", 1), 409, []string{"cas", "1", "0"}},
 	{"keys/k", dataOf("cas", 0), 409, []string{"cas", "0", "2"}},
+	{"keys/new", dataOf("owner", map[string]any{"a": 1.0}), 400, []string{"owner", "text"}},
+	{"keys/k/versions/99999999999999999999/suspend", dataOf(), 400, []string{"version", "99999999999999999999", "integer"}},
 	{"keys/new", dataOf("cas", -1), 400, []string{"cas", "-1"}},
 	{"keys/a..b", dataOf(), 400, []string{"name", "a..b"}},
 	{"keys/none/config", dataOf("owner", "x"), 400, []string{"not found", "none"}},

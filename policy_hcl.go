@@ -82,16 +82,6 @@ func checkDepth(text string) error {
 	return nil
 }
 
-// checkTypes does what Vault does with the fields of a request before it comes to the door.
-func (c *call) checkTypes() error {
-	for _, name := range sorted(c.Raw) {
-		if _, _, err := c.GetOkErr(name); err != nil {
-			return lifecycle.InvalidField(name, c.Raw[name], err.Error())
-		}
-	}
-	return nil
-}
-
 // inOrder returns the attributes as they stand in the text, so that the first error is reported.
 func inOrder(attributes hcl.Attributes) []*hcl.Attribute {
 	list := make([]*hcl.Attribute, 0, len(attributes))
