@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // A request to the data plane is one item in the fields of the request, or a batch in batch_input. The rules are
@@ -69,7 +70,7 @@ func readItems(c *call, one func() (engine.Item, error), read func(f *itemFields
 }
 
 // itemFields reads the fields of one item. Unlike those of a request they are not converted: the JSON type must be
-// right. The first error stays.
+// right. The first error stays; it quotes no text, which may be a secret.
 type itemFields struct {
 	object  map[string]any
 	lenient bool // numbers are texts too
@@ -90,11 +91,13 @@ func (f *itemFields) text(name string) string {
 	case string:
 		return value
 	case float64:
-		if f.lenient {
-			return strconv.FormatFloat(value, 'f', -1, 64)
+		switch {
+		case !f.lenient:
+			f.fail("%s: must be a string, not a number", name)
+		case !isSafe(value):
+			f.fail("%w", lifecycle.Invalidf("%s: %s", name, numberAsText))
 		}
-		f.fail("%s: must be a string, not a number", name)
-		return ""
+		return strconv.FormatFloat(value, 'f', -1, 64)
 	default:
 		f.fail("%s: must be a string, not %T", name, value)
 		return ""

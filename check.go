@@ -5,7 +5,9 @@ package keylife
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,26 +17,53 @@ import (
 )
 
 // check refuses what the SDK would bend into shape. Vault hands an external plugin every JSON number as a float64,
-// and the SDK then cuts off fractions and takes any number for a boolean; a built-in engine gets the number's text
-// and an error.
+// and the SDK then cuts off fractions, takes any number for a boolean and makes a text of what is left of it; a built-in
+// engine gets the number's text and an error.
 func (c *call) check() error {
 	for name, raw := range c.Raw {
 		schema := c.Schema[name]
 		if schema == nil {
 			continue
 		}
-		if number, ok := toNumber(raw); ok {
-			if err := checkNumber(name, number, schema.Type); err != nil {
-				return err
-			}
-		}
-		if text, ok := raw.(string); ok && schema.Type == framework.TypeInt64 {
-			if err := checkDigits(name, text); err != nil {
-				return err
-			}
+		if err := c.checkField(name, raw, schema.Type); err != nil {
+			return err
 		}
 	}
 	return c.checkNames()
+}
+
+func (c *call) checkField(name string, raw any, t framework.FieldType) error {
+	switch t {
+	case framework.TypeString, framework.TypeKVPairs, framework.TypeCommaStringSlice:
+		if !survives(raw) {
+			return c.invalid(name, numberAsText)
+		}
+	case framework.TypeInt64:
+		if text, ok := raw.(string); ok {
+			return checkDigits(name, text)
+		}
+	default:
+	}
+	if number, ok := toNumber(raw); ok {
+		return checkNumber(name, number, t)
+	}
+	return nil
+}
+
+// numberAsText is the rule for numbers where texts belong.
+const numberAsText = "must be a text; a number is taken for one only if it is an integer below 2^53"
+
+// survives reports whether the numbers in a value, which stand for texts, are still what the caller wrote.
+func survives(raw any) bool {
+	switch value := raw.(type) {
+	case []any:
+		return !slices.ContainsFunc(value, func(element any) bool { return !survives(element) })
+	case map[string]any:
+		return survives(slices.Collect(maps.Values(value)))
+	default:
+		number, ok := toNumber(raw)
+		return !ok || isSafe(number)
+	}
 }
 
 // invalid refuses the value of a field, and quotes it where it can be no secret.

@@ -127,3 +127,15 @@ func TestAWrongFieldDoesNotHideWhatExists(t *testing.T) {
 	require.False(t, exists("encrypt/a..b", nil))
 	require.False(t, exists("encrypt/"+strings.Repeat("n", 9000), nil))
 }
+
+func TestASmallWholeNumberIsAText(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("keys/k", "owner", 7.0, "labels", map[string]any{"a": 9007199254740991.0, "b": true}))
+	view := m.must(m.read("keys/k")).data
+	require.Equal(t, "7", view["owner"])
+	require.Equal(t, map[string]string{"a": "9007199254740991", "b": "1"}, view["labels"])
+	ciphertext := m.must(m.write("encrypt/k", "plaintext", 12345678.0)).data["ciphertext"]
+	require.Equal(t, "12345678", m.must(m.write("decrypt/k", "ciphertext", ciphertext)).data["plaintext"])
+	rows := m.must(m.write("rewrap/k", "batch_input", []any{map[string]any{"ciphertext": ciphertext, "reference": 12.0}})).data["batch_results"]
+	require.Equal(t, "12", rows.([]protectedRow)[0].Reference)
+}

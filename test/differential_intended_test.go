@@ -25,7 +25,7 @@ type intended struct {
 }
 
 func intendedDifferences() []intended {
-	return slices.Concat(associatedDataDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences())
+	return slices.Concat(associatedDataDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences())
 }
 
 func TestIntendedDifferencesFromTransit(t *testing.T) {
@@ -164,4 +164,30 @@ func numberDifferences() []intended {
 			differs: config(`{"auto_rotate_period":1e4}`), transit: 400, keylife: 200, holds: view("auto_rotate_period", "10000"),
 		},
 	}
+}
+
+// A number for a text has to be what it was when it has been a float64.
+func textDifferences() []intended {
+	var all []intended
+	refused := func(words ...string) func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+		return func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			for _, word := range words {
+				require.Contains(t, fmt.Sprint(answer.Body["errors"]), word)
+			}
+		}
+	}
+	for _, c := range []struct{ path, body, field string }{
+		{"encrypt/$K", `{"plaintext":12345678901234567890}`, "plaintext"},
+		{"encrypt/$K", `{"plaintext":"","type":1.5}`, "type"},
+		{"encrypt/$K", `{"plaintext":"","context":12345678901234567890}`, "context"},
+		{"keys/$K", `{"context":1.50}`, "context"},
+		{"rewrap/$K", `{"batch_input":[{"ciphertext":"$ct","reference":1.50}]}`, "reference"},
+		{"rewrap/$K", `{"batch_input":[{"ciphertext":"$ct","reference":12345678901234567890}]}`, "reference"},
+	} {
+		all = append(all, intended{
+			name: "a number that is no text: " + c.path + " " + c.body, reason: "the plugin boundary: it would be another number",
+			before: []step{f0().create(), f0().encrypt("ct")}, differs: post(c.path, c.body), transit: 200, keylife: 400, holds: refused(c.field, "2^53"),
+		})
+	}
+	return all
 }
