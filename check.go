@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -170,11 +171,19 @@ func checkDigits(field, text string) error {
 	return nil
 }
 
+// maxName is the longest name of a key or a policy, in bytes. Names stand in custody records, which keep 8 KiB of them,
+// and in the paths of entries, bound/<policy>/<name> with two of them; raft takes paths of 32 KiB.
+const maxName = 1024
+
 // checkNames refuses names that the path pattern, or a field, lets through but storage does not take.
 func (c *call) checkNames() error {
 	for _, name := range []string{fName.name, fPolicy.name, fDefaultPolicy.name} {
-		if text, ok := c.Raw[name].(string); ok && strings.Contains(text, "..") {
+		text, _ := c.Raw[name].(string)
+		switch {
+		case strings.Contains(text, ".."):
 			return lifecycle.InvalidField(name, text, "relative paths not supported")
+		case len(text) > maxName:
+			return lifecycle.InvalidField(name, text, fmt.Sprintf("must have at most %d bytes", maxName))
 		}
 	}
 	return nil

@@ -139,3 +139,13 @@ func TestASmallWholeNumberIsAText(t *testing.T) {
 	rows := m.must(m.write("rewrap/k", "batch_input", []any{map[string]any{"ciphertext": ciphertext, "reference": 12.0}})).data["batch_results"]
 	require.Equal(t, "12", rows.([]protectedRow)[0].Reference)
 }
+
+func TestALongNameIsTakenUpToItsLimit(t *testing.T) {
+	m := newMount(t)
+	name := strings.Repeat("n", 1024)
+	m.must(m.write("policies/"+name, "owner", "o"))
+	m.must(m.write("keys/"+name, "policy", name))
+	require.Equal(t, "x", m.decrypt(name, m.encrypt(name, "x")))
+	m.must(m.write("keys/"+name+"/rotate", "reason", "because of a test"))
+	m.must(m.read("keys/" + name + "/history"))
+}

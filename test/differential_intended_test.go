@@ -8,6 +8,7 @@ package test_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -189,5 +190,9 @@ func textDifferences() []intended {
 			before: []step{f0().create(), f0().encrypt("ct")}, differs: post(c.path, c.body), transit: 200, keylife: 400, holds: refused(c.field, "2^53"),
 		})
 	}
-	return all
+	long := "keys/$K-" + strings.Repeat("n", 1024)
+	return append(all, intended{
+		name: "a name of more than 1024 bytes", reason: "it stands in custody records and in paths of entries",
+		differs: post(long, "{}"), transit: 200, keylife: 400, holds: refused("name", "1024"),
+	})
 }
