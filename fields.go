@@ -4,6 +4,7 @@
 package keylife
 
 import (
+	"cmp"
 	"maps"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -106,5 +107,5 @@ var (
 // precondition reads what every change may carry.
 func precondition(c *call) (engine.Precondition, error) {
 	pre := engine.Precondition{CAS: fCAS.set(c), Reason: fReason.get(c)}
-	return pre, checkPrecondition(pre)
+	return pre, cmp.Or(c.checkInteger(fCAS.name), checkPrecondition(pre))
 }
