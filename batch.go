@@ -5,7 +5,9 @@ package keylife
 
 import (
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
 
@@ -43,7 +45,7 @@ func readBatch(c *call, one func() (engine.Item, error), read func(f *itemFields
 	return readItems(c, one, read, false)
 }
 
-// readItems is readBatch for both of Transit's ways to read an item.
+// readItems is readBatch for both of Transit's ways to read an item. The lenient one takes names of fields in any case.
 func readItems(c *call, one func() (engine.Item, error), read func(f *itemFields) engine.Item, lenient bool) (batch, error) {
 	raw := c.Raw[fBatch.name]
 	if raw == nil {
@@ -60,6 +62,9 @@ func readItems(c *call, one func() (engine.Item, error), read func(f *itemFields
 		if !ok && element != nil {
 			return batch{}, fmt.Errorf("failed to parse batch input: [%d]: must be an object, not %T", i, element)
 		}
+		if lenient {
+			object = folded(object)
+		}
 		f := &itemFields{object: object, lenient: lenient}
 		b.items[i], b.references[i] = read(f), f.text(fReference.name)
 		if f.err != nil {
@@ -67,6 +72,16 @@ func readItems(c *call, one func() (engine.Item, error), read func(f *itemFields
 		}
 	}
 	return b, nil
+}
+
+// folded returns an object with its names in lower case. Of two that are one then, that which was so before counts: it
+// comes last.
+func folded(object map[string]any) map[string]any {
+	lower := make(map[string]any, len(object))
+	for _, name := range sorted(object) {
+		lower[strings.ToLower(name)] = object[name]
+	}
+	return lower
 }
 
 // itemFields reads the fields of one item. Unlike those of a request they are not converted: the JSON type must be
@@ -112,18 +127,20 @@ func (f *itemFields) padding() string {
 	return f.text(fPadding.name)
 }
 
+// integer reads a whole number of up to 64 bits, as Transit does: that no key has such a version is for the item to say.
 func (f *itemFields) integer(name string) int {
 	raw := f.object[name]
 	if raw == nil {
 		return 0
 	}
 	number, ok := toNumber(raw)
-	if !ok {
+	switch {
+	case !ok:
 		f.fail("%s: must be an integer, not %T", name, raw)
-	} else if !isInt32(number) {
-		f.fail("%s: %v: must be an integer of at most 32 bits", name, number)
+	case number != math.Trunc(number) || math.Abs(number) >= math.MaxInt64:
+		f.fail("%s: %v: must be an integer of at most 64 bits", name, number)
 	}
-	return int(number)
+	return int(max(math.MinInt32, min(number, math.MaxInt32))) // no version is beyond
 }
 
 func (f *itemFields) fail(format string, args ...any) {

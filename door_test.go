@@ -149,3 +149,29 @@ func TestALongNameIsTakenUpToItsLimit(t *testing.T) {
 	m.must(m.write("keys/"+name+"/rotate", "reason", "because of a test"))
 	m.must(m.read("keys/" + name + "/history"))
 }
+
+func TestAnItemAsksForAVersionOfAnyNumber(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("keys/k"))
+	ciphertext := m.encrypt("k", "x")
+	for _, version := range []float64{99999999999, -99999999999, 1e18} {
+		item := func(kv ...any) []any { return []any{dataOf(append(kv, "key_version", version)...)} }
+		got := m.write("encrypt/k", "batch_input", item("plaintext", ""))
+		require.Equal(t, 400, got.status)
+		require.Contains(t, got.data["batch_results"].([]any)[0].(map[string]any), "error")
+		rows := m.must(m.write("rewrap/k", "batch_input", item("ciphertext", ciphertext))).data["batch_results"]
+		require.NotEmpty(t, rows.([]protectedRow)[0].Error)
+		m.must(m.write("decrypt/k", "batch_input", item("ciphertext", ciphertext)))
+	}
+	require.Equal(t, 500, m.write("encrypt/k", "batch_input", []any{dataOf("plaintext", "", "key_version", 1e19)}).status)
+}
+
+func TestItemsOfRewrapHaveTheirNamesInAnyCase(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("keys/k"))
+	item := dataOf("Ciphertext", m.encrypt("k", "x"), "REFERENCE", "r", "reference", "the exact name counts", "Key_Version", 1.0)
+	rows := m.must(m.write("rewrap/k", "batch_input", []any{item})).data["batch_results"].([]protectedRow)
+	require.Empty(t, rows[0].Error)
+	require.Equal(t, "the exact name counts", rows[0].Reference)
+	require.Equal(t, 500, m.write("decrypt/k", "batch_input", []any{item}).status, "only those of rewrap, as in Transit")
+}

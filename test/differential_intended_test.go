@@ -115,6 +115,7 @@ func upsertDifferences() []intended {
 	for _, body := range []string{
 		object("plaintext", bad64), object("plaintext", hello, "context", bad64), object("plaintext", hello, "nonce", nonce),
 		object("plaintext", hello, "key_version", 2), object("plaintext", hello, "associated_data", bad64),
+		object("plaintext", hello, "padding_scheme", "oaep"), items(object("plaintext", hello, "padding_scheme", "oaep")),
 		items(object("plaintext", bad64), object("plaintext", hello, "key_version", 2)),
 		with(items(object("plaintext", bad64)), "partial_failure_response_code", literal(`207`)),
 	} {
