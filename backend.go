@@ -79,7 +79,7 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	return b.guard("tick", func() error {
+	return b.engine.Guard("tick", func() error {
 		_, err := b.engine.Tick(ctx, b.repo(req))
 		return err
 	})

@@ -7,11 +7,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -38,7 +36,7 @@ type handler func(ctx context.Context, c *call) (*logical.Response, error)
 func (b *backend) door(h handler) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 		var resp *logical.Response
-		err := b.guard(req.Path, func() (err error) {
+		err := b.engine.Guard(req.Path, func() (err error) {
 			c := &call{FieldData: d, req: req, repo: b.repo(req)}
 			if err := c.check(); err != nil {
 				return err
@@ -102,21 +100,6 @@ func (b *backend) misfit(req *logical.Request) error {
 	return cmp.Or(c.checkTypes(), lifecycle.Invalidf("a field has a value of the wrong type"))
 }
 
-// errPanic is all that a caller learns of a panic.
-var errPanic = errors.New("internal error; the server log has details")
-
-// guard keeps a panic inside: in a plugin it would end the process, and with it every mount that shares it. The
-// panic's value is not logged, it may hold what the caller sent; the stack holds code positions only.
-func (b *backend) guard(where string, do func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			b.Logger().Error("panic", "where", where, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			err = errPanic
-		}
-	}()
-	return do()
-}
-
 // badRequest are the kinds of error that are the caller's to mend.
 var badRequest = []error{
 	lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrNotFound, lifecycle.ErrExists, envelope.ErrInput,
@@ -158,7 +141,7 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 // lifecycle.ErrNotFound where there is nothing yet.
 func (b *backend) existence(find func(ctx context.Context, c *call) error) framework.ExistenceFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
-		err := b.guard(req.Path, func() error {
+		err := b.engine.Guard(req.Path, func() error {
 			c := &call{FieldData: d, req: req, repo: b.repo(req)}
 			if err := c.checkNames(); err != nil {
 				return err
