@@ -55,6 +55,9 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 		}
 		b.version(s, v, before.State(v), state)
 	}
+	if k.Primary > 0 && b.protects[k.Primary].IsZero() {
+		b.protects[k.Primary] = s.now // promoted while the key is suspended
+	}
 	switch primary := k.State(k.Primary); {
 	case k.Mark.State != lifecycle.Enabled:
 		require.Zero(t, actives)
