@@ -49,7 +49,7 @@ var (
 
 	fPinned         = newField[bool]("allow_pinned_encrypt", framework.TypeBool, "A version that is not the active one may encrypt for callers who name it.")
 	fStaging        = newField[string]("staging_time", framework.TypeString, "How long a new version is pre-active before it encrypts. 0: not at all."+aSpan).or("0")
-	fRollbackWindow = newField[string]("rollback_window", framework.TypeString, "How long after a promotion it can be rolled back. Empty: a day, at most a quarter of the rotation or originator period."+aSpan)
+	fRollbackWindow = newField[string]("rollback_window", framework.TypeString, "How long after a promotion it can be rolled back. 0: not at all. Empty: a day, at most a quarter of the rotation or originator period."+aSpan)
 	fOriginator     = newField[string]("originator_period", framework.TypeString, "How long a version encrypts at most. 0: no limit. Empty: a year, or the rotation period if that is longer."+aSpan)
 	fRecipient      = newField[string]("recipient_period", framework.TypeString, "How long a version decrypts after it was superseded, before it is archived. 0: for ever."+aSpan).or("1095d")
 	fArchiveAfter   = newField[string]("archive_after", framework.TypeString, "How long after deactivation a version is archived, at most recipient_period. 0: at the end of recipient_period."+aSpan).or("0")

@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -92,6 +93,25 @@ func TestAGovernedKeyIsNotDeletedAtOnce(t *testing.T) {
 	refused := m.delete("keys/k")
 	require.Equal(t, 400, refused.status)
 	require.Contains(t, refused.err, `policy "p"`)
+}
+
+func TestARollbackWindowOfZeroAllowsNoRollback(t *testing.T) {
+	m, _ := underPolicy(t, "rollback_window", 0)
+	m.ops("rotate")
+	before := m.states()
+	m.refused(m.op("rollback"), "rollback_window is 0")
+	m.clock.add(100 * 24 * time.Hour)
+	m.refused(m.op("rollback"), "rollback_window is 0")
+	require.Equal(t, before, m.states())
+	m.must(m.write("keys/k/config", "policy", ""))
+	m.ops("rollback") // without a policy there is no limit
+}
+
+func TestARollbackWindowOfZeroIsForOperatorsAndNotForChecks(t *testing.T) {
+	m, end := checkless(t, postFaults[0])
+	defer end()
+	m.must(m.write("policies/p", "rollback_window", 0))
+	m.refused(m.op("rotate"), "post-check round_trip failed", "version 2 was rolled back, version 1 is active")
 }
 
 func TestWritingAKeyAgainAppliesOnlyWhatTransitDoesNotHave(t *testing.T) {

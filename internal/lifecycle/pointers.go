@@ -78,8 +78,8 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	case to == 0:
 		return k, Step{}, Refusedf("key %q has no deactivated version before version %d to roll back to", k.Name, from)
 	}
-	if end := k.Rotation.Promoted.Add(o.Terms.RollbackWindow); o.Terms.RollbackWindow > 0 && o.At.After(end) {
-		return k, Step{}, Refusedf("rollback_window of %s ended at %s", o.Terms.RollbackWindow, end.UTC().Format(time.RFC3339))
+	if err := k.guardRollback(o); err != nil {
+		return k, Step{}, err
 	}
 	if end := k.protectsSince(to).Add(o.Terms.OriginatorPeriod); o.Terms.OriginatorPeriod > 0 && !o.At.Before(end) {
 		return k, Step{}, Refusedf("originator_period of version %d, before version %d, ended at %s: rotate instead", to, from, timeText(end))
@@ -89,6 +89,19 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	next.promote(to, o.At)
 	next.Revision++
 	return next, Step{ID: "T3", Op: "rollback", Version: to, From: Deactivated.String(), To: Active.String()}, nil
+}
+
+// guardRollback holds the rollback window. The error is [ErrRefused].
+func (k Key) guardRollback(o Order) error {
+	window := o.Terms.RollbackWindow
+	end := k.Rotation.Promoted.Add(window)
+	switch {
+	case window == 0:
+		return Refusedf("rollback_window is 0: a promotion is not rolled back; rotate instead")
+	case window != Unlimited && o.At.After(end):
+		return Refusedf("rollback_window of %s ended at %s", window, timeText(end))
+	}
+	return nil
 }
 
 // before returns the newest deactivated version below v that was never reported as compromised and has not lapsed; 0:

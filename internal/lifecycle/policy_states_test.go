@@ -94,7 +94,7 @@ func TestTermsAreThoseOfThePolicy(t *testing.T) {
 		QuietPeriod: 7 * day, DestroyDelay: 45 * day, MinVersionsKept: 3, OriginatorPeriod: 400 * day,
 		Limits: lifecycle.Limits{Encryptions: 1_000_000, Bytes: 1 << 40}, OnLimit: lifecycle.OnLimitBlock,
 	}, k.TermsOf(&p))
-	require.Equal(t, lifecycle.Terms{PinnedEncrypt: true, CompromisedProcessing: true, DestroyDelay: 30 * day}, k.TermsOf(nil), "as Transit")
+	require.Equal(t, lifecycle.Terms{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, k.TermsOf(nil), "as Transit")
 }
 
 func TestTermsOfAKeyWhosePolicyIsMissingAreTheStrictestOfBoth(t *testing.T) {
@@ -102,6 +102,7 @@ func TestTermsOfAKeyWhosePolicyIsMissingAreTheStrictestOfBoth(t *testing.T) {
 	k.Policy = "gone"
 	got, byDefault := k.TermsOf(nil), newPolicy(t, "90d", "0", lifecycle.Auto)
 	require.False(t, got.PinnedEncrypt)
+	require.Zero(t, got.RollbackWindow, "no rollback")
 	require.Zero(t, got.ArchiveAfter+got.RetireAfter, "nothing on a guess")
 	require.GreaterOrEqual(t, got.QuietPeriod, byDefault.QuietPeriod.Duration)
 	require.GreaterOrEqual(t, got.DestroyDelay, byDefault.DestroyDelay.Duration)

@@ -28,7 +28,7 @@ func (k Key) Proved() Key {
 // is active again, this one never protects again, and what made the rotation due does so anew, as after any failure.
 // Where there is no version to go back to, the step is zero and this one stays active until the next attempt succeeds.
 func (k Key) Disproved(cause string, p *Policy, o Order) (Key, Step) {
-	o.Terms.RollbackWindow, o.Terms.OriginatorPeriod = 0, 0 // whatever holds an operator back: this version is worse
+	o.Terms.RollbackWindow, o.Terms.OriginatorPeriod = Unlimited, 0 // whatever holds an operator back: this version is worse
 	next, step, err := k.RolledBack(o)
 	if err != nil {
 		next, step = k, Step{}

@@ -49,7 +49,20 @@ func TestVersionIsCheckedAfterItsPromotionAndOnlyOnce(t *testing.T) {
 }
 
 func TestVersionThatFailsACheckIsRolledBackAndTheRotationTriedAgain(t *testing.T) {
-	p := tenDays(t)
+	for _, window := range []string{"", "0", "2d"} { // which is for operators
+		t.Run(window, func(t *testing.T) {
+			requireRolledBack(t, tenDays(t, func(d doc) {
+				if window != "" {
+					d.RollbackWindow = span(t, window)
+				}
+			}))
+		})
+	}
+}
+
+// requireRolledBack has a version of a key under the policy fail its check.
+func requireRolledBack(t *testing.T, p *lifecycle.Policy) {
+	t.Helper()
 	due := at(11, 12, 0)
 	before := newKey(t, 1)
 	k := byPlan(t, before, p, due)

@@ -25,7 +25,7 @@ type move struct {
 // anyMove draws an act, often one that is refused.
 func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 	o := lifecycle.Order{At: at, Code: "key compromise", Terms: lifecycle.Terms{
-		DestroyDelay: day, QuietPeriod: time.Duration(r.IntN(3)) * time.Hour, MinVersionsKept: r.IntN(3),
+		RollbackWindow: lifecycle.Unlimited, DestroyDelay: day, QuietPeriod: time.Duration(r.IntN(3)) * time.Hour, MinVersionsKept: r.IntN(3),
 	}}
 	if r.IntN(3) == 0 {
 		o.Until = at.Add(day)

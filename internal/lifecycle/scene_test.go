@@ -28,7 +28,7 @@ var (
 
 // free is an order whose terms stand in nobody's way but for the destroy delay.
 func free(at time.Time) lifecycle.Order {
-	return lifecycle.Order{At: at, Terms: lifecycle.Terms{DestroyDelay: 30 * day}, Code: "key compromise"}
+	return lifecycle.Order{At: at, Terms: lifecycle.Terms{RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, Code: "key compromise"}
 }
 
 // step applies one operation that succeeds.

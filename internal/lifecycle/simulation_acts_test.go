@@ -58,9 +58,14 @@ func (s *simulation) promoteByHand() error {
 	return s.apply(lifecycle.Promote, s.key.Staged, s.order(s.key.Staged))
 }
 
+// rollBack undoes a promotion, as a rule one of a moment ago.
 func (s *simulation) rollBack() error {
+	if s.r.IntN(4) > 0 {
+		_ = s.rotateByHand()
+	}
 	next, _, err := s.key.RolledBack(s.order(0))
 	if err == nil {
+		require.NotZero(s.t, s.key.TermsOf(&s.policy).RollbackWindow, "rolled back where the policy allows none")
 		s.commit("rolled back", next)
 	}
 	return err

@@ -11,7 +11,7 @@ type Terms struct {
 	SuspendedProcessing   bool
 	CompromisedProcessing bool
 	StagingTime           time.Duration
-	RollbackWindow        time.Duration // 0: no limit
+	RollbackWindow        time.Duration // after a promotion; 0: no rollback; [Unlimited]: whenever
 	ArchiveAfter          time.Duration // after deactivation, by archive_after or recipient_period; 0: not by the clock
 	RetireAfter           time.Duration // after archiving; 0: not by the clock
 	QuietPeriod           time.Duration // without denied uses, before a version may be retired
@@ -22,6 +22,9 @@ type Terms struct {
 	OnLimit               OnLimit
 	looser                Looser
 }
+
+// Unlimited is the rollback window that never ends.
+const Unlimited time.Duration = -1
 
 // QuietUntil returns when the quiet period is over of a version that is out of use since then, and of which a use was
 // last denied; zero: never. One that ran when a revision shortened it runs on, also where a later denial hides the one
@@ -39,7 +42,7 @@ func (t Terms) QuietUntil(since, denied time.Time) time.Time {
 }
 
 // ungoverned are the terms of a key without a policy: Transit's where Transit has an answer.
-var ungoverned = Terms{PinnedEncrypt: true, CompromisedProcessing: true, DestroyDelay: 30 * 24 * time.Hour}
+var ungoverned = Terms{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: Unlimited, DestroyDelay: 30 * 24 * time.Hour}
 
 // TermsOf returns the terms for a key. The policy is nil where none governs the key. A key whose policy is missing
 // gets strict ones.

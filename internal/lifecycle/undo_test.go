@@ -93,9 +93,19 @@ func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.ErrorContains(t, err, "rollback_window of 12h0m0s ended at 2026-03-06T00:00:00Z")
 	require.Equal(t, k, got)
-	o.Terms.RollbackWindow = 0 // no limit
+	o.Terms.RollbackWindow = lifecycle.Unlimited
 	_, _, err = k.RolledBack(o)
 	require.NoError(t, err)
+}
+
+func TestWindowOfZeroAllowsNoRollback(t *testing.T) {
+	k := newKey(t, 5)
+	for _, at := range []time.Time{k.Rotation.Promoted, later} {
+		got, _, err := k.RolledBack(lifecycle.Order{At: at})
+		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.EqualError(t, err, "rollback_window is 0: a promotion is not rolled back; rotate instead")
+		require.Equal(t, k, got)
+	}
 }
 
 func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
