@@ -4,7 +4,6 @@
 package lifecycle
 
 import (
-	"regexp"
 	"strings"
 	"time"
 	_ "time/tzdata" // a zone means the same on every node, whatever is installed there
@@ -19,9 +18,6 @@ type Timetable struct {
 	zone *time.Location
 }
 
-// cronPart is one part of a cron field; the library takes more, which no other system reads.
-var cronPart = regexp.MustCompile(`^(\*|[0-9]{1,2}|[A-Za-z]{3})(-([0-9]{1,2}|[A-Za-z]{3}))?(/[0-9]{1,3})?$`)
-
 // ParseTimetable reads a cron expression. The error is [ErrInvalid] and names the field.
 func ParseTimetable(field, text string, zone *time.Location) (Timetable, error) {
 	const rule = `must be a cron expression of five fields: minute, hour, day of month, month, day of week, such as "0 3 1 * *"`
@@ -31,11 +27,11 @@ func ParseTimetable(field, text string, zone *time.Location) (Timetable, error) 
 		return Timetable{}, InvalidField(field, text, rule)
 	}
 	for i, part := range parts {
-		for _, piece := range strings.Split(part, ",") {
-			if !cronPart.MatchString(piece) || emptyRange(i, piece) {
-				return Timetable{}, InvalidField(field, text, rule+"; cannot read \""+piece+"\"")
-			}
+		plain, wrong := cronField(i, part)
+		if wrong != "" {
+			return Timetable{}, InvalidField(field, text, rule+"; "+wrong)
 		}
+		parts[i] = plain
 	}
 	expr, err := cronexpr.Parse(strings.Join(parts, " "))
 	if err != nil {
@@ -46,20 +42,6 @@ func ParseTimetable(field, text string, zone *time.Location) (Timetable, error) 
 	}
 	return Timetable{expr: expr, zone: zone}, nil
 }
-
-// emptyRange reports a range that names nothing, such as "5-1": the library would drop it from a list without a word.
-func emptyRange(field int, piece string) bool {
-	if !strings.Contains(piece, "-") {
-		return false
-	}
-	alone := []string{"*", "*", "*", "*", "*"}
-	alone[field] = piece
-	expr, err := cronexpr.Parse(strings.Join(alone, " "))
-	return err == nil && expr.Next(cronEpoch).IsZero()
-}
-
-// cronEpoch is a day to look for the first time of a timetable from.
-var cronEpoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // ParseZone returns the time zone of the name in the IANA database; empty is UTC. The error is [ErrInvalid].
 func ParseZone(field, name string) (*time.Location, error) {
