@@ -123,6 +123,30 @@ func TestOriginatorPeriodLeftOutFollowsTheScheduleAndItsWindow(t *testing.T) {
 	}))
 }
 
+// TestLongestGapOfAScheduleCountsWhereverItIs has schedules whose last gap, of those that are looked at, is a short one.
+func TestLongestGapOfAScheduleCountsWhereverItIs(t *testing.T) {
+	for schedule, longest := range map[string]time.Duration{
+		"0 9 * * 1,2,3":  5 * day,
+		"0 9 * 3-5,7 *":  213 * day, // from August to February
+		"0,9 9 * * 1-4":  4*day - 9*time.Minute,
+		"*/5 9 1-4 * *":  28*day - 55*time.Minute,
+		"* 0,23 * * *":   22*time.Hour + time.Minute, // by day, which is longer than any night
+		"* 9 * 3 *":      335*day - 59*time.Minute,   // behind the first thousand
+		"* 9,10 * 2-3 *": 307*day - 119*time.Minute,
+	} {
+		scheduled := func(originator time.Duration) error {
+			d := lifecycle.DefaultDocument()
+			d.Owner, d.RotationPeriod, d.RotationJitter = "payments", span(t, "0"), jitter(t, "0")
+			d.RotationSchedule, d.RollbackWindow = schedule, span(t, "0")
+			d.OriginatorPeriod = span(t, originator.String())
+			_, err := lifecycle.NewPolicy("pci", 1, d, start)
+			return err
+		}
+		require.NoError(t, scheduled(longest), schedule)
+		require.ErrorContains(t, scheduled(longest-time.Second), "together "+longest.String(), schedule)
+	}
+}
+
 func TestRollbackWindowIsAtMostAQuarterOfTheShortestGapOfASchedule(t *testing.T) {
 	p := policyOf(t, func(d doc) { d.RotationPeriod, d.RotationSchedule = span(t, "0"), "0 1,3 * * *" })
 	require.Equal(t, 30*time.Minute, newKey(t, 1).TermsOf(p).RollbackWindow)
