@@ -6,6 +6,7 @@ package keylife
 import (
 	"testing"
 
+	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
@@ -114,6 +115,21 @@ func TestTheDefaultPolicyExistsAndIsNotDeleted(t *testing.T) {
 	require.Equal(t, 200, m.read("policies/p").status)
 	m.must(m.write("config/engine", "default_policy", ""))
 	m.must(m.delete("policies/p"))
+}
+
+func TestRequirePolicyIsTrueOrFalseAndNothingElse(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("config/engine", "require_policy", true))
+	before := m.dump()
+	for _, bad := range badScalars[framework.TypeBool] {
+		refused := m.write("config/engine", "require_policy", bad.value)
+		require.Equal(t, 400, refused.status, "%v", bad.value)
+		require.Contains(t, refused.err, "require_policy: ")
+		require.Contains(t, refused.err, "must be true or false")
+	}
+	require.Equal(t, before, m.dump())
+	require.Equal(t, false, m.must(m.write("config/engine", "require_policy", "false")).data["require_policy"])
+	require.Equal(t, true, m.must(m.write("config/engine", "require_policy", "true")).data["require_policy"])
 }
 
 func TestSettingsOfTheEngineCostOneReadAtTheCreationOfAKey(t *testing.T) {

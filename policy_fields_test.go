@@ -186,6 +186,36 @@ var badFields = map[string][]badField{
 	"document":               {{value: "owner = ", says: "line 1|Missing expression"}, {value: strings.Repeat("#", 1<<16+1), says: "###|64 KiB"}, {value: "owner = \"o\"", with: dataOf("owner", "o"), says: "owner|excludes"}},
 }
 
+// badScalars are wrong values for every integer and every boolean, of which the SDK makes something.
+var badScalars = map[framework.FieldType][]badField{
+	framework.TypeInt:   notIntegers,
+	framework.TypeInt64: notIntegers,
+	framework.TypeBool: {
+		{value: "", says: `""|true or false`},
+		{value: 1, says: "1|true or false"},
+		{value: 0, says: "0|true or false"},
+		{value: "1", says: "1|true or false"},
+		{value: "0", says: "0|true or false"},
+		{value: "t", says: "t|true or false"},
+		{value: "F", says: "F|true or false"},
+		{value: "TRUE", says: "TRUE|true or false"},
+		{value: "False", says: "False|true or false"},
+	},
+}
+
+var notIntegers = []badField{
+	{value: "", says: `""|integer`},
+	{value: true, says: "true|integer"},
+	{value: false, says: "false|integer"},
+	{value: "010", says: "010|leading zeros"},
+	{value: "00", says: "00|leading zeros"},
+	{value: "0x10", says: "0x10|decimal"},
+	{value: "0b11", says: "0b11|decimal"},
+	{value: "0o7", says: "0o7|decimal"},
+	{value: "1_0", says: "1_0|integer"},
+	{value: "+5", says: "+5|integer"},
+}
+
 type badField struct {
 	value any
 	with  map[string]any
@@ -198,6 +228,9 @@ func TestABadFieldOfAPolicyIsRefusedByNameValueAndRuleAndNothingIsWritten(t *tes
 	m.must(m.write("policies/p", "owner", "o"))
 	before := m.dump()
 	for field, list := range badFields {
+		if schema := contentFields[field]; schema != nil {
+			list = append(list, badScalars[schema.Type]...)
+		}
 		for _, bad := range list {
 			policy := map[string]any{}
 			if field != "document" {
@@ -224,6 +257,46 @@ func TestABadFieldOfAPolicyIsRefusedByNameValueAndRuleAndNothingIsWritten(t *tes
 			})
 		}
 	}
+}
+
+// TestNumbersAndBooleansMayBeTexts is for `vault write`, which sends nothing else.
+func TestNumbersAndBooleansMayBeTexts(t *testing.T) {
+	m := newMount(t)
+	policy, texts := dataOf("owner", "o"), dataOf("owner", "o")
+	for name, value := range everyField() {
+		switch contentFields[name].Type {
+		case framework.TypeInt, framework.TypeInt64, framework.TypeBool:
+			policy[name], texts[name] = value, fmt.Sprint(value)
+		default:
+		}
+	}
+	require.Len(t, texts, 9)
+	written := m.must(m.do(logical.UpdateOperation, "policies/p", plain(t, policy))).data
+	m.storage.Reset()
+	require.Equal(t, written, m.must(m.do(logical.UpdateOperation, "policies/p", texts)).data, "the same value")
+	require.Equal(t, written, m.must(m.do(logical.UpdateOperation, "policies/p", dataOf("max_encryptions", "1000000", "cas", "1"))).data)
+	require.Zero(t, m.storage.Reset().Writes())
+	document := m.must(m.write("policies/document", "document", hclOf(t, texts))).data
+	require.Equal(t, written["hash"], document["hash"])
+	for name, value := range plain(t, policy) {
+		require.Equal(t, value, plain(t, written)[name], "numbers and booleans are read back, not texts")
+	}
+	require.EqualValues(t, -1, m.must(m.write("policies/p", "max_encryptions", "-1")).data["max_encryptions"])
+}
+
+func TestNumbersAndBooleansBesideAPolicyAreExactToo(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("policies/p", "owner", "o"))
+	before := m.dump()
+	for _, bad := range notIntegers {
+		for path, field := range map[string]string{"policies/p": "cas", "policies/p/plan": "limit"} {
+			got := m.do(logical.UpdateOperation, path, dataOf(field, bad.value))
+			require.Equal(t, 400, got.status, "%s %v", field, bad.value)
+			require.Contains(t, got.err, field+": ")
+		}
+		require.Equal(t, 400, m.do(logical.DeleteOperation, "policies/p", dataOf("cas", bad.value)).status)
+	}
+	require.Equal(t, before, m.dump())
 }
 
 func TestATypeThatVaultCannotReadIsRefusedInBothFaces(t *testing.T) {

@@ -50,6 +50,9 @@ func parseHCL(text string) (*call, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if err := c.checkScalars(); err != nil {
+		return nil, err
+	}
 	if err := c.checkTypes(); err != nil {
 		return nil, err
 	}
