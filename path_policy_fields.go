@@ -4,10 +4,6 @@
 package keylife
 
 import (
-	"maps"
-	"slices"
-	"strings"
-
 	"github.com/hashicorp/vault/sdk/framework"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -79,65 +75,3 @@ var (
 		newField[string]("hash", framework.TypeString, "SHA-256 of the revision's content as canonical JSON, in hex."),
 		newField[string]("created_time", framework.TypeString, "When the revision was written, RFC 3339."))
 )
-
-// checkContent refuses values that the SDK would turn into another type, so that what is read is what was written: a
-// number or a boolean for a text, or inside a list or a map.
-func (c *call) checkContent() error {
-	for _, name := range sorted(contentFields) {
-		raw := c.Raw[name]
-		if raw == nil {
-			continue
-		}
-		var rule string
-		switch contentFields[name].Type {
-		case framework.TypeString:
-			rule = checkText(name, raw)
-		case framework.TypeCommaStringSlice, framework.TypeKVPairs:
-			rule = checkTexts(raw)
-		default:
-		}
-		if rule != "" {
-			return lifecycle.InvalidField(name, raw, rule)
-		}
-	}
-	return nil
-}
-
-// checkText returns the rule that a value for a text breaks. A length of time may be a number.
-func checkText(name string, raw any) string {
-	if _, ok := raw.(string); ok {
-		return ""
-	}
-	if !slices.Contains(sorted(spans(&lifecycle.Document{})), name) && name != fRotationJitter.name {
-		return "must be a text"
-	}
-	if _, ok := toNumber(raw); !ok {
-		return "must be a text or a number of seconds"
-	}
-	return ""
-}
-
-// checkTexts does it for a list or a map of texts. The SDK takes spaces off the elements of lists.
-func checkTexts(raw any) string {
-	var values []any
-	switch given := raw.(type) {
-	case string, []string, map[string]string:
-	case []any:
-		values = given
-	case map[string]any:
-		values = slices.Collect(maps.Values(given))
-	default:
-		return "must hold texts"
-	}
-	_, isMap := raw.(map[string]any)
-	for _, value := range values {
-		text, ok := value.(string)
-		if !ok {
-			return "must hold texts only"
-		}
-		if !isMap && text != strings.TrimSpace(text) {
-			return "must hold texts without spaces around them"
-		}
-	}
-	return ""
-}

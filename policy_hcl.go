@@ -6,6 +6,7 @@ package keylife
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -25,8 +26,10 @@ func parseHCL(text string) (*call, error) {
 	if len(text) > longestDocument {
 		return nil, lifecycle.InvalidField(fDocument.name, text, "at most 64 KiB")
 	}
-	if err := checkDepth(text); err != nil {
-		return nil, err
+	for _, check := range []func(string) error{checkLines, checkDepth} {
+		if err := check(text); err != nil {
+			return nil, err
+		}
 	}
 	file, problems := hclsyntax.ParseConfig([]byte(text), "", hcl.InitialPos)
 	if problems.HasErrors() {
@@ -57,6 +60,16 @@ func parseHCL(text string) (*call, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkLines holds the text to the form of the fields' texts.
+func checkLines(text string) error {
+	for i, line := range strings.Split(text, "\n") {
+		if rule := checkNormal(line); rule != "" {
+			return lifecycle.Invalidf("document: line %d: %s", i+1, rule)
+		}
+	}
+	return nil
 }
 
 // checkDepth refuses what the parser might follow too deep. It calls itself for each level, and a text of a few

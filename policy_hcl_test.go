@@ -32,6 +32,33 @@ func TestAPolicyIsTheSameValueInFieldsAndInHCL(t *testing.T) {
 	}
 }
 
+// TestWhatLooksTheSameIsTheSameText holds texts to one of the forms that Unicode has for an é: the parser of HCL makes it
+// out of the other one, so that the same policy would have two hashes.
+func TestWhatLooksTheSameIsTheSameText(t *testing.T) {
+	const one, two = "\u00e9", "e\u0301"
+	m := newMount(t)
+	for name, value := range dataOf(
+		"owner", two, "description", "x"+two, "reason_pattern", two, "compliance", []any{"a", two}, "labels", map[string]any{"a": two},
+	) {
+		refused := m.write("policies/p", "owner", "o", name, value)
+		require.Equal(t, 400, refused.status, name)
+		require.Contains(t, refused.err, name+": ")
+		require.Contains(t, refused.err, "NFC")
+	}
+	for _, labels := range []any{map[string]any{two: "a"}, "a=" + two, []any{"a=" + two}} {
+		require.Contains(t, m.write("policies/p", "owner", "o", "labels", labels).err, "labels: ")
+	}
+	refused := m.write("policies/p", "document", "owner = \"o\"\n# "+two)
+	require.Equal(t, 400, refused.status)
+	require.Contains(t, refused.err, "document: line 2: must be in Unicode normal form C (NFC)")
+	require.Empty(t, m.dump())
+
+	fields := m.must(m.write("policies/p", "owner", one, "labels", map[string]any{one: one})).data
+	document := m.must(m.write("policies/q", "document", "owner = \"e\\u0301\"\nlabels = { "+one+" = \""+one+"\" }")).data
+	require.Equal(t, fields["hash"], document["hash"])
+	require.Equal(t, one, document["owner"], "an escape is read as the letter that it makes")
+}
+
 const general = `# Keys of the shops.
 owner           = "team-payments"
 rotation_period = "30d" /* a month */
