@@ -45,7 +45,7 @@ func (b *backend) pathPolicies() []*framework.Path {
 			HelpSynopsis: "Write, read and delete a policy.",
 			HelpDescription: "A policy says which keys may be bound to it, when they rotate and what becomes of their versions. It is " +
 				"written field by field, or as a whole in HCL as document. Each write that changes it makes a new, immutable revision, " +
-				"and the keys bound to it follow with the next ticks. Values read back as they were written.",
+				"and the keys bound to it follow with the next ticks. Durations read back as they were written, a number of seconds as a number.",
 		},
 	}
 }

@@ -284,6 +284,34 @@ func TestNumbersAndBooleansMayBeTexts(t *testing.T) {
 	require.EqualValues(t, -1, m.must(m.write("policies/p", "max_encryptions", "-1")).data["max_encryptions"])
 }
 
+func TestANumberOfSecondsReadsBackAsANumberHoweverItWasWritten(t *testing.T) {
+	m := newMount(t)
+	text := m.must(m.write("policies/p", "owner", "o", "destroy_delay", "2592000", "rotation_jitter", "60", "staging_time", "0")).data
+	require.Equal(t, []any{2592000, 60, 0}, []any{text["destroy_delay"], text["rotation_jitter"], text["staging_time"]})
+	m.storage.Reset()
+	require.Equal(t, text, m.must(m.write("policies/p", "destroy_delay", 2592000, "rotation_jitter", 60, "staging_time", 0)).data)
+	require.Zero(t, m.storage.Reset().Writes(), "it is the same value")
+}
+
+// TestAMapMayBeWrittenAsPairs is for `vault write`: it sends a text, or a list of texts where a field is there twice.
+func TestAMapMayBeWrittenAsPairs(t *testing.T) {
+	m := newMount(t)
+	requireLabels := func(written any, want map[string]string) {
+		t.Helper()
+		require.Equal(t, want, m.must(m.write("policies/p", "owner", "o", "labels", written)).data["labels"])
+	}
+	requireLabels("team=a", map[string]string{"team": "a"})
+	requireLabels([]any{"team=a", "env=b=c"}, map[string]string{"team": "a", "env": "b=c"})
+	requireLabels("a=b,c=d", map[string]string{"a": "b,c=d"}) // one text is one pair
+	requireLabels(map[string]any{}, map[string]string{})
+	for _, no := range []any{"", "a", "=a", []any{"a=b", "c"}} {
+		require.Equal(t, 400, m.write("policies/p", "labels", no).status)
+	}
+	types := m.must(m.write("policies/p", "deny_after", []any{"aes128-gcm96=2030-12-31", "aes256-gcm96=2040-12-31"})).data["deny_after"]
+	require.Equal(t, map[string]string{"aes128-gcm96": "2030-12-31", "aes256-gcm96": "2040-12-31"}, types)
+	require.Equal(t, 400, m.write("policies/p", "deny_after", "aes128-gcm96=2030-12-31,aes256-gcm96=2040-12-31").status)
+}
+
 func TestNumbersAndBooleansBesideAPolicyAreExactToo(t *testing.T) {
 	m := newMount(t)
 	m.must(m.write("policies/p", "owner", "o"))
