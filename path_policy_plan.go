@@ -36,7 +36,7 @@ func (b *backend) pathPolicyPlan() []*framework.Path {
 		{
 			Pattern:      name + "/plan",
 			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationVerb: "plan", OperationSuffix: "policy"},
-			Fields:       with(contentFields, fPolicyName, fDocument, fAfterKey, fKeyLimit),
+			Fields:       with(contentFields, fPolicyName, fDocument, fCAS, fReason, fAfterKey, fKeyLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: &framework.PathOperation{
 					Callback: b.exact(b.planPolicy), Summary: "Show what writing a policy would change, without writing it.",
@@ -74,8 +74,15 @@ func (b *backend) planPolicy(ctx context.Context, c *call) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
+	pre, err := precondition(c)
+	if err != nil {
+		return nil, err
+	}
 	plan, err := b.engine.PlanPolicy(ctx, c.repo, fPolicyName.get(c), c.edit, page)
 	if err != nil {
+		return nil, err
+	}
+	if err := lifecycle.CheckRevision(pre.CAS, plan.Before.Revision); err != nil {
 		return nil, err
 	}
 	keys := make([]map[string]any, len(plan.Keys))

@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,14 @@ func TestAPlanIsRefusedAsTheWriteWouldBe(t *testing.T) {
 		require.Equal(t, 400, refused.status)
 		require.Equal(t, refused, m.write("policies/p/plan", kv...))
 	}
+	long := strings.Repeat("x", 513)
+	for status, kv := range map[int][]any{409: {"cas", 7, "owner", "o"}, 400: {"cas", 1, "reason", long}} {
+		refused := m.write("policies/p", kv...)
+		require.Equal(t, status, refused.status)
+		require.Equal(t, refused, m.write("policies/p/plan", kv...))
+	}
+	require.Equal(t, 400, m.write("policies/p/plan", "cas", -1).status)
+	require.Equal(t, 409, m.write("policies/new/plan", "owner", "o", "cas", 1).status)
 	for _, limit := range []int{-1, 1001} {
 		got := m.write("policies/p/plan", "limit", limit)
 		require.Equal(t, 400, got.status)
@@ -137,6 +146,18 @@ func TestAPlanIsRefusedAsTheWriteWouldBe(t *testing.T) {
 	}
 	require.Equal(t, 400, m.write("policies/none/plan").status, "owner is missing")
 	require.Equal(t, 405, m.read("policies/p/plan").status)
+}
+
+func TestWhatIsPlannedCanBeWrittenAsItIs(t *testing.T) {
+	m := newMount(t)
+	for revision := range 2 {
+		body := dataOf("owner", "o", "min_versions_kept", revision+3, "cas", revision, "reason", "as the board decided")
+		plan := m.must(m.do(logical.UpdateOperation, "policies/p/plan", body)).data
+		require.NotContains(t, plan["changes"], "reason")
+		written := m.must(m.do(logical.UpdateOperation, "policies/p", body)).data
+		require.Equal(t, []any{written["revision"], written["hash"]}, []any{plan["revision"], plan["hash"]})
+	}
+	require.Equal(t, 1, strings.Count(m.log.String(), "revision=2"), "what is only planned is not logged")
 }
 
 // candidates are changes of the fleet's policy.
