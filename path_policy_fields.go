@@ -22,7 +22,7 @@ var (
 	fDenyAfter     = newField[map[string]string]("deny_after", framework.TypeKVPairs, "Key type to the last day on which a key of the type gets a version: a date, or a time in RFC 3339.")
 	fMayExport     = newField[bool]("exportable", framework.TypeBool, "A bound key may be exportable.")
 	fMayBackup     = newField[bool]("allow_plaintext_backup", framework.TypeBool, "A bound key may allow a backup in the clear.")
-	fHSM           = newField[string]("hsm", framework.TypeString, "optional or required: whether material has to be wrapped by an HSM.").or(string(lifecycle.Optional))
+	fHSM           = newField[string]("hsm", framework.TypeString, "optional or required: whether new versions have to be wrapped by an HSM. Those that are there are not checked.").or(string(lifecycle.Optional))
 	fCompliance    = newField[[]string]("compliance", framework.TypeCommaStringSlice, `Requirements that the policy is meant to meet, such as "pci-dss-4.0.1/3.7.4". At most 64 of at most 128 bytes. Shown in reports, not checked.`)
 	fRequireReason = newField[[]string]("require_reason", framework.TypeCommaStringSlice, "Operations that need a reason of at least 10 bytes.").or(lifecycle.DefaultDocument().RequireReason)
 	fReasonPattern = newField[string]("reason_pattern", framework.TypeString, "Regular expression (RE2) that such a reason has to match. Empty: any.")
