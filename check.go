@@ -111,32 +111,6 @@ func (c *call) checkTypes() error {
 	return nil
 }
 
-// checkIntegers holds the fields that Transit does not have to what their types say.
-func (c *call) checkIntegers() error {
-	for _, name := range sorted(c.Schema) {
-		if t := c.Schema[name].Type; t != framework.TypeInt && t != framework.TypeInt64 {
-			continue
-		}
-		if err := c.checkInteger(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkInteger refuses what the SDK takes for an integer and nobody means as one: true for 1, an empty text for 0.
-func (c *call) checkInteger(name string) error {
-	switch raw := c.Raw[name].(type) {
-	case bool:
-		return c.invalid(name, wanted[framework.TypeInt])
-	case string:
-		if _, err := strconv.ParseInt(raw, 0, 64); err != nil {
-			return c.invalid(name, wanted[framework.TypeInt])
-		}
-	}
-	return nil
-}
-
 func checkNumber(field string, number float64, t framework.FieldType) error {
 	switch t {
 	case framework.TypeDurationSecond:

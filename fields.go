@@ -107,5 +107,5 @@ var (
 // precondition reads what every change may carry.
 func precondition(c *call) (engine.Precondition, error) {
 	pre := engine.Precondition{CAS: fCAS.set(c), Reason: fReason.get(c)}
-	return pre, cmp.Or(c.checkInteger(fCAS.name), checkPrecondition(pre))
+	return pre, cmp.Or(c.checkScalar(fCAS.name), checkPrecondition(pre))
 }

@@ -26,13 +26,13 @@ func (b *backend) pathConfigEngine() []*framework.Path {
 		Fields:       with(governanceFields, fReason),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:     b.exact(b.writeConfigEngine),
+				Callback:     b.strict(b.writeConfigEngine),
 				Summary:      "Configure how new keys come under a policy. What is not given stays.",
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "configure", OperationSuffix: "engine"},
 				Responses:    ok("The configuration.", governanceFields),
 			},
 			logical.ReadOperation: &framework.PathOperation{
-				Callback:     b.exact(b.readConfigEngine),
+				Callback:     b.strict(b.readConfigEngine),
 				Summary:      "Read how new keys come under a policy.",
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read", OperationSuffix: "engine-configuration"},
 				Responses:    ok("The configuration.", governanceFields),

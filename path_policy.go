@@ -14,7 +14,7 @@ import (
 
 func (b *backend) pathPolicies() []*framework.Path {
 	write := &framework.PathOperation{
-		Callback:     b.exact(b.writePolicy),
+		Callback:     b.strict(b.writePolicy),
 		Summary:      "Write a policy. What is not given stays as it is, or gets its default in a new policy.",
 		DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "write"},
 		Responses:    ok("The revision in force.", policyFields),
@@ -30,13 +30,13 @@ func (b *backend) pathPolicies() []*framework.Path {
 				logical.CreateOperation: write,
 				logical.UpdateOperation: write,
 				logical.ReadOperation: &framework.PathOperation{
-					Callback:     b.exact(b.readPolicy),
+					Callback:     b.strict(b.readPolicy),
 					Summary:      "Read the revision of a policy that is in force.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read"},
 					Responses:    ok("The revision in force.", policyFields),
 				},
 				logical.DeleteOperation: &framework.PathOperation{
-					Callback:     b.exact(b.deletePolicy),
+					Callback:     b.strict(b.deletePolicy),
 					Summary:      "Delete a policy and its revisions. Refused while a key is bound to it, or new keys get it.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "delete"},
 					Responses:    done("There is no such policy any more."),

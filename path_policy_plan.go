@@ -39,7 +39,7 @@ func (b *backend) pathPolicyPlan() []*framework.Path {
 			Fields:       with(contentFields, fPolicyName, fDocument, fCAS, fReason, fAfterKey, fKeyLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: &framework.PathOperation{
-					Callback: b.exact(b.planPolicy), Summary: "Show what writing a policy would change, without writing it.",
+					Callback: b.strict(b.planPolicy), Summary: "Show what writing a policy would change, without writing it.",
 					Responses: ok("The plan.", planFields),
 				},
 			},
@@ -53,7 +53,7 @@ func (b *backend) pathPolicyPlan() []*framework.Path {
 			Fields:       fields(fPolicyName, fAfterKey, fKeyLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback: b.exact(b.readDrift), Summary: "Read which bound keys do not meet the policy, and why.",
+					Callback: b.strict(b.readDrift), Summary: "Read which bound keys do not meet the policy, and why.",
 					Responses: ok("The keys that do not meet the policy.", driftFields),
 				},
 			},

@@ -42,7 +42,7 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 			Fields:       fields(fPolicyName, fPolicyRevision),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback: b.exact(b.readRevision), Summary: "Read a revision of a policy.",
+					Callback: b.strict(b.readRevision), Summary: "Read a revision of a policy.",
 					Responses: ok("The revision.", policyFields),
 				},
 			},

@@ -52,10 +52,10 @@ func (b *backend) door(h handler) framework.OperationFunc {
 }
 
 // strict is the door of paths that Transit does not have: a field that is not theirs is an error, not a warning, and so is
-// an integer that is none.
+// an integer or a boolean that is none.
 func (b *backend) strict(h handler) framework.OperationFunc {
 	return b.door(func(ctx context.Context, c *call) (*logical.Response, error) {
-		if err := cmp.Or(c.checkKnown(), c.checkIntegers()); err != nil {
+		if err := cmp.Or(c.checkKnown(), c.checkScalars()); err != nil {
 			return nil, err
 		}
 		return h(ctx, c)

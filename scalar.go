@@ -4,41 +4,33 @@
 package keylife
 
 import (
-	"context"
+	"cmp"
 	"regexp"
 	"slices"
 
 	"github.com/hashicorp/vault/sdk/framework"
-	"github.com/hashicorp/vault/sdk/logical"
-
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// exact is the door of paths where a number or a boolean that was read wrong turns a protection off.
-func (b *backend) exact(h handler) framework.OperationFunc {
-	return b.strict(func(ctx context.Context, c *call) (*logical.Response, error) {
-		if err := c.checkScalars(); err != nil {
-			return nil, err
-		}
-		return h(ctx, c)
-	})
+// checkScalars refuses integers and booleans that the SDK makes out of something else: nothing out of an empty text, one
+// out of true, eight out of "010". What is read wrong may turn a protection off. `vault write` sends texts, so those that
+// say a number or a boolean are taken.
+func (c *call) checkScalars() (err error) {
+	for _, name := range sorted(c.Schema) {
+		err = cmp.Or(err, c.checkScalar(name))
+	}
+	return err
 }
 
-// checkScalars refuses integers and booleans that the SDK makes out of something else: nothing out of an empty text,
-// one out of true, eight out of "010". `vault write` sends texts, so those that say a number or a boolean are taken.
-func (c *call) checkScalars() error {
-	for _, name := range sorted(c.Schema) {
-		raw, rule := c.Raw[name], ""
-		switch t := c.Schema[name].Type; {
-		case raw == nil:
-		case (t == framework.TypeInt || t == framework.TypeInt64) && !isInteger(raw):
-			rule = "must be an integer, in decimal and without leading zeros"
-		case t == framework.TypeBool && !slices.Contains([]any{true, false, "true", "false"}, raw):
-			rule = "must be true or false"
-		}
-		if rule != "" {
-			return lifecycle.InvalidField(name, raw, rule)
-		}
+func (c *call) checkScalar(name string) error {
+	raw, schema := c.Raw[name], c.Schema[name]
+	if raw == nil || schema == nil {
+		return nil
+	}
+	switch t := schema.Type; {
+	case (t == framework.TypeInt || t == framework.TypeInt64) && !isInteger(raw):
+		return c.invalid(name, "must be an integer, in decimal and without leading zeros")
+	case t == framework.TypeBool && !slices.Contains([]any{true, false, "true", "false"}, raw):
+		return c.invalid(name, "must be true or false")
 	}
 	return nil
 }
