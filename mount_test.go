@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -173,6 +174,14 @@ func (m *mount) tickNow() error {
 
 // repoOf is the storage as a request sees it.
 func (m *mount) repoOf() engine.Repo { return m.repo(&logical.Request{Storage: m.storage}) }
+
+// repoKey is a key as it is stored.
+func (m *mount) repoKey(name string) lifecycle.Key {
+	m.t.Helper()
+	k, err := m.repoOf().Key(context.Background(), name)
+	require.NoError(m.t, err)
+	return k
+}
 
 // corrupt damages a stored entry.
 func (m *mount) corrupt(path string) {

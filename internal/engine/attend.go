@@ -84,7 +84,7 @@ func (t *tick) next(ctx context.Context, k lifecycle.Key) (d decision, err error
 		}
 		t.log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
 	}
-	if d.outlook.Trigger == lifecycle.ByClock && t.Frozen != "" { // it may be this clock that is wrong
+	if d.outlook.Trigger == lifecycle.ByClock && !t.believes() { // it may be this clock that is wrong
 		d.outlook.Status, d.outlook.Wake = lifecycle.Scheduled, time.Time{}
 	}
 	if d.outlook.ToRotate() {
@@ -136,7 +136,7 @@ func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Poli
 		if entry.At.After(now) {
 			break
 		}
-		if t.Frozen != "" && (entry.Irreversible() || k.Ahead(now)) {
+		if t.holdsBack(entry, k.Ahead(now)) {
 			continue
 		}
 		denied, err := t.r.Denied(ctx, k.Name)
@@ -157,6 +157,14 @@ func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Poli
 		t.log.Error("step of the agenda refused", "key", k.Name, "version", entry.Version, "operation", string(entry.Op), "error", err)
 	}
 	return c, nil, nil
+}
+
+// believes reports whether the clock guard was asked, and believes the clock.
+func (t *tick) believes() bool { return t.Frozen == "" && !t.request }
+
+// holdsBack tells what of the agenda is left to a later tick, of a key whose dates may lie ahead.
+func (t *tick) holdsBack(entry lifecycle.Entry, ahead bool) bool {
+	return !t.believes() && entry.Irreversible() || t.Frozen != "" && ahead
 }
 
 func (t *tick) stepped(

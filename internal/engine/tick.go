@@ -71,6 +71,7 @@ type tick struct {
 	r       Repo
 	started time.Time
 	seen    int
+	request bool // on behalf of a request, that has not asked the clock guard: what is irreversible is left to the next tick
 }
 
 // spent reports whether the tick has used up its time, or Vault its patience.

@@ -129,7 +129,7 @@ func (e *Engine) succeed(ctx context.Context, r Repo, k subject, version int) (s
 		e.log.Error("usage limit reached, and it could not be noted", "key", k.Name, "version", version, "error", err)
 		return fresh, nil
 	}
-	t := &tick{Engine: e, r: r, started: e.now()}
+	t := &tick{Engine: e, r: r, started: e.now(), request: true}
 	if _, err := t.attend(ctx, time.Time{}, k.Name); err != nil {
 		_ = t.noteFailure(ctx, k.Name, err) // logged there; a tick comes to the key anyway
 	}
