@@ -4,6 +4,8 @@
 package keylife
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,4 +64,60 @@ func TestARequestAtTheLimitDoesNotRotateForAClockThatIsNotBelieved(t *testing.T)
 	m.spentBy(4)
 	m.write("encrypt/k", "plaintext", b64("x"))
 	require.Equal(t, 2, m.latest("k"))
+}
+
+// What cannot be encrypted is charged to nobody, and costs no version.
+
+func TestAnItemThatIsRefusedIsNotCounted(t *testing.T) {
+	const limit = 3
+	for name, bad := range map[string][]any{
+		"no base64":           {"plaintext", "#"},
+		"padding cut off":     {"plaintext", "QQ"},
+		"associated_data":     {"plaintext", b64("x"), "associated_data", "#"},
+		"nonce":               {"plaintext", b64("x"), "nonce", b64("0123456789ab")},
+		"more than max_bytes": {"plaintext", b64(strings.Repeat("x", 1001))},
+	} {
+		for _, onLimit := range []string{"rotate", "block"} {
+			t.Run(name+" "+onLimit, func(t *testing.T) {
+				m := metered(t, "max_encryptions", limit, "max_bytes", 1000, "on_limit", onLimit)
+				for range 4 * limit {
+					require.GreaterOrEqual(t, m.write("encrypt/k", bad...).status, 400)
+				}
+				require.EqualValues(t, 0, m.counted(1))
+				require.Equal(t, map[int]int{1: limit}, m.spentBy(limit), "the version is as good as new")
+				require.GreaterOrEqual(t, m.write("encrypt/k", bad...).status, 400)
+				require.Equal(t, []string{"active"}, m.states(), "nor does it end a version that is used up")
+			})
+		}
+	}
+}
+
+func TestADerivedKeyIsNotChargedForAMissingContext(t *testing.T) {
+	m := metered(t)
+	m.must(m.write("keys/d", "policy", "p", "derived", true))
+	require.Equal(t, 400, m.write("encrypt/d", "plaintext", b64("x")).status)
+	require.EqualValues(t, 0, m.rotation("d")["encryptions"])
+}
+
+func TestAnItemAsLargeAsTheLimitIsEncrypted(t *testing.T) {
+	m := metered(t, "max_bytes", 1000)
+	for version := 1; version <= 3; version++ {
+		got := m.must(m.write("encrypt/k", "plaintext", b64(strings.Repeat("x", 1000))))
+		require.Equal(t, version, versionOf(got.data["ciphertext"].(string)))
+	}
+	got := m.must(m.write("encrypt/k", "partial_failure_response_code", 200, "batch_input", []any{
+		map[string]any{"plaintext": b64(strings.Repeat("x", 1001))}, map[string]any{"plaintext": b64(strings.Repeat("y", 1000))},
+	}))
+	rows := got.data["batch_results"].([]any)
+	require.Equal(t, `plaintext: 1001 bytes: one version may protect 1000, by max_bytes of policy "p"`, rows[0].(map[string]any)["error"])
+	require.Equal(t, "4", fmt.Sprint(rows[1].(map[string]any)["key_version"]))
+	require.Equal(t, 4, m.latest("k"))
+}
+
+func TestWhatIsEncryptedAfterTheLimitOpensWithTheSuccessor(t *testing.T) {
+	m := metered(t, "max_encryptions", 2)
+	for i := range 6 {
+		text := strings.Repeat("x", i)
+		require.Equal(t, text, m.decrypt("k", m.encrypt("k", text)))
+	}
 }

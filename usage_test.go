@@ -69,7 +69,7 @@ func TestBytesAreLimitedToo(t *testing.T) {
 	require.EqualValues(t, 60, m.must(m.read("keys/k/versions/1")).data["bytes"])
 	got := m.write("encrypt/k", "plaintext", b64(strings.Repeat("x", 100)))
 	require.Equal(t, 400, got.status, "more than any version may")
-	require.Contains(t, got.err, "max_bytes 64")
+	require.Contains(t, got.err, `plaintext: 100 bytes: one version may protect 64, by max_bytes of policy "p"`)
 	for size := range 10 {
 		require.EqualValues(t, size, plaintextSizeOf(m, size))
 	}

@@ -24,19 +24,29 @@ func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Out
 	if err != nil {
 		return Outcome{Err: err}
 	}
+	text, err := e.protect(ctx, r, k.Key, version, item.Text, params)
+	if err != nil {
+		return Outcome{Err: blame(err)}
+	}
+	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
+	// the ciphertext.
 	use := lifecycle.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
-	if k, version, err = e.spend(ctx, r, k, version, item.Version, use); err != nil {
-		return Outcome{Err: blame(err)}
+	charged, to, err := e.spend(ctx, r, k, version, item.Version, use)
+	if err == nil && to != version {
+		text, err = e.protect(ctx, r, charged.Key, to, item.Text, params)
 	}
-	c, err := e.cipher(ctx, r, k.Key, version)
 	if err != nil {
 		return Outcome{Err: blame(err)}
 	}
-	text, err := c.Encrypt(item.Text, params)
+	return Outcome{Text: text, Version: to}
+}
+
+func (e *Engine) protect(ctx context.Context, r Repo, k *lifecycle.Key, version int, text string, params envelope.Params) (string, error) {
+	c, err := e.cipher(ctx, r, k, version)
 	if err != nil {
-		return Outcome{Err: blame(err)}
+		return "", err
 	}
-	return Outcome{Text: text, Version: version}
+	return c.Encrypt(text, params)
 }
 
 func (e *Engine) decrypt(ctx context.Context, r Repo, k subject, item *Item) Outcome {

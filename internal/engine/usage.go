@@ -53,15 +53,18 @@ func (e *Engine) meter(id versionID) *meter {
 	return m
 }
 
-// leaseError ends a request: what cannot be counted is not protected.
+// leaseError ends a request: what cannot be counted does not leave protected.
 type leaseError struct{ error }
 
 func (l leaseError) Unwrap() error { return l.error }
 
-// spend counts what is about to be protected. Where the version has reached its limit it sees to a successor, and
+// spend counts what is about to leave protected. Where the version has reached its limit it sees to a successor, and
 // returns the key and the version to use instead. Requested is the version that the caller named; 0: none.
 func (e *Engine) spend(ctx context.Context, r Repo, k subject, version, requested int, use lifecycle.Usage) (subject, int, error) {
-	for range 3 { // the successor may be used up before it is reached
+	if most := k.terms.Limits.Bytes; most > 0 && use.Bytes > most { // no successor would help
+		return k, version, lifecycle.Invalidf("plaintext: %d bytes: one version may protect %d, by max_bytes of policy %q", use.Bytes, most, k.Policy)
+	}
+	for range 3 { // others may use the successor up before it is reached
 		ok, err := e.take(ctx, r, k, version, k.terms.Limits, use)
 		if ok || err != nil {
 			return k, version, err
