@@ -23,20 +23,21 @@ type meter struct {
 }
 
 // take uses up part of the lease, taking another one where it does not suffice; ok is false where the limits leave no
-// room for it. Whoever else protects with the version waits meanwhile: they would need that lease too.
-func (m *meter) take(use lifecycle.Usage, lease func(need lifecycle.Usage) (lifecycle.Usage, error)) (ok bool, err error) {
+// room for it. Whoever else protects with the version waits meanwhile: they would need that lease too. Of each, only what
+// is short is leased, so that no more than a block is ever left.
+func (m *meter) take(
+	limits lifecycle.Limits, use lifecycle.Usage, lease func(need, want lifecycle.Usage) (lifecycle.Usage, error),
+) (ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	need := lifecycle.Usage{Encryptions: max(use.Encryptions-m.left.Encryptions, 0), Bytes: max(use.Bytes-m.left.Bytes, 0)}
-	if need != (lifecycle.Usage{}) {
-		granted, err := lease(need)
+	if need := use.Beyond(m.left); need != (lifecycle.Usage{}) {
+		granted, err := lease(need, limits.Block().Beyond(m.left))
 		if err != nil || granted == (lifecycle.Usage{}) {
 			return false, err
 		}
 		m.left = m.left.Plus(granted)
 	}
-	m.left.Encryptions -= use.Encryptions
-	m.left.Bytes -= use.Bytes
+	m.left = m.left.Beyond(use)
 	return true, nil
 }
 
@@ -96,8 +97,8 @@ func (e *Engine) take(ctx context.Context, r Repo, k subject, version int, most 
 	if most.None() {
 		return true, nil
 	}
-	return e.meter(versionID{k.ID, version}).take(use, func(need lifecycle.Usage) (lifecycle.Usage, error) {
-		granted, err := r.Lease(ctx, k.Name, Ask{KeyID: k.ID, Version: version, Need: need, Want: k.terms.Limits.Block(), Most: most})
+	return e.meter(versionID{k.ID, version}).take(k.terms.Limits, use, func(need, want lifecycle.Usage) (lifecycle.Usage, error) {
+		granted, err := r.Lease(ctx, k.Name, Ask{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})
 		if err != nil {
 			return granted, leaseError{err}
 		}

@@ -26,6 +26,11 @@ type Usage struct {
 // Plus returns the sum of both.
 func (u Usage) Plus(o Usage) Usage { return Usage{u.Encryptions + o.Encryptions, u.Bytes + o.Bytes} }
 
+// Beyond returns what of u is beyond o, in each of both.
+func (u Usage) Beyond(o Usage) Usage {
+	return Usage{max(u.Encryptions-o.Encryptions, 0), max(u.Bytes-o.Bytes, 0)}
+}
+
 // Limits are the most that a version may protect. A zero field is no limit.
 type Limits Usage
 
