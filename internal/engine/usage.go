@@ -18,18 +18,23 @@ const metersKept = 65536
 // meter counts what one version protects against a lease that storage knows of already. A crash loses what is left of
 // the lease, so that what storage says is never less than what was protected.
 type meter struct {
-	mu   sync.Mutex
-	left lifecycle.Usage
+	mu     sync.Mutex
+	limits lifecycle.Limits // under which it was leased
+	left   lifecycle.Usage
 }
 
 // take uses up part of the lease, taking another one where it does not suffice; ok is false where the limits leave no
 // room for it. Whoever else protects with the version waits meanwhile: they would need that lease too. Of each, only what
-// is short is leased, so that no more than a block is ever left.
+// is short is leased, so that no more than a block is ever left. A lease under other limits is dropped: it may go beyond
+// those in force.
 func (m *meter) take(
 	limits lifecycle.Limits, use lifecycle.Usage, lease func(need, want lifecycle.Usage) (lifecycle.Usage, error),
 ) (ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.limits != limits {
+		m.limits, m.left = limits, lifecycle.Usage{}
+	}
 	if need := use.Beyond(m.left); need != (lifecycle.Usage{}) {
 		granted, err := lease(need, limits.Block().Beyond(m.left))
 		if err != nil || granted == (lifecycle.Usage{}) {
@@ -41,9 +46,13 @@ func (m *meter) take(
 	return true, nil
 }
 
-func (m *meter) unused() lifecycle.Usage {
+// unused returns what is left of the lease under these limits; under others nothing is.
+func (m *meter) unused(limits lifecycle.Limits) lifecycle.Usage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.limits != limits {
+		return lifecycle.Usage{}
+	}
 	return m.left
 }
 
@@ -157,15 +166,17 @@ func (e *Engine) Usage(ctx context.Context, r Repo, name string, version int) (U
 		version = k.Primary
 	}
 	used := Used{Limits: k.terms.Limits, OnLimit: k.terms.OnLimit}
-	if used.Usage, err = r.Leased(ctx, name, k.ID, version); err != nil {
-		return used, err
+	leased, err := r.Leased(ctx, name, k.ID, version)
+	used.Usage = e.counted(versionID{k.ID, version}, leased, used.Limits)
+	return used, err
+}
+
+// counted is what counts against the limits, of what was leased in all.
+func (e *Engine) counted(id versionID, leased lifecycle.Usage, limits lifecycle.Limits) lifecycle.Usage {
+	if m, ok := e.meters.peek(id); ok {
+		return leased.Beyond(m.unused(limits))
 	}
-	if m, ok := e.meters.peek(versionID{k.ID, version}); ok {
-		left := m.unused()
-		used.Encryptions -= left.Encryptions
-		used.Bytes -= left.Bytes
-	}
-	return used, nil
+	return leased
 }
 
 // plaintextSize is how many bytes a base64 text holds.
