@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
 // bytesOf is how many bytes a version is said to have encrypted.
@@ -64,4 +67,43 @@ func TestALimitThatIsRaisedIsSpentToItsEnd(t *testing.T) {
 	m.spentBy(10)
 	m.must(m.write("policies/p", "max_encryptions", 15))
 	require.Equal(t, map[int]int{1: 5, 2: 1}, m.spentBy(6))
+}
+
+func TestALimitThatIsRaisedAfterItWasReachedIsNotReachedAnyMore(t *testing.T) {
+	m := metered(t, "max_encryptions", 10, "rotation_mode", "manual", "rotation_period", 0)
+	m.spentBy(11)
+	require.Equal(t, "overdue", m.rotation("k")["status"])
+	m.must(m.write("policies/p", "max_encryptions", 0))
+	m.advance(time.Minute)
+	require.Equal(t, "none", m.rotation("k")["status"])
+	require.Empty(t, m.status()["overdue_keys"])
+	m.must(m.write("policies/p", "max_encryptions", 1_000_000, "on_limit", "block"))
+	m.advance(time.Minute)
+	require.Equal(t, map[int]int{1: 100}, m.spentBy(100))
+	require.Equal(t, []string{"active"}, m.states())
+}
+
+func TestARotationThatFailedAtALimitIsNotRepeatedOnceTheLimitIsRaised(t *testing.T) {
+	m := metered(t, "max_encryptions", 90, "hsm", "optional")
+	m.spentBy(90)
+	m.must(m.write("policies/p", "hsm", "required"))
+	m.spentBy(5)
+	require.Equal(t, "retrying", m.rotation("k")["status"])
+	m.must(m.write("policies/p", "hsm", "optional", "max_encryptions", 1000))
+	m.advance(10 * time.Minute)
+	require.Equal(t, 1, m.latest("k"))
+	require.Equal(t, "scheduled", m.rotation("k")["status"])
+	require.Equal(t, map[int]int{1: 905, 2: 1}, m.spentBy(906), "it rotates at the new limit")
+}
+
+// In the ninth beyond the limit a request asks for a lease under the limit, in vain, and for one beyond. What is known
+// already is neither noted again nor tried.
+func TestARequestBeyondTheLimitCostsTwoLeases(t *testing.T) {
+	m := metered(t, "max_encryptions", 90, "rotation_mode", "manual")
+	m.spentBy(91)
+	noted := m.repoKey("k")
+	m.storage.Reset()
+	m.encrypt("k", "x")
+	require.Equal(t, storagetest.Counts{Gets: 4, Puts: 1}, m.storage.Reset())
+	require.Equal(t, noted, m.repoKey("k"))
 }

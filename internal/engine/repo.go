@@ -112,8 +112,9 @@ type Placing interface {
 
 // Usage keeps what was denied, and what was leased to be protected with, by version.
 type Usage interface {
-	// Lease adds to what is leased of a version, before it is used; a zero grant means that the limits leave no room.
-	Lease(ctx context.Context, name string, ask Ask) (granted lifecycle.Usage, err error)
+	// Lease adds to what is leased of a version, before it is used; a zero grant means that the limits leave no room beside
+	// what was leased before.
+	Lease(ctx context.Context, name string, ask Ask) (granted, before lifecycle.Usage, err error)
 	Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error)
 	Denied(ctx context.Context, name string) (map[int]lifecycle.Denials, error)
 	AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) error

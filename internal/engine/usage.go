@@ -23,13 +23,13 @@ type meter struct {
 	left   lifecycle.Usage
 }
 
-// take uses up part of the lease, taking another one where it does not suffice; ok is false where the limits leave no
-// room for it. Whoever else protects with the version waits meanwhile: they would need that lease too. Of each, only what
-// is short is leased, so that no more than a block is ever left. A lease under other limits is dropped: it may go beyond
-// those in force.
+// take uses up part of the lease, taking another one where it does not suffice; a lease of nothing means that the limits
+// leave no room. Whoever else protects with the version waits meanwhile: they would need that lease too. Of each, only
+// what is short is leased, so that no more than a block is ever left. A lease under other limits is dropped: it may go
+// beyond those in force.
 func (m *meter) take(
 	limits lifecycle.Limits, use lifecycle.Usage, lease func(need, want lifecycle.Usage) (lifecycle.Usage, error),
-) (ok bool, err error) {
+) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.limits != limits {
@@ -38,12 +38,12 @@ func (m *meter) take(
 	if need := use.Beyond(m.left); need != (lifecycle.Usage{}) {
 		granted, err := lease(need, limits.Block().Beyond(m.left))
 		if err != nil || granted == (lifecycle.Usage{}) {
-			return false, err
+			return err
 		}
 		m.left = m.left.Plus(granted)
 	}
 	m.left = m.left.Beyond(use)
-	return true, nil
+	return nil
 }
 
 // unused returns what is left of the lease under these limits; under others nothing is.
@@ -75,59 +75,68 @@ func (e *Engine) spend(ctx context.Context, r Repo, k subject, version, requeste
 		return k, version, lifecycle.Invalidf("plaintext: %d bytes: one version may protect %d, by max_bytes of policy %q", use.Bytes, most, k.Policy)
 	}
 	for range 3 { // others may use the successor up before it is reached
-		ok, err := e.take(ctx, r, k, version, k.terms.Limits, use)
-		if ok || err != nil {
+		over, err := e.take(ctx, r, k, version, k.terms.Limits, use)
+		if err != nil || over == (lifecycle.Usage{}) {
 			return k, version, err
 		}
-		next := k
-		if version == k.Primary {
-			if next, err = e.succeed(ctx, r, k, version); err != nil {
-				return k, version, err
-			}
-		}
-		successor, err := next.ToProtect(requested, next.terms)
+		next, err := e.succeed(ctx, r, k, version, over)
 		if err != nil {
 			return k, version, err
 		}
-		if successor == version {
+		was := version
+		if version, err = next.ToProtect(requested, next.terms); err != nil {
+			return k, was, err
+		}
+		if k = next; version == was {
 			break
 		}
-		k, version = next, successor
 	}
-	ok, err := e.take(ctx, r, k, version, k.terms.Limits.Hard(), use)
-	if !ok && err == nil {
+	over, err := e.take(ctx, r, k, version, k.terms.Limits.Hard(), use)
+	if err == nil && over != (lifecycle.Usage{}) {
 		err = lifecycle.Refusedf("key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
 			version, k.Name, k.terms.Limits.Encryptions, k.terms.Limits.Bytes)
 	}
 	return k, version, err
 }
 
-func (e *Engine) take(ctx context.Context, r Repo, k subject, version int, most lifecycle.Limits, use lifecycle.Usage) (bool, error) {
+// take charges the version. Where the limits leave no room, over is what it would have come to; zero: it is charged.
+func (e *Engine) take(
+	ctx context.Context, r Repo, k subject, version int, most lifecycle.Limits, use lifecycle.Usage,
+) (over lifecycle.Usage, err error) {
 	if most.None() {
-		return true, nil
+		return over, nil
 	}
-	return e.meter(versionID{k.ID, version}).take(k.terms.Limits, use, func(need, want lifecycle.Usage) (lifecycle.Usage, error) {
-		granted, err := r.Lease(ctx, k.Name, Ask{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})
+	err = e.meter(versionID{k.ID, version}).take(k.terms.Limits, use, func(need, want lifecycle.Usage) (lifecycle.Usage, error) {
+		granted, before, err := r.Lease(ctx, k.Name, Ask{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})
 		if err != nil {
 			return granted, leaseError{err}
 		}
+		if granted == (lifecycle.Usage{}) {
+			over = before.Plus(need)
+		}
 		return granted, nil
 	})
+	return over, err
 }
 
 // succeed sees to a successor of an active version that reached its limit, as a tick would, and returns the key as it is
 // then. Nobody asked for it, so it is the system's act. If it fails the request goes on with the version there is, and a
 // tick tries again.
-func (e *Engine) succeed(ctx context.Context, r Repo, k subject, version int) (subject, error) {
+func (e *Engine) succeed(ctx context.Context, r Repo, k subject, version int, over lifecycle.Usage) (subject, error) {
 	fresh, err := e.subject(ctx, r, k.Name)
-	if err != nil || fresh.Primary != version || fresh.ID != k.ID {
+	switch {
+	case err != nil:
 		return fresh, err
+	case fresh.ID != k.ID:
+		return fresh, errStale
+	case fresh.Primary != version:
+		return fresh, nil
 	}
 	policy, err := e.policyOf(ctx, r, *fresh.Key)
 	if err != nil {
 		return fresh, err
 	}
-	noted := fresh.Exhausted(e.now())
+	noted := fresh.Exhausted(over, fresh.terms.Limits, e.now())
 	if noted.Rotation == fresh.Rotation && !lifecycle.Plan(noted, policy, e.now()).ToRotate() {
 		return fresh, nil // known, and for a tick or an operator
 	}
@@ -136,7 +145,7 @@ func (e *Engine) succeed(ctx context.Context, r Repo, k subject, version int) (s
 		if k.ID != fresh.ID || k.Primary != version {
 			return lifecycle.Commit{Key: k}, nil
 		}
-		return e.commit(ctx, r, lifecycle.Commit{Key: k.Exhausted(e.now())}, policy)
+		return e.commit(ctx, r, lifecycle.Commit{Key: k.Exhausted(over, fresh.terms.Limits, e.now())}, policy)
 	})
 	if err != nil {
 		e.log.Error("usage limit reached, and it could not be noted", "key", k.Name, "version", version, "error", err)

@@ -109,49 +109,6 @@ func TestDriftOfKeysThatComplyAndOfThoseOnTheWay(t *testing.T) {
 	require.Equal(t, []lifecycle.Finding{{Field: "policy", Value: "gone", Rule: "the policy that governs the key is missing"}}, lifecycle.Drift(k, nil, start))
 }
 
-func TestLimitsAreThoseOfTheTypeUnlessThePolicyNamesSome(t *testing.T) {
-	limits := func(k lifecycle.Key, encryptions, bytes int64) lifecycle.Limits {
-		return k.TermsOf(policyOf(t, func(d doc) { d.MaxEncryptions, d.MaxBytes = encryptions, bytes })).Limits
-	}
-	const most = 3_865_470_566
-	plain, convergent, signs := newKey(t, 1), newKey(t, 1), newKey(t, 1)
-	convergent.Derived, convergent.Convergent = true, true
-	signs.Type = "ed25519" // as it will be
-	require.Equal(t, lifecycle.Limits{Encryptions: most}, limits(plain, lifecycle.LimitByType, 0))
-	require.True(t, limits(convergent, lifecycle.LimitByType, 0).None(), "its nonces are not drawn at random")
-	require.True(t, limits(signs, lifecycle.LimitByType, 0).None())
-	require.True(t, limits(plain, 0, 0).None(), "its author says none")
-	require.Equal(t, lifecycle.Limits{Encryptions: 5, Bytes: 7}, limits(convergent, 5, 7))
-	require.True(t, plain.TermsOf(nil).Limits.None(), "as Transit")
-}
-
-func TestLimitIsReachedByEitherAndHardANinthBeyond(t *testing.T) {
-	l := lifecycle.Limits{Encryptions: 90, Bytes: 900}
-	for used, want := range map[lifecycle.Usage]bool{
-		{}: false, {Encryptions: 89, Bytes: 899}: false, {Encryptions: 90}: true, {Bytes: 900}: true, {Encryptions: 91, Bytes: 901}: true,
-	} {
-		require.Equal(t, want, l.Reached(used), used)
-		require.False(t, lifecycle.Limits{}.Reached(used))
-	}
-	require.Equal(t, lifecycle.Limits{Encryptions: 100, Bytes: 1000}, l.Hard())
-	require.True(t, lifecycle.Limits{}.Hard().None())
-	require.EqualValues(t, 1<<32-1, lifecycle.Limits{Encryptions: 3_865_470_566}.Hard().Encryptions, "SP 800-38D allows 2^32")
-	require.Equal(t, lifecycle.Usage{Encryptions: 3, Bytes: 30}, lifecycle.Usage{Encryptions: 1, Bytes: 10}.Plus(lifecycle.Usage{Encryptions: 2, Bytes: 20}))
-}
-
-func TestLimitThatIsReachedIsNotedOncePerVersion(t *testing.T) {
-	p := policyOf(t)
-	k := newKey(t, 1).Exhausted(at(3, 0, 0))
-	require.Equal(t, k, k.Exhausted(at(4, 0, 0)))
-	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(k, p, at(3, 0, 0)).Trigger)
-	next := byPlan(t, k, p, at(3, 0, 1))
-	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(next, p, at(3, 0, 1)).Status, "the successor has used nothing")
-	back, _ := next.Disproved("round_trip", p, lifecycle.Order{At: at(3, 0, 2)})
-	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(back, p, at(3, 0, 3)).Trigger, "the version before is still used up")
-	lapsed := step(t, newKey(t, 1), lifecycle.Lapse, 1, free(start))
-	require.Equal(t, lapsed, lapsed.Exhausted(later), "no version protects")
-}
-
 func TestQuietPeriodOfAnEarlierRevisionGoesOn(t *testing.T) {
 	quiet := func(revision int, text string, created time.Time, before *lifecycle.Policy) *lifecycle.Policy {
 		d := lifecycle.DefaultDocument()

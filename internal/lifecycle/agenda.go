@@ -85,7 +85,7 @@ func (k Key) stagingEnd(p *Policy, t Terms, now time.Time) time.Time {
 	if end := k.originatorEnd(p); !end.IsZero() && end.Before(at) {
 		at = laterOf(end, k.Rotation.Last)
 	}
-	if k.exhausted() && k.Rotation.ExhaustedAt.Before(at) {
+	if k.exhausted(t.Limits) && k.Rotation.ExhaustedAt.Before(at) {
 		at = k.Rotation.ExhaustedAt
 	}
 	return at
@@ -111,7 +111,7 @@ func (k Key) lapse(p *Policy, t Terms) time.Time {
 	if p == nil || k.Primary == 0 || k.ownState(k.Primary) != Active {
 		return time.Time{}
 	}
-	if k.exhausted() && t.OnLimit == OnLimitBlock {
+	if k.exhausted(t.Limits) && t.OnLimit == OnLimitBlock {
 		return k.Rotation.ExhaustedAt
 	}
 	if p.RotationMode == Auto {

@@ -97,7 +97,7 @@ func (k Key) byPeriod(r rules) (cause, bool) {
 
 // byUsage is the moment when the active version reached a usage limit.
 func (k Key) byUsage(r rules) (cause, bool) {
-	if !k.exhausted() || r.policy == nil || r.policy.OnLimit != OnLimitRotate {
+	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !k.exhausted(r.policy.limits(k)) {
 		return cause{}, false
 	}
 	why := fmt.Sprintf("version %d reached its usage limit", k.Primary)

@@ -100,7 +100,7 @@ func TestWindowDoesNotHoldBackTheEndOfTheOriginatorPeriodNorALimit(t *testing.T)
 	require.Zero(t, got.Slot)
 	require.Equal(t, "originator_period of version 1 ends at 2026-03-21T12:00:00Z", got.Why)
 
-	got = lifecycle.Plan(k.Exhausted(at(3, 0, 0)), p, at(3, 0, 0))
+	got = lifecycle.Plan(usedUp(k, p, at(3, 0, 0)), p, at(3, 0, 0))
 	require.True(t, got.ToRotate())
 	require.Equal(t, lifecycle.ByUsage, got.Trigger)
 	require.Equal(t, "version 1 reached its usage limit", got.Why)
@@ -226,7 +226,7 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 		require.Equal(t, want, promoted(k, p, now), "as of %s", now)
 	}
 	require.Equal(t, promoted(k, p, time.Time{}), lifecycle.Agenda(k, p)[0].At)
-	require.Equal(t, at(9, 0, 0), promoted(k.Exhausted(at(9, 0, 0)), p, at(9, 0, 0)), "the active one may protect no longer")
+	require.Equal(t, at(9, 0, 0), promoted(usedUp(k, p, at(9, 0, 0)), p, at(9, 0, 0)), "the active one may protect no longer")
 	k.Rotation.Failures, k.Rotation.FailedAt, k.Rotation.RetryAt = 3, at(15, 3, 0), at(15, 4, 0)
 	require.Equal(t, at(15, 4, 0), promoted(k, p, at(15, 3, 0)), "after a failed attempt, not before the pause is over")
 	require.Equal(t, at(15, 2, 0), promoted(k, p, at(15, 2, 0)), "a failure from the future is not waited for")
@@ -253,7 +253,7 @@ func TestLimitThatBlocksStopsTheVersionAndOneThatRotatesDoesNot(t *testing.T) {
 	for _, mode := range []lifecycle.Mode{lifecycle.Auto, lifecycle.Manual} {
 		for limit, want := range map[lifecycle.OnLimit]bool{lifecycle.OnLimitBlock: true, lifecycle.OnLimitRotate: false} {
 			p := policyOf(t, func(d doc) { d.RotationMode, d.OnLimit = mode, limit })
-			k := newKey(t, 1).Exhausted(at(3, 0, 0))
+			k := usedUp(newKey(t, 1), p, at(3, 0, 0))
 			agenda := lifecycle.Agenda(k, p)
 			blocks := len(agenda) > 0 && agenda[0] == lifecycle.Entry{At: at(3, 0, 0), Op: lifecycle.Lapse, Version: 1}
 			require.Equal(t, want, blocks, "%s %s", mode, limit)
@@ -263,7 +263,7 @@ func TestLimitThatBlocksStopsTheVersionAndOneThatRotatesDoesNot(t *testing.T) {
 		}
 	}
 	p := policyOf(t, func(d doc) { d.OnLimit, d.RotationJitter = lifecycle.OnLimitBlock, jitter(t, "0") })
-	k := step(t, newKey(t, 1).Exhausted(at(3, 0, 0)), lifecycle.Lapse, 1, free(at(3, 0, 0)))
+	k := step(t, usedUp(newKey(t, 1), p, at(3, 0, 0)), lifecycle.Lapse, 1, free(at(3, 0, 0)))
 	out := lifecycle.Plan(k, p, at(4, 0, 0))
 	require.Equal(t, lifecycle.Scheduled, out.Status)
 	require.Equal(t, "no version is active: the last one lapsed", out.Why)

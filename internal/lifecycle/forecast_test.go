@@ -132,7 +132,7 @@ func anyKey(t *testing.T, r *rand.Rand, p *lifecycle.Policy) (k lifecycle.Key, d
 			dates[next.Primary] = now // promoted
 		}
 		if k = next; r.IntN(8) == 0 {
-			k = k.Exhausted(now)
+			k = usedUp(k, p, now)
 		}
 	}
 	for range r.IntN(3) {

@@ -71,6 +71,7 @@ type Rotation struct {
 
 	Exhausted   int       // the version that reached a usage limit; 0: none did
 	ExhaustedAt time.Time // when that was
+	ExhaustedBy Usage     // what it would have come to; above the limits of then
 	Unchecked   bool      // the active version was promoted and has not passed the policy's checks yet
 	Previous    time.Time // what Since was before the latest version
 	Tried       int       // what Failures was before the latest version

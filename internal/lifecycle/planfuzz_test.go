@@ -67,7 +67,7 @@ func (a asked) scene(t *testing.T) scene {
 	require.NoError(t, err)
 	now := at.Add(time.Duration(a.after%(10*24*60))*time.Minute + time.Duration(a.seconds)*time.Second)
 	if a.exhausted > 0 {
-		k = k.Exhausted(at.Add(time.Duration(a.exhausted%(10*24*60)) * time.Minute))
+		k = usedUp(k, &p, at.Add(time.Duration(a.exhausted%(10*24*60))*time.Minute))
 	}
 	if a.marks&2 > 0 {
 		since := k.Rotation.Since

@@ -56,7 +56,7 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 	was := k.Rotation
 	next.Rotation = Rotation{
 		Since: at, Last: at, Trigger: trigger, Reason: reason,
-		Exhausted: was.Exhausted, ExhaustedAt: was.ExhaustedAt, Unchecked: was.Unchecked, Previous: was.Since, Tried: was.Failures,
+		Exhausted: was.Exhausted, ExhaustedAt: was.ExhaustedAt, ExhaustedBy: was.ExhaustedBy, Unchecked: was.Unchecked, Previous: was.Since, Tried: was.Failures,
 	}
 	if !slot.IsZero() {
 		next.Rotation.Since = slot

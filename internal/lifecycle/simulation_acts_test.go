@@ -118,7 +118,7 @@ func (s *simulation) exhaust() error {
 	if s.policy.OnLimit == lifecycle.OnLimitBlock {
 		s.seen["blocked"]++
 	}
-	s.commit("exhausted", s.key.Exhausted(s.now))
+	s.commit("exhausted", usedUp(s.key, &s.policy, s.now))
 	return nil
 }
 

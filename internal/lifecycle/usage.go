@@ -37,9 +37,9 @@ type Limits Usage
 // None reports that nothing is limited, so nothing has to be counted.
 func (l Limits) None() bool { return l == Limits{} }
 
-// Reached reports whether the usage is at a limit or above.
-func (l Limits) Reached(u Usage) bool {
-	return (l.Encryptions > 0 && u.Encryptions >= l.Encryptions) || (l.Bytes > 0 && u.Bytes >= l.Bytes)
+// Exceeded reports whether the usage is above a limit.
+func (l Limits) Exceeded(u Usage) bool {
+	return (l.Encryptions > 0 && u.Encryptions > l.Encryptions) || (l.Bytes > 0 && u.Bytes > l.Bytes)
 }
 
 // Hard returns the limits beyond which a version protects no more, although its successor could not be made: a ninth
@@ -96,16 +96,19 @@ func (p *Policy) limits(k Key) Limits {
 	return l
 }
 
-// Exhausted returns the key with the note that its active version reached a usage limit. The plan rotates it, or the
-// agenda stops it, as the policy says.
-func (k Key) Exhausted(at time.Time) Key {
-	if k.Primary == 0 || k.exhausted() {
+// Exhausted returns the key with the note that its active version reached a usage limit, where by, which is what it would
+// have come to, is above one. The plan rotates it, or the agenda stops it, as the policy says.
+func (k Key) Exhausted(by Usage, l Limits, at time.Time) Key {
+	if k.Primary == 0 || k.exhausted(l) || !l.Exceeded(by) {
 		return k
 	}
 	next := k
-	next.Rotation.Exhausted, next.Rotation.ExhaustedAt = k.Primary, at
+	next.Rotation.Exhausted, next.Rotation.ExhaustedAt, next.Rotation.ExhaustedBy = k.Primary, at, by
 	return next
 }
 
-// exhausted reports whether the active version reached a usage limit.
-func (k Key) exhausted() bool { return k.Primary != 0 && k.Rotation.Exhausted == k.Primary }
+// exhausted reports whether the active version reached a usage limit, and one that is in force: since it was noted, the
+// limits may have been raised.
+func (k Key) exhausted(l Limits) bool {
+	return k.Primary != 0 && k.Rotation.Exhausted == k.Primary && l.Exceeded(k.Rotation.ExhaustedBy)
+}

@@ -49,7 +49,8 @@ func goldenKey() lifecycle.Key {
 			Since: start.Add(2 * time.Hour), Last: start.Add(3 * time.Hour), Promoted: start.Add(4 * time.Hour), Trigger: lifecycle.BySchedule,
 			Reason: "yearly audit", Failures: 2, LastError: "token removed",
 			FailedAt: start.Add(4 * time.Hour), RetryAt: start.Add(5 * time.Hour),
-			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), Unchecked: true, Previous: start.Add(time.Hour), Tried: 4,
+			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), ExhaustedBy: lifecycle.Usage{Encryptions: 1001, Bytes: 4096},
+			Unchecked: true, Previous: start.Add(time.Hour), Tried: 4,
 		},
 		Alert: lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
 		Due:   start.Add(time.Hour), Revision: 9,
@@ -110,6 +111,19 @@ func TestGoldenKeyDecodes(t *testing.T) {
 	k, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
 	require.Equal(t, goldenKey(), k)
+}
+
+func TestAKeyThatWasStoredWithoutTheUsageThatExhaustedItDecodes(t *testing.T) {
+	old := map[string]any{}
+	require.NoError(t, json.Unmarshal([]byte(golden(t, "key")), &old))
+	delete(old, "rotation_exhausted_by")
+	data, err := json.Marshal(old)
+	require.NoError(t, err)
+	k, err := load(t, map[string]string{"keys/orders": string(data)}).Key(ctx, "orders")
+	require.NoError(t, err)
+	want := goldenKey()
+	want.Rotation.ExhaustedBy = lifecycle.Usage{}
+	require.Equal(t, want, k)
 }
 
 func TestGoldenVersionDecodes(t *testing.T) {

@@ -74,11 +74,12 @@ type rotationRecord struct {
 	FailedAt  time.Time `json:"rotation_failed_at"`
 	RetryAt   time.Time `json:"rotation_retry_at"`
 
-	Exhausted   int       `json:"rotation_exhausted"`
-	ExhaustedAt time.Time `json:"rotation_exhausted_at"`
-	Unchecked   bool      `json:"rotation_unchecked"`
-	Previous    time.Time `json:"rotation_previous"`
-	Tried       int       `json:"rotation_tried"`
+	Exhausted   int             `json:"rotation_exhausted"`
+	ExhaustedAt time.Time       `json:"rotation_exhausted_at"`
+	ExhaustedBy lifecycle.Usage `json:"rotation_exhausted_by"`
+	Unchecked   bool            `json:"rotation_unchecked"`
+	Previous    time.Time       `json:"rotation_previous"`
+	Tried       int             `json:"rotation_tried"`
 }
 
 func recordOfKey(k lifecycle.Key) keyRecord {
@@ -96,7 +97,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since,
 		rotationRecord: rotationRecord{
 			r.Since, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
-			r.Exhausted, r.ExhaustedAt, r.Unchecked, r.Previous, r.Tried,
+			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.Unchecked, r.Previous, r.Tried,
 		},
 	}
 }
@@ -127,7 +128,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Rotation: lifecycle.Rotation{
 			Since: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
-			Exhausted: o.Exhausted, ExhaustedAt: o.ExhaustedAt, Unchecked: o.Unchecked, Previous: o.Previous, Tried: o.Tried,
+			Exhausted: o.Exhausted, ExhaustedAt: o.ExhaustedAt, ExhaustedBy: o.ExhaustedBy, Unchecked: o.Unchecked, Previous: o.Previous, Tried: o.Tried,
 		},
 	}, nil
 }

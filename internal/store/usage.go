@@ -73,28 +73,28 @@ type Ask = struct {
 	Most       lifecycle.Limits // of what is leased of the version in all
 }
 
-// Lease adds to what is leased of a version, before it is used, and returns what was added. A zero grant means that the
-// limits leave no room. A key that was deleted meanwhile is [lifecycle.ErrNotFound], also where its name is used again.
-func (r Repo) Lease(ctx context.Context, name string, ask Ask) (granted lifecycle.Usage, err error) {
+// Lease adds to what is leased of a version, before it is used, and returns what was added, and what was leased before. A
+// zero grant means that the limits leave no room. A key that was deleted meanwhile is [lifecycle.ErrNotFound], also where its name is used again.
+func (r Repo) Lease(ctx context.Context, name string, ask Ask) (granted, before lifecycle.Usage, err error) {
 	defer r.s.keys.exclusive(name)()
 	k, err := r.Key(ctx, name)
 	if err != nil {
-		return granted, err
+		return granted, before, err
 	}
 	if k.ID != ask.KeyID {
-		return granted, lifecycle.NoKey(name)
+		return granted, before, lifecycle.NoKey(name)
 	}
-	leased, rest, err := r.leased(ctx, name, ask.KeyID, ask.Version)
+	before, rest, err := r.leased(ctx, name, ask.KeyID, ask.Version)
 	if err != nil {
-		return granted, err
+		return granted, before, err
 	}
-	granted, ok := ask.Most.Grant(leased, ask.Need, ask.Want)
+	granted, ok := ask.Most.Grant(before, ask.Need, ask.Want)
 	if !ok {
-		return lifecycle.Usage{}, nil
+		return lifecycle.Usage{}, before, nil
 	}
-	sum := leased.Plus(granted)
+	sum := before.Plus(granted)
 	rec := leaseRecord{Schema: schema, KeyID: ask.KeyID, Encryptions: sum.Encryptions, Bytes: sum.Bytes}
-	return granted, r.put(ctx, leasePath(name, ask.Version), rec, rest)
+	return granted, before, r.put(ctx, leasePath(name, ask.Version), rec, rest)
 }
 
 // Leased returns what was leased of a version of the key in all.
