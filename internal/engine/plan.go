@@ -116,11 +116,15 @@ func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit,
 		return PolicyPlan{}, err
 	}
 	plan.Bound, plan.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
-		before, err := e.standing(ctx, r, k, current)
+		leased, err := leasedUnder(ctx, r, k, current, &plan.After)
 		if err != nil {
 			return err
 		}
-		after, err := e.standing(ctx, r, k, &plan.After)
+		before, err := e.standing(ctx, r, k, current, leased)
+		if err != nil {
+			return err
+		}
+		after, err := e.standing(ctx, r, k, &plan.After, leased)
 		plan.Keys = append(plan.Keys, KeyPlan{Name: k.Name, Before: before, After: after})
 		return err
 	})
@@ -151,12 +155,13 @@ func (e *Engine) eachBound(
 	return len(names), next, nil
 }
 
-func (e *Engine) standing(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy) (Standing, error) {
+func (e *Engine) standing(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage) (Standing, error) {
 	k, err := e.withOldest(ctx, r, k, p)
 	if err != nil {
 		return Standing{}, err
 	}
 	now := e.now()
+	k = e.worn(k, p, leased, now)
 	s := Standing{Outlook: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now)}
 	if agenda := lifecycle.AgendaAt(k, p, now); len(agenda) > 0 {
 		s.First = &agenda[0]
@@ -188,7 +193,12 @@ func (e *Engine) DriftOf(ctx context.Context, r Repo, name string, page Page) (P
 	report := PolicyDrift{Policy: p}
 	report.Bound, report.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
 		report.Checked++
-		if findings := lifecycle.Drift(k, &p, e.now()); len(findings) > 0 {
+		leased, err := leasedUnder(ctx, r, k, &p)
+		if err != nil {
+			return err
+		}
+		now := e.now()
+		if findings := lifecycle.Drift(e.worn(k, &p, leased, now), &p, now); len(findings) > 0 {
 			report.Drifting = append(report.Drifting, Drifting{k.Name, findings})
 		}
 		return nil

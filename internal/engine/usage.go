@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -186,6 +187,22 @@ func (e *Engine) counted(id versionID, leased lifecycle.Usage, limits lifecycle.
 		return leased.Beyond(m.unused(limits))
 	}
 	return leased
+}
+
+// leasedUnder returns what was leased of the active version. Where none of the policies limits it, nothing is read.
+func leasedUnder(ctx context.Context, r Repo, k lifecycle.Key, policies ...*lifecycle.Policy) (lifecycle.Usage, error) {
+	limits := func(p *lifecycle.Policy) bool { return !k.TermsOf(p).Limits.None() }
+	if k.Primary == 0 || !slices.ContainsFunc(policies, limits) {
+		return lifecycle.Usage{}, nil
+	}
+	return r.Leased(ctx, k.Name, k.ID, k.Primary)
+}
+
+// worn returns the key with the note that its next encryption will make, where the policy leaves no room for one.
+func (e *Engine) worn(k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage, now time.Time) lifecycle.Key {
+	limits := k.TermsOf(p).Limits
+	least := lifecycle.Usage{Encryptions: 1, Bytes: 1}
+	return k.Exhausted(e.counted(versionID{k.ID, k.Primary}, leased, limits).Plus(least), limits, now)
 }
 
 // plaintextSize is how many bytes a base64 text holds.
