@@ -107,3 +107,40 @@ func TestARequestBeyondTheLimitCostsTwoLeases(t *testing.T) {
 	require.Equal(t, storagetest.Counts{Gets: 4, Puts: 1}, m.storage.Reset())
 	require.Equal(t, noted, m.repoKey("k"))
 }
+
+func TestARequestForAnOlderVersionBeyondItsLimitCostsTwoLeases(t *testing.T) {
+	m := metered(t, "max_encryptions", 90, "allow_pinned_encrypt", true)
+	m.spentBy(90)
+	m.ops("rotate")
+	pinned := func() { m.must(m.write("encrypt/k", "plaintext", b64("x"), "key_version", 1)) }
+	pinned()
+	noted := m.repoKey("k")
+	m.storage.Reset()
+	pinned()
+	require.Equal(t, storagetest.Counts{Gets: 4, Puts: 1}, m.storage.Reset())
+	require.Equal(t, noted, m.repoKey("k"))
+}
+
+func TestALimitThatIsRaisedUnderARequestHoldsForIt(t *testing.T) {
+	m := metered(t, "max_encryptions", 5)
+	m.spentBy(5)
+	m.during("leases/k/1", func() { m.must(m.write("policies/p", "max_encryptions", 6)) })
+	require.Equal(t, map[int]int{1: 1}, m.spentBy(1))
+	require.EqualValues(t, 6, m.counted(1))
+}
+
+func TestAKeyThatTakesThePlaceOfOneAtItsLimitIsNotChargedForIt(t *testing.T) {
+	m := metered(t, "max_encryptions", 5)
+	m.spentBy(5)
+	m.must(m.write("keys/other", "policy", "p"))
+	other := m.repoKey("other").ID
+	m.during("leases/k/1", func() {
+		for _, path := range []string{"keys/%s", "versions/%s/1"} {
+			m.plant(fmt.Sprintf(path, "k"), m.dump()[fmt.Sprintf(path, "other")])
+		}
+		m.engine.ForgetKey("k")
+	})
+	require.Equal(t, map[int]int{1: 5}, m.spentBy(5))
+	require.Equal(t, other, m.repoKey("k").ID)
+	require.Zero(t, m.repoKey("k").Rotation.Exhausted)
+}
