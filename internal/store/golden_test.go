@@ -186,6 +186,7 @@ func TestGoldenEraseIntentIsReplayed(t *testing.T) {
 		"archive/orders/1":              golden(t, "version"),
 		"intents/settle/orders":         golden(t, "settle"),
 		"usage/orders":                  golden(t, "usage"),
+		"leases/orders/2":               golden(t, "lease"),
 	})
 	require.NoError(t, w.FinishErasure(ctx, "orders"))
 	require.Empty(t, w.entries(t))
@@ -200,6 +201,14 @@ func TestGoldenUsageDecodes(t *testing.T) {
 func goldenDenied() map[int]lifecycle.Denials {
 	return map[int]lifecycle.Denials{2: {Count: 3, First: start, Last: start.Add(time.Hour)}, 5: {Count: 1, First: start, Last: start}}
 }
+
+func TestGoldenLeaseDecodes(t *testing.T) {
+	got, err := load(t, map[string]string{"leases/orders/2": golden(t, "lease")}).Leased(ctx, "orders", goldenKey().ID, 2)
+	require.NoError(t, err)
+	require.Equal(t, goldenLease(), got)
+}
+
+func goldenLease() lifecycle.Usage { return lifecycle.Usage{Encryptions: 65_536, Bytes: 1 << 30} }
 
 func TestGoldenClockDecodes(t *testing.T) {
 	got, err := load(t, map[string]string{"config/clock": golden(t, "clock")}).Clock(ctx)
@@ -244,6 +253,8 @@ func goldenWorld(t *testing.T) *world {
 	c.Settle = lifecycle.Range{From: 2, To: 3}
 	require.NoError(t, w.CreateKey(ctx, c))
 	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	_, _, err = w.Lease(ctx, "orders", store.Ask{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
+	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
 	for _, key := range signingKeys(t, 2) {
@@ -274,7 +285,7 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 		"keys/orders": "key", "versions/orders/2": "version", "dates/paged/0": "dates",
 		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
 		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "usage/orders": "usage",
-		"intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
+		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
 	} {
 		if *renew {
 			var pretty bytes.Buffer
