@@ -244,6 +244,21 @@ func TestCheckpointsStayValidWhenTheirKeyIsRotated(t *testing.T) {
 	m.refused(m.write("custody/checkpoint", "key", "none"), "not found")
 }
 
+func TestALongNameDoesNotBreakTheCheckpointsOfTheMount(t *testing.T) {
+	t.Parallel()
+	m, _ := keyOf3(t)
+	long := strings.Repeat("a", 600)
+	m.must(m.write("keys/"+long, "policy", ""))
+	m.must(m.write("keys/"+long+"/config", "deletion_allowed", true))
+	m.must(m.delete("keys/" + long))
+	checkpoint := m.checkpointed()
+	require.Contains(t, checkpoint.Payload, long)
+	require.Equal(t, true, m.must(m.write("custody/verify", "checkpoint", asMap(checkpoint))).data["valid"])
+	report := m.verified(checkpoint)
+	require.True(t, report.Clean(), "%v", report.Problems)
+	require.Zero(t, report.Unsigned)
+}
+
 func TestOnlyACheckpointNeedsAKeyOnTheMount(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)

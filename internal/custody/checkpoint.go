@@ -81,7 +81,7 @@ func (c Checkpoint) check() error {
 		if head.Key == "" || head.Count < 1 || head.Count > maxSeq || !isHash(head.Hash) {
 			return errors.New("a head needs a key, a count and the hash of its last record")
 		}
-		if err := checkText("key", head.Key, maxText); err != nil {
+		if err := checkText("key", head.Key, maxKeyName); err != nil {
 			return err
 		}
 	}

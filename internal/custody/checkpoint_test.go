@@ -87,3 +87,31 @@ func TestTheZeroSigningKeySignsNothing(t *testing.T) {
 	_, err := custody.SignCheckpoint(custody.Checkpoint{Instance: mount, Time: start}, custody.SigningKey{})
 	require.ErrorIs(t, err, custody.ErrInvalid)
 }
+
+// One key that records take and checkpoints do not would leave the whole mount without checkpoints.
+func TestACheckpointTakesEveryNameThatARecordTakes(t *testing.T) {
+	keys, public := generations(t, 1)
+	longest := strings.Repeat("n", 8<<10)
+	j := newJournal(t, mount)
+	j.act(longest, "create")
+	j.act(longest, "rotate")
+	signed := j.checkpoint(keys[0])
+	whole := verify(t, export(j.lines), public, signed)
+	require.True(t, whole.Clean(), "%v", whole.Problems)
+
+	cut := verify(t, export(j.lines[:2]), public, signed)
+	require.Len(t, cut.Problems, 1)
+	require.ErrorIs(t, cut.Problems[0].Err, custody.ErrCut)
+	require.Equal(t, longest, cut.Problems[0].Key)
+
+	j.lines[1].line = j.lines[1].line[:len(j.lines[1].line)-1]
+	broken := verify(t, export(j.lines), public, signed)
+	require.Len(t, broken.Problems, 1)
+	require.Equal(t, longest, broken.Problems[0].Key, "the line is of that key, though it does not decode")
+	require.ErrorIs(t, broken.Problems[0].Err, custody.ErrMalformed)
+
+	_, err := custody.SignCheckpoint(custody.Checkpoint{Instance: mount, Time: start, Heads: []custody.KeyHead{
+		{Key: longest + "n", Count: 1, Hash: strings.Repeat("ab", 32)},
+	}}, keys[0])
+	require.ErrorIs(t, err, custody.ErrInvalid)
+}

@@ -93,7 +93,7 @@ func (h *hint) take(name, value json.Token) bool {
 	case json.Delim:
 		return false
 	case string:
-		if name == "key" && len(v) <= maxText {
+		if name == "key" && len(v) <= maxKeyName {
 			h.key = v
 		}
 	case float64:
