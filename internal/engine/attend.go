@@ -139,12 +139,12 @@ func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Poli
 		if t.holdsBack(entry, k.Ahead(now)) {
 			continue
 		}
-		denied, err := t.r.Denied(ctx, k.Name)
+		denied, err := t.deniedUses(ctx, t.r, k.Name)
 		if err != nil {
 			return c, nil, err
 		}
 		terms := k.TermsOf(policy)
-		last := lastDenied(denied, entry.Version)
+		last := denied.last(entry.Version)
 		if quiet := terms.QuietUntil(k.Marks[entry.Version].At, last); entry.Op == lifecycle.Retire && now.Before(quiet) {
 			c.Key = c.Key.PutOff(entry.Version, quiet)
 			continue

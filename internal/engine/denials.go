@@ -5,15 +5,32 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // denials counts denied uses in memory; the tick stores them. A crash loses those of the last minute.
 type denials struct {
-	mu    sync.Mutex
-	byKey map[string]map[int]lifecycle.Denials
+	mu      sync.Mutex
+	byKey   map[string]byVersion
+	storing map[string]byVersion // taken to be stored, and not known to be
+}
+
+// byVersion holds the denied uses of a key.
+type byVersion map[int]lifecycle.Denials
+
+func (b byVersion) plus(more byVersion) byVersion {
+	sum := maps.Clone(b)
+	if sum == nil {
+		sum = byVersion{}
+	}
+	for version, denied := range more {
+		sum[version] = sum[version].Plus(denied)
+	}
+	return sum
 }
 
 // add counts denied uses of a key.
@@ -21,23 +38,46 @@ func (d *denials) add(name string, more map[int]lifecycle.Denials) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.byKey == nil {
-		d.byKey = map[string]map[int]lifecycle.Denials{}
+		d.byKey, d.storing = map[string]byVersion{}, map[string]byVersion{}
 	}
-	if d.byKey[name] == nil {
-		d.byKey[name] = map[int]lifecycle.Denials{}
-	}
-	for version, denied := range more {
-		d.byKey[name][version] = d.byKey[name][version].Plus(denied)
-	}
+	d.byKey[name] = d.byKey[name].plus(more)
 }
 
-// take returns what was counted of a key and starts anew.
-func (d *denials) take(name string) map[int]lifecycle.Denials {
+// take returns what was counted of a key, to be stored; nothing while somebody else is storing it.
+func (d *denials) take(name string) byVersion {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	counted := d.byKey[name]
+	counted, busy := d.byKey[name], len(d.storing[name]) > 0
+	if busy || len(counted) == 0 {
+		return nil
+	}
 	delete(d.byKey, name)
+	d.storing[name] = counted
 	return counted
+}
+
+// took ends what take began.
+func (d *denials) took(name string, stored bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !stored {
+		d.byKey[name] = d.byKey[name].plus(d.storing[name])
+	}
+	delete(d.storing, name)
+}
+
+// known returns what of a key may not be stored yet. While it is being stored it may be both.
+func (d *denials) known(name string) byVersion {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.storing[name].plus(d.byKey[name])
+}
+
+// forget drops what was counted of an earlier key of the name.
+func (d *denials) forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.byKey, name)
 }
 
 func (d *denials) names() []string {
@@ -56,9 +96,29 @@ func (e *Engine) flushDenied(ctx context.Context, r Repo, name string) error {
 	if len(counted) == 0 {
 		return nil
 	}
-	if err := r.AddDenied(ctx, name, counted); err != nil {
-		e.denied.add(name, counted)
-		return err
+	err := r.AddDenied(ctx, name, counted)
+	e.denied.took(name, err == nil)
+	return err
+}
+
+// deniedUses returns when uses of a key were last denied, whether that is stored yet or not. A decision that a denied use
+// can hold back asks here, under the lock of the key.
+func (e *Engine) deniedUses(ctx context.Context, r Repo, name string) (byVersion, error) {
+	known := e.denied.known(name) // before the stored ones: what is stored meanwhile is in either
+	stored, err := r.Denied(ctx, name)
+	return known.plus(stored), err
+}
+
+// last returns when a use of the version was last denied; of version 0, one of any version.
+func (b byVersion) last(version int) time.Time {
+	if version != 0 {
+		return b[version].Last
 	}
-	return nil
+	var last time.Time
+	for _, denied := range b {
+		if denied.Last.After(last) {
+			last = denied.Last
+		}
+	}
+	return last
 }

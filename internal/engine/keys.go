@@ -123,6 +123,7 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creatio
 	if err := r.CreateKey(ctx, c); err != nil {
 		return err
 	}
+	e.denied.forget(k.Name)
 	e.log.Info("created key", "key", k.Name, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
 	return nil
 }

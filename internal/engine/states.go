@@ -32,19 +32,12 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 	if err := in.check(e.now()); err != nil {
 		return View{}, err
 	}
-	if err := e.flushDenied(ctx, r, name); err != nil {
-		return View{}, err
-	}
-	denied, err := r.Denied(ctx, name)
-	if err != nil {
-		return View{}, err
-	}
 	var did lifecycle.Step
 	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
 		if err := lifecycle.CheckRevision(in.CAS, k.Revision); err != nil {
 			return c, err
 		}
-		c, did, err = e.done(ctx, r, k, in, lastDenied(denied, in.Version))
+		c, did, err = e.done(ctx, r, k, in)
 		return c, err
 	})
 	if err != nil {
@@ -73,9 +66,7 @@ func (o Operation) check(now time.Time) error {
 }
 
 // done decides an operation.
-func (e *Engine) done(
-	ctx context.Context, r Repo, k lifecycle.Key, in Operation, denied time.Time,
-) (c lifecycle.Commit, did lifecycle.Step, err error) {
+func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	policy, err := e.policyOf(ctx, r, k)
 	if err != nil {
 		return c, did, err
@@ -83,11 +74,9 @@ func (e *Engine) done(
 	if err := policy.CheckReason(string(in.Op), in.Reason); err != nil {
 		return c, did, err
 	}
-	order := lifecycle.Order{
-		At: e.now(), Terms: k.TermsOf(policy), LastDenied: denied, Code: in.Code, Occurred: in.Occurred,
-	}
-	if in.For > 0 {
-		order.Until = order.At.Add(in.For)
+	order, err := e.order(ctx, r, k, in, policy)
+	if err != nil {
+		return c, did, err
 	}
 	c.Settle = lifecycle.Of(in.Version)
 	switch {
@@ -115,6 +104,21 @@ func (e *Engine) done(
 	}
 	c, err = e.commit(ctx, r, c, policy)
 	return c, did, err
+}
+
+// order is what goes with an operation. Denied uses are asked for where they can hold it back: what stops a key must not
+// wait for them.
+func (e *Engine) order(ctx context.Context, r Repo, k lifecycle.Key, in Operation, policy *lifecycle.Policy) (lifecycle.Order, error) {
+	order := lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy), Code: in.Code, Occurred: in.Occurred}
+	if in.For > 0 {
+		order.Until = order.At.Add(in.For)
+	}
+	if in.Op != lifecycle.Retire {
+		return order, nil
+	}
+	denied, err := e.deniedUses(ctx, r, k.Name)
+	order.LastDenied = denied.last(in.Version)
+	return order, err
 }
 
 // moves reports whether the change gives material another place.
@@ -178,19 +182,6 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 	c.Event.Versions = append(c.Event.Versions, emergency.Key.Latest)
 	c.Event.Details["replaced_by"] = "new version"
 	return c
-}
-
-func lastDenied(denied map[int]lifecycle.Denials, version int) time.Time {
-	if version != 0 {
-		return denied[version].Last
-	}
-	var last time.Time
-	for _, d := range denied {
-		if d.Last.After(last) {
-			last = d.Last
-		}
-	}
-	return last
 }
 
 // Hold sets or lifts the legal hold of a key.
