@@ -199,15 +199,7 @@ func (e *Engine) Configure(
 		if !changed {
 			return lifecycle.Commit{Key: k}, nil
 		}
-		policy, err := e.governor(ctx, r, k, next)
-		if err != nil {
-			return commit, err
-		}
-		if err := e.checkReasons(ctx, r, k, policy, pre.Reason); err != nil {
-			return commit, err
-		}
-		event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: k.Differences(next)}
-		return e.commit(ctx, r, lifecycle.Commit{Key: next, Event: event}, policy)
+		return e.configured(ctx, r, k, next, pre)
 	})
 	if err != nil {
 		return View{}, nil, err
@@ -219,16 +211,41 @@ func (e *Engine) Configure(
 	return view, warnings, err
 }
 
-// checkReasons asks the policy that the key had and the one that it gets.
-func (e *Engine) checkReasons(ctx context.Context, r Repo, before lifecycle.Key, after *lifecycle.Policy, reason string) error {
-	policy, err := e.policyOf(ctx, r, before)
+// configured decides a change of settings.
+func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, pre Precondition) (c lifecycle.Commit, err error) {
+	was, err := e.policyOf(ctx, r, k)
 	if err != nil {
-		return err
+		return c, err
 	}
-	if err := policy.CheckReason("configure", reason); err != nil {
-		return err
+	policy, err := e.governor(ctx, r, k, next)
+	if err != nil {
+		return c, err
 	}
-	return after.CheckReason("configure", reason)
+	if err := checkReasons(k, next, pre.Reason, was, policy); err != nil {
+		return c, err
+	}
+	if next.Policy != k.Policy {
+		denied, err := e.deniedUses(ctx, r, k.Name)
+		if err != nil {
+			return c, err
+		}
+		next = next.KeepQuiet(k.TermsOf(was), denied.last)
+	}
+	event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: k.Differences(next)}
+	return e.commit(ctx, r, lifecycle.Commit{Key: next, Event: event}, policy)
+}
+
+// checkReasons asks the policy that the key had and the one that it gets.
+func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifecycle.Policy) error {
+	ops := []string{"configure"}
+	for _, policy := range policies {
+		for _, op := range ops {
+			if err := policy.CheckReason(op, reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // governor returns the policy of the changed key. One that is newly bound has to admit the key, and so has the one that
