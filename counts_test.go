@@ -115,7 +115,7 @@ func rotateTo(m *mount, n int) {
 			m.must(m.write("keys/k/config", "min_decryption_version", latest))
 		}
 		if latest >= n {
-			m.must(m.write("keys/k/config", "min_decryption_version", 1))
+			m.must(m.write("keys/k/config", "min_decryption_version", 1, "reason", why))
 			return
 		}
 	}

@@ -69,3 +69,19 @@ func TestAnotherPolicyShortensNoQuietPeriodOfAKeyThatRuns(t *testing.T) {
 		require.Equal(t, 200, m.op("retire").status, name)
 	}
 }
+
+func TestLoweringTheFloorNeedsTheReasonOfARecovery(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"governed", "while detaching"} {
+		m, c := underPolicy(t, "require_reason", "recover")
+		m.must(m.write("keys/k/config", "min_decryption_version", 3))
+		lower := []any{"min_decryption_version", 1}
+		if way == "while detaching" {
+			lower = append(lower, "policy", "")
+		}
+		m.refused(m.write("keys/k/config", lower...), "reason", "recover")
+		m.refused(m.write("decrypt/k", "ciphertext", c[1]), "archived")
+		m.must(m.write("keys/k/config", append(lower, "reason", why)...))
+		require.Equal(t, "secret", m.decrypt("k", c[1]))
+	}
+}

@@ -238,6 +238,9 @@ func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, 
 // checkReasons asks the policy that the key had and the one that it gets.
 func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifecycle.Policy) error {
 	ops := []string{"configure"}
+	if after.MinDecryption < before.MinDecryption {
+		ops = append(ops, string(lifecycle.Recover)) // the versions between decrypt again
+	}
 	for _, policy := range policies {
 		for _, op := range ops {
 			if err := policy.CheckReason(op, reason); err != nil {
