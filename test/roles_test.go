@@ -75,6 +75,7 @@ func keyPermits() []permit {
 		{"POST", "keys/free", "{}", to(operator)},
 		{"POST", "keys/free", object("policy", ""), nil},
 		{"POST", "keys/orders", object("policy", ""), nil},
+		{"POST", "keys/orders", object("policy", "pci"), to(operator)},
 		{"POST", "keys/orders/config", object("owner", "payments"), to(operator, custodian)},
 		{"POST", "keys/orders/config", object("min_encryption_version", 1), to(operator, custodian)},
 		{"POST", "keys/orders/config", object("min_decryption_version", 1), to(custodian)},

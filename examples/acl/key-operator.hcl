@@ -1,6 +1,9 @@
-# A key operator: makes keys under a policy and does what keeps them going. Everything here can be undone by an operator,
-# or takes capability away; what brings it back from the archive, or destroys, is in key-custodian.hcl. No data: without
-# encrypt and decrypt an operator cannot open a ciphertext.
+# A key operator: makes keys under a policy and does what keeps them going. What he does himself an
+# operator can undo, or it takes capability away; what brings it back from the archive, or destroys, is in
+# key-custodian.hcl. But he may bind a key to any policy that there is, and its rules act on the key then, to the
+# destruction of old versions; delays and quiet periods that run are not shortened. Keep policies on a mount that may
+# govern each of its keys, or list those that may be named in allowed_parameters. No data: without encrypt and decrypt
+# an operator cannot open a ciphertext.
 #
 #   vault policy write keylife-key-operator key-operator.hcl
 
