@@ -75,7 +75,7 @@ func TestAPostCheckThatFailsRollsBackAndAnOperatorLearnsIt(t *testing.T) {
 				last := lastAct(m)
 				require.Equal(t, "rollback", last["act"])
 				require.Contains(t, last["reason"], "post-check "+f.check+" failed")
-				require.Equal(t, map[string]any{"transition": "T3", "check": f.check, "failed_version": "2"}, last["details"])
+				require.Equal(t, map[string]any{"transition": "T3", "check": f.check, "failed_version": "2", "superseded": "2"}, last["details"])
 				require.Equal(t, 1, m.rotation("k")["failures"])
 				require.Equal(t, start.Add(time.Hour).Format(time.RFC3339), m.rotation("k")["next_rotation_time"], "the schedule does not start anew")
 				end()

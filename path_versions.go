@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -106,7 +105,7 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	change, err := b.lastChange(ctx, c, detail.Number)
+	change, err := b.lastChange(ctx, c, detail)
 	if err != nil {
 		return nil, err
 	}
@@ -124,33 +123,6 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 		"encryptions": used.Encryptions, "bytes": used.Bytes,
 	}
 	return &logical.Response{Data: data}, nil
-}
-
-// lookBack is how many custody records are searched for the last change of a version.
-const lookBack = 256
-
-// lastChange returns the newest act on the version, as far as it is not too long ago.
-func (b *backend) lastChange(ctx context.Context, c *call, version int) (map[string]any, error) {
-	head, err := c.repo.JournalHead(ctx, fName.get(c))
-	if err != nil {
-		return nil, err
-	}
-	page, err := c.repo.Journal(ctx, fName.get(c), max(head.Count-lookBack, 0), lookBack)
-	if err != nil {
-		return nil, err
-	}
-	for i := len(page.Lines) - 1; i >= 0; i-- {
-		record, err := custody.Decode([]byte(page.Lines[i]))
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range record.Versions {
-			if v == version {
-				return recordData(record), nil
-			}
-		}
-	}
-	return map[string]any{}, nil
 }
 
 func (b *backend) compromiseReport(ctx context.Context, c *call) (*logical.Response, error) {

@@ -116,7 +116,10 @@ func (e *Engine) update(
 	ctx context.Context, r Repo, name string, act func(lifecycle.Key) (lifecycle.Commit, error),
 ) (lifecycle.Key, error) {
 	defer e.keys.drop(name)
-	return r.UpdateKey(ctx, name, act)
+	return r.UpdateKey(ctx, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
+		c, err := act(k)
+		return c.WithSuccession(k), err
+	})
 }
 
 // commit completes a commit whose key and event are decided: when the key is looked at next, which version the clock

@@ -166,7 +166,6 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 			_ = e.preCheck(ctx, r, k, policy, k.Staged, true)
 			next.Revision = k.Revision
 			c.Key = next
-			c.Event.Versions = append(c.Event.Versions, k.Staged)
 			c.Event.Details["replaced_by"] = "staged version"
 			return c
 		}
@@ -179,7 +178,6 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 	}
 	emergency.Key.Revision = k.Revision
 	c.Key, c.Version = emergency.Key, emergency.Version
-	c.Event.Versions = append(c.Event.Versions, emergency.Key.Latest)
 	c.Event.Details["replaced_by"] = "new version"
 	return c
 }

@@ -17,6 +17,7 @@ type VersionDetail struct {
 	State             lifecycle.State
 	Mark              lifecycle.Mark
 	Denied            lifecycle.Denials
+	Gone              bool // destroyed by itself: what becomes of the key changes it no more
 }
 
 // ReadVersion returns a version, or lifecycle.ErrNotFound.
@@ -37,7 +38,9 @@ func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number in
 		return VersionDetail{}, err
 	}
 	denied, err := r.Denied(ctx, name)
-	return VersionDetail{Version: v, State: k.State(number), Mark: k.Marks[number], Denied: denied[number]}, err
+	state := k.State(number)
+	gone := state == lifecycle.Destroyed && k.Mark.State != lifecycle.KeyDestroyed
+	return VersionDetail{Version: v, State: state, Mark: k.Marks[number], Denied: denied[number], Gone: gone}, err
 }
 
 // Affected is a version that was reported as compromised, and what that affects.
@@ -48,6 +51,14 @@ type Affected struct {
 	From, Until time.Time // it protected data in this time; no end: it was never superseded
 	Processes   bool
 	ReplacedBy  int
+}
+
+// replacement is the version that is in the place of compromised ones; 0: none is yet.
+func replacement(k *lifecycle.Key) int {
+	if !k.Marks[k.Primary].Compromise.Reported.IsZero() {
+		return 0
+	}
+	return k.Primary
 }
 
 // CompromiseReport lists the versions of a key that were reported as compromised, oldest first.
@@ -67,7 +78,7 @@ func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]A
 		}
 		report = append(report, Affected{
 			Version: v, State: k.State(v), Compromise: mark.Compromise, From: dates[v], Until: dates[v+1],
-			Processes: k.ToProcess(v, k.terms) == nil, ReplacedBy: k.Primary,
+			Processes: k.ToProcess(v, k.terms) == nil, ReplacedBy: replacement(k.Key),
 		})
 	}
 	slices.SortFunc(report, func(a, b Affected) int { return a.Version - b.Version })
