@@ -20,6 +20,7 @@ var versionFields = fields(fName, fVersion,
 	newField[string]("destroy_time", framework.TypeString, "When it is destroyed, RFC 3339; empty: it is not retired."),
 	newField[string]("archive_time", framework.TypeString, "When it is archived again, RFC 3339; empty: no time limit."),
 	newField[string]("fingerprint", framework.TypeString, "One-way digest of the material."),
+	newField[bool]("material_pending", framework.TypeBool, "Its material may not be where the state says yet: a tick moves or erases it."),
 	newField[string]("public_key", framework.TypeString, "Public key; empty for symmetric types."),
 	newField[string]("compromise_reason_code", framework.TypeString, "KMIP revocation reason, if the version was reported as compromised."),
 	newField[string]("compromise_occurred_time", framework.TypeString, "When it happened, as reported, RFC 3339."),
@@ -120,7 +121,7 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 		"compromise_reason_code": mark.Compromise.Code, "compromise_occurred_time": timeText(mark.Compromise.Occurred),
 		"compromise_reported_time": timeText(mark.Compromise.Reported), "denied_uses": detail.Denied.Count,
 		"first_denied_time": timeText(detail.Denied.First), "last_denied_time": timeText(detail.Denied.Last), "last_change": change,
-		"encryptions": used.Encryptions, "bytes": used.Bytes,
+		"material_pending": detail.Pending, "encryptions": used.Encryptions, "bytes": used.Bytes,
 	}
 	return &logical.Response{Data: data}, nil
 }

@@ -80,7 +80,11 @@ func viewResponse(v engine.View) *logical.Response {
 	if k.Convergent {
 		data["convergent_encryption_version"] = -1
 	}
-	return &logical.Response{Data: data}
+	resp := &logical.Response{Data: data}
+	if v.Pending {
+		resp.AddWarning("the new state is in force, and material of the key may still be where it was: a tick moves or erases it, and material_pending on its versions says when that is done")
+	}
+	return resp
 }
 
 func creationTimes(dates map[int]time.Time) map[string]int64 {

@@ -20,6 +20,7 @@ type View struct {
 	Dates   map[int]time.Time // when each readable version was made
 	Outlook lifecycle.Outlook
 	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
+	Pending bool              // after an act: material is still where it was, which a tick changes
 }
 
 // Precondition is what a caller may demand of, and say about, any change.

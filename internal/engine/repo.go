@@ -102,8 +102,10 @@ type Intents interface {
 // Placing moves material between the versions in use and the archive.
 type Placing interface {
 	Settlements(ctx context.Context) ([]string, error)
-	// Settle calls place for the versions whose material may be in the wrong place, while no writer of the key runs.
-	Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) error
+	// Unsettled returns the versions whose material may be in the wrong place; zero: none.
+	Unsettled(ctx context.Context, name string) (lifecycle.Range, error)
+	// Settle calls place for some of these, while no writer of the key runs; left: there are more.
+	Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error)
 	Archived(ctx context.Context, name string, n int) (lifecycle.Version, error)
 	PutArchived(ctx context.Context, name string, v lifecycle.Version) error
 	DropArchived(ctx context.Context, name string, n int) error

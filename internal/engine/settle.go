@@ -14,6 +14,20 @@ import (
 // settle brings the material of a key to where its record says it belongs: into the archive, back from it, or out of
 // existence. It is replayed from the intent until it is done, by the request that opened it or by a tick.
 func (e *Engine) settle(ctx context.Context, r Repo, name string) error {
+	_, err := e.settleSome(ctx, r, name)
+	return err
+}
+
+// settleNow is settle for a request. Pending means that material is still where it was: a tick goes on.
+func (e *Engine) settleNow(ctx context.Context, r Repo, name string) (pending bool) {
+	left, err := e.settleSome(ctx, r, name)
+	if err != nil {
+		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+	}
+	return left || err != nil
+}
+
+func (e *Engine) settleSome(ctx context.Context, r Repo, name string) (left bool, err error) {
 	return r.Settle(ctx, name, func(k lifecycle.Key, n int) error {
 		id := versionID{k.ID, n}
 		e.ciphers.drop(id)

@@ -44,13 +44,13 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 		return View{}, err
 	}
 	e.log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
-	if err := e.settle(ctx, r, name); err != nil {
-		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
-	}
+	pending := e.settleNow(ctx, r, name)
 	if _, err := e.prove(ctx, r, k); err != nil && in.Op != lifecycle.ReportCompromise {
 		return View{}, err // a report stands whatever became of the version that took over
 	}
-	return e.Read(ctx, r, name)
+	view, err := e.Read(ctx, r, name)
+	view.Pending = pending
+	return view, err
 }
 
 func (o Operation) check(now time.Time) error {
@@ -223,8 +223,8 @@ func (e *Engine) change(
 		return View{}, err
 	}
 	e.log.Info("changed key", "key", name, "act", act, "reason", pre.Reason)
-	if err := e.settle(ctx, r, name); err != nil {
-		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
-	}
-	return e.view(ctx, r, k)
+	pending := e.settleNow(ctx, r, name)
+	view, err := e.view(ctx, r, k)
+	view.Pending = pending
+	return view, err
 }

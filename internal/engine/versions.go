@@ -17,6 +17,7 @@ type VersionDetail struct {
 	State             lifecycle.State
 	Mark              lifecycle.Mark
 	Denied            lifecycle.Denials
+	Pending           bool // its material may not be where the state says
 	Gone              bool // destroyed by itself: what becomes of the key changes it no more
 }
 
@@ -38,9 +39,16 @@ func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number in
 		return VersionDetail{}, err
 	}
 	denied, err := r.Denied(ctx, name)
+	if err != nil {
+		return VersionDetail{}, err
+	}
+	unsettled, err := r.Unsettled(ctx, name)
 	state := k.State(number)
-	gone := state == lifecycle.Destroyed && k.Mark.State != lifecycle.KeyDestroyed
-	return VersionDetail{Version: v, State: state, Mark: k.Marks[number], Denied: denied[number], Gone: gone}, err
+	return VersionDetail{
+		Version: v, State: state, Mark: k.Marks[number], Denied: denied[number],
+		Pending: unsettled.From <= number && number <= unsettled.To,
+		Gone:    state == lifecycle.Destroyed && k.Mark.State != lifecycle.KeyDestroyed,
+	}, err
 }
 
 // Affected is a version that was reported as compromised, and what that affects.

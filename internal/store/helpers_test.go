@@ -41,6 +41,12 @@ func (w *world) DeleteKey(ctx context.Context, name string, allow func(lifecycle
 	return k, w.FinishErasure(ctx, name)
 }
 
+// Settle settles as a tick does, which comes again.
+func (w *world) Settle(ctx context.Context, name string, place func(lifecycle.Key, int) error) error {
+	_, err := w.Repo.Settle(ctx, name, place)
+	return err
+}
+
 // newWorld is a mount that has its keyring.
 func newWorld() *world {
 	w := emptyWorld()

@@ -39,6 +39,13 @@ func (r Repo) intendSettle(ctx context.Context, name string, versions lifecycle.
 	return r.put(ctx, settleIntents+name, settleRecord{Schema: schema, From: versions.From, To: versions.To}, nil)
 }
 
+// Unsettled returns the versions whose material may not be where it belongs; zero: none.
+func (r Repo) Unsettled(ctx context.Context, name string) (lifecycle.Range, error) {
+	var rec settleRecord
+	_, _, err := read(ctx, r, settleIntents+name, &rec)
+	return lifecycle.Range{From: rec.From, To: rec.To}, err
+}
+
 // Settlements returns the names of keys that have material to move or erase.
 func (r Repo) Settlements(ctx context.Context) ([]string, error) { return r.list(ctx, settleIntents) }
 
@@ -46,32 +53,32 @@ func (r Repo) Settlements(ctx context.Context) ([]string, error) { return r.list
 const settleAtOnce = 64
 
 // Settle calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
-// time. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
-func (r Repo) Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) error {
+// time; left: there are more. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
+func (r Repo) Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
 	defer r.s.keys.exclusive(name)()
 	var rec settleRecord
 	_, found, err := read(ctx, r, settleIntents+name, &rec)
 	if err != nil || !found {
-		return err
+		return false, err
 	}
 	k, err := r.Key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) { // deleted: its erasure sees to the rest
-		return r.delete(ctx, settleIntents+name)
+		return false, r.delete(ctx, settleIntents+name)
 	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	last := min(rec.To, rec.From+settleAtOnce-1)
 	for n := rec.From; n <= min(last, k.Latest); n++ {
 		if err := place(k, n); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if last >= min(rec.To, k.Latest) {
-		return r.delete(ctx, settleIntents+name)
+		return false, r.delete(ctx, settleIntents+name)
 	}
 	rec.From = last + 1
-	return r.put(ctx, settleIntents+name, rec, nil)
+	return true, r.put(ctx, settleIntents+name, rec, nil)
 }
 
 // Archived returns a version from the archive. The error is [lifecycle.ErrNotFound] where it is not there.

@@ -173,3 +173,23 @@ func TestArchiveKeepsVersionsApart(t *testing.T) {
 	_, err = w.Archived(ctx, "orders", 1)
 	require.ErrorIs(t, err, lifecycle.ErrNotFound)
 }
+
+func TestWhatIsLeftToBeSettledCanBeAsked(t *testing.T) {
+	w := newWorld()
+	withKey(70, false)(t, w)
+	place := func(lifecycle.Key, int) error { return nil }
+	for _, want := range []struct {
+		unsettled lifecycle.Range
+		left      bool
+	}{{lifecycle.Range{From: 3, To: 70}, true}, {lifecycle.Range{From: 67, To: 70}, false}, {}} {
+		if want.unsettled.From == 3 {
+			w.settle(t, 3, 70)
+		}
+		got, err := w.Unsettled(ctx, "orders")
+		require.NoError(t, err)
+		require.Equal(t, want.unsettled, got)
+		left, err := w.Repo.Settle(ctx, "orders", place)
+		require.NoError(t, err)
+		require.Equal(t, want.left, left)
+	}
+}
