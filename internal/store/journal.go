@@ -109,7 +109,7 @@ func (r Repo) tail(ctx context.Context, name string, from custody.Head, exists b
 	}
 	at, err := r.follow(ctx, name, at)
 	if err != nil {
-		return chain{}, err
+		return chain{}, asBreak(err)
 	}
 	if at.open == nil {
 		r.s.chains.Add(name, at.head)

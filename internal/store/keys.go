@@ -106,11 +106,11 @@ func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	if c.Event.Act == "" {
 		return r.commit(ctx, c)
 	}
-	at, err := r.tail(ctx, c.Key.Name, c.head, exists)
+	at, event, err := r.tailOf(ctx, c, exists)
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
-	if at, err = r.begin(ctx, c.Key, c.Event, at); err != nil {
+	if at, err = r.begin(ctx, c.Key, event, at); err != nil {
 		return lifecycle.Key{}, err
 	}
 	c.head = at.head

@@ -1,0 +1,65 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// breakError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
+// it; but what stops a key in an emergency must not be stopped by whoever can damage the journal.
+type breakError struct{ error }
+
+func (b breakError) Error() string {
+	return b.error.Error() + "; the custody of the key was altered or lost: restore journal/ from a snapshot, or suspend the key, which records the break and goes on behind it"
+}
+
+func (b breakError) Unwrap() error { return b.error }
+
+// asBreak marks an error that says of the journal itself that it is damaged.
+func asBreak(err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, custody.ErrMalformed) {
+		return breakError{err}
+	}
+	return err
+}
+
+// emergencies are the acts that go on behind a break.
+var emergencies = map[string]bool{string(lifecycle.Suspend): true, string(lifecycle.ReportCompromise): true}
+
+// tailOf returns the end of the journal that an act adds to, and the event as it is recorded there: behind a break it
+// names the break.
+func (r Repo) tailOf(ctx context.Context, c change, exists bool) (chain, lifecycle.Event, error) {
+	at, err := r.tail(ctx, c.Key.Name, c.head, exists)
+	var broken breakError
+	if !errors.As(err, &broken) || !emergencies[c.Event.Act] {
+		return at, c.Event, err
+	}
+	details := map[string]string{"custody_break": broken.error.Error()}
+	maps.Copy(details, c.Event.Details)
+	c.Event.Details = details
+	at, err = r.behind(ctx, c.Key.Name, c.head)
+	return at, c.Event, err
+}
+
+// behind returns where a chain goes on that is broken: behind all that is stored of it, and behind the end of the act
+// that the key's record names. No number is used twice; a record that is missing is a gap for ever, and verification
+// reports it, as it does one that was altered.
+func (r Repo) behind(ctx context.Context, name string, known custody.Head) (chain, error) {
+	last, err := r.lastSeq(ctx, name)
+	if err != nil {
+		return chain{}, err
+	}
+	at := chain{head: custody.Head{Count: max(last, known.Count+1), Hash: known.Hash}}
+	line, err := r.line(ctx, name, at.head.Count)
+	if line != nil {
+		at.head.Hash = custody.Hash(line)
+	}
+	return at, err
+}
