@@ -22,12 +22,15 @@ func breaks() map[string]func(m *mount) {
 	}
 	const begin, end = "journal/k/0000000005", "journal/k/0000000006"
 	return map[string]func(m *mount){
-		"the last act lost":         func(m *mount) { cut(m, begin, end) },
-		"its beginning lost":        func(m *mount) { cut(m, begin) },
-		"its beginning edited":      func(m *mount) { put(m, begin, strings.Replace(string(m.dump()[begin]), why, "harmless", 1)) },
-		"its beginning unreadable":  func(m *mount) { put(m, begin, "{}") },
-		"its end unreadable":        func(m *mount) { put(m, end, "{}") },
-		"edited, and its end lost":  func(m *mount) { put(m, begin, strings.Replace(string(m.dump()[begin]), why, "harmless", 1)); cut(m, end) },
+		"the last act lost":        func(m *mount) { cut(m, begin, end) },
+		"its beginning lost":       func(m *mount) { cut(m, begin) },
+		"its beginning edited":     func(m *mount) { put(m, begin, strings.Replace(string(m.dump()[begin]), why, "harmless", 1)) },
+		"its beginning unreadable": func(m *mount) { put(m, begin, "{}") },
+		"its end unreadable":       func(m *mount) { put(m, end, "{}") },
+		"edited, and its end lost": func(m *mount) {
+			put(m, begin, strings.Replace(string(m.dump()[begin]), why, "harmless", 1))
+			cut(m, end)
+		},
 		"everything lost":           func(m *mount) { cut(m, slices.Collect(maps.Keys(m.dump()))...) },
 		"a false one put behind it": func(m *mount) { put(m, "journal/k/0000000007", "{}") },
 	}

@@ -59,3 +59,19 @@ func TestOnlyWhatIsRetiredShowsADestroyTime(t *testing.T) {
 	m.must(m.write("keys/k/retire"))
 	require.Equal(t, start.Add(25*time.Hour+30*24*time.Hour).Format(time.RFC3339), times()[0])
 }
+
+func TestANumberWithAZeroInFrontIsNoVersion(t *testing.T) {
+	m, _ := keyOf3(t)
+	for range 7 {
+		m.ops("rotate")
+	}
+	before := m.states()
+	for _, number := range []string{"010", "08", "007", "0", "00", "99999999999999999999"} {
+		m.refused(m.op("versions/"+number+"/suspend"), "version")
+		m.refused(m.read("keys/k/versions/"+number), "version")
+	}
+	m.refused(m.op("versions/010/suspend"), `"010"`, "no zero in front")
+	require.Equal(t, before, m.states())
+	m.ops("versions/10/suspend")
+	require.Equal(t, "suspended", m.state(10))
+}
