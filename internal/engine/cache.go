@@ -16,14 +16,21 @@ type cache[K comparable, V any] struct {
 	lru   *simplelru.LRU[K, V]
 	drops uint64
 	off   bool
+
+	groupOf func(K) string            // nil: there are no groups
+	groups  map[string]map[K]struct{} // what is kept, by group
 }
 
-func newCache[K comparable, V any](size int) *cache[K, V] {
-	lru, err := simplelru.NewLRU[K, V](size, nil)
-	if err != nil {
+func newCache[K comparable, V any](size int) *cache[K, V] { return newGroups[K, V](size, nil) }
+
+// newGroups returns a cache of which all snapshots of a group can be dropped.
+func newGroups[K comparable, V any](size int, groupOf func(K) string) *cache[K, V] {
+	c := &cache[K, V]{groupOf: groupOf, groups: map[string]map[K]struct{}{}}
+	var err error
+	if c.lru, err = simplelru.NewLRU(size, func(key K, _ V) { c.ungroup(key) }); err != nil {
 		panic("internal error: cache: " + err.Error())
 	}
-	return &cache[K, V]{lru: lru}
+	return c
 }
 
 // get returns the kept snapshot, or what load returns.
@@ -54,6 +61,30 @@ func (c *cache[K, V]) keep(key K, value V, began uint64) {
 	defer c.mu.Unlock()
 	if c.drops == began && !c.off {
 		c.lru.Add(key, value)
+		c.group(key)
+	}
+}
+
+func (c *cache[K, V]) group(key K) {
+	if c.groupOf == nil {
+		return
+	}
+	name := c.groupOf(key)
+	if c.groups[name] == nil {
+		c.groups[name] = map[K]struct{}{}
+	}
+	c.groups[name][key] = struct{}{}
+}
+
+// ungroup is called by the list, with the lock held.
+func (c *cache[K, V]) ungroup(key K) {
+	if c.groupOf == nil {
+		return
+	}
+	name := c.groupOf(key)
+	delete(c.groups[name], key)
+	if len(c.groups[name]) == 0 {
+		delete(c.groups, name)
 	}
 }
 
@@ -63,6 +94,16 @@ func (c *cache[K, V]) drop(key K) {
 	defer c.mu.Unlock()
 	c.drops++
 	c.lru.Remove(key)
+}
+
+// dropGroup forgets all snapshots of a group, and what is being loaded now.
+func (c *cache[K, V]) dropGroup(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drops++
+	for key := range c.groups[name] {
+		c.lru.Remove(key)
+	}
 }
 
 // disable forgets everything, for good.

@@ -70,3 +70,28 @@ func TestADisabledCacheKeepsNothing(t *testing.T) {
 	require.Equal(t, 2, calls)
 	require.Zero(t, c.lru.Len())
 }
+
+func TestAGroupIsDroppedAsAWholeAndForgottenWithItsLast(t *testing.T) {
+	c, calls := newGroups[string, string](3, func(key string) string { return key[:1] }), 0
+	get := func(keys ...string) (loads int) {
+		before := calls
+		for _, key := range keys {
+			_, err := c.get(key, load(&calls, "v", nil))
+			require.NoError(t, err)
+		}
+		return calls - before
+	}
+	get("a1", "a2", "b1")
+	c.dropGroup("a")
+	require.Equal(t, 0, get("b1"))
+	require.Equal(t, 2, get("a1", "a2"))
+	_, err := c.get("a3", load(&calls, "old", func() { c.dropGroup("a") }))
+	require.NoError(t, err)
+	require.Equal(t, 1, get("a3"), "what was being loaded is not kept")
+	get("c1", "c2", "c3")
+	require.Equal(t, 3, c.lru.Len())
+	require.Len(t, c.groups, 1, "groups whose last member went are forgotten")
+	c.drop("c1")
+	c.disable()
+	require.Empty(t, c.groups)
+}

@@ -37,7 +37,7 @@ type Engine struct {
 
 	keys     *cache[string, *lifecycle.Key]
 	policies *cache[string, *lifecycle.Policy]
-	ciphers  *cache[versionID, *envelope.Cipher]
+	ciphers  *cache[cipherID, *envelope.Cipher] // grouped by the name of the key
 
 	meters *cache[versionID, *meter]
 
@@ -52,7 +52,7 @@ func New(c Config) *Engine {
 		now: c.Now, rand: c.Rand, log: c.Log,
 		keys:     newCache[string, *lifecycle.Key](keysCached),
 		policies: newCache[string, *lifecycle.Policy](policiesCached),
-		ciphers:  newCache[versionID, *envelope.Cipher](ciphersCached),
+		ciphers:  newGroups[cipherID, *envelope.Cipher](ciphersCached, cipherID.group),
 		meters:   newCache[versionID, *meter](metersKept),
 	}
 }
@@ -66,19 +66,10 @@ func (e *Engine) DisableCache() {
 }
 
 // ForgetKey drops what is cached of a key, because another node changed it. Ciphers of versions that the change
-// erased must not outlive it, so all of the key's go.
+// erased must not outlive it, so all of the name's go, whether or not the key itself is still in memory.
 func (e *Engine) ForgetKey(name string) {
-	if k, ok := e.keys.peek(name); ok {
-		e.dropCiphers(k, k.All())
-	}
+	e.ciphers.dropGroup(name)
 	e.keys.drop(name)
-}
-
-// dropCiphers forgets the opened material of some versions.
-func (e *Engine) dropCiphers(k *lifecycle.Key, versions lifecycle.Range) {
-	for n := versions.From; n <= versions.To; n++ {
-		e.ciphers.drop(versionID{k.ID, n})
-	}
 }
 
 // ForgetPolicy drops what is cached of a policy, because another node changed it.

@@ -277,7 +277,7 @@ func (e *Engine) Delete(ctx context.Context, r Repo, name string, pre Preconditi
 		return k.CheckDelete()
 	}, pre.Reason)
 	e.keys.drop(name)
-	e.dropCiphers(&k, k.All())
+	e.ciphers.dropGroup(name)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,14 @@ type versionID struct {
 	number int
 }
 
+// cipherID is where the cipher of a version is kept: with the name of its key, by which it is dropped.
+type cipherID struct {
+	name string
+	versionID
+}
+
+func (c cipherID) group() string { return c.name }
+
 // errOtherKey reports a stored version that belongs to an earlier key of the same name.
 var errOtherKey = errors.New("stored version belongs to another key")
 
@@ -72,7 +80,7 @@ func specOf(k *lifecycle.Key) envelope.Spec {
 // cipher returns the cipher of a version, opening its material on first use. The error is [errStale] where the key was
 // deleted, or the version destroyed, since the snapshot was taken.
 func (e *Engine) cipher(ctx context.Context, r Repo, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
-	c, err := e.ciphers.get(versionID{k.ID, number}, func() (*envelope.Cipher, error) {
+	c, err := e.ciphers.get(cipherID{k.Name, versionID{k.ID, number}}, func() (*envelope.Cipher, error) {
 		return e.openCipher(ctx, r, k, number)
 	})
 	if err != nil && e.changed(ctx, r, k) {

@@ -29,7 +29,7 @@ func (e *Engine) settleNow(ctx context.Context, r Repo, name string) (pending bo
 
 func (e *Engine) settleSome(ctx context.Context, r Repo, name string) (left bool, err error) {
 	return r.Settle(ctx, name, func(k lifecycle.Key, n int) error {
-		id := versionID{k.ID, n}
+		id := cipherID{name, versionID{k.ID, n}}
 		e.ciphers.drop(id)
 		defer e.ciphers.drop(id) // a request that began before may have loaded it meanwhile
 		if err := e.place(ctx, r, &k, n); err != nil {
