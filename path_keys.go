@@ -59,7 +59,7 @@ func (b *backend) pathKeys() []*framework.Path {
 			},
 			HelpSynopsis: "Create, read and delete a key.",
 			HelpDescription: "A write creates a key with one version. With a policy, the key's type has to meet the policy, and the policy " +
-				"rotates it. Reading shows its settings, the versions that can still be read and when each was made, and when it " +
+				"rotates it. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
 				"rotates next. Deleting destroys it for good: what it encrypted can never be read again.",
 		},
 	}

@@ -26,7 +26,7 @@ var viewFields = fields(
 	newField[bool]("imported_key", framework.TypeBool, "The key was made elsewhere."),
 	newField[string]("kdf", framework.TypeString, "Key derivation function of derived keys."),
 	newField[int]("convergent_encryption_version", framework.TypeInt, "Scheme of convergent keys; -1: each version says its own."),
-	newField[map[string]any]("keys", framework.TypeMap, "Readable versions: number to time of creation in Unix seconds."),
+	newField[map[string]any]("keys", framework.TypeMap, "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds."),
 	newField[string]("state", framework.TypeString, "enabled, suspended, archived, retired or destroyed: of the key as a whole."),
 	newField[bool]("legal_hold", framework.TypeBool, "Nothing of the key is retired, destroyed or deleted."),
 	newField[int]("primary_version", framework.TypeInt, "The active version. 0: none."),

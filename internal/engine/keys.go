@@ -17,7 +17,7 @@ import (
 // View is a key as it is shown.
 type View struct {
 	Key     lifecycle.Key
-	Dates   map[int]time.Time // when each readable version was made
+	Dates   map[int]time.Time // when each version from the floor on was made
 	Outlook lifecycle.Outlook
 	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
 	Pending bool              // after an act: material is still where it was, which a tick changes
