@@ -100,16 +100,15 @@ func (b *backend) operate(op lifecycle.Op) handler {
 		if err != nil {
 			return nil, err
 		}
-		version, err := numberGiven(c)
-		if err != nil {
-			return nil, err
-		}
-		in := engine.Operation{Op: op, Version: version, Code: fReasonCode.get(c), Precondition: pre}
+		in := engine.Operation{Op: op, Version: fVersion.get(c), Code: fReasonCode.get(c), Precondition: pre}
 		if in.Occurred, err = timeOf(fOccurredAt.name, fOccurredAt.get(c)); err != nil {
 			return nil, err
 		}
 		if limit := fTimeLimit.given(c); limit != nil && *limit != 0 {
 			in.For = time.Duration(*limit) * time.Second
+		}
+		if c.Schema[fVersion.name] != nil && in.Version < 1 {
+			return nil, lifecycle.InvalidField(fVersion.name, in.Version, "must be at least 1")
 		}
 		view, err := b.engine.Do(ctx, c.repo, fName.get(c), in)
 		if err != nil {

@@ -78,18 +78,6 @@ func (b *backend) pathVersions() []*framework.Path {
 	}
 }
 
-// numberGiven reads the number in the path of a version; 0: the path has none. The SDK would take 010 for an octal number.
-func numberGiven(c *call) (int, error) {
-	text, ok := c.Raw[fVersion.name].(string)
-	if !ok || c.Schema[fVersion.name] == nil {
-		return 0, nil
-	}
-	if number := fVersion.get(c); number > 0 && strconv.Itoa(number) == text {
-		return number, nil
-	}
-	return 0, lifecycle.InvalidField(fVersion.name, text, "must be at least 1 and have no zero in front")
-}
-
 func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response, error) {
 	after, _ := c.Get("after").(int)
 	limit := fLimit.get(c)
@@ -114,11 +102,7 @@ func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response,
 }
 
 func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, error) {
-	version, err := numberGiven(c)
-	if err != nil {
-		return nil, err
-	}
-	detail, err := b.engine.ReadVersion(ctx, c.repo, fName.get(c), version)
+	detail, err := b.engine.ReadVersion(ctx, c.repo, fName.get(c), fVersion.get(c))
 	if err != nil {
 		return nil, err
 	}
