@@ -18,6 +18,7 @@ type decision struct {
 	lifecycle.Commit
 	outlook lifecycle.Outlook
 	did     *lifecycle.Step // a step of the agenda; nil: none
+	held    bool            // a step is due, and the clock guard holds it back
 	checked bool            // the policy's checks ran on a promoted version
 	verdict verdict
 }
@@ -93,20 +94,21 @@ func (t *tick) next(ctx context.Context, k lifecycle.Key) (d decision, err error
 		d.Commit, err = t.rotated(ctx, t.r, k, why)
 		return d, err
 	}
-	if d.Commit, d.did, err = t.step(ctx, k, policy); err != nil || d.did != nil {
+	if err := t.step(ctx, k, policy, &d); err != nil || d.did != nil {
 		return d, err
 	}
 	if !t.now().Before(d.Key.Due) || !reflect.DeepEqual(d.Key, k) {
-		d.Commit, err = t.again(ctx, d.Commit, policy, d.outlook)
+		d.Commit, err = t.again(ctx, d, policy)
 	}
 	return d, err
 }
 
-// again decides when to look at the key again. What the clock guard holds back is not asked for every minute.
-func (t *tick) again(ctx context.Context, c lifecycle.Commit, policy *lifecycle.Policy, outlook lifecycle.Outlook) (lifecycle.Commit, error) {
-	c, err := t.commit(ctx, t.r, c, policy)
-	wait := t.now().Add(frozenWait)
-	if due := c.Key.Due; t.Frozen != "" && !due.IsZero() && due.Before(wait) && !outlook.Wake.Equal(due) {
+// again decides when to look at the key again. What the clock guard holds back is not asked for every minute; a request
+// puts nothing off.
+func (t *tick) again(ctx context.Context, d decision, policy *lifecycle.Policy) (lifecycle.Commit, error) {
+	c, err := t.commit(ctx, t.r, d.Commit, policy)
+	wait := t.now().Add(heldWait)
+	if due := c.Key.Due; d.held && !t.request && !due.IsZero() && due.Before(wait) && !d.outlook.Wake.Equal(due) {
 		c.Key.Due = wait
 	}
 	return c, err
@@ -125,38 +127,40 @@ func (t *tick) succeeded(ctx context.Context, k lifecycle.Key, policy *lifecycle
 // reasonCompromised is why a tick replaces an active version.
 const reasonCompromised = "the active version was reported as compromised"
 
-// frozenWait is how long a key is put off whose steps the clock guard holds back.
-const frozenWait = 10 * time.Minute
+// heldWait is how long a key is put off of which the clock guard holds steps back.
+const heldWait = 10 * time.Minute
 
-// step does the first thing on the agenda that is due; did is nil where nothing is.
-func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy) (c lifecycle.Commit, did *lifecycle.Step, err error) {
-	c.Key = k
+// step does the first thing on the agenda that is due; d.did stays nil where nothing is.
+func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy, d *decision) error {
+	d.Key = k
 	now := t.now()
 	for _, entry := range lifecycle.AgendaAt(k, policy, now) {
 		if entry.At.After(now) {
 			break
 		}
 		if t.holdsBack(entry, k.Ahead(now)) {
+			d.held = true
 			continue
 		}
 		denied, err := t.deniedUses(ctx, t.r, k.Name)
 		if err != nil {
-			return c, nil, err
+			return err
 		}
 		terms := k.TermsOf(policy)
 		last := denied.last(entry.Version)
 		if quiet := terms.QuietUntil(k.Marks[entry.Version].At, last); entry.Op == lifecycle.Retire && now.Before(quiet) {
-			c.Key = c.Key.PutOff(entry.Version, quiet)
+			d.Key = d.Key.PutOff(entry.Version, quiet)
 			continue
 		}
 		order := lifecycle.Order{At: now, Terms: terms, LastDenied: last}
 		next, did, err := t.stepped(ctx, k, entry, order, policy)
 		if failed := new(checkError); !errors.Is(err, lifecycle.ErrRefused) || errors.As(err, failed) {
-			return next, did, err
+			d.Commit, d.did = next, did
+			return err
 		}
 		t.log.Error("step of the agenda refused", "key", k.Name, "version", entry.Version, "operation", string(entry.Op), "error", err)
 	}
-	return c, nil, nil
+	return nil
 }
 
 // believes reports whether the clock guard was asked, and believes the clock.
