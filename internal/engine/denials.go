@@ -40,7 +40,12 @@ func (d *denials) add(name string, more map[int]lifecycle.Denials) {
 	if d.byKey == nil {
 		d.byKey, d.storing = map[string]byVersion{}, map[string]byVersion{}
 	}
-	d.byKey[name] = d.byKey[name].plus(more)
+	if d.byKey[name] == nil {
+		d.byKey[name] = byVersion{}
+	}
+	for version, denied := range more {
+		d.byKey[name][version] = d.byKey[name][version].Plus(denied)
+	}
 }
 
 // take returns what was counted of a key, to be stored; nothing while somebody else is storing it.
