@@ -119,6 +119,22 @@ func TestAnEmergencyAtABrokenChainThatWasCutShortIsOneMore(t *testing.T) {
 	}
 }
 
+func TestABrokenChainStopsNoCheckpointOfTheOthers(t *testing.T) {
+	t.Parallel()
+	m, _ := keyOf3(t)
+	m.must(m.write("keys/other"))
+	breaks()["the last act lost"](m)
+	m.restart()
+	signed := m.must(m.write("custody/checkpoint")).data
+	require.Equal(t, []string{"k"}, signed["broken"])
+	require.Contains(t, signed["payload"], `"other"`)
+	require.NotContains(t, signed["payload"], `"k"`)
+	m.ops("suspend")
+	signed = m.must(m.write("custody/checkpoint")).data
+	require.Empty(t, signed["broken"])
+	require.Contains(t, signed["payload"], `"k"`)
+}
+
 func TestStorageThatCannotBeReadIsNoBrokenChain(t *testing.T) {
 	t.Parallel()
 	m, _ := keyOf3(t)

@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
 )
 
 var (
@@ -33,7 +35,8 @@ func (b *backend) pathCustody() []*framework.Path {
 			[]declared{fKey, fAfter, fLimit}, fields(
 				newField[string]("payload", framework.TypeString, "The checkpoint: the exact text that is signed."),
 				newField[string]("key_id", framework.TypeString, "Id of the signing key."),
-				newField[string]("signature", framework.TypeString, "Base64 Ed25519 signature."), fNextCursor),
+				newField[string]("signature", framework.TypeString, "Base64 Ed25519 signature."),
+				newField[[]string]("broken", framework.TypeStringSlice, "Keys whose chain was altered or lost at its end: the checkpoint does not cover them."), fNextCursor),
 			"One checkpoint covers 1000 keys, or limit, at most 5000; next_after leads to the next."),
 		b.custodyPath("public-key", "Read the public keys that checkpoints are signed with.", logical.ReadOperation, b.publicKeys, nil,
 			fields(newField[[]any]("keys", framework.TypeSlice, "The generations, oldest first; each but the first is signed by the one before.")),
@@ -118,13 +121,9 @@ func (b *backend) checkpoint(ctx context.Context, c *call) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	heads := make([]custody.KeyHead, len(names))
-	for i, name := range names {
-		head, err := c.repo.JournalHead(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		heads[i] = custody.KeyHead{Key: name, Count: head.Count, Hash: head.Hash}
+	heads, broken, err := heads(ctx, c.repo, names)
+	if err != nil {
+		return nil, err
 	}
 	instance, err := c.repo.Instance(ctx)
 	if err != nil {
@@ -139,8 +138,26 @@ func (b *backend) checkpoint(ctx context.Context, c *call) (*logical.Response, e
 		return nil, err
 	}
 	return &logical.Response{Data: map[string]any{
-		"payload": signed.Payload, "key_id": signed.KeyID, "signature": signed.Signature, "next_after": next,
+		"payload": signed.Payload, "key_id": signed.KeyID, "signature": signed.Signature, "broken": broken, "next_after": next,
 	}}, nil
+}
+
+// heads returns the ends of the journals. Those of which the end was altered or lost are only named: nobody can vouch for
+// them.
+func heads(ctx context.Context, r repo, names []string) (heads []custody.KeyHead, broken []string, err error) {
+	heads, broken = []custody.KeyHead{}, []string{}
+	for _, name := range names {
+		head, err := r.JournalHead(ctx, name)
+		switch {
+		case errors.Is(err, store.ErrBroken):
+			broken = append(broken, name)
+		case err != nil:
+			return nil, nil, err
+		default:
+			heads = append(heads, custody.KeyHead{Key: name, Count: head.Count, Hash: head.Hash})
+		}
+	}
+	return heads, broken, nil
 }
 
 // checkpointNames returns the keys that a checkpoint is to cover, and where the next one begins.

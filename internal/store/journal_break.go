@@ -12,6 +12,9 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
+// ErrBroken is matched by errors that say that the end of a key's custody chain was altered or lost.
+var ErrBroken = errors.New("broken custody chain")
+
 // breakError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
 // it; but what stops a key in an emergency must not be stopped by whoever can damage the journal.
 type breakError struct{ error }
@@ -21,6 +24,8 @@ func (b breakError) Error() string {
 }
 
 func (b breakError) Unwrap() error { return b.error }
+
+func (b breakError) Is(target error) bool { return target == ErrBroken }
 
 // asBreak marks an error that says of the journal itself that it is damaged.
 func asBreak(err error) error {
