@@ -96,6 +96,10 @@ func TestAPlanShowsTheNextEventOfEachKey(t *testing.T) {
 	require.Equal(t, "archive", event["from"].(map[string]any)["act"], "recipient_period ends")
 	require.Equal(t, map[string]any{"act": "archive", "version": 1, "time": start.Add(58 * time.Hour).Format(time.RFC3339)}, event["to"])
 	require.Equal(t, fromTo(nil, nil), keys["young"]["next_event"])
+	m.clock.add(58 * time.Hour)
+	_, keys = m.planned("archive_after", "48h", "rotation_period", 0)
+	require.Equal(t, true, keys["old"]["due_now"], "something other than a rotation")
+	require.Equal(t, false, keys["young"]["due_now"])
 }
 
 func TestAPlanOfWhatIsInForceChangesNothing(t *testing.T) {

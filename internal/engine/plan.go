@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -60,11 +61,13 @@ type Standing struct {
 	Outlook  lifecycle.Outlook
 	First    *lifecycle.Entry // of the agenda; nil: it is empty
 	Findings []lifecycle.Finding
+	At       time.Time // as of when
 }
 
-// Due reports whether the time of a rotation has come, whoever has to rotate.
+// Due reports whether the time has come of a rotation, whoever has to rotate, or of something else on the agenda.
 func (s Standing) Due() bool {
-	return s.Outlook.Status != lifecycle.Unscheduled && s.Outlook.Status != lifecycle.Scheduled
+	step := s.First != nil && !s.First.At.After(s.At)
+	return step || (s.Outlook.Status != lifecycle.Unscheduled && s.Outlook.Status != lifecycle.Scheduled)
 }
 
 // Compliance returns what the key would no longer meet, what it does not meet either way, and what it would meet again.
@@ -162,7 +165,7 @@ func (e *Engine) standing(ctx context.Context, r Repo, k lifecycle.Key, p *lifec
 	}
 	now := e.now()
 	k = e.worn(k, p, leased, now)
-	s := Standing{Outlook: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now)}
+	s := Standing{Outlook: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now), At: now}
 	if agenda := lifecycle.AgendaAt(k, p, now); len(agenda) > 0 {
 		s.First = &agenda[0]
 	}
