@@ -20,6 +20,7 @@ type modelKey struct {
 	before                    map[int]string // of retired versions
 	destroy                   map[int]time.Time
 	locked                    map[int]bool // of compromised versions: could not decrypt before
+	released                  map[int]bool // of suspended versions: were staged, and gave way in an emergency
 	primary, staged, count    int
 	minDec, minEnc, minAvail  int
 	promoted                  time.Time
@@ -28,12 +29,13 @@ type modelKey struct {
 func newModelKey(governed bool, now time.Time) modelKey {
 	return modelKey{
 		governed: governed, state: "enabled", own: map[int]string{1: "active"}, before: map[int]string{}, destroy: map[int]time.Time{},
-		locked: map[int]bool{}, primary: 1, minDec: 1, count: 1, promoted: now,
+		locked: map[int]bool{}, released: map[int]bool{}, primary: 1, minDec: 1, count: 1, promoted: now,
 	}
 }
 
 func (k modelKey) clone() modelKey {
 	k.own, k.before, k.destroy, k.locked = maps.Clone(k.own), maps.Clone(k.before), maps.Clone(k.destroy), maps.Clone(k.locked)
+	k.released = maps.Clone(k.released)
 	return k
 }
 
@@ -115,6 +117,9 @@ func (k *modelKey) version(op string, v int, now time.Time) bool {
 	case op == "suspend" && (was == "pre_active" || was == "active" || was == "deactivated"):
 		k.own[v] = "suspended"
 	case op == "resume" && was == "suspended":
+		if k.released[v] {
+			return k.stagedAgain(v)
+		}
 		k.own[v] = cmp.Or(map[int]string{k.staged: "pre_active", k.primary: "active"}[v], "deactivated")
 	case op == "archive" && k.own[v] == "deactivated":
 		k.own[v] = "archived"
@@ -135,15 +140,21 @@ func (k *modelKey) version(op string, v int, now time.Time) bool {
 func (k *modelKey) restore(v int) bool {
 	switch k.before[v] {
 	case "pre_active":
-		if k.staged != 0 || v < k.minDec {
-			return false
-		}
-		k.staged = v
+		return k.stagedAgain(v)
 	case "compromised":
 	default:
 		k.before[v] = "archived"
 	}
 	k.own[v] = k.before[v]
+	return true
+}
+
+func (k *modelKey) stagedAgain(v int) bool {
+	if k.staged != 0 || v < k.minDec {
+		return false
+	}
+	k.own[v], k.staged = "pre_active", v
+	delete(k.released, v)
 	return true
 }
 
@@ -163,6 +174,9 @@ func (k *modelKey) succeed(now time.Time) {
 	if k.is(k.staged) == "pre_active" && k.staged >= k.minDec {
 		k.lead(k.staged, now)
 		return
+	}
+	if k.staged != 0 {
+		k.released[k.staged], k.staged = true, 0
 	}
 	k.rotate(false, now)
 }

@@ -294,6 +294,23 @@ func TestACompromisedActiveVersionIsReplacedAtOnce(t *testing.T) {
 	m.refused(m.op("versions/5/compromise", "occurred_at", "yesterday"), "occurred_at", "RFC 3339")
 }
 
+func TestACompromisedActiveVersionIsReplacedAlsoWhileTheStagedOneIsSuspended(t *testing.T) {
+	for _, way := range [][]string{
+		{"versions/4/suspend", "versions/3/compromise"},
+		{"versions/4/suspend", "suspend", "versions/3/compromise", "resume"}, // by the tick
+	} {
+		m, _ := keyOf3(t)
+		m.must(m.op("rotate", "stage", true))
+		m.ops(way...)
+		m.advance(time.Minute)
+		require.Equal(t, []string{"deactivated", "deactivated", "compromised", "suspended", "active"}, m.states())
+		require.Equal(t, "vault:v5:", m.encrypt("k", "x")[:9])
+		m.ops("versions/4/resume")
+		require.Equal(t, "pre_active", m.state(4))
+		require.Equal(t, 4, m.read("keys/k").data["staged_version"])
+	}
+}
+
 func TestACompromiseIsRememberedWhenTheVersionIsDestroyed(t *testing.T) {
 	for _, v := range []int{1, 2} {
 		m, _ := keyOf3(t)

@@ -116,12 +116,13 @@ func (t *tick) again(ctx context.Context, d decision, policy *lifecycle.Policy) 
 
 // succeeded gives a key whose active version was reported as compromised another one: the staged one, or a new one.
 func (t *tick) succeeded(ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy) (c lifecycle.Commit, did *lifecycle.Step, err error) {
-	if k.Staged == 0 {
+	staged := k.Successor()
+	if staged == 0 {
 		c, err = t.rotated(ctx, t.r, k, rotation{trigger: lifecycle.ByIncident, reason: reasonCompromised})
 		return c, nil, err
 	}
 	order := lifecycle.Order{At: t.now(), Terms: k.TermsOf(policy)}
-	return t.stepped(ctx, k, lifecycle.Entry{At: t.now(), Op: lifecycle.Promote, Version: k.Staged}, order, policy)
+	return t.stepped(ctx, k, lifecycle.Entry{At: t.now(), Op: lifecycle.Promote, Version: staged}, order, policy)
 }
 
 // reasonCompromised is why a tick replaces an active version.

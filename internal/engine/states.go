@@ -160,10 +160,10 @@ func (e *Engine) compromised(
 // replaced gives the key another active version: the staged one, or a new one.
 func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, policy *lifecycle.Policy) lifecycle.Commit {
 	k := c.Key
-	if k.Staged != 0 {
-		next, _, err := k.Apply(lifecycle.Promote, k.Staged, lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy)})
+	if staged := k.Successor(); staged != 0 {
+		next, _, err := k.Apply(lifecycle.Promote, staged, lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy)})
 		if err == nil {
-			_ = e.preCheck(ctx, r, k, policy, k.Staged, true)
+			_ = e.preCheck(ctx, r, k, policy, staged, true)
 			next.Revision = k.Revision
 			c.Key = next
 			c.Event.Details["replaced_by"] = "staged version"

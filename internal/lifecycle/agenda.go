@@ -68,7 +68,7 @@ func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
 // when a later revision has none. A version that is older than the active one is an operator's to promote.
 func (k Key) promotes(p *Policy, t Terms) bool {
 	byClock := p != nil && k.Rotation.Trigger != ByOperator
-	return (t.StagingTime > 0 || byClock) && k.Staged > k.Primary && k.ownState(k.Staged) == PreActive
+	return (t.StagingTime > 0 || byClock) && k.Successor() > k.Primary
 }
 
 // stagingEnd returns when the staged version is promoted: inside the window, unless the active version may protect no

@@ -90,8 +90,8 @@ func (k Key) guard(row edge, v int, o Order) error {
 		if v < k.MinDecryption {
 			return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
 		}
-	case Restore:
-		return k.guardRestore(v, mark)
+	case Restore, Resume:
+		return k.guardStaged(v, mark)
 	case Retire:
 		return k.guardRetire(o, mark.At, mark.Until, row.from != PreActive)
 	case Destroy:
@@ -107,10 +107,10 @@ func (k Key) guardArchive(v, kept int) error {
 	return nil
 }
 
-// guardRestore keeps a version that was staged from coming back where another is, or where it could not decrypt.
-func (k Key) guardRestore(v int, mark Mark) error {
+// guardStaged keeps a version that was staged from coming back where another is, or where it could not decrypt.
+func (k Key) guardStaged(v int, mark Mark) error {
 	switch {
-	case mark.Before != PreActive:
+	case mark.Before != PreActive, v == k.Staged:
 		return nil
 	case k.Staged != 0:
 		return Refusedf("version %d was staged, and version %d is now", v, k.Staged)
@@ -229,6 +229,9 @@ func (k *Key) promote(v int, at time.Time) {
 func (k *Key) resume(v int) {
 	mark := k.Marks[v]
 	delete(k.Marks, v)
+	if mark.Before == PreActive {
+		k.Staged = v
+	}
 	if v != k.Primary && v != k.Staged {
 		k.mark(v, Mark{State: Deactivated, At: mark.At, Until: mark.Until, Lapsed: mark.Lapsed})
 	}

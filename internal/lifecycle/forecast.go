@@ -71,7 +71,7 @@ func (f *forecast) next() (Forecasted, bool) {
 
 // rotation returns when the key rotates, or becomes overdue; ok is false where it does neither, or is overdue already.
 func (f *forecast) rotation() (at time.Time, ok bool) {
-	if f.key.Staged != 0 && f.key.Rotation.Failures > 0 { // the agenda promotes it
+	if f.key.Successor() != 0 && f.key.Rotation.Failures > 0 { // the agenda promotes it
 		return time.Time{}, false
 	}
 	plan := Plan(f.key, f.policy, f.now)
@@ -83,7 +83,7 @@ func (f *forecast) succeed() (Forecasted, bool) {
 	switch {
 	case !f.key.NeedsSuccessor() || f.key.rules(f.policy).admits(f.key, f.now) != nil:
 		return Forecasted{}, false
-	case f.key.Staged != 0:
+	case f.key.Successor() != 0:
 		return f.apply(Entry{f.now, Promote, f.key.Staged})
 	}
 	next, err := f.key.Rotated(ByIncident, "", time.Time{}, f.now)

@@ -9,7 +9,7 @@ import "time"
 type Mark struct {
 	State  State     // Deactivated (explicitly), Suspended, Archived, Compromised, Retired or Destroyed
 	At     time.Time // since when
-	Before State     // Retired: what restore leads back to
+	Before State     // Retired: what restore leads back to. Suspended: PreActive for one that gave way in an emergency
 	Until  time.Time // Retired: when it is destroyed. Archived: not retired before. Deactivated: archived then; zero: as the policy says
 	Locked bool      // Compromised: it could not process before, so it does not now; it can still be rewrapped from
 	Lapsed bool      // Deactivated: at the end of its originator-usage period, so it never protects again

@@ -59,7 +59,7 @@ func Plan(k Key, p *Policy, now time.Time) Outlook {
 	if k.Mark.State != Enabled {
 		return unscheduled(out, fmt.Sprintf("the key is %s", k.Mark.State))
 	}
-	if k.Staged != 0 && k.Rotation.Failures > 0 {
+	if k.Successor() != 0 && k.Rotation.Failures > 0 {
 		return k.unpromoted(out, r)
 	}
 	causes := k.causes(r)
@@ -92,7 +92,7 @@ func (k Key) obstacle(r rules, now time.Time) string {
 	case refusal != nil:
 		return "but " + refusal.Error()
 	case k.Staged != 0:
-		return fmt.Sprintf("and version %d is still staged: promote or retire it", k.Staged)
+		return fmt.Sprintf("and version %d is still %s", k.Staged, k.inTheWay())
 	case r.mode != Auto:
 		return fmt.Sprintf("and rotation_mode %s leaves the rotation to an operator", r.mode)
 	}

@@ -15,6 +15,9 @@ import (
 // The next one is counted from slot: for a scheduled rotation that is a point of the schedule, however late it ran, so
 // that lateness never adds up; zero starts anew from at. The error is [ErrRefused].
 func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
+	if trigger == ByIncident {
+		k = k.released()
+	}
 	next, err := k.grown(trigger, reason, slot, at)
 	if err != nil {
 		return k, err
@@ -48,7 +51,7 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 	case k.Mark.State != Enabled:
 		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Mark.State)
 	case k.Staged != 0:
-		return k, Refusedf("version %d of key %q is staged: promote or retire it first", k.Staged, k.Name)
+		return k, Refusedf("version %d of key %q is %s first", k.Staged, k.Name, k.inTheWay())
 	}
 	next := k
 	next.Latest++

@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -35,6 +36,36 @@ func (k Key) unpromoted(out Outlook, r rules) Outlook {
 	out.Status, out.Next = out.failing, k.Rotation.Last.Add(k.TermsOf(r.policy).StagingTime)
 	out.Why = fmt.Sprintf("version %d is staged, and the last of %d attempts to promote it failed: %s", k.Staged, k.Rotation.Failures, k.Rotation.LastError)
 	return out
+}
+
+// Successor returns the staged version where it can be promoted; 0: there is none, or it is stopped.
+func (k Key) Successor() int {
+	if k.ownState(k.Staged) != PreActive {
+		return 0
+	}
+	return k.Staged
+}
+
+// inTheWay says of the staged version what makes room for another one.
+func (k Key) inTheWay() string {
+	if k.Successor() == 0 {
+		return fmt.Sprintf("staged and %s: resume it, then promote or retire it", k.ownState(k.Staged))
+	}
+	return "staged: promote or retire it"
+}
+
+// released returns the key without the staged version that is stopped: an emergency does not wait for it. Resuming it
+// stages it again.
+func (k Key) released() Key {
+	if k.Staged == 0 || k.Successor() != 0 {
+		return k
+	}
+	mark := k.Marks[k.Staged]
+	mark.Before = PreActive
+	k.Marks = maps.Clone(k.Marks)
+	k.mark(k.Staged, mark)
+	k.Staged = 0
+	return k
 }
 
 // Before returns the version that a rollback of the active one leads to; 0: there is none.

@@ -171,7 +171,7 @@ func (s *simulation) succeed() bool {
 	if s.policy.AdmitsVersion(s.key.Type, s.now) != nil {
 		return false
 	}
-	if s.key.Staged == 0 {
+	if s.key.Successor() == 0 {
 		s.rotate(lifecycle.ByIncident, time.Time{})
 		return true
 	}
