@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -23,19 +24,20 @@ type modelKey struct {
 	released                  map[int]bool // of suspended versions: were staged, and gave way in an emergency
 	primary, staged, count    int
 	minDec, minEnc, minAvail  int
-	promoted                  time.Time
+	line                      []int             // which versions were active before, as far back as a key remembers
+	led                       map[int]time.Time // when a version became active first
 }
 
 func newModelKey(governed bool, now time.Time) modelKey {
 	return modelKey{
 		governed: governed, state: "enabled", own: map[int]string{1: "active"}, before: map[int]string{}, destroy: map[int]time.Time{},
-		locked: map[int]bool{}, released: map[int]bool{}, primary: 1, minDec: 1, count: 1, promoted: now,
+		locked: map[int]bool{}, released: map[int]bool{}, primary: 1, minDec: 1, count: 1, led: map[int]time.Time{1: now},
 	}
 }
 
 func (k modelKey) clone() modelKey {
 	k.own, k.before, k.destroy, k.locked = maps.Clone(k.own), maps.Clone(k.before), maps.Clone(k.destroy), maps.Clone(k.locked)
-	k.released = maps.Clone(k.released)
+	k.released, k.led, k.line = maps.Clone(k.released), maps.Clone(k.led), slices.Clone(k.line)
 	return k
 }
 
@@ -86,10 +88,19 @@ func (k *modelKey) delay() time.Duration {
 func (k *modelKey) stagedBut(v int) int { return map[bool]int{false: k.staged}[k.staged == v] }
 
 func (k *modelKey) lead(v int, now time.Time) {
+	if k.primary > 0 {
+		k.line = append(k.line[max(0, len(k.line)-7):], k.primary)
+	}
+	k.led[v] = now
+	k.swap(v)
+}
+
+// swap makes v the active version.
+func (k *modelKey) swap(v int) {
 	if k.own[k.primary] == "active" {
 		k.own[k.primary] = "deactivated"
 	}
-	k.own[v], k.primary, k.promoted, k.staged = "active", v, now, k.stagedBut(v)
+	k.own[v], k.primary, k.staged = "active", v, k.stagedBut(v)
 }
 
 func (k *modelKey) rotate(stage bool, now time.Time) bool {
@@ -182,12 +193,21 @@ func (k *modelKey) succeed(now time.Time) {
 }
 
 func (k *modelKey) rollback(now time.Time) bool {
-	if k.state != "enabled" || k.is(k.primary) != "active" || k.governed && now.After(k.promoted.Add(24*time.Hour)) {
+	if k.state != "enabled" || k.is(k.primary) != "active" || k.governed && now.After(k.led[k.primary].Add(24*time.Hour)) {
 		return false
 	}
-	for v := k.primary - 1; v > 0; v-- {
+	oldest := k.primary
+	for i := len(k.line) - 1; i >= 0; i-- {
+		if oldest = min(oldest, k.line[i]); k.is(k.line[i]) == "deactivated" {
+			k.swap(k.line[i])
+			k.line = k.line[:i]
+			return true
+		}
+	}
+	for v := oldest - 1; v > 0; v-- {
 		if k.is(v) == "deactivated" {
-			k.lead(v, now)
+			k.swap(v)
+			k.line = nil
 			return true
 		}
 	}

@@ -261,6 +261,15 @@ func TestARollbackMakesTheVersionBeforeActiveInsideTheWindow(t *testing.T) {
 	m.refused(m.op("rollback"), "rollback_window of 2h0m0s ended at")
 }
 
+func TestARollbackLeadsToNoVersionThatWasRolledBackFrom(t *testing.T) {
+	m, _ := underPolicy(t)
+	m.ops("rollback", "rotate", "rollback")
+	require.Equal(t, []string{"deactivated", "active", "deactivated", "deactivated"}, m.states())
+	m.restart()
+	m.setStored("policies/p", "post_checks", []string{"unknown_check"})
+	m.refused(m.op("rotate"), "version 5 was rolled back, version 2 is active")
+}
+
 func TestARollbackPassesOverADestroyedVersion(t *testing.T) {
 	m, _ := keyOf3(t)
 	m.ops("versions/2/archive", "versions/2/retire", "31d", "rollback")

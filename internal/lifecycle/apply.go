@@ -162,6 +162,7 @@ func (k *Key) move(row edge, v int, o Order) {
 	mark := k.Marks[v]
 	switch row.op {
 	case Promote:
+		k.Ancestors = k.ancestry()
 		k.promote(v, o.At)
 		k.Rotation = k.Rotation.succeeded()
 		return

@@ -135,6 +135,9 @@ func (k Key) originatorEnd(p *Policy) time.Time {
 // protectsSince returns when the version, active or before the active one, became active first: its originator period
 // does not begin anew with a rollback.
 func (k Key) protectsSince(v int) time.Time {
+	if i := k.ancestor(v); i >= 0 {
+		return k.Ancestors[i].Since
+	}
 	if i := len(k.Recent) - 1 - (k.Latest - v); v != k.Latest && i >= 0 && k.Recent[i].Before(k.Rotation.Promoted) {
 		return k.Recent[i]
 	}

@@ -45,6 +45,8 @@ type Key struct {
 	Recent   []time.Time // when the newest versions were made, or promoted if staged, the last of them Latest's; the store keeps the rest
 	Rotation Rotation
 
+	Ancestors []Ancestor // the versions active before the active one, the last of them just before; shared, so never changed in place
+
 	Alert    Alert     // what operators should look at
 	Due      time.Time // the time under which the due index lists the key; zero: it has nothing scheduled
 	Revision int       // grows by one with every committed change; what "cas" is compared with
@@ -60,7 +62,7 @@ type Oldest struct {
 type Rotation struct {
 	Since    time.Time // the point of the schedule the next rotation is counted from
 	Last     time.Time // when the latest version was made
-	Promoted time.Time // when the active version became active
+	Promoted time.Time // when the active version became active first: a rollback does not begin it anew
 	Trigger  Trigger   // what made the latest version
 	Reason   string    // the operator's reason, if one was given
 
@@ -75,6 +77,12 @@ type Rotation struct {
 	Unchecked   bool      // the active version was promoted and has not passed the policy's checks yet
 	Previous    time.Time // what Since was before the latest version
 	Tried       int       // what Failures was before the latest version
+}
+
+// Ancestor is a version that was active, and was not rolled back from.
+type Ancestor struct {
+	Version int
+	Since   time.Time // when it became active first
 }
 
 // Alert says that a key's rotation needs somebody's attention. The zero Alert is none.

@@ -36,6 +36,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Staged, asked.DestroyedBelow, asked.Hold, asked.Due, asked.Created = 3, 2, true, start, start.Add(day)
 	asked.Marks = map[int]lifecycle.Mark{1: {State: lifecycle.Destroyed}}
 	asked.Mark = lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start}
+	asked.Ancestors = []lifecycle.Ancestor{{Version: 1, Since: start}}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
 	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
 	requireNoProgressForgotten(t, asked)
@@ -98,6 +99,7 @@ func TestRotationMakesTheNextVersionPrimary(t *testing.T) {
 	require.Equal(t, before.Revision+1, after.Revision)
 	require.Equal(t, []time.Time{start, at}, after.Recent)
 	require.Empty(t, after.Marks, "however often a key is rotated, its record stays small")
+	require.Equal(t, []lifecycle.Ancestor{{Version: 1, Since: start}}, after.Ancestors)
 	require.Equal(t, lifecycle.Rotation{
 		Since: at, Last: at, Promoted: at, Trigger: lifecycle.ByOperator, Reason: "yearly audit", Previous: start, Unchecked: true,
 	}, after.Rotation)

@@ -30,6 +30,7 @@ func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, e
 		}
 	}
 	next.Primary = next.Latest
+	next.Ancestors = k.ancestry()
 	next.Rotation.Promoted, next.Rotation.Unchecked = at, true
 	return next, nil
 }
@@ -68,8 +69,8 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 	return next, nil
 }
 
-// RolledBack returns the key with the version before the active one active again, and the active one deactivated
-// (transition T3). The error is [ErrRefused].
+// RolledBack returns the key with the version that was active before the active one active again, and that one
+// deactivated (transition T3). The window is that of the version rolled back from, since it became active first. The error is [ErrRefused].
 func (k Key) RolledBack(o Order) (Key, Step, error) {
 	from := k.Primary
 	to := k.before(from)
@@ -90,6 +91,10 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	next := k
 	next.Marks = maps.Clone(k.Marks)
 	next.promote(to, o.At)
+	next.Ancestors = k.ancestryOf(to)
+	if since := k.protectsSince(to); since.Before(o.At) { // else a clock that was ahead has dated it
+		next.Rotation.Promoted = since
+	}
 	next.Revision++
 	return next, Step{ID: "T3", Op: "rollback", Version: to, From: Deactivated.String(), To: Active.String()}, nil
 }
@@ -105,17 +110,6 @@ func (k Key) guardRollback(o Order) error {
 		return Refusedf("rollback_window of %s ended at %s", window, timeText(end))
 	}
 	return nil
-}
-
-// before returns the newest deactivated version below v that was never reported as compromised and has not lapsed; 0:
-// there is none.
-func (k Key) before(v int) int {
-	for n := v - 1; n >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); n-- {
-		if k.ownState(n) == Deactivated && !k.Marks[n].Compromise.reported() && !k.Marks[n].Lapsed {
-			return n
-		}
-	}
-	return 0
 }
 
 // ApplyToKey returns the key after an operation on it as a whole. The error is [ErrRefused].

@@ -67,6 +67,3 @@ func (k Key) released() Key {
 	k.Staged = 0
 	return k
 }
-
-// Before returns the version that a rollback of the active one leads to; 0: there is none.
-func (k Key) Before() int { return k.before(k.Primary) }

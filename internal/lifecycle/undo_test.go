@@ -130,6 +130,83 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 	}
 }
 
+func TestRollbackLeadsToTheVersionThatWasActiveBefore(t *testing.T) {
+	back := func(k lifecycle.Key) lifecycle.Key {
+		next, _, err := k.RolledBack(free(later.Add(5 * day)))
+		require.NoError(t, err)
+		return next
+	}
+	bad := back(newKey(t, 3))
+	require.Equal(t, 2, bad.Primary)
+	again := rotated(t, bad, lifecycle.ByOperator, "", 0, later)
+	require.Equal(t, 2, back(again).Primary, "3 was rolled back from")
+	require.Equal(t, 1, back(back(again)).Primary)
+	require.Equal(t, 2, back(rotated(t, back(again), lifecycle.ByOperator, "", 0, later)).Primary, "3 and 4 were")
+
+	k := rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later.Add(day))
+	k = step(t, step(t, k, lifecycle.Restore, 6, free(later.Add(2*day))), lifecycle.Promote, 6, free(later.Add(3*day)))
+	require.Equal(t, 7, back(k).Primary, "it was active before, though it was made after")
+	require.Equal(t, 5, back(back(k)).Primary)
+}
+
+func TestRollbackOfARecordThatRemembersNoAncestorsGoesByNumbers(t *testing.T) {
+	old := newKey(t, 5)
+	old.Ancestors = nil
+	next, _, err := old.RolledBack(free(later))
+	require.NoError(t, err)
+	require.Equal(t, 4, next.Primary)
+	require.Empty(t, next.Ancestors)
+	next, _, err = rotated(t, next, lifecycle.ByOperator, "", 0, later).RolledBack(free(later))
+	require.NoError(t, err)
+	require.Equal(t, 4, next.Primary, "5 was rolled back from")
+}
+
+func TestKeyRemembersABoundedNumberOfAncestors(t *testing.T) {
+	k := newKey(t, 100)
+	require.Len(t, k.Ancestors, 8)
+	require.Equal(t, lifecycle.Ancestor{Version: 99, Since: start.Add(98 * day)}, k.Ancestors[7])
+	for v := 99; v > 80; v-- {
+		var err error
+		k, _, err = k.RolledBack(free(later))
+		require.NoError(t, err)
+		require.Equal(t, v, k.Primary, "below, numbers tell")
+	}
+}
+
+// TestARollbackDoesNotOpenTheWindowAnew is how to come to a version of long ago otherwise.
+func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
+	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later)
+	old := k
+	old.Ancestors = nil
+	for _, k := range []lifecycle.Key{k, old} {
+		o := lifecycle.Order{At: later.Add(time.Minute), Terms: lifecycle.Terms{RollbackWindow: time.Hour}}
+		back, _, err := k.RolledBack(o)
+		require.NoError(t, err)
+		require.Equal(t, start.Add(2*day), back.Rotation.Promoted)
+		_, _, err = back.RolledBack(o)
+		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.EqualError(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
+	}
+}
+
+func TestAVersionDatedByAClockThatWasAheadIsDatedAnewByARollback(t *testing.T) {
+	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later.Add(1000*day))
+	k = rotated(t, k, lifecycle.ByClock, "", 0, later)
+	back, _, err := k.RolledBack(free(later.Add(time.Hour)))
+	require.NoError(t, err)
+	require.Equal(t, later.Add(time.Hour), back.Rotation.Promoted)
+}
+
+func TestAKeyOfWhichThePageOfDatesIsFullKnowsItsWindowAllTheSame(t *testing.T) {
+	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later)
+	k.Recent = nil // the store keeps them
+	o := lifecycle.Order{At: later.Add(time.Minute), Terms: lifecycle.Terms{RollbackWindow: time.Hour}}
+	back, _, err := k.RolledBack(o)
+	require.NoError(t, err)
+	_, _, err = back.RolledBack(o)
+	require.ErrorContains(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
+}
+
 func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {
 	for text, k := range map[string]lifecycle.Key{
 		"no deactivated version before version 1": newKey(t, 1),

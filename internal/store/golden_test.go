@@ -43,6 +43,7 @@ func goldenKey() lifecycle.Key {
 			2: {State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true},
 		},
 		Mark: lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour)},
+		Ancestors: []lifecycle.Ancestor{{Version: 1, Since: start}},
 		Hold: true, Oldest: lifecycle.Oldest{Version: 1, Deactivated: start.Add(time.Hour)},
 		Created: start.Add(1), Recent: []time.Time{start, start.Add(time.Hour), start.Add(2 * time.Hour)},
 		Rotation: lifecycle.Rotation{
@@ -122,6 +123,16 @@ func TestAKeyThatWasStoredWithoutTheUsageThatExhaustedItDecodes(t *testing.T) {
 	k, err := load(t, map[string]string{"keys/orders": string(data)}).Key(ctx, "orders")
 	require.NoError(t, err)
 	want := goldenKey()
+	want.Rotation.ExhaustedBy = lifecycle.Usage{}
+	require.Equal(t, want, k)
+}
+
+// TestGoldenKeyOfAnEarlierBuildDecodes holds that what was added since is left empty.
+func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
+	k, err := load(t, map[string]string{"keys/orders": golden(t, "key-first")}).Key(ctx, "orders")
+	require.NoError(t, err)
+	want := goldenKey()
+	want.Ancestors = nil
 	want.Rotation.ExhaustedBy = lifecycle.Usage{}
 	require.Equal(t, want, k)
 }

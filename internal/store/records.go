@@ -45,6 +45,7 @@ type keyRecord struct {
 	Revision             int               `json:"revision"`
 	JournalCount         int               `json:"journal_count"` // chain of custody up to the act that wrote this
 	JournalHash          string            `json:"journal_hash"`
+	Ancestors            []ancestorJSON    `json:"ancestors"`
 	rotationRecord
 }
 
@@ -82,6 +83,12 @@ type rotationRecord struct {
 	Tried       int             `json:"rotation_tried"`
 }
 
+// ancestorJSON is a version that was active before.
+type ancestorJSON struct {
+	Version int       `json:"v"`
+	Since   time.Time `json:"t"`
+}
+
 func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
 	return keyRecord{
@@ -94,7 +101,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		State: k.Mark.State.String(), StateAt: k.Mark.At, DestroyTime: k.Mark.Until, Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
-		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since,
+		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: ancestorsJSON(k.Ancestors),
 		rotationRecord: rotationRecord{
 			r.Since, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
 			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.Unchecked, r.Previous, r.Tried,
@@ -124,7 +131,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
 		Mark:    lifecycle.KeyMark{State: state, At: r.StateAt, Until: r.DestroyTime},
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
-		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision,
+		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Ancestors: ancestorsOf(r.Ancestors),
 		Rotation: lifecycle.Rotation{
 			Since: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
@@ -158,6 +165,23 @@ type datesRecord struct {
 	Schema  int     `json:"schema"`
 	KeyID   string  `json:"key_id"`
 	Created []int64 `json:"created"`
+}
+
+func ancestorsJSON(list []lifecycle.Ancestor) []ancestorJSON {
+	out := make([]ancestorJSON, len(list))
+	for i, a := range list {
+		out[i] = ancestorJSON(a)
+	}
+	return out
+}
+
+// ancestorsOf reads them back; an older record has none.
+func ancestorsOf(list []ancestorJSON) []lifecycle.Ancestor {
+	var out []lifecycle.Ancestor
+	for _, a := range list {
+		out = append(out, lifecycle.Ancestor(a))
+	}
+	return out
 }
 
 func seconds(list []time.Time) []int64 {

@@ -1,0 +1,64 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import "slices"
+
+// This file is about which version a rollback leads to. Numbers do not tell: the version below may be one that was rolled
+// back from, and a staged version may be promoted after one made later. So the key remembers which versions were active
+// one after another; a rollback goes back along them.
+
+// generations bounds what a key remembers of the versions that were active.
+const generations = 8
+
+// Before returns the version that a rollback of the active one leads to; 0: there is none.
+func (k Key) Before() int { return k.before(k.Primary) }
+
+// before returns the version that was active before v, the active one, or the one before that where it may not protect
+// again; 0: there is none. Below the oldest that the key remembers, numbers have to tell: a record of an earlier release
+// remembers none.
+func (k Key) before(v int) int {
+	oldest := v
+	for _, a := range slices.Backward(k.Ancestors) {
+		if k.mayReturn(a.Version) {
+			return a.Version
+		}
+		oldest = min(oldest, a.Version)
+	}
+	for n := oldest - 1; n >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); n-- {
+		if k.mayReturn(n) {
+			return n
+		}
+	}
+	return 0
+}
+
+// mayReturn reports whether version v is deactivated, was never reported as compromised and has not lapsed.
+func (k Key) mayReturn(v int) bool {
+	mark := k.Marks[v]
+	return k.ownState(v) == Deactivated && !mark.Compromise.reported() && !mark.Lapsed
+}
+
+// ancestry returns the ancestors of the version that follows the active one.
+func (k Key) ancestry() []Ancestor {
+	known := k.Ancestors
+	if k.Primary == 0 {
+		return known
+	}
+	known = known[max(0, len(known)-generations+1):]
+	return append(slices.Clip(known), Ancestor{k.Primary, k.protectsSince(k.Primary)})
+}
+
+// ancestryOf returns the ancestors of a version that a rollback leads to.
+func (k Key) ancestryOf(v int) []Ancestor {
+	if i := k.ancestor(v); i > 0 {
+		return k.Ancestors[:i]
+	}
+	return nil
+}
+
+// ancestor returns where version v is among the ancestors of the active one; -1: nowhere.
+func (k Key) ancestor(v int) int {
+	return slices.IndexFunc(k.Ancestors, func(a Ancestor) bool { return a.Version == v })
+}
