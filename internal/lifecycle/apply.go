@@ -171,16 +171,27 @@ func (k *Key) move(row edge, v int, o Order) {
 		k.mark(v, Mark{State: Deactivated, At: o.At, Lapsed: true})
 		return
 	case Resume:
-		k.resume(v)
+		k.resume(v, o)
 		return
 	case Restore:
 		k.restore(v, mark, o.At, o.Terms.QuietPeriod)
 		return
 	}
+	if v == k.Staged && row.op != Suspend {
+		k.Staged = 0
+	}
+	k.mark(v, row.marked(mark, o))
+}
+
+// marked returns the mark that a row makes of a version's mark.
+func (row edge) marked(mark Mark, o Order) Mark {
 	next := Mark{State: row.to, At: o.At, Lapsed: mark.Lapsed, Compromise: mark.Compromise}
 	switch row.op {
 	case Suspend:
-		next.Until = mark.Until
+		next.Until, next.Before = mark.Until, row.from
+		if mark.State == Deactivated {
+			next.Ended = mark.At
+		}
 	case Archive:
 		next.Until = o.At.Add(o.Terms.QuietPeriod)
 	case Recover:
@@ -192,10 +203,7 @@ func (k *Key) move(row edge, v int, o Order) {
 		next.Locked, next.Until = permissions[row.from][Process] != always, o.At.Add(o.Terms.QuietPeriod)
 		next.Compromise = Compromise{Code: o.Code, Occurred: o.Occurred, Reported: o.At}
 	}
-	if v == k.Staged && row.op != Suspend {
-		k.Staged = 0
-	}
-	k.mark(v, next)
+	return next
 }
 
 func (k *Key) mark(v int, m Mark) {
@@ -208,12 +216,9 @@ func (k *Key) mark(v int, m Mark) {
 // promote makes v the primary. The one before is deactivated from now on: as a rule that is the date of its successor,
 // which counts from its promotion; otherwise a mark says it.
 func (k *Key) promote(v int, at time.Time) {
-	_, marked := k.Marks[k.Primary]
 	i := len(k.Recent) - 1 - (k.Latest - v)
 	dated := k.Staged == v && i >= 0
-	if byDate := dated && k.Primary == v-1; !marked && !byDate && k.Primary != 0 {
-		k.mark(k.Primary, Mark{State: Deactivated, At: at})
-	}
+	k.supersede(at, dated && k.Primary == v-1)
 	if dated {
 		k.Recent = slices.Clone(k.Recent)
 		k.Recent[i] = at
@@ -226,16 +231,19 @@ func (k *Key) promote(v int, at time.Time) {
 	k.Rotation.Promoted, k.Rotation.Unchecked = at, true
 }
 
-// resume leads back to what the pointers say: the version may have been superseded meanwhile.
-func (k *Key) resume(v int) {
-	mark := k.Marks[v]
-	delete(k.Marks, v)
-	if mark.Before == PreActive {
-		k.Staged = v
+// supersede notes since when the primary is deactivated, unless the date of its successor tells.
+func (k *Key) supersede(at time.Time, byDate bool) {
+	mark, marked := k.Marks[k.Primary]
+	switch {
+	case k.Primary == 0, marked && mark.State != Suspended, !marked && byDate:
+		return
+	case marked:
+		mark.Ended = at
+	default:
+		mark = Mark{State: Deactivated, At: at}
 	}
-	if v != k.Primary && v != k.Staged {
-		k.mark(v, Mark{State: Deactivated, At: mark.At, Until: mark.Until, Lapsed: mark.Lapsed})
-	}
+	k.Marks = maps.Clone(k.Marks)
+	k.mark(k.Primary, mark)
 }
 
 func (k *Key) restore(v int, m Mark, at time.Time, quiet time.Duration) {

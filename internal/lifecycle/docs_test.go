@@ -51,6 +51,8 @@ func TestDocsShowTheStatesAsTheyAre(t *testing.T) {
 	}
 	out.WriteString("\n```mermaid\nstateDiagram-v2\n" + versionDiagram() + "```\n")
 	out.WriteString("\nT1 is a new version, T3 rollback, T14 (not shown) the rotation that follows at once when the active version is compromised.\n")
+	out.WriteString("\nPeriods run on while a version is suspended. So T7 leads to deactivated, by T4, if the originator period has ended and no automation\n" +
+		"rotates the key, and to archived, by T8, if archive_after, the recipient period or the time limit of a recovery is over.\n")
 	out.WriteString("\n## Keys\n\nThe state of a key is in force over those of its versions: one write stops all of them.\n\n```mermaid\nstateDiagram-v2\n" + keyDiagram() + "```\n")
 	requireGolden(t, filepath.Join("..", "..", "docs", "states.md"), out.String())
 }

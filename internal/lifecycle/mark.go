@@ -9,9 +9,10 @@ import "time"
 type Mark struct {
 	State  State     // Deactivated (explicitly), Suspended, Archived, Compromised, Retired or Destroyed
 	At     time.Time // since when
-	Before State     // Retired: what restore leads back to. Suspended: PreActive for one that gave way in an emergency
+	Before State     // Retired: what restore leads back to. Suspended: the state before; NoState in a record of an earlier release
 	Until  time.Time // Retired: when it is destroyed. Archived: not retired before. Deactivated: archived then; zero: as the policy says
 	Locked bool      // Compromised: it could not process before, so it does not now; it can still be rewrapped from
+	Ended  time.Time // Suspended: since when it is deactivated; zero: it was not, or the date of its successor tells
 	Lapsed bool      // Deactivated: at the end of its originator-usage period, so it never protects again
 
 	Compromise Compromise // zero unless the version was ever reported as compromised; never cleared

@@ -22,12 +22,9 @@ func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, e
 	if err != nil {
 		return k, err
 	}
-	if _, marked := k.Marks[k.Primary]; !marked && k.Primary > 0 && k.Primary != k.Latest {
-		next.Marks = maps.Clone(k.Marks)
-		next.mark(k.Primary, Mark{State: Deactivated, At: at}) // its successor's date is not when it was superseded
-		if len(next.Marks) > most {
-			return k, tooManyMarks(k)
-		}
+	next.supersede(at, k.Primary == k.Latest)
+	if len(next.Marks) > most && len(next.Marks) > len(k.Marks) {
+		return k, tooManyMarks(k)
 	}
 	next.Primary = next.Latest
 	next.Ancestors = k.ancestry()

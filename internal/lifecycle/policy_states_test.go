@@ -91,7 +91,7 @@ func TestTermsAreThoseOfThePolicy(t *testing.T) {
 	require.Equal(t, lifecycle.Terms{
 		PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: false,
 		StagingTime: 2 * day, RollbackWindow: 12 * time.Hour, ArchiveAfter: 60 * day, RetireAfter: 90 * day,
-		QuietPeriod: 7 * day, DestroyDelay: 45 * day, MinVersionsKept: 3, OriginatorPeriod: 400 * day,
+		QuietPeriod: 7 * day, DestroyDelay: 45 * day, MinVersionsKept: 3, OriginatorPeriod: 400 * day, Lapses: true,
 		Limits: lifecycle.Limits{Encryptions: 1_000_000, Bytes: 1 << 40}, OnLimit: lifecycle.OnLimitBlock,
 	}, k.TermsOf(&p))
 	require.Equal(t, lifecycle.Terms{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, k.TermsOf(nil), "as Transit")

@@ -63,7 +63,7 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 		require.Zero(t, actives)
 	case k.Primary == 0:
 		require.Zero(t, actives)
-		require.True(t, what == "lapse" || before.Primary == 0, "the key lost its active version by %s", what)
+		require.True(t, what == "lapse" || what == "resume" || before.Primary == 0, "the key lost its active version by %s", what)
 	case primary == lifecycle.Suspended || primary == lifecycle.Compromised || primary == lifecycle.Retired || primary == lifecycle.Destroyed:
 		require.Zero(t, actives)
 	default:

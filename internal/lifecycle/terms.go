@@ -18,6 +18,7 @@ type Terms struct {
 	DestroyDelay          time.Duration
 	MinVersionsKept       int
 	OriginatorPeriod      time.Duration // 0: none; see [Op] Lapse
+	Lapses                bool          // at its end the active version stops to protect: no automation rotates the key
 	Limits                Limits        // of what one version protects
 	OnLimit               OnLimit
 	looser                Looser
@@ -70,6 +71,7 @@ func (p *Policy) terms(k Key) Terms {
 		DestroyDelay:          p.DestroyDelay.Duration,
 		MinVersionsKept:       p.MinVersionsKept,
 		OriginatorPeriod:      p.originatorPeriod(),
+		Lapses:                p.RotationMode != Auto,
 		Limits:                p.limits(k),
 		OnLimit:               p.OnLimit,
 		looser:                p.Looser,

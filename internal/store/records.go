@@ -56,6 +56,7 @@ type markJSON struct {
 	At       time.Time  `json:"t"`
 	Before   string     `json:"b,omitempty"`
 	Until    *time.Time `json:"u,omitempty"`
+	Ended    *time.Time `json:"e,omitempty"`
 	Locked   bool       `json:"l,omitempty"`
 	Lapsed   bool       `json:"x,omitempty"`
 	Code     string     `json:"c,omitempty"`

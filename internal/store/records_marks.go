@@ -13,7 +13,7 @@ func marksJSON(marks map[int]lifecycle.Mark) map[int]markJSON {
 	out := make(map[int]markJSON, len(marks))
 	for v, m := range marks {
 		out[v] = markJSON{
-			State: m.State.String(), At: m.At, Until: optional(m.Until), Locked: m.Locked, Lapsed: m.Lapsed, Before: beforeName(m.Before),
+			State: m.State.String(), At: m.At, Until: optional(m.Until), Ended: optional(m.Ended), Locked: m.Locked, Lapsed: m.Lapsed, Before: beforeName(m.Before),
 			Code: m.Compromise.Code, Occurred: optional(m.Compromise.Occurred), Reported: optional(m.Compromise.Reported),
 		}
 	}
@@ -32,7 +32,7 @@ func marksOf(list map[int]markJSON, latest int) (map[int]lifecycle.Mark, error) 
 			return nil, ErrCorrupt
 		}
 		marks[v] = lifecycle.Mark{
-			State: state, At: m.At, Until: timeOf(m.Until), Locked: m.Locked, Lapsed: m.Lapsed, Before: before,
+			State: state, At: m.At, Until: timeOf(m.Until), Ended: timeOf(m.Ended), Locked: m.Locked, Lapsed: m.Lapsed, Before: before,
 			Compromise: lifecycle.Compromise{Code: m.Code, Occurred: timeOf(m.Occurred), Reported: timeOf(m.Reported)},
 		}
 	}

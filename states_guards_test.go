@@ -1,0 +1,45 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSuspendingDoesNotPutArchivingOff(t *testing.T) {
+	m, c := underPolicy(t, "archive_after", "24h", "rollback_window", "1h")
+	m.advance(time.Minute)
+	m.leap(23 * time.Hour)
+	m.ops("versions/1/suspend", "versions/1/resume", "versions/2/suspend")
+	m.leap(2 * time.Hour)
+	require.Equal(t, []string{"archived", "suspended", "active"}, m.states())
+	m.ops("versions/2/resume")
+	require.Equal(t, "archived", m.state(2), "its time was over while it was suspended")
+	m.refused(m.write("decrypt/k", "ciphertext", c[2]), "archived")
+	m.ops("versions/2/recover")
+	require.Equal(t, "secret", m.decrypt("k", c[2]))
+}
+
+func TestAVersionThatIsResumedPastItsOriginatorPeriodProtectsNoMore(t *testing.T) {
+	m := clockwork(t, "rotation_mode", "manual", "originator_period", "2h", "archive_after", 0)
+	m.to(time.Hour)
+	m.ops("versions/1/suspend")
+	m.to(10 * time.Hour)
+	m.ops("versions/1/resume")
+	require.Equal(t, []string{"deactivated"}, m.states())
+	m.refused(m.write("encrypt/k", "plaintext", b64("x")), "no active version")
+}
+
+func TestATimeLimitRunsOnWhileTheVersionIsSuspended(t *testing.T) {
+	m, c := underPolicy(t)
+	m.ops("versions/1/archive")
+	m.must(m.op("versions/1/recover", "time_limit", "1h"))
+	m.ops("versions/1/suspend")
+	m.leap(2 * time.Hour)
+	m.ops("versions/1/resume")
+	m.refused(m.write("decrypt/k", "ciphertext", c[1]), "archived")
+}
