@@ -58,10 +58,16 @@ func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
 	if lapse := k.lapse(p, t); !lapse.IsZero() {
 		agenda = append(agenda, Entry{lapse, Lapse, k.Primary})
 	}
-	if t.ArchiveAfter > 0 && k.readable() > t.MinVersionsKept && k.ownState(k.Oldest.Version) == Deactivated {
+	if t.ArchiveAfter > 0 && k.readable() > t.MinVersionsKept && k.ownState(k.Oldest.Version) == Deactivated && k.roomFor(k.Oldest.Version) {
 		agenda = append(agenda, Entry{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
 	}
 	return agenda
+}
+
+// roomFor reports whether the clock may give version v a mark: acts by hand still fit into the record afterwards.
+func (k Key) roomFor(v int) bool {
+	_, marked := k.Marks[v]
+	return marked || len(k.Marks) < most-reserve
 }
 
 // promotes reports whether the clock promotes the staged version: under a staging time, and what the clock has staged also

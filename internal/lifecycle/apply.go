@@ -30,7 +30,17 @@ type Step struct {
 // most bounds the marks of a key, and with them its record.
 const most = 2048
 
-func tooManyMarks(k Key) error {
+// reserve is what the clock leaves of it to acts by hand.
+const reserve = 64
+
+// urgent are the operations that no bound on the record holds back: they stop a version, or let it go on.
+var urgent = []Op{ReportCompromise, Suspend, Resume}
+
+// checkMarks holds the bound. Where the record is full already, what needs no more room goes on.
+func (k Key) checkMarks(next Key) error {
+	if len(next.Marks) <= max(most, len(k.Marks)) {
+		return nil
+	}
 	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
 }
 
@@ -60,8 +70,8 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 		next.Marks = nil // as it will be read back
 	}
 	next.Revision++
-	if len(next.Marks) > most && len(next.Marks) > len(k.Marks) {
-		return k, Step{}, tooManyMarks(k)
+	if err := k.checkMarks(next); err != nil && !slices.Contains(urgent, op) {
+		return k, Step{}, err
 	}
 	return next, Step{ID: row.id, Op: op, Version: v, From: from.String(), To: next.ownState(v).String()}, nil
 }

@@ -6,6 +6,9 @@ package lifecycle
 // Most is most.
 const Most = most
 
+// Reserve is reserve.
+const Reserve = reserve
+
 // Edge is one row of the transition table of versions.
 type Edge struct {
 	ID       string

@@ -172,21 +172,6 @@ func TestStagedVersionIsNotRestoredNextToAnotherOrBelowTheFloor(t *testing.T) {
 	refused(t, next, lifecycle.Restore, 6, free(later.Add(day)), "below min_decryption_version, which is 7")
 }
 
-func TestMarksOfAKeyAreBounded(t *testing.T) {
-	k := newKey(t, 1)
-	k.Latest, k.Primary, k.Marks = 3000, 3000, map[int]lifecycle.Mark{}
-	for v := 2; v <= lifecycle.Most; v++ {
-		k.Marks[v] = lifecycle.Mark{State: lifecycle.Suspended, At: start}
-	}
-	k = step(t, k, lifecycle.Suspend, 2500, free(later))
-	require.Len(t, k.Marks, lifecycle.Most)
-	refused(t, k, lifecycle.Suspend, 2600, free(later), "has 2048 versions in states of their own, the most a key may have")
-	step(t, k, lifecycle.Resume, 2500, free(later)) // as many
-	k = step(t, k, lifecycle.ReportCompromise, 2500, free(later))
-	k.Marks[2601] = lifecycle.Mark{State: lifecycle.Retired, At: start, Until: start} // one more, by a rotation
-	step(t, k, lifecycle.Destroy, 2601, free(later))
-}
-
 func TestReportIsNeverCleared(t *testing.T) {
 	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Terms: lifecycle.Terms{DestroyDelay: day}}
 	want := lifecycle.Compromise{Code: "key compromise", Occurred: start, Reported: later}

@@ -23,8 +23,8 @@ func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, e
 		return k, err
 	}
 	next.supersede(at, k.Primary == k.Latest)
-	if len(next.Marks) > most && len(next.Marks) > len(k.Marks) {
-		return k, tooManyMarks(k)
+	if err := k.checkMarks(next); err != nil && trigger != ByIncident {
+		return k, err
 	}
 	next.Primary = next.Latest
 	next.Ancestors = k.ancestry()
