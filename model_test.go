@@ -119,7 +119,10 @@ func (k *modelKey) rotate(stage bool, now time.Time) bool {
 // version does an operation on a version and tells whether it is allowed.
 func (k *modelKey) version(op string, v int, now time.Time) bool {
 	was := k.is(v)
-	if was == "" || k.state == "destroyed" || op != "compromise" && k.state != "enabled" && k.state != "suspended" {
+	if was == "" || k.state == "destroyed" || op != "compromise" && k.state == "retired" {
+		return false
+	}
+	if restores := op == "restore" && was == "retired"; k.state == "archived" && op != "compromise" && !restores {
 		return false
 	}
 	switch {
@@ -254,7 +257,7 @@ func (k *modelKey) tick(now time.Time) {
 		k.state = "destroyed"
 	}
 	for v := range k.own {
-		if !k.hold && (k.state == "enabled" || k.state == "suspended") && k.is(v) == "retired" && !now.Before(k.destroy[v]) {
+		if !k.hold && k.state != "retired" && k.is(v) == "retired" && !now.Before(k.destroy[v]) {
 			k.own[v] = "destroyed"
 		}
 	}

@@ -43,3 +43,16 @@ func TestATimeLimitRunsOnWhileTheVersionIsSuspended(t *testing.T) {
 	m.ops("versions/1/resume")
 	m.refused(m.write("decrypt/k", "ciphertext", c[1]), "archived")
 }
+
+func TestAnArchivedKeyDestroysOrRestoresWhatWasRetiredBefore(t *testing.T) {
+	m, c := underPolicy(t)
+	m.advance(time.Minute)
+	m.ops("versions/1/archive", "versions/1/retire", "versions/2/archive", "versions/2/retire", "archive", "versions/2/restore")
+	m.refused(m.op("versions/3/suspend"), "as a whole")
+	m.leap(25 * time.Hour)
+	require.Equal(t, []string{"destroyed", "archived", "archived"}, m.states())
+	require.Nil(t, m.sealed("versions/k/1"))
+	require.Nil(t, m.sealed("archive/k/1"))
+	m.ops("recover", "versions/2/recover")
+	require.Equal(t, "secret", m.decrypt("k", c[2]))
+}

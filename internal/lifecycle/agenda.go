@@ -30,12 +30,12 @@ func AgendaAt(k Key, p *Policy, now time.Time) []Entry {
 	if k.Mark.State == KeyRetired && !k.Hold {
 		return []Entry{{At: k.Mark.Until, Op: Destroy}}
 	}
-	if k.Mark.State != Enabled && k.Mark.State != KeySuspended {
-		return nil
+	var agenda []Entry
+	if k.Mark.State == Enabled || k.Mark.State == KeySuspended {
+		agenda = k.pointed(p, t, now)
 	}
-	agenda := k.pointed(p, t, now)
 	for v, mark := range k.Marks {
-		if entry, ok := k.marked(v, mark, t); ok {
+		if entry, ok := k.marked(v, mark, t); ok && k.Mark.admits(entry.Op, mark.State) {
 			agenda = append(agenda, entry)
 		}
 	}

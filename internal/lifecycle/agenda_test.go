@@ -70,7 +70,9 @@ func TestAgendaOfAWholeKey(t *testing.T) {
 	p := clockPolicy(t, lifecycle.Manual)
 	k := busy(t)
 	require.Equal(t, lifecycle.Agenda(k, p), lifecycle.Agenda(moved(t, k, lifecycle.KeySuspended), p))
-	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyArchived), p))
+	require.Equal(t, []lifecycle.Entry{{At: later.Add(30 * day), Op: lifecycle.Destroy, Version: 3}},
+		lifecycle.Agenda(moved(t, k, lifecycle.KeyArchived), p), "what was retired before")
+	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyArchived).WithHold(true), p))
 	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyDestroyed), p))
 	retired := moved(t, k, lifecycle.KeyRetired)
 	require.Equal(t, []lifecycle.Entry{{At: retired.Mark.Until, Op: lifecycle.Destroy}}, lifecycle.Agenda(retired, p))

@@ -51,8 +51,7 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 	if from == NoState {
 		return k, Step{}, Invalidf("version: %d: key %q has versions 1 to %d", v, k.Name, k.Latest)
 	}
-	whole := k.Mark.State == KeyArchived || k.Mark.State == KeyRetired || k.Mark.State == KeyDestroyed
-	if whole && (op != ReportCompromise || k.Mark.State == KeyDestroyed) {
+	if !k.Mark.admits(op, from) {
 		return k, Step{}, Refusedf("version %d: key %q is %s as a whole; use the operations of the key", v, k.Name, k.Mark.State)
 	}
 	row, err := k.row(op, from, v)

@@ -97,6 +97,21 @@ func (m KeyMark) denies(use Use, t Terms) bool {
 	}
 }
 
+// admits reports whether an operation is possible on a version of the state while the key as a whole is in its own. What
+// was retired before its key was archived is destroyed all the same, or restored.
+func (m KeyMark) admits(op Op, own State) bool {
+	switch m.State {
+	case KeyDestroyed:
+		return false
+	case KeyRetired:
+		return op == ReportCompromise
+	case KeyArchived:
+		return op == ReportCompromise || own == Retired && (op == Restore || op == Destroy)
+	default:
+		return true
+	}
+}
+
 // under is the state of a version of a suspended or archived key, where it is not its own.
 var under = map[KeyState]map[State]State{
 	KeySuspended: {PreActive: Suspended, Active: Suspended, Deactivated: Suspended},

@@ -230,6 +230,19 @@ func TestVersionThatNeverWasIsTheCallersMistake(t *testing.T) {
 	}
 }
 
+func TestAVersionRetiredBeforeItsKeyWasArchivedIsDestroyedOrRestored(t *testing.T) {
+	k := moved(t, steps(t, newKey(t, 5), 2, lifecycle.Archive, lifecycle.Retire), lifecycle.KeyArchived)
+	until := k.Marks[2].Until
+	refused(t, k, lifecycle.Destroy, 2, free(until.Add(-1)), "destroy_time is")
+	require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, 2, free(until)).State(2))
+	back := step(t, k, lifecycle.Restore, 2, free(until.Add(-1)))
+	require.Equal(t, lifecycle.Archived, back.State(2))
+	refused(t, back, lifecycle.Recover, 2, free(until), "is archived as a whole; use the operations of the key")
+	k, _, err := k.ApplyToKey(lifecycle.Retire, free(later.Add(day)))
+	require.NoError(t, err)
+	refused(t, k, lifecycle.Restore, 2, free(until), "is retired as a whole")
+}
+
 func TestVersionsOfAKeyThatIsArchivedOrRetiredAreNotMovedAlone(t *testing.T) {
 	for _, s := range keyStates[2:] {
 		k := inKeyState(t, s)
