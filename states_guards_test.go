@@ -56,3 +56,14 @@ func TestAnArchivedKeyDestroysOrRestoresWhatWasRetiredBefore(t *testing.T) {
 	m.ops("recover", "versions/2/recover")
 	require.Equal(t, "secret", m.decrypt("k", c[2]))
 }
+
+func TestATimeLimitIsHeldWhateverElseIsLeft(t *testing.T) {
+	m, c := underPolicy(t, "min_versions_kept", 2)
+	m.advance(time.Minute)
+	m.ops("versions/1/archive")
+	m.must(m.op("versions/1/recover", "time_limit", "1h"))
+	m.ops("versions/2/compromise")
+	m.leap(2 * time.Hour)
+	require.Equal(t, "archived", m.state(1))
+	m.refused(m.write("decrypt/k", "ciphertext", c[1]), "archived")
+}

@@ -102,7 +102,7 @@ func (k Key) marked(v int, m Mark, t Terms) (Entry, bool) {
 	switch {
 	case v < k.MinAvailable || v < k.DestroyedBelow:
 		return Entry{}, false
-	case m.State == Deactivated && !m.Until.IsZero() && v >= k.MinDecryption && k.readable() > t.MinVersionsKept:
+	case m.State == Deactivated && !m.Until.IsZero() && v >= k.MinDecryption:
 		return Entry{m.Until, Archive, v}, true
 	case m.State == Archived && t.RetireAfter > 0 && !k.Hold:
 		return Entry{laterOf(laterOf(m.At.Add(t.RetireAfter), t.QuietUntil(m.At, time.Time{})), m.Until), Retire, v}, true

@@ -34,10 +34,11 @@ func (k Key) before(v int) int {
 	return 0
 }
 
-// mayReturn reports whether version v is deactivated, was never reported as compromised and has not lapsed.
+// mayReturn reports whether version v is deactivated, was never reported as compromised, has not lapsed and was not
+// recovered only for a time.
 func (k Key) mayReturn(v int) bool {
 	mark := k.Marks[v]
-	return k.ownState(v) == Deactivated && !mark.Compromise.reported() && !mark.Lapsed
+	return k.ownState(v) == Deactivated && !mark.Compromise.reported() && !mark.Lapsed && mark.Until.IsZero()
 }
 
 // ancestry returns the ancestors of the version that follows the active one.

@@ -109,7 +109,11 @@ func (k Key) guard(row edge, v int, o Order) error {
 	return nil
 }
 
+// guardArchive keeps enough readable versions. One that was recovered for a time is not among those that are kept.
 func (k Key) guardArchive(v, kept int) error {
+	if !k.Marks[v].Until.IsZero() {
+		return nil
+	}
 	if readable := k.readable(); v >= k.MinDecryption && readable-1 < kept {
 		return Refusedf("version %d: min_versions_kept is %d and the key has %d readable versions", v, kept, readable)
 	}
@@ -152,14 +156,15 @@ func (k Key) guardDestroy(destroyTime, at time.Time) error {
 	return nil
 }
 
-// readable counts the versions that decrypt by their own state, but for a staged one, with which nothing was encrypted.
+// readable counts the versions that decrypt by their own state, but for a staged one, with which nothing was encrypted, and
+// those recovered only for a time.
 func (k Key) readable() int {
 	n := k.Latest - max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1) + 1
 	if k.Staged != 0 && k.ownState(k.Staged) == PreActive {
 		n--
 	}
 	for v, mark := range k.Marks {
-		if mark.State != Deactivated && v >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow) {
+		if (mark.State != Deactivated || !mark.Until.IsZero()) && v >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow) {
 			n--
 		}
 	}

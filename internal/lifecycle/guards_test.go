@@ -136,6 +136,19 @@ func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
 	refused(t, suspended, lifecycle.Archive, 2, o, "has 3 readable versions")
 }
 
+func TestATimeLimitIsHeldWhateverIsKept(t *testing.T) {
+	o := free(later.Add(2 * day))
+	o.Terms.MinVersionsKept, o.Until = 5, later.Add(3*day)
+	k := step(t, steps(t, newKey(t, 5), 1, lifecycle.Archive), lifecycle.Recover, 1, o)
+	require.Equal(t, []lifecycle.Entry{{At: o.Until, Op: lifecycle.Archive, Version: 1}}, lifecycle.Agenda(k, nil))
+	o.At = o.Until
+	require.Equal(t, lifecycle.Archived, step(t, k, lifecycle.Archive, 1, o).State(1))
+	require.Equal(t, lifecycle.Archived, resumed(t, k, 1, 3, o.Terms).State(1))
+
+	o.Terms.MinVersionsKept = 4
+	refused(t, k, lifecycle.Archive, 2, o, "has 4 readable versions") // the first is none for long
+}
+
 func TestVersionBelowTheFloorIsRecoveredByTheFloor(t *testing.T) {
 	k := steps(t, newKey(t, 5), 2, lifecycle.Archive)
 	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(4), MinEncryption: ptr(4)})

@@ -119,6 +119,13 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, 3, back.Primary, name)
 	}
+	limited := free(later.Add(day))
+	limited.Until = later.Add(3 * day)
+	recovered := step(t, steps(t, newKey(t, 5), 4, lifecycle.Archive), lifecycle.Recover, 4, limited)
+	back, _, err := recovered.RolledBack(free(later.Add(2 * day)))
+	require.NoError(t, err)
+	require.Equal(t, 3, back.Primary, "4 was recovered only for a time")
+	require.Equal(t, recovered.Marks[4], back.Marks[4])
 	lapsed := rotated(t, steps(t, newKey(t, 5), 5, lifecycle.Lapse), lifecycle.ByOperator, "", 0, later.Add(day))
 	for name, list := range map[string][]lifecycle.Op{
 		"lapsed": nil, "suspended meanwhile": {lifecycle.Suspend, lifecycle.Resume}, "archived meanwhile": {lifecycle.Archive, lifecycle.Recover},
