@@ -109,12 +109,17 @@ func (k Key) guard(row edge, v int, o Order) error {
 	return nil
 }
 
-// guardArchive keeps enough readable versions. One that was recovered for a time is not among those that are kept.
+// guardArchive keeps enough readable versions. One that was recovered for a time is not among those that are kept. One
+// below the floor counts as readable, as it is once the floor is lowered again.
 func (k Key) guardArchive(v, kept int) error {
 	if !k.Marks[v].Until.IsZero() {
 		return nil
 	}
-	if readable := k.readable(); v >= k.MinDecryption && readable-1 < kept {
+	floor := k.MinDecryption
+	if v < floor {
+		floor = 0
+	}
+	if readable := k.readableFrom(floor); readable-1 < kept {
 		return Refusedf("version %d: min_versions_kept is %d and the key has %d readable versions", v, kept, readable)
 	}
 	return nil
@@ -156,15 +161,19 @@ func (k Key) guardDestroy(destroyTime, at time.Time) error {
 	return nil
 }
 
-// readable counts the versions that decrypt by their own state, but for a staged one, with which nothing was encrypted, and
-// those recovered only for a time.
-func (k Key) readable() int {
-	n := k.Latest - max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1) + 1
+// readable counts the versions that decrypt now; see [Key.readableFrom].
+func (k Key) readable() int { return k.readableFrom(k.MinDecryption) }
+
+// readableFrom counts the versions from a floor on that decrypt by their own state, but for a staged one, with which
+// nothing was encrypted, and those recovered only for a time.
+func (k Key) readableFrom(floor int) int {
+	floor = max(floor, k.MinAvailable, k.DestroyedBelow, 1)
+	n := k.Latest - floor + 1
 	if k.Staged != 0 && k.ownState(k.Staged) == PreActive {
 		n--
 	}
 	for v, mark := range k.Marks {
-		if (mark.State != Deactivated || !mark.Until.IsZero()) && v >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow) {
+		if (mark.State != Deactivated || !mark.Until.IsZero()) && v >= floor {
 			n--
 		}
 	}

@@ -136,6 +136,17 @@ func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
 	refused(t, suspended, lifecycle.Archive, 2, o, "has 3 readable versions")
 }
 
+func TestRaisingTheFloorFreesNoVersionToBeArchived(t *testing.T) {
+	o := free(later)
+	o.Terms.MinVersionsKept = 2
+	k := step(t, newKey(t, 3), lifecycle.Archive, 1, o)
+	refused(t, k, lifecycle.Archive, 2, o, "has 2 readable versions")
+	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(3)})
+	require.NoError(t, err)
+	refused(t, k, lifecycle.Archive, 2, o, "version 2: min_versions_kept is 2 and the key has 2 readable versions")
+	step(t, floored(t, 5, 5), lifecycle.Archive, 3, o) // 1, 2, 4 and 5 are left, once the floor is lowered
+}
+
 func TestATimeLimitIsHeldWhateverIsKept(t *testing.T) {
 	o := free(later.Add(2 * day))
 	o.Terms.MinVersionsKept, o.Until = 5, later.Add(3*day)
