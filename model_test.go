@@ -182,7 +182,8 @@ func (k *modelKey) compromise(v int, was string, now time.Time) {
 
 // succeed gives an enabled key whose primary is compromised another one, at once or by the next tick (T14).
 func (k *modelKey) succeed(now time.Time) {
-	if k.state != "enabled" || k.is(k.primary) != "compromised" {
+	was := k.is(k.primary) // of a retired one by itself nobody hears, but for the primary, which only a report retires
+	if k.state != "enabled" || was != "compromised" && was != "retired" && was != "destroyed" {
 		return
 	}
 	if k.is(k.staged) == "pre_active" && k.staged >= k.minDec {

@@ -67,3 +67,11 @@ func TestATimeLimitIsHeldWhateverElseIsLeft(t *testing.T) {
 	require.Equal(t, "archived", m.state(1))
 	m.refused(m.write("decrypt/k", "ciphertext", c[1]), "archived")
 }
+
+func TestACompromisedActiveVersionIsReplacedAlsoWhenItIsRetiredBefore(t *testing.T) {
+	m, _ := keyOf3(t)
+	m.ops("suspend", "versions/3/compromise", "versions/3/retire", "resume")
+	m.advance(time.Minute)
+	require.Equal(t, []string{"deactivated", "deactivated", "retired", "active"}, m.states())
+	require.Equal(t, "vault:v4:", m.encrypt("k", "x")[:9])
+}

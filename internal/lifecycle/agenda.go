@@ -127,9 +127,9 @@ func (k Key) lapse(p *Policy, t Terms) time.Time {
 }
 
 // NeedsSuccessor reports an enabled key whose active version was reported as compromised and not replaced (transition
-// T14): because no version could be made then, or because the key was not enabled.
+// T14): because no version could be made then, or because the key was not enabled. It may have been retired since.
 func (k Key) NeedsSuccessor() bool {
-	return k.Mark.State == Enabled && k.ownState(k.Primary) == Compromised
+	return k.Mark.State == Enabled && k.Marks[k.Primary].Compromise.reported()
 }
 
 // PutOff returns the key with the retirement of an archived version put off, because a use of it was denied.

@@ -208,6 +208,22 @@ func TestReportIsNeverCleared(t *testing.T) {
 	}
 }
 
+func TestACompromisedActiveVersionIsReplacedWhateverBecameOfIt(t *testing.T) {
+	k := moved(t, newKey(t, 5), lifecycle.KeySuspended)
+	list := []lifecycle.Op{lifecycle.ReportCompromise, lifecycle.Retire, lifecycle.Destroy}
+	for n := 1; n <= len(list); n++ {
+		k := steps(t, k, 5, list[:n]...)
+		require.False(t, k.NeedsSuccessor(), "nothing is made for a suspended key")
+		k, _, err := k.ApplyToKey(lifecycle.Resume, free(later.Add(100*day)))
+		require.NoError(t, err)
+		require.True(t, k.NeedsSuccessor(), list[n-1])
+		k = rotated(t, k, lifecycle.ByIncident, "", 0, later.Add(100*day))
+		require.False(t, k.NeedsSuccessor())
+		require.Equal(t, lifecycle.Active, k.State(6))
+	}
+	require.False(t, steps(t, newKey(t, 5), 5, lifecycle.Suspend).NeedsSuccessor())
+}
+
 func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
 	k := rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later.Add(day))
 	k = step(t, k, lifecycle.Restore, 6, free(later.Add(2*day))) // 7 is active
