@@ -143,7 +143,7 @@ func (k *modelKey) version(op string, v int, now time.Time) bool {
 		k.own[v], k.before[v], k.destroy[v], k.staged = "retired", was, now.Add(k.delay()), k.stagedBut(v)
 	case op == "restore" && was == "retired":
 		return k.restore(v)
-	case op == "compromise" && was != "destroyed" && was != "compromised":
+	case op == "compromise" && was != "destroyed" && was != "compromised" && (was != "retired" || k.before[v] != "compromised"):
 		k.compromise(v, was, now)
 	default:
 		return false

@@ -75,3 +75,15 @@ func TestACompromisedActiveVersionIsReplacedAlsoWhenItIsRetiredBefore(t *testing
 	require.Equal(t, []string{"deactivated", "deactivated", "retired", "active"}, m.states())
 	require.Equal(t, "vault:v4:", m.encrypt("k", "x")[:9])
 }
+
+func TestASecondReportReplacesNothing(t *testing.T) {
+	m, _ := keyOf3(t)
+	m.must(m.op("versions/2/compromise", "reason_code", "key_compromise", "occurred_at", "2026-02-01T00:00:00Z"))
+	before := m.read("keys/k/compromise-report").data
+	m.ops("versions/2/retire")
+	m.clock.add(time.Hour)
+	m.refused(m.op("versions/2/compromise"), "was reported as compromised at")
+	require.Equal(t, "retired", m.state(2))
+	m.ops("versions/2/restore")
+	require.Equal(t, before, m.read("keys/k/compromise-report").data)
+}

@@ -76,7 +76,8 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 }
 
 // row returns the row of the table for an operation on version v. A version that only the floor archives can be archived
-// for good, and has to be before it is retired: its quiet period begins there.
+// for good, and has to be before it is retired: its quiet period begins there. A version is reported once, also where it
+// was retired since.
 func (k Key) row(op Op, from State, v int) (edge, error) {
 	byFloor := from == Archived && k.Marks[v].State != Archived
 	switch {
@@ -84,6 +85,9 @@ func (k Key) row(op Op, from State, v int) (edge, error) {
 		return find(op, Deactivated, v)
 	case byFloor && op == Retire:
 		return edge{}, Refusedf("version %d is archived only by min_decryption_version, which is %d: archive it first", v, k.MinDecryption)
+	case op == ReportCompromise && from == Retired && k.Marks[v].Compromise.reported():
+		reported := k.Marks[v].Compromise.Reported
+		return edge{}, Refusedf("version %d is retired and was reported as compromised at %s: a report stands, and gives nothing back", v, timeText(reported))
 	default:
 		return find(op, from, v)
 	}

@@ -224,6 +224,18 @@ func TestACompromisedActiveVersionIsReplacedWhateverBecameOfIt(t *testing.T) {
 	require.False(t, steps(t, newKey(t, 5), 5, lifecycle.Suspend).NeedsSuccessor())
 }
 
+func TestAVersionIsReportedOnce(t *testing.T) {
+	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Terms: lifecycle.Terms{DestroyDelay: day}}
+	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
+	again := lifecycle.Order{At: later.Add(time.Hour), Code: "unspecified"}
+	refused(t, k, lifecycle.ReportCompromise, 1, again, "version 1 is compromised: compromise needs")
+	retired := step(t, k, lifecycle.Retire, 1, o)
+	refused(t, retired, lifecycle.ReportCompromise, 1, again, "version 1 is retired and was reported as compromised at 2026-06-09T12:00:00Z")
+
+	first := steps(t, newKey(t, 3), 2, lifecycle.Archive, lifecycle.Retire, lifecycle.ReportCompromise)
+	require.Equal(t, lifecycle.Compromised, first.State(2), "a first report stops the destruction of what it names")
+}
+
 func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
 	k := rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later.Add(day))
 	k = step(t, k, lifecycle.Restore, 6, free(later.Add(2*day))) // 7 is active
