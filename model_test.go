@@ -15,7 +15,7 @@ import (
 // nothing with internal/lifecycle.
 type modelKey struct {
 	governed, hold, deletable bool
-	state                     string
+	state, stateBefore        string
 	until                     time.Time      // of a retired key
 	own                       map[int]string // state of a version, whatever the floor and the key
 	before                    map[int]string // of retired versions
@@ -226,6 +226,12 @@ func (k *modelKey) whole(op string, now time.Time) bool {
 	}[op+" "+k.state]
 	if to == "" || op == "retire" && k.hold {
 		return false
+	}
+	if op == "archive" {
+		k.stateBefore = k.state
+	}
+	if op == "recover" {
+		to = k.stateBefore
 	}
 	k.state, k.until = to, now.Add(k.delay())
 	return true

@@ -87,3 +87,13 @@ func TestASecondReportReplacesNothing(t *testing.T) {
 	m.ops("versions/2/restore")
 	require.Equal(t, before, m.read("keys/k/compromise-report").data)
 }
+
+func TestRecoveringAKeyLiftsNoSuspension(t *testing.T) {
+	m, c := keyOf3(t)
+	m.ops("suspend", "archive", "recover")
+	m.restart()
+	require.Equal(t, "suspended", m.read("keys/k").data["state"])
+	m.refused(m.write("decrypt/k", "ciphertext", c[1]), "suspended")
+	m.ops("resume")
+	require.Equal(t, "secret", m.decrypt("k", c[1]))
+}

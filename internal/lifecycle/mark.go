@@ -83,6 +83,8 @@ type KeyMark struct {
 	State KeyState
 	At    time.Time
 	Until time.Time // KeyRetired: when the key is destroyed. KeyArchived: not retired before
+
+	Before KeyState // KeyArchived and KeyRetired: what recover leads back to
 }
 
 // denies reports whether no version of the key processes, whatever its own state.

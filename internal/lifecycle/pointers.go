@@ -117,9 +117,14 @@ func (k Key) ApplyToKey(op Op, o Order) (Key, Step, error) {
 	}
 	next := k
 	next.Mark = KeyMark{State: to, At: o.At}
+	next.Mark.Before = k.Mark.Before
 	switch op {
-	case Archive, Restore:
+	case Archive:
+		next.Mark.Until, next.Mark.Before = o.At.Add(o.Terms.QuietPeriod), k.Mark.State
+	case Restore:
 		next.Mark.Until = o.At.Add(o.Terms.QuietPeriod)
+	case Recover:
+		next.Mark.Before = Enabled
 	case Retire:
 		err = k.guardRetire(o, k.Mark.At, k.Mark.Until, true)
 		next.Mark.Until = o.At.Add(o.Terms.DestroyDelay)

@@ -97,6 +97,7 @@ var keyEdges = []struct {
 	{Archive, Enabled, KeyArchived},
 	{Archive, KeySuspended, KeyArchived},
 	{Recover, KeyArchived, Enabled},
+	{Recover, KeyArchived, KeySuspended}, // if it was before
 	{Retire, KeyArchived, KeyRetired},
 	{Restore, KeyRetired, KeyArchived},
 	{Destroy, KeyRetired, KeyDestroyed},
@@ -105,7 +106,7 @@ var keyEdges = []struct {
 func findKey(op Op, k Key) (to KeyState, err error) {
 	var needs, ops []string
 	for _, e := range keyEdges {
-		if e.op == op && e.from == k.Mark.State {
+		if e.op == op && e.from == k.Mark.State && (op != Recover || e.to == k.Mark.Before) {
 			return e.to, nil
 		}
 		if e.op == op {

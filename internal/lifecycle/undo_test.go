@@ -57,6 +57,27 @@ func TestUndoOfAWholeKey(t *testing.T) {
 	}
 }
 
+func TestRecoveringAKeyLiftsNoSuspension(t *testing.T) {
+	for _, way := range [][]lifecycle.Op{
+		{lifecycle.Archive, lifecycle.Recover}, {lifecycle.Archive, lifecycle.Retire, lifecycle.Restore, lifecycle.Recover},
+	} {
+		k := inKeyState(t, lifecycle.KeySuspended)
+		for i, op := range way {
+			next, _, err := k.ApplyToKey(op, free(later.Add(time.Duration(i+2)*time.Hour)))
+			require.NoError(t, err)
+			k = next
+		}
+		require.Equal(t, lifecycle.KeySuspended, k.Mark.State)
+		k, did, err := k.ApplyToKey(lifecycle.Resume, free(later.Add(day)))
+		require.NoError(t, err)
+		require.Equal(t, "enabled", did.To)
+		k = moved(t, k, lifecycle.KeyArchived)
+		k, _, err = k.ApplyToKey(lifecycle.Recover, free(later.Add(2*day)))
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.Enabled, k.Mark.State, "what was resumed stays so")
+	}
+}
+
 func TestSuspendedVersionThatWasSupersededMeanwhileResumesAsDeactivated(t *testing.T) {
 	k := rotated(t, steps(t, newKey(t, 5), 5, lifecycle.Suspend), lifecycle.ByOperator, "", 0, later.Add(day))
 	require.Equal(t, 6, k.Primary)

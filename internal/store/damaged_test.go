@@ -49,6 +49,7 @@ func TestKeyWithValuesNoKeyCanHaveIsRefused(t *testing.T) {
 		"staged over latest":           {"staged": 4},
 		"unknown state":                {"state": "s3cr3t"},
 		"no state":                     {"state": ""},
+		"unknown state before":         {"state_before": "s3cr3t"}, // taken for none, recovering the key would lift its suspension
 		"mark of no version":           marks("0", "archived", ""),
 		"mark over latest":             marks("4", "archived", ""),
 		"mark of an unknown state":     marks("1", "s3cr3t", ""), // taken for none, the version would be in use again

@@ -44,7 +44,7 @@ func goldenKey() lifecycle.Key {
 				State: lifecycle.Suspended, At: start.Add(time.Hour), Before: lifecycle.Deactivated, Ended: start, Lapsed: true,
 			},
 		},
-		Mark:      lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour)},
+		Mark:      lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour), Before: lifecycle.KeySuspended},
 		Ancestors: []lifecycle.Ancestor{{Version: 1, Since: start}},
 		Hold:      true, Oldest: lifecycle.Oldest{Version: 1, Deactivated: start.Add(time.Hour)},
 		Created: start.Add(1), Recent: []time.Time{start, start.Add(time.Hour), start.Add(2 * time.Hour)},
@@ -134,7 +134,7 @@ func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
 	k, err := load(t, map[string]string{"keys/orders": golden(t, "key-first")}).Key(ctx, "orders")
 	require.NoError(t, err)
 	want := goldenKey()
-	want.Ancestors = nil
+	want.Ancestors, want.Mark.Before = nil, lifecycle.Enabled
 	want.Rotation.ExhaustedBy = lifecycle.Usage{}
 	want.Marks[2] = lifecycle.Mark{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
 	require.Equal(t, want, k)

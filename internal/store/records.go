@@ -4,6 +4,7 @@
 package store
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -34,6 +35,7 @@ type keyRecord struct {
 	State                string            `json:"state"`
 	StateAt              time.Time         `json:"state_at"`
 	DestroyTime          time.Time         `json:"destroy_time"`
+	StateBefore          string            `json:"state_before"`
 	Hold                 bool              `json:"legal_hold"`
 	OldestVersion        int               `json:"oldest_version"`
 	OldestDeactivated    time.Time         `json:"oldest_deactivated"`
@@ -99,7 +101,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		Latest: k.Latest, Primary: k.Primary,
 		MinDecryption: k.MinDecryption, MinEncryption: k.MinEncryption, MinAvailable: k.MinAvailable,
 		DestroyedBelow: k.DestroyedBelow, Staged: k.Staged, Marks: marksJSON(k.Marks),
-		State: k.Mark.State.String(), StateAt: k.Mark.At, DestroyTime: k.Mark.Until, Hold: k.Hold,
+		State: k.Mark.State.String(), StateAt: k.Mark.At, DestroyTime: k.Mark.Until, StateBefore: k.Mark.Before.String(), Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
 		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: ancestorsJSON(k.Ancestors),
@@ -114,7 +116,8 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	t, err := lifecycle.ParseType(r.Type)
 	state, known := lifecycle.ParseKeyState(r.State)
-	if err != nil || !known || r.ID == "" || !r.sane() {
+	before, knownBefore := lifecycle.ParseKeyState(cmp.Or(r.StateBefore, lifecycle.Enabled.String()))
+	if err != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
 		return lifecycle.Key{}, ErrCorrupt
 	}
 	marks, err := marksOf(r.Marks, r.Latest)
@@ -130,7 +133,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
 		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Marks: marks, Hold: r.Hold,
 		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
-		Mark:    lifecycle.KeyMark{State: state, At: r.StateAt, Until: r.DestroyTime},
+		Mark:    lifecycle.KeyMark{State: state, At: r.StateAt, Until: r.DestroyTime, Before: before},
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Ancestors: ancestorsOf(r.Ancestors),
 		Rotation: lifecycle.Rotation{

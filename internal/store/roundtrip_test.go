@@ -115,7 +115,7 @@ func fullKey(t *testing.T) lifecycle.Key {
 	return filled(t, func(k *lifecycle.Key) {
 		k.Name, k.Policy, k.Type = "orders", "pci", lifecycle.AES128GCM96
 		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
-		k.Staged, k.DestroyedBelow, k.Mark.State = 5, 2, lifecycle.KeySuspended
+		k.Staged, k.DestroyedBelow, k.Mark.State, k.Mark.Before = 5, 2, lifecycle.KeySuspended, lifecycle.KeySuspended
 		k.Marks = map[int]lifecycle.Mark{2: fullMark(t), 3: {State: lifecycle.Suspended, At: start}}
 		k.Recent = nil
 		for n := range k.Latest {
