@@ -141,7 +141,7 @@ func (k *modelKey) version(op string, v int, now time.Time) bool {
 		k.own[v] = "deactivated"
 	case op == "retire" && !k.hold && (was == "pre_active" || k.own[v] == "archived" || was == "compromised"):
 		k.own[v], k.before[v], k.destroy[v], k.staged = "retired", was, now.Add(k.delay()), k.stagedBut(v)
-	case op == "restore" && was == "retired":
+	case op == "restore" && was == "retired" && (k.hold || now.Before(k.destroy[v])):
 		return k.restore(v)
 	case op == "compromise" && was != "destroyed" && was != "compromised" && (was != "retired" || k.before[v] != "compromised"):
 		k.compromise(v, was, now)
@@ -224,7 +224,7 @@ func (k *modelKey) whole(op string, now time.Time) bool {
 		"suspend enabled": "suspended", "resume suspended": "enabled", "archive enabled": "archived", "archive suspended": "archived",
 		"recover archived": "enabled", "retire archived": "retired", "restore retired": "archived",
 	}[op+" "+k.state]
-	if to == "" || op == "retire" && k.hold {
+	if to == "" || op == "retire" && k.hold || op == "restore" && !k.hold && !now.Before(k.until) {
 		return false
 	}
 	if op == "archive" {

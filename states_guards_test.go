@@ -97,3 +97,13 @@ func TestRecoveringAKeyLiftsNoSuspension(t *testing.T) {
 	m.ops("resume")
 	require.Equal(t, "secret", m.decrypt("k", c[1]))
 }
+
+func TestNothingIsRestoredOnceItsTimeIsOver(t *testing.T) {
+	m, _ := underPolicy(t)
+	m.ops("versions/1/archive", "versions/1/retire")
+	m.clock.add(24 * time.Hour) // and no tick yet
+	m.refused(m.op("versions/1/restore"), "destroy_time was")
+	m.ops("archive", "retire")
+	m.clock.add(24 * time.Hour)
+	m.refused(m.op("restore"), "destroy_time was")
+}

@@ -103,7 +103,12 @@ func (k Key) guard(row edge, v int, o Order) error {
 		if v < k.MinDecryption {
 			return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
 		}
-	case Restore, Resume:
+	case Restore:
+		if err := k.guardRestore(mark.Until, o.At); err != nil {
+			return err
+		}
+		return k.guardStaged(v, mark)
+	case Resume:
 		return k.guardStaged(v, mark)
 	case Retire:
 		return k.guardRetire(o, mark.At, mark.Until, row.from != PreActive)
@@ -127,6 +132,15 @@ func (k Key) guardArchive(v, kept int) error {
 		return Refusedf("version %d: min_versions_kept is %d and the key has %d readable versions", v, kept, readable)
 	}
 	return nil
+}
+
+// guardRestore holds that what is past its time is gone, whether the clock has come to it or not. What a legal hold keeps
+// from being destroyed can be restored for as long.
+func (k Key) guardRestore(destroyTime, at time.Time) error {
+	if k.Hold || at.Before(destroyTime) {
+		return nil
+	}
+	return Refusedf("destroy_time was %s", timeText(destroyTime))
 }
 
 // guardStaged keeps a version that was staged from coming back where another is, or where it could not decrypt.

@@ -115,6 +115,22 @@ func TestNothingIsDestroyedEarly(t *testing.T) {
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 }
 
+func TestNothingIsRestoredPastItsDestroyTime(t *testing.T) {
+	k := steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Retire)
+	until := k.Marks[3].Until
+	step(t, k, lifecycle.Restore, 3, free(until.Add(-1)))
+	refused(t, k, lifecycle.Restore, 3, free(until), "destroy_time was "+until.Format(time.RFC3339))
+	step(t, k.WithHold(true), lifecycle.Restore, 3, free(until)) // it is not destroyed either
+
+	k = inKeyState(t, lifecycle.KeyRetired)
+	for at, ok := range map[time.Time]bool{k.Mark.Until.Add(-1): true, k.Mark.Until: false} {
+		_, _, err := k.ApplyToKey(lifecycle.Restore, free(at))
+		require.Equal(t, ok, err == nil, at)
+		_, _, err = k.WithHold(true).ApplyToKey(lifecycle.Restore, free(at))
+		require.NoError(t, err)
+	}
+}
+
 func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
 	o := free(later)
 	o.Terms.MinVersionsKept = 3
@@ -202,7 +218,7 @@ func TestReportIsNeverCleared(t *testing.T) {
 	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
 	require.Equal(t, want, k.Marks[1].Compromise)
 	for _, op := range []lifecycle.Op{lifecycle.Retire, lifecycle.Restore, lifecycle.Retire, lifecycle.Destroy} {
-		o.At = o.At.Add(2 * day)
+		o.At = o.At.Add(map[bool]time.Duration{true: time.Hour, false: 2 * day}[op == lifecycle.Restore])
 		k = step(t, k, op, 1, o)
 		require.Equal(t, want, k.Marks[1].Compromise, op)
 	}

@@ -122,6 +122,7 @@ func (k Key) ApplyToKey(op Op, o Order) (Key, Step, error) {
 	case Archive:
 		next.Mark.Until, next.Mark.Before = o.At.Add(o.Terms.QuietPeriod), k.Mark.State
 	case Restore:
+		err = k.guardRestore(k.Mark.Until, o.At)
 		next.Mark.Until = o.At.Add(o.Terms.QuietPeriod)
 	case Recover:
 		next.Mark.Before = Enabled
