@@ -187,4 +187,7 @@ func TestDeletionNeedsTheFlagAndNoPolicy(t *testing.T) {
 	k.Policy = "pci"
 	require.ErrorIs(t, k.CheckDelete(), lifecycle.ErrRefused)
 	require.ErrorContains(t, k.CheckDelete(), `key "orders" is governed by policy "pci"`)
+	k = moved(t, k, lifecycle.KeyDestroyed)
+	require.EqualError(t, k.CheckDelete(),
+		`key "orders" is destroyed; to give its name again, detach it from policy "pci" on keys/orders/config and delete it then`)
 }

@@ -178,6 +178,8 @@ func (k Key) Trimmed(floor int) (Key, error) {
 // CheckDelete reports whether the key may be destroyed at once, as Transit's DELETE does. The error is [ErrRefused].
 func (k Key) CheckDelete() error {
 	switch {
+	case k.Policy != "" && k.Mark.State == KeyDestroyed:
+		return Refusedf("key %q is destroyed; to give its name again, detach it from policy %q on keys/%s/config and delete it then", k.Name, k.Policy, k.Name)
 	case k.Policy != "":
 		return Refusedf("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)
 	case k.Hold:

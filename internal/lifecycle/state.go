@@ -134,6 +134,9 @@ func (k Key) ToProtect(requested int, t Terms) (int, error) {
 	case v < k.MinEncryption:
 		return 0, Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
 	}
+	if k.Mark.State != Enabled {
+		return 0, Refusedf("key %q cannot encrypt: the key as a whole is %s", k.Name, k.Mark.State)
+	}
 	state := k.State(v)
 	if state == Deactivated && k.Marks[v].Lapsed {
 		return 0, Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion", v)
@@ -141,16 +144,20 @@ func (k Key) ToProtect(requested int, t Terms) (int, error) {
 	if state.permits(Protect, t, false) {
 		return v, nil
 	}
-	if state == Deactivated {
-		return 0, Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt", v, state, k.Policy, k.Primary)
+	return 0, k.protectsNot(requested, v, state)
+}
+
+// protectsNot says why version v, in its state, does not protect.
+func (k Key) protectsNot(requested, v int, state State) error {
+	switch {
+	case state == Deactivated:
+		return Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt", v, state, k.Policy, k.Primary)
+	case requested == 0 && v == 0:
+		return Refusedf("key %q cannot encrypt: it has no active version; rotate it", k.Name)
+	case requested == 0:
+		return Refusedf("key %q cannot encrypt: its version %d is %s", k.Name, v, state)
 	}
-	if requested == 0 && v == 0 {
-		return 0, Refusedf("key %q cannot encrypt: it has no active version; rotate it", k.Name)
-	}
-	if requested == 0 {
-		return 0, Refusedf("key %q cannot encrypt: its version %d is %s", k.Name, v, state)
-	}
-	return 0, Refusedf("no such key version: key_version %d is %s", v, state)
+	return Refusedf("no such key version: key_version %d is %s", v, state)
 }
 
 // ToProcess reports whether version v may decrypt under the terms in force. The error is [ErrInvalid], [ErrRefused],

@@ -4,6 +4,7 @@
 package lifecycle_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -118,6 +119,17 @@ func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
 		for _, h := range histories() {
 			err := moved(t, h.key(t), s).ToProcess(h.version, terms)
 			require.ErrorIs(t, err, lifecycle.ErrRefused, "key %s, version %s", s, h.name)
+		}
+	}
+}
+
+func TestAKeyThatIsStoppedAsAWholeSaysSo(t *testing.T) {
+	for _, s := range keyStates[1:] {
+		k := inKeyState(t, s)
+		for _, v := range []int{0, 1, k.Primary} {
+			_, err := k.ToProtect(v, lifecycle.Terms{PinnedEncrypt: true})
+			require.ErrorIs(t, err, lifecycle.ErrRefused)
+			require.EqualError(t, err, fmt.Sprintf(`key "orders" cannot encrypt: the key as a whole is %s`, s))
 		}
 	}
 }
