@@ -3,11 +3,8 @@
 
 package lifecycle
 
-// Most is most.
-const Most = most
-
-// Reserve is reserve.
-const Reserve = reserve
+// Most and Reserve are the bounds on marks.
+const Most, Reserve = most, reserve
 
 // Edge is one row of the transition table of versions.
 type Edge struct {

@@ -153,12 +153,9 @@ func TestRollbackWindowIsAtMostAQuarterOfTheShortestGapOfASchedule(t *testing.T)
 }
 
 func TestPolicyOfTheDensestTimetableIsMadeAtOnce(t *testing.T) {
-	began := time.Now()
 	for _, schedule := range []string{"* * * * *", "* * * 1 *", "* * 29 2 *", "*/2 9-17 * * 1-5"} {
-		policyOf(t, func(d doc) {
-			d.RotationPeriod, d.RotationSchedule, d.RotationZone = span(t, "0"), schedule, "Europe/Berlin"
-			d.RotationWindow, d.RotationJitter = schedule, jitter(t, "0")
-		})
+		table, err := lifecycle.ParseTimetable("rotation_schedule", schedule, time.UTC)
+		require.NoError(t, err)
+		require.LessOrEqual(t, table.LookUps(start), 1001, "%s: it has up to 527,040 times in a year", schedule)
 	}
-	require.Less(t, time.Since(began), 4*100*time.Millisecond)
 }

@@ -135,23 +135,28 @@ func (t Timetable) lastFrom(from, now time.Time) (last time.Time) {
 // gaps returns the shortest and the longest time between two neighbours: over the next year, or the next few times
 // where a year has fewer. Of a timetable with many times a day, the nights and the days without any are asked by the day.
 func (t Timetable) gaps(from time.Time) (shortest, longest time.Duration) {
+	return t.gapsOf(from, t.Next)
+}
+
+// gapsOf is gaps, with a Next that may count how often it is asked.
+func (t Timetable) gapsOf(from time.Time, next func(time.Time) time.Time) (shortest, longest time.Duration) {
 	const few, many, year = 9, 1000, 366 * 24 * time.Hour
-	first := t.Next(from)
+	first := next(from)
 	at := first
 	for n := 0; n < few || at.Sub(first) < year; n++ {
 		if n == many {
 			return shortest, max(longest, t.longestPause(at))
 		}
-		next := t.Next(at)
-		if next.IsZero() {
+		then := next(at)
+		if then.IsZero() {
 			break
 		}
-		gap := next.Sub(at)
+		gap := then.Sub(at)
 		longest = max(longest, gap)
 		if n == 0 || gap < shortest {
 			shortest = gap
 		}
-		at = next
+		at = then
 	}
 	return shortest, longest
 }
