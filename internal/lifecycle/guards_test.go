@@ -74,6 +74,49 @@ func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T)
 	step(t, staged(t, 5), lifecycle.Retire, 6, o(later, later, 14*day))                     // was never in use
 }
 
+func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
+	quiet := lifecycle.Terms{QuietPeriod: 14 * day, DestroyDelay: day}
+	o := lifecycle.Order{At: later, Terms: quiet}
+	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
+		k := step(t, newKey(t, 5), op, 3, o)
+		require.Equal(t, later.Add(14*day), k.Marks[3].Until, op)
+		retired := step(t, k, lifecycle.Retire, 3, lifecycle.Order{At: later.Add(20 * day), Terms: quiet})
+		restored := step(t, retired, lifecycle.Restore, 3, lifecycle.Order{At: later.Add(20*day + time.Hour), Terms: quiet})
+		for _, row := range []struct {
+			k    lifecycle.Key
+			ends time.Time
+		}{{k, later.Add(14 * day)}, {restored, later.Add(34*day + time.Hour)}} {
+			loose := lifecycle.Order{At: row.ends.Add(-1)}
+			refused(t, row.k, lifecycle.Retire, 3, loose, "is over at "+row.ends.Format(time.RFC3339))
+			loose.At = row.ends
+			step(t, row.k, lifecycle.Retire, 3, loose)
+		}
+	}
+}
+
+func TestQuietPeriodThatBeganWithTheRestoreOfAKeyIsNotShortened(t *testing.T) {
+	at := later.Add(day)
+	k, _, err := inKeyState(t, lifecycle.KeyRetired).ApplyToKey(lifecycle.Restore,
+		lifecycle.Order{At: at, Terms: lifecycle.Terms{QuietPeriod: 14 * day}})
+	require.NoError(t, err)
+	for when, ok := range map[time.Time]bool{at.Add(14*day - 1): false, at.Add(14 * day): true} {
+		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: when})
+		require.Equal(t, ok, err == nil, when)
+	}
+}
+
+func TestTrimmingLeavesNoMarksButReports(t *testing.T) {
+	k := steps(t, steps(t, newKey(t, 5), 1, lifecycle.Archive), 2, lifecycle.ReportCompromise)
+	k = steps(t, k, 3, lifecycle.Suspend)
+	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(4), MinEncryption: ptr(4)})
+	require.NoError(t, err)
+	before := copied(k)
+	trimmed, err := k.Trimmed(3)
+	require.NoError(t, err)
+	require.Equal(t, before, k, "the snapshot before stays as it was")
+	require.Equal(t, map[int]lifecycle.Mark{2: k.Marks[2], 3: k.Marks[3]}, trimmed.Marks)
+}
+
 func TestQuietPeriodOfAWholeKey(t *testing.T) {
 	terms := lifecycle.Terms{QuietPeriod: 14 * day, DestroyDelay: day}
 	k, _, err := newKey(t, 3).ApplyToKey(lifecycle.Archive, lifecycle.Order{At: later, Terms: terms})
