@@ -91,7 +91,16 @@ func (k Key) late(p *Policy, now time.Time) []Finding {
 		}
 		return []Finding{{"version", strconv.Itoa(entry.Version), "was due to " + string(entry.Op) + " at " + timeText(entry.At)}}
 	}
-	return nil
+	return k.crowded(p, now)
+}
+
+// crowded names a version that the clock does not archive because the key's record has no room for it.
+func (k Key) crowded(p *Policy, now time.Time) []Finding {
+	v, after := k.Oldest.Version, p.archiveAfter()
+	if v == 0 || after == 0 || k.roomFor(v) || now.Before(k.Oldest.Deactivated.Add(after)) {
+		return nil
+	}
+	return []Finding{{"version", strconv.Itoa(v), "is not archived: too many versions are in states of their own; destroy old ones"}}
 }
 
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -94,6 +94,18 @@ func TestDriftNamesWhatTheClockShouldHaveDone(t *testing.T) {
 	require.Equal(t, []lifecycle.Finding{
 		{Field: "version", Value: "1", Rule: "was due to archive at 2026-03-03T12:00:00Z"},
 	}, lifecycle.Drift(k, p, start.Add(49*time.Hour)))
+
+	full := newKey(t, 2100)
+	full.Marks = map[int]lifecycle.Mark{}
+	for v := range 2048 {
+		full.Marks[v+1] = lifecycle.Mark{State: lifecycle.Archived, At: start}
+	}
+	full = full.WithOldest(p, map[int]time.Time{2050: start})
+	require.Equal(t, 2049, full.Oldest.Version)
+	require.Empty(t, lifecycle.Drift(full, p, start.Add(47*time.Hour)))
+	require.Equal(t, []lifecycle.Finding{
+		{Field: "version", Value: "2049", Rule: "is not archived: too many versions are in states of their own; destroy old ones"},
+	}, lifecycle.Drift(full, p, start.Add(49*time.Hour)))
 }
 
 func TestDriftOfKeysThatComplyAndOfThoseOnTheWay(t *testing.T) {

@@ -67,7 +67,8 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 }
 
 // RolledBack returns the key with the version that was active before the active one active again, and that one
-// deactivated (transition T3). The window is that of the version rolled back from, since it became active first. The error is [ErrRefused].
+// deactivated (transition T3). The window is that of the version rolled back from, since it became active first. The error
+// is [ErrRefused].
 func (k Key) RolledBack(o Order) (Key, Step, error) {
 	from := k.Primary
 	to := k.before(from)
