@@ -261,7 +261,7 @@ func TestALargePolicyThatIsRevisedAgainAndAgainHoldsUpNoOther(t *testing.T) {
 	m.must(m.write("policies/a", "owner", "o", "rotation_period", "90d"))
 	m.must(m.write("policies/b", "owner", "o", "rotation_period", "90d"))
 	m.must(m.write("keys/k-000000", "policy", "a"))
-	const many = 6000 // more than one tick looks at
+	many := sized(6000) // more than one tick looks at
 	copyKey(m, "k-000000", many)
 	for i := range many {
 		m.plant(fmt.Sprintf("bound/a/k-%06d", i), []byte("{}"))
