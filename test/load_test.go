@@ -28,6 +28,7 @@ const (
 
 // What was answered with 200 must hold, whatever dies meanwhile: every ciphertext opens, no version number comes twice.
 func TestEveryAnswerHoldsWhateverDiesUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, r := range restarts {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,3 +6,5 @@
 package lifecycle_test
 
 const raceEnabled = false
+
+func sized(full int) int { return full }

@@ -62,7 +62,7 @@ func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 }
 
 func TestWhateverIsDoneToAKeyItsRulesHold(t *testing.T) {
-	const keys, acts = 400, 80
+	keys, acts := sized(400), 80
 	r := chance(7)
 	reached := map[lifecycle.State]int{}
 	for range keys {

@@ -211,7 +211,7 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 	for name, list := range changes {
 		z := zone(t, name)
 		for _, text := range list {
-			for range 8 {
+			for range sized(8) {
 				c := anyCron(r)
 				table, err := lifecycle.ParseTimetable("rotation_schedule", c.text, z)
 				require.NoError(t, err, c.text)
@@ -223,7 +223,7 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, times, 1000)
+	require.Greater(t, times, sized(1000))
 }
 
 // checkTimes holds that the timetable has the times wanted, from wherever one looks.
