@@ -11,7 +11,6 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // lookBack is how many custody records are searched for the last change of a version.
@@ -55,8 +54,7 @@ func concerns(r custody.Record, v engine.VersionDetail) bool {
 		return passed(r.Details["min_available_version"], v.Number)
 	default:
 		wholeKey := len(r.Versions) == 0 && r.To != ""
-		byFloor := v.Mark.State == lifecycle.NoState || v.Mark.State == lifecycle.Deactivated
-		return wholeKey || (byFloor && passed(r.Details["min_decryption_version"], v.Number)) || passed(r.Details["min_available_version"], v.Number)
+		return wholeKey || (v.Mark.FollowsFloor() && passed(r.Details["min_decryption_version"], v.Number)) || passed(r.Details["min_available_version"], v.Number)
 	}
 }
 

@@ -43,11 +43,9 @@ func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number in
 		return VersionDetail{}, err
 	}
 	unsettled, err := r.Unsettled(ctx, name)
-	state := k.State(number)
 	return VersionDetail{
-		Version: v, State: state, Mark: k.Marks[number], Denied: denied[number],
-		Pending: unsettled.From <= number && number <= unsettled.To,
-		Gone:    state == lifecycle.Destroyed && k.Mark.State != lifecycle.KeyDestroyed,
+		Version: v, State: k.State(number), Mark: k.Marks[number], Denied: denied[number],
+		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.Gone(number),
 	}, err
 }
 

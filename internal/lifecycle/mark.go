@@ -24,6 +24,9 @@ func (m Mark) DestroyTime() time.Time { return untilIf(m.State == Retired, m.Unt
 // ArchiveTime is when a version that was recovered for a time is archived again; zero: it was not.
 func (m Mark) ArchiveTime() time.Time { return untilIf(m.State == Deactivated, m.Until) }
 
+// FollowsFloor reports whether a floor that is moved past the version changes its state: nothing else holds it.
+func (m Mark) FollowsFloor() bool { return m.State == NoState || m.State == Deactivated }
+
 // DestroyTime is when a retired key is destroyed; zero: it is not retired.
 func (m KeyMark) DestroyTime() time.Time { return untilIf(m.State == KeyRetired, m.Until) }
 

@@ -99,6 +99,9 @@ func (k Key) State(v int) State {
 // Has reports whether the key has, or had, a version of the number.
 func (k Key) Has(v int) bool { return k.ownState(v) != NoState }
 
+// Gone reports whether the version is destroyed by itself, so that what becomes of the key changes it no more.
+func (k Key) Gone(v int) bool { return k.ownState(v) == Destroyed }
+
 // ownState is the state of a version without regard to that of the whole key.
 func (k Key) ownState(v int) State {
 	mark, marked := k.Marks[v]
