@@ -41,7 +41,7 @@ func (c *Chain) Add(line []byte) error {
 func (c *Chain) stepOver(line []byte, h hint, cause error) error {
 	c.faulty = true
 	if h.key == c.key && h.seq == c.Head().Count+1 {
-		c.links = append(c.links, link{hash: sha256.Sum256(line), seq: int32(h.seq)}) //nolint:gosec // peek keeps to maxSeq
+		c.links = append(c.links, link{hash: sha256.Sum256(line), seq: int32(h.seq)}) //nolint:gosec // peek keeps to MaxSeq
 		c.unreadable = true
 	}
 	return &Problem{Key: h.key, Seq: h.seq, Err: cause}
@@ -95,7 +95,7 @@ func (c *Chain) push(r Record, hash [sha256.Size]byte) (wasOpen bool) {
 	if i, found := c.find(r.Of); found {
 		wasOpen, c.links[i].open = c.links[i].open, false
 	}
-	c.links = append(c.links, link{hash, int32(r.Seq), r.Kind == Begin}) //nolint:gosec // check keeps to maxSeq
+	c.links = append(c.links, link{hash, int32(r.Seq), r.Kind == Begin}) //nolint:gosec // check keeps to MaxSeq
 	c.unreadable = false
 	return wasOpen
 }

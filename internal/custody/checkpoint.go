@@ -78,7 +78,7 @@ func (c Checkpoint) check() error {
 		if i > 0 && byKey(c.Heads[i-1], head) >= 0 {
 			return errors.New("a key has two heads, or heads are not in order")
 		}
-		if head.Key == "" || head.Count < 1 || head.Count > maxSeq || !isHash(head.Hash) {
+		if head.Key == "" || head.Count < 1 || head.Count > MaxSeq || !isHash(head.Hash) {
 			return errors.New("a head needs a key, a count and the hash of its last record")
 		}
 		if err := checkText("key", head.Key, maxKeyName); err != nil {

@@ -97,7 +97,7 @@ func (h *hint) take(name, value json.Token) bool {
 			h.key = v
 		}
 	case float64:
-		if name == "seq" && v >= 1 && v <= maxSeq {
+		if name == "seq" && v >= 1 && v <= MaxSeq {
 			h.seq = int(v)
 		}
 	}

@@ -12,6 +12,12 @@ import (
 	"unicode/utf8"
 )
 
+// MaxSeq is the highest number of a record. An act takes the numbers of ActRecords of them.
+const (
+	MaxSeq     = math.MaxInt32
+	ActRecords = 2
+)
+
 const (
 	format       = 1
 	maxLine      = 64 << 10 // of a record's line, without the line break
@@ -20,7 +26,6 @@ const (
 	maxName      = 64       // of the name of a detail
 	maxDetails   = 32
 	maxVersions  = 64
-	maxSeq       = math.MaxInt32
 	clippedTrail = "…"
 )
 
@@ -43,8 +48,8 @@ func (r Record) check() error {
 	switch {
 	case r.Instance == "" || r.Key == "":
 		return errors.New("instance and key are needed")
-	case r.Seq < 1 || r.Seq > maxSeq:
-		return fmt.Errorf("seq must be between 1 and %d", maxSeq)
+	case r.Seq < 1 || r.Seq > MaxSeq:
+		return fmt.Errorf("seq must be between 1 and %d", MaxSeq)
 	case !isHash(r.Prev):
 		return errors.New("prev must be 64 lower-case hex digits")
 	case (r.Seq == 1) != (r.Prev == first):

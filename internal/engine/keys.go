@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -65,7 +66,10 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 			break
 		}
 		view, err = e.existing(ctx, r, c)
-		if !errors.Is(err, lifecycle.ErrNotFound) {
+		switch {
+		case errors.Is(err, lifecycle.ErrRepeated): // it made the key
+			return view, false, nil
+		case !errors.Is(err, lifecycle.ErrNotFound):
 			return view, true, err
 		}
 	}
@@ -80,7 +84,7 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 const creations = 3
 
 func (e *Engine) existing(ctx context.Context, r Repo, c Creation) (View, error) {
-	view, _, err := e.Configure(ctx, r, c.Spec.Name, lifecycle.Change{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
+	view, _, err := e.configure(ctx, r, c.Spec.Name, lifecycle.Change{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
 	return view, err
 }
 
@@ -186,6 +190,17 @@ func (e *Engine) Names(ctx context.Context, r Repo) ([]string, error) { return r
 func (e *Engine) Configure(
 	ctx context.Context, r Repo, name string, c lifecycle.Change, pre Precondition,
 ) (View, []string, error) {
+	view, warnings, err := e.configure(ctx, r, name, c, pre)
+	if errors.Is(err, lifecycle.ErrRepeated) {
+		err = nil
+	}
+	return view, warnings, err
+}
+
+// configure is Configure; a request that comes again has its answer beside [lifecycle.ErrRepeated].
+func (e *Engine) configure(
+	ctx context.Context, r Repo, name string, c lifecycle.Change, pre Precondition,
+) (View, []string, error) {
 	var warnings []string
 	changed := false
 	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (commit lifecycle.Commit, err error) {
@@ -202,6 +217,10 @@ func (e *Engine) Configure(
 		}
 		return e.configured(ctx, r, k, next, pre)
 	})
+	if errors.Is(err, lifecycle.ErrRepeated) {
+		view, viewErr := e.view(ctx, r, k)
+		return view, nil, cmp.Or(viewErr, err)
+	}
 	if err != nil {
 		return View{}, nil, err
 	}
@@ -278,9 +297,11 @@ func (e *Engine) Delete(ctx context.Context, r Repo, name string, pre Preconditi
 	}, pre.Reason)
 	e.keys.drop(name)
 	e.ciphers.dropGroup(name)
-	if err != nil {
+	switch {
+	case err == nil:
+		e.log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
+	case !errors.Is(err, lifecycle.ErrRepeated):
 		return err
 	}
-	e.log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
 	return r.FinishErasure(ctx, name)
 }

@@ -20,6 +20,9 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 		}
 		return e.rotated(ctx, r, k, rotation{trigger: lifecycle.ByOperator, reason: pre.Reason, stage: stage})
 	})
+	if errors.Is(err, lifecycle.ErrRepeated) {
+		return e.answerAgain(ctx, r, k)
+	}
 	if err != nil {
 		if errors.Is(blame(err), ErrFault) && !errors.Is(err, lifecycle.ErrNotFound) {
 			e.log.Error("rotation failed", "key", name, "trigger", string(lifecycle.ByOperator), "error", err)
@@ -31,6 +34,18 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 		return View{}, err
 	}
 	return e.view(ctx, r, k)
+}
+
+// answerAgain answers a request that came again, and completes what the first one may have left.
+func (e *Engine) answerAgain(ctx context.Context, r Repo, k lifecycle.Key) (View, error) {
+	pending := e.settleNow(ctx, r, k.Name)
+	k, err := e.prove(ctx, r, k)
+	if err != nil {
+		return View{}, err
+	}
+	view, err := e.view(ctx, r, k)
+	view.Pending = pending
+	return view, err
 }
 
 // rotation says why a key gets a new version.

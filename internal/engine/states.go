@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 		c, did, err = e.done(ctx, r, k, in)
 		return c, err
 	})
+	if errors.Is(err, lifecycle.ErrRepeated) {
+		return e.answerAgain(ctx, r, k)
+	}
 	if err != nil {
 		return View{}, err
 	}
@@ -219,6 +223,9 @@ func (e *Engine) change(
 		c.Event = lifecycle.Event{Act: act, Reason: pre.Reason, Details: k.Differences(c.Key)}
 		return e.commit(ctx, r, c, policy)
 	})
+	if errors.Is(err, lifecycle.ErrRepeated) {
+		return e.answerAgain(ctx, r, k)
+	}
 	if err != nil {
 		return View{}, err
 	}

@@ -18,6 +18,7 @@ var (
 	ErrConflict = errors.New("revision conflict") // check-and-set met another revision
 	ErrRefused  = errors.New("refused")           // state or policy forbids it
 	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
+	ErrRepeated = errors.New("repeated request")  // a request that was carried out already: it is answered, not carried out again
 )
 
 // kindError is a message of one kind. It prints the message alone: the kind is for code, the message for people.

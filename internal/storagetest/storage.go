@@ -35,6 +35,7 @@ type Storage struct {
 	counts Counts
 	until  int // writes until the one that fails; 0: none fails
 	always bool
+	dies   bool // after the one that fails all do
 	apply  bool
 	fired  bool
 	unread string // prefix of the paths that cannot be read
@@ -48,7 +49,15 @@ func New() *Storage { return &Storage{} }
 func (s *Storage) FailWrite(n int, applied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until, s.apply, s.always, s.fired = n, applied, false, false
+	s.until, s.apply, s.always, s.dies, s.fired = n, applied, false, false, false
+}
+
+// Die makes the n-th write from now and all that follow fail, unapplied, until Heal: the process ends there.
+func (s *Storage) Die(n int) {
+	s.FailWrite(n, false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dies = true
 }
 
 // FailWrites makes every write fail, unapplied, until Heal.
@@ -77,7 +86,7 @@ func (s *Storage) AlterGets(alter func(path string, value []byte) []byte) {
 func (s *Storage) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until, s.always, s.unread, s.alter = 0, false, "", nil
+	s.until, s.always, s.dies, s.unread, s.alter = 0, false, false, "", nil
 }
 
 // Fired reports whether a write has failed since FailWrite.
@@ -191,6 +200,7 @@ func (s *Storage) next() (fail, applied bool) {
 		s.until--
 		fail = s.until == 0
 	}
+	s.always = s.always || fail && s.dies
 	fail = fail || s.always
 	s.fired = s.fired || fail
 	return fail, s.apply

@@ -47,7 +47,11 @@ func (r Repo) Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.
 
 // MendAlert makes the index say of a key what its record says: listed is an entry that it has.
 func (r Repo) MendAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error {
-	defer r.s.keys.exclusive(listed.Name)()
+	unlock, err := r.lock(ctx, &r.s.keys, listed.Name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	k, err := r.Key(ctx, listed.Name)
 	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
 		return err

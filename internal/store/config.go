@@ -79,7 +79,11 @@ func (r Repo) kek(ctx context.Context, path string) (instance string, kek KEK, f
 // CreateKeyring commits the keyring of a new mount and returns the one in force, which is another's where two
 // requests came at once. The archive key is written first: config/kek is the commit point.
 func (r Repo) CreateKeyring(ctx context.Context, ring Keyring) (Keyring, error) {
-	defer r.s.mount.exclusive(kekPath)()
+	unlock, err := r.lock(ctx, &r.s.mount, kekPath)
+	if err != nil {
+		return Keyring{}, err
+	}
+	defer unlock()
 	if existing, found, err := r.Keyring(ctx); err != nil || found {
 		return existing, err
 	}
@@ -134,7 +138,11 @@ func (r Repo) DisableUpsert(ctx context.Context) (bool, error) {
 
 // SetDisableUpsert sets whether encrypt must not create keys. Setting what is set writes nothing.
 func (r Repo) SetDisableUpsert(ctx context.Context, disable bool) error {
-	defer r.s.mount.exclusive(settingsPath)()
+	unlock, err := r.lock(ctx, &r.s.mount, settingsPath)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var rec settingsRecord
 	rest, _, err := read(ctx, r, settingsPath, &rec)
 	if err != nil || rec.DisableUpsert == disable {
@@ -166,7 +174,11 @@ func (r Repo) governance(ctx context.Context) (lifecycle.Governance, unknown, er
 // held against deletion until the record says that it is the default; the error is [lifecycle.ErrInvalid] where there
 // is none of the name.
 func (r Repo) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
-	defer r.s.mount.exclusive(governancePath)()
+	unlock, err := r.lock(ctx, &r.s.mount, governancePath)
+	if err != nil {
+		return lifecycle.Governance{}, err
+	}
+	defer unlock()
 	current, rest, err := r.governance(ctx)
 	if err != nil {
 		return current, err
@@ -176,8 +188,12 @@ func (r Repo) SetGovernance(ctx context.Context, change func(lifecycle.Governanc
 		return next, nil
 	}
 	if policy := next.DefaultPolicy; policy != "" {
-		defer r.s.policies.shared(policy)()
-		_, err := r.Policy(ctx, policy)
+		unlock, err := r.s.policies.shared(ctx, policy)
+		if err != nil {
+			return current, err
+		}
+		defer unlock()
+		_, err = r.Policy(ctx, policy)
 		switch {
 		case errors.Is(err, lifecycle.ErrNotFound):
 			return current, lifecycle.InvalidField("default_policy", policy, "no policy has this name")

@@ -125,7 +125,7 @@ func settleActs() []act {
 // cutShort arranges a rotation whose outcome is not recorded.
 func cutShort(t *testing.T, w *world) {
 	withKey(2, false)(t, w)
-	w.disk.FailWrite(2, false)
+	w.disk.Die(2)
 	require.Error(t, rotateOrders(w, "lost"))
 	w.disk.Heal()
 	w.restart()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,25 +37,35 @@ func TestEveryActSurvivesACrashAtEveryWrite(t *testing.T) {
 			w := newWorld()
 			a.arrange(t, w)
 			before := w.entries(t)
+			store.Trust(w.store)
 			w.disk.Reset()
 			require.NoError(t, a.do(w, "first"))
 			require.Equal(t, a.writes, w.disk.Reset().Writes())
 			checkWhole(t, w)
 			after := w.entries(t)
-			for _, applied := range []bool{false, true} { // lost, or done but reported failed
+			for name, fail := range failures {
 				for at := 1; at <= a.writes; at++ {
-					crash := fmt.Sprintf("write %d, applied %v", at, applied)
-					t.Run(crash, func(t *testing.T) { a.crash(t, before, after, at, applied) })
+					t.Run(fmt.Sprintf("write %d %s", at, name), func(t *testing.T) {
+						a.crash(t, before, after, func(disk *storagetest.Storage) { fail(disk, at) })
+					})
 				}
 			}
 		})
 	}
 }
 
-// crash runs the act with one failing write, then again.
-func (a act) crash(t *testing.T, before, after map[string]string, at int, applied bool) {
+// failures are the ways in which a write fails.
+var failures = map[string]func(disk *storagetest.Storage, at int){
+	"is lost":                            func(disk *storagetest.Storage, at int) { disk.FailWrite(at, false) },
+	"is done but reported as failed":     func(disk *storagetest.Storage, at int) { disk.FailWrite(at, true) },
+	"is the first that the process lost": func(disk *storagetest.Storage, at int) { disk.Die(at) },
+}
+
+// crash runs the act with a failing write, then again.
+func (a act) crash(t *testing.T, before, after map[string]string, fail func(disk *storagetest.Storage)) {
 	w := load(t, before)
-	w.disk.FailWrite(at, applied)
+	store.Trust(w.store)
+	fail(w.disk)
 	err := a.do(w, "first")
 	require.True(t, w.disk.Fired())
 	w.disk.Heal()

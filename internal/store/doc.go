@@ -22,6 +22,7 @@
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
 //	config/keys, config/engine            settings
 //	config/clock                          what the clock guard remembers
+//	config/barrier                        says nothing; see write.go
 //	config/kek, config/archive-kek        the mount's key encryption keys                (secret)
 //	config/custody                        the keys that sign checkpoints                 (secret)
 //
@@ -30,5 +31,6 @@
 //   - schedule, alerts, bound and a version above the record's latest are caches and leavings: the record is the truth;
 //   - an act that needs more than one deletion writes an intent first and is replayed from it.
 //
-// A failed write leaves the outcome unknown: the caller must forget what it cached of the key.
+// Writes outlive their requests, and an act that fails finds out what became of it (write.go, [Repo.UpdateKey]). Where the
+// storage does not tell, the outcome is unknown: the caller must forget what it cached of the key.
 package store

@@ -32,16 +32,22 @@ const (
 
 // DeleteKey commits the deletion of the key, if allow returns no error: its record is gone, and FinishErasure has to
 // erase the rest. A deletion that was cut short counts as committed by this one. The error is [lifecycle.ErrNotFound]
-// where there is nothing to delete.
+// where there is nothing to delete, and [lifecycle.ErrRepeated] where the request has deleted the key already.
 func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
-	defer r.s.keys.exclusive(name)()
-	event := lifecycle.Event{Act: actDelete, Reason: reason}
-	k, head, _, err := r.key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) {
-		return lifecycle.Key{}, r.erasing(ctx, name, err)
-	}
+	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return lifecycle.Key{}, err
+	}
+	defer unlock()
+	k, head, _, err := r.key(ctx, name)
+	exists := err == nil
+	switch {
+	case err != nil && !errors.Is(err, lifecycle.ErrNotFound):
+		return lifecycle.Key{}, err
+	case r.repeated(ctx, name, head, exists):
+		return k, lifecycle.ErrRepeated
+	case !exists:
+		return lifecycle.Key{}, r.erasing(ctx, name, err)
 	}
 	if err := allow(k); err != nil {
 		return lifecycle.Key{}, err
@@ -50,18 +56,14 @@ func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if err != nil {
 		return k, err
 	}
-	if at, err = r.begin(ctx, k, event, at); err != nil {
-		return k, err
-	}
-	intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k)}
-	if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
-		return k, err
-	}
-	if err := r.delete(ctx, keyPath(name)); err != nil {
-		return k, err
-	}
-	_, _ = r.end(ctx, name, at, custody.Done, false)
-	return k, nil
+	_, err = r.recorded(ctx, k, lifecycle.Event{Act: actDelete, Reason: reason}, at, func(ctx context.Context, _ custody.Head) error {
+		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k)}
+		if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
+			return err
+		}
+		return r.delete(ctx, keyPath(name))
+	})
+	return k, err
 }
 
 // erasing returns nil where a deletion is open, else missing.
@@ -79,7 +81,11 @@ func (r Repo) Erasures(ctx context.Context) ([]string, error) { return r.list(ct
 
 // FinishErasure goes on with the deletion of a key, within the limit of one request.
 func (r Repo) FinishErasure(ctx context.Context, name string) error {
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return r.finishErasure(ctx, name, oneRequest)
 }
 

@@ -100,7 +100,7 @@ func TestDeletingWhatIsNotThereIsNotFound(t *testing.T) {
 func TestDeletionTakesTheLeavingsOfLostRotationsAlong(t *testing.T) {
 	w := newWorld()
 	withKey(2, false)(t, w)
-	w.disk.FailWrite(3, false) // custody, version, record
+	w.disk.Die(3) // custody, version, record
 	require.Error(t, rotateOrders(w, "lost"))
 	w.disk.Heal()
 	require.Contains(t, w.of(t, "orders"), "versions/orders/3")

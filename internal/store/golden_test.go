@@ -265,7 +265,8 @@ func goldenWorld(t *testing.T) *world {
 	c := creation(goldenKey(), goldenVersion())
 	c.Event.Reason, c.Event.PolicyRevision, c.Event.Details = "for the golden record", 4, map[string]string{"owner": " -> payments"}
 	c.Settle = lifecycle.Range{From: 2, To: 3}
-	require.NoError(t, w.CreateKey(ctx, c))
+	require.NoError(t, w.by("r1").CreateKey(ctx, c))
+	w.by("")
 	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
 	_, _, err = w.Lease(ctx, "orders", store.Ask{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
 	require.NoError(t, err)
@@ -284,7 +285,7 @@ func goldenWorld(t *testing.T) *world {
 	last := goldenKey()
 	last.Name = "last"
 	require.NoError(t, w.CreateKey(ctx, creation(last, goldenVersion())))
-	w.disk.FailWrite(3, false) // leaves the intent
+	w.disk.Die(3) // leaves the intent
 	_, err = w.DeleteKey(ctx, "last", anyKey, "")
 	require.Error(t, err)
 	return w

@@ -28,6 +28,7 @@ func TestGovernanceIsNoneUntilItIsSetAndThenStays(t *testing.T) {
 		got, err := w.Governance(ctx)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
+		store.Trust(w.store)
 		w.disk.Reset()
 		require.NoError(t, govern(w, want))
 		require.Zero(t, w.disk.Reset().Writes(), "what is set is not written again")

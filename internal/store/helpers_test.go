@@ -65,7 +65,15 @@ func emptyWorld() *world {
 
 // who asks for all that these tests do.
 var who = store.Who{
-	Actor: custody.Actor{EntityID: "e1", DisplayName: "token-ops", TokenAccessorHMAC: "hmac-1", Address: "192.0.2.1"}, RequestID: "r1",
+	Actor: custody.Actor{EntityID: "e1", DisplayName: "token-ops", TokenAccessorHMAC: "hmac-1", Address: "192.0.2.1"},
+}
+
+// by names the request that what follows is done for; Vault sends each but once, as a rule.
+func (w *world) by(request string) *world {
+	asked := who
+	asked.RequestID = request
+	w.Repo = w.store.On(w.disk, asked)
+	return w
 }
 
 // restart forgets all that the process remembers.
@@ -94,7 +102,7 @@ func (w *world) plant(t testing.TB, path, value string) {
 	require.NoError(t, w.disk.Put(ctx, &logical.StorageEntry{Key: path, Value: []byte(value)}))
 }
 
-// entries returns all that is stored.
+// entries returns all that is stored but the barrier, which says nothing.
 func (w *world) entries(t testing.TB) map[string]string {
 	t.Helper()
 	dump, err := w.disk.Dump(ctx)
@@ -103,6 +111,7 @@ func (w *world) entries(t testing.TB) map[string]string {
 	for path, value := range dump {
 		all[path] = string(value)
 	}
+	delete(all, "config/barrier")
 	return all
 }
 

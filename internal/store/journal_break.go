@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -57,14 +58,27 @@ func (r Repo) tailOf(ctx context.Context, c change, exists bool) (chain, lifecyc
 // that the key's record names. No number is used twice; a record that is missing is a gap for ever, and verification
 // reports it, as it does one that was altered.
 func (r Repo) behind(ctx context.Context, name string, known custody.Head) (chain, error) {
-	last, err := r.lastSeq(ctx, name)
+	seqs, err := r.seqs(ctx, name)
 	if err != nil {
 		return chain{}, err
 	}
-	at := chain{head: custody.Head{Count: max(last, known.Count+1), Hash: known.Hash}}
+	at := chain{head: custody.Head{Count: roomBehind(seqs, known.Count+1), Hash: known.Hash}}
 	line, err := r.line(ctx, name, at.head.Count)
 	if line != nil {
 		at.head.Hash = custody.Hash(line)
 	}
 	return at, err
+}
+
+// roomBehind returns the highest stored number, but at least so much, behind which an act has room. A record under the
+// last number there is leaves none behind it, so the act goes before it.
+func roomBehind(seqs []int, least int) int {
+	end := custody.MaxSeq
+	for _, seq := range slices.Backward(seqs) {
+		if at := max(seq, least); at+custody.ActRecords <= end {
+			return at
+		}
+		end = seq - 1
+	}
+	return least
 }

@@ -92,33 +92,58 @@ func (r Repo) JournalNames(ctx context.Context) ([]string, error) {
 // CheckJournal holds the stored journal of a key against what the key's own record says of it, and says what is wrong;
 // empty: nothing. A key that is deleted has no record to hold it against.
 func (r Repo) CheckJournal(ctx context.Context, name string) (problem string, err error) {
-	_, head, _, err := r.key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && head.Count == 0) {
+	unlock, err := r.s.keys.exclusive(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	_, from, _, err := r.key(ctx, name)
+	if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && from.Count == 0) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	line, err := r.line(ctx, name, head.Count)
-	switch {
-	case err != nil:
-		return "", err
-	case line == nil:
-		return fmt.Sprintf("key %q: record %d, which the key's own record names, is missing", name, head.Count), nil
-	case custody.Hash(line) != head.Hash:
-		return fmt.Sprintf("key %q: record %d is not the one that the key's own record names", name, head.Count), nil
+	at, err := r.readTail(ctx, name, from, true)
+	if broken := new(breakError); errors.As(asBreak(err), broken) {
+		return fmt.Sprintf("key %q: %v", name, broken.error), nil
 	}
-	return "", nil
+	if err == nil && at.open == nil && at.done != from {
+		problem = fmt.Sprintf("key %q: record %d, which the key's own record names, begins an act that ended as failed", name, from.Count)
+	}
+	return problem, err
 }
 
 // JournalHead returns the end of a key's journal, having ended an act that was cut short.
 func (r Repo) JournalHead(ctx context.Context, name string) (custody.Head, error) {
-	defer r.s.keys.exclusive(name)()
-	_, from, _, err := r.key(ctx, name)
-	exists := err == nil
-	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+	unlock, err := r.s.keys.exclusive(ctx, name)
+	if err != nil {
 		return custody.Head{}, err
 	}
-	at, err := r.tail(ctx, name, from, exists)
+	defer unlock()
+	from, exists, err := r.named(ctx, name)
+	if err != nil {
+		return custody.Head{}, err
+	}
+	at, err := r.known(ctx, name, from, exists)
+	if err != nil || at.open == nil {
+		return at.head, err
+	}
+	if err := r.certain(ctx); err != nil {
+		return custody.Head{}, err
+	}
+	if from, exists, err = r.named(ctx, name); err != nil {
+		return custody.Head{}, err
+	}
+	at, err = r.tail(ctx, name, from, exists)
 	return at.head, err
+}
+
+// named returns the custody record that the key's record names.
+func (r Repo) named(ctx context.Context, name string) (from custody.Head, exists bool, err error) {
+	_, from, _, err = r.key(ctx, name)
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return custody.Head{}, false, nil
+	}
+	return from, err == nil, err
 }

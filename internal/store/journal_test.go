@@ -112,7 +112,7 @@ func TestEveryActIsRecordedWithAllThatIsKnown(t *testing.T) {
 		Act: "suspend", Versions: []int{1}, From: "active", To: "suspended", Reason: strings.Repeat("é", 400), Policy: "pci",
 		PolicyRevision: 1, Details: map[string]string{"owner": "a -> b"},
 	}
-	_, err := w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
+	_, err := w.by("r1").UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
 		k.Owner = "b"
 		return lifecycle.Commit{Key: k, Event: event}, nil
 	})
@@ -190,6 +190,7 @@ func TestActThatCannotBeRecordedDoesNotTakeEffect(t *testing.T) {
 		withKey(2, true)(t, w)
 		before := w.entries(t)
 		for _, applied := range []bool{false, true} {
+			store.Trust(w.store)
 			w.disk.FailWrite(1, applied)
 			require.ErrorContains(t, do(w), "journal/", name)
 			w.disk.Heal()
@@ -354,7 +355,7 @@ func TestJournalThatIsNotTheOneTheKeyNamesStopsTheAct(t *testing.T) {
 		require.Equal(t, before, w.entries(t), name)
 		problem, err := w.CheckJournal(ctx, "orders")
 		require.NoError(t, err)
-		require.Contains(t, problem, `key "orders": record 3`, name)
+		require.Contains(t, problem, `key "orders": journal/orders/0000000003`, name)
 	}
 }
 

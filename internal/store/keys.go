@@ -56,7 +56,11 @@ func (r Repo) KeyNames(ctx context.Context) ([]string, error) { return r.list(ct
 // CreateKey commits a new key with its first version. The error is [lifecycle.ErrExists] where the name is taken.
 func (r Repo) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	name := c.Key.Name
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var rec keyRecord
 	if _, found, err := read(ctx, r, keyPath(name), &rec); err != nil {
 		return err
@@ -66,7 +70,7 @@ func (r Repo) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	if err := r.finishErasure(ctx, name, allOfIt); err != nil {
 		return err
 	}
-	_, err := r.record(ctx, change{Commit: c}, false)
+	_, err = r.record(ctx, change{Commit: c}, false)
 	return err
 }
 
@@ -75,12 +79,20 @@ type Act = func(lifecycle.Key) (lifecycle.Commit, error)
 
 // UpdateKey replaces the key by what act makes of it, as one commit, and returns the committed key. No other writer
 // of the key runs meanwhile. An error of act comes back as it is and nothing is written; after any other error the
-// outcome is unknown until the key is read again.
+// outcome is unknown until the key is read again. A request that custody knows to be carried out is not carried out again:
+// the error is [lifecycle.ErrRepeated] then, beside the key as it is.
 func (r Repo) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Key, error) {
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return lifecycle.Key{}, err
+	}
+	defer unlock()
 	current, head, rest, err := r.key(ctx, name)
 	if err != nil {
 		return lifecycle.Key{}, err
+	}
+	if r.repeated(ctx, name, head, true) {
+		return current, lifecycle.ErrRepeated
 	}
 	c, err := act(current)
 	if err != nil {
@@ -100,6 +112,16 @@ type change struct {
 	head    custody.Head
 }
 
+// repeated reports whether custody knows that the request was carried out. What cannot be read of the journal is for the act
+// to find.
+func (r Repo) repeated(ctx context.Context, name string, from custody.Head, exists bool) bool {
+	if r.who.RequestID == "" {
+		return false
+	}
+	at, err := r.tail(ctx, name, from, exists)
+	return err == nil && at.did(r.who.RequestID)
+}
+
 // record commits the change between the two custody records of the act, if it is one that custody keeps. Once the key
 // record is written the act has happened: what cannot be written after it is left to recovery.
 func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key, error) {
@@ -110,16 +132,66 @@ func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
-	if at, err = r.begin(ctx, c.Key, event, at); err != nil {
-		return lifecycle.Key{}, err
+	var next lifecycle.Key
+	outcome, err := r.recorded(ctx, c.Key, event, at, func(ctx context.Context, begun custody.Head) (err error) {
+		c.head = begun
+		next, err = r.commit(ctx, c)
+		return err
+	})
+	switch {
+	case outcome == custody.Failed && c.Version != nil: // nothing refers to it, and nothing will
+		_ = r.delete(context.WithoutCancel(ctx), versionPath(c.Key.Name, c.Version.Number))
+	case outcome == custody.Done && next.ID == "": // the write of the record was reported as failed
+		return r.Key(ctx, c.Key.Name)
 	}
-	c.head = at.head
-	next, err := r.commit(ctx, c)
+	return next, err
+}
+
+// recorded does an act between its two custody records. From the first on it outlives the request, and where it fails it is
+// found out, while the key is locked, how it ended; an empty outcome: the storage does not tell.
+func (r Repo) recorded(
+	ctx context.Context, k lifecycle.Key, event lifecycle.Event, at chain, do func(ctx context.Context, begun custody.Head) error,
+) (custody.Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	begun, err := r.begin(ctx, k, event, at)
 	if err != nil {
-		return lifecycle.Key{}, err
+		return "", err
 	}
-	_, _ = r.end(ctx, c.Key.Name, at, custody.Done, false)
-	return next, nil
+	if err = do(ctx, begun.head); err == nil {
+		_, _ = r.end(ctx, k.Name, begun, custody.Done, false)
+		return custody.Done, nil
+	}
+	outcome := r.outcome(ctx, k.Name, begun)
+	if outcome == custody.Done {
+		err = nil
+	}
+	return outcome, err
+}
+
+// outcome finds out how an act ended that failed, and ends it.
+func (r Repo) outcome(ctx context.Context, name string, begun chain) custody.Outcome {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	if r.certain(ctx) != nil {
+		return ""
+	}
+	from, exists, err := r.named(ctx, name)
+	if err != nil {
+		return ""
+	}
+	at, err := r.tail(ctx, name, from, exists)
+	switch {
+	case err != nil:
+		return ""
+	case at.done == begun.begun:
+		return custody.Done
+	default:
+		return custody.Failed
+	}
 }
 
 // entry is where an index lists a key; empty: nowhere.
@@ -175,7 +247,11 @@ func (r Repo) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
 // so.
 func (r Repo) putRecord(ctx context.Context, c change, next lifecycle.Key) error {
 	if next.Policy != "" && next.Policy != c.current.Policy {
-		defer r.s.policies.shared(next.Policy)()
+		unlock, err := r.s.policies.shared(ctx, next.Policy)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		if _, err := r.Policy(ctx, next.Policy); err != nil {
 			return err
 		}

@@ -3,32 +3,47 @@
 
 package store
 
-import "sync"
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
 
 // locks is a set of read-write locks by name. A name costs memory only while someone holds or waits for it, and two
-// names never share a lock, so a slow write of one key holds up no other.
+// names never share a lock, so a slow write of one key holds up no other. Whoever waits gives up with its context.
 type locks struct {
 	mu   sync.Mutex
 	held map[string]*lock
 }
 
+// lock is a read-write lock: a reader takes one of its shares, a writer all of them.
 type lock struct {
-	sync.RWMutex
+	*semaphore.Weighted
 	users int
 }
 
-// exclusive locks the name and returns what unlocks it.
-func (l *locks) exclusive(name string) (unlock func()) {
-	k := l.take(name)
-	k.Lock()
-	return func() { k.Unlock(); l.release(name, k) }
+const allShares = math.MaxInt64
+
+// exclusive locks the name and returns what unlocks it. The error is that of the context.
+func (l *locks) exclusive(ctx context.Context, name string) (unlock func(), err error) {
+	return l.acquire(ctx, name, allShares)
 }
 
-// shared locks the name against exclusive holders and returns what unlocks it.
-func (l *locks) shared(name string) (unlock func()) {
+// shared locks the name against exclusive holders and returns what unlocks it. The error is that of the context.
+func (l *locks) shared(ctx context.Context, name string) (unlock func(), err error) {
+	return l.acquire(ctx, name, 1)
+}
+
+func (l *locks) acquire(ctx context.Context, name string, shares int64) (unlock func(), err error) {
 	k := l.take(name)
-	k.RLock()
-	return func() { k.RUnlock(); l.release(name, k) }
+	if err := k.Acquire(ctx, shares); err != nil {
+		l.release(name, k)
+		return nil, fmt.Errorf("wait for the writer of %q: %w", name, err)
+	}
+	return func() { k.Release(shares); l.release(name, k) }, nil
 }
 
 func (l *locks) take(name string) *lock {
@@ -39,7 +54,7 @@ func (l *locks) take(name string) *lock {
 	}
 	k := l.held[name]
 	if k == nil {
-		k = &lock{}
+		k = &lock{Weighted: semaphore.NewWeighted(allShares)}
 		l.held[name] = k
 	}
 	k.users++

@@ -73,7 +73,11 @@ func (r Repo) PolicyNames(ctx context.Context) ([]string, error) { return r.list
 func (r Repo) PutPolicy(
 	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
 ) (lifecycle.Policy, error) {
-	defer r.s.policies.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.policies, name)
+	if err != nil {
+		return lifecycle.Policy{}, err
+	}
+	defer unlock()
 	var current *lifecycle.Policy
 	p, rest, err := r.policyAt(ctx, name, policiesPrefix+name)
 	switch {
@@ -100,7 +104,11 @@ func (r Repo) PutPolicy(
 // [lifecycle.ErrRefused] while a key is bound or the policy is the default, and [lifecycle.ErrNotFound] where there is
 // no policy.
 func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error) error {
-	defer r.s.policies.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.policies, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	p, err := r.Policy(ctx, name)
 	if err != nil {
 		return err
@@ -169,7 +177,11 @@ func (r Repo) Reschedules(ctx context.Context) ([]string, error) {
 // RescheduleAfter returns the key after which the reschedule of the policy goes on, and the revision it is for. It
 // waits for a write of the policy that is under way: the intent is there before the revision is.
 func (r Repo) RescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error) {
-	defer r.s.policies.shared(policy)()
+	unlock, err := r.s.policies.shared(ctx, policy)
+	if err != nil {
+		return "", 0, err
+	}
+	defer unlock()
 	return r.rescheduleAfter(ctx, policy)
 }
 
@@ -193,7 +205,11 @@ func (r Repo) rescheduleAfter(ctx context.Context, policy string) (after string,
 // Rescheduled notes that the keys up to after are done, all of them where done is set. A newer revision of the
 // policy, written meanwhile, starts from the beginning again.
 func (r Repo) Rescheduled(ctx context.Context, policy string, revision int, after string, done bool) error {
-	defer r.s.policies.exclusive(policy)()
+	unlock, err := r.lock(ctx, &r.s.policies, policy)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	_, current, err := r.rescheduleAfter(ctx, policy)
 	if err != nil || current != revision {
 		return err

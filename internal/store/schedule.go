@@ -69,7 +69,11 @@ func (r Repo) List(ctx context.Context, at time.Time, name string) error {
 // Unlist removes the entry of a key that is not to be looked at then, and leaves it where the key's record says it
 // is.
 func (r Repo) Unlist(ctx context.Context, minute time.Time, name string) error {
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	k, err := r.Key(ctx, name)
 	switch {
 	case err == nil && minuteOf(k.Due) == minuteOf(minute):

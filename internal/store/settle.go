@@ -55,7 +55,11 @@ const settleAtOnce = 64
 // Settle calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
 // time; left: there are more. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
 func (r Repo) Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	var rec settleRecord
 	_, found, err := read(ctx, r, settleIntents+name, &rec)
 	if err != nil || !found {

@@ -47,7 +47,11 @@ func (r Repo) signingKeys(ctx context.Context) ([]custody.SigningKey, unknown, e
 func (r Repo) AddSigningKey(
 	ctx context.Context, grow func(keys []custody.SigningKey) (*custody.SigningKey, error),
 ) ([]custody.SigningKey, error) {
-	defer r.s.mount.exclusive(signingKeysPath)()
+	unlock, err := r.lock(ctx, &r.s.mount, signingKeysPath)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	keys, rest, err := r.signingKeys(ctx)
 	if err != nil {
 		return nil, err

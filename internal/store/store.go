@@ -13,8 +13,6 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/vault/sdk/logical"
-
-	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
 // Store serialises the writers of each key and of each policy. One Store serves one mount.
@@ -23,7 +21,8 @@ type Store struct {
 	policies locks // shared while a key is being bound, exclusive while the policy changes
 	mount    locks
 	pages    *lru.Cache[pageID, []time.Time] // immutable entries, so never stale
-	chains   *lru.Cache[string, custody.Head]
+	chains   *lru.Cache[string, chain]
+	doubts   *doubts
 	now      func() time.Time
 	identity atomic.Pointer[string]
 }
@@ -40,11 +39,11 @@ func New(now func() time.Time) *Store {
 	if err != nil {
 		panic("internal error: page cache: " + err.Error())
 	}
-	chains, err := lru.New[string, custody.Head](chainsCached)
+	chains, err := lru.New[string, chain](chainsCached)
 	if err != nil {
 		panic("internal error: chain cache: " + err.Error())
 	}
-	return &Store{pages: pages, chains: chains, now: now}
+	return &Store{pages: pages, chains: chains, doubts: newDoubts(), now: now}
 }
 
 // Forget drops what is remembered of a key's journal, because another node wrote it.
@@ -91,16 +90,7 @@ func (r Repo) put(ctx context.Context, path string, v any, rest unknown) error {
 	if err != nil {
 		return err
 	}
-	return storageError("put", path, r.storage.Put(ctx, &logical.StorageEntry{Key: path, Value: data}))
-}
-
-// mark puts an entry that says all by being there.
-func (r Repo) mark(ctx context.Context, path string) error {
-	return storageError("put", path, r.storage.Put(ctx, &logical.StorageEntry{Key: path, Value: []byte("{}")}))
-}
-
-func (r Repo) delete(ctx context.Context, path string) error {
-	return storageError("delete", path, r.storage.Delete(ctx, path))
+	return r.putEntry(ctx, path, data)
 }
 
 // list returns the names below the prefix in alphabetical order, which not every storage keeps; those that are folders

@@ -43,7 +43,11 @@ func (r Repo) Denied(ctx context.Context, name string) (map[int]lifecycle.Denial
 
 // AddDenied adds denied uses to those of the key.
 func (r Repo) AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) error {
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if _, err := r.Key(ctx, name); err != nil {
 		if errors.Is(err, lifecycle.ErrNotFound) { // deleted meanwhile: the next key of the name starts anew
 			return nil
@@ -76,7 +80,11 @@ type Ask = struct {
 // Lease adds to what is leased of a version, before it is used, and returns what was added, and what was leased before. A
 // zero grant means that the limits leave no room. A key that was deleted meanwhile is [lifecycle.ErrNotFound], also where its name is used again.
 func (r Repo) Lease(ctx context.Context, name string, ask Ask) (granted, before lifecycle.Usage, err error) {
-	defer r.s.keys.exclusive(name)()
+	unlock, err := r.lock(ctx, &r.s.keys, name)
+	if err != nil {
+		return granted, before, err
+	}
+	defer unlock()
 	k, err := r.Key(ctx, name)
 	if err != nil {
 		return granted, before, err
