@@ -41,9 +41,10 @@ type Engine struct {
 
 	meters *cache[versionID, *meter]
 
-	denied denials
-	clock  clock
-	sweep  sweep
+	denied  denials
+	keyTime time.Duration // what a tick spends on one key at most
+	clock   clock
+	sweep   sweep
 }
 
 // New returns an engine.
@@ -54,6 +55,7 @@ func New(c Config) *Engine {
 		policies: newCache[string, *lifecycle.Policy](policiesCached),
 		ciphers:  newGroups[cipherID, *envelope.Cipher](ciphersCached, cipherID.group),
 		meters:   newCache[versionID, *meter](metersKept),
+		keyTime:  tickKeyTime,
 	}
 }
 

@@ -22,7 +22,7 @@ func (t *tick) erase(ctx context.Context) error {
 		if t.spent(ctx) {
 			break
 		}
-		eraseErr := t.Guard(name, func() error { return t.r.FinishErasure(ctx, name) })
+		eraseErr := t.alone(ctx, name, func(ctx context.Context) error { return t.r.FinishErasure(ctx, name) })
 		if eraseErr != nil {
 			err = errors.Join(err, eraseErr)
 			continue
@@ -46,7 +46,7 @@ func (t *tick) settleOpen(ctx context.Context) error {
 			break
 		}
 		t.clock.settled = name
-		settleErr := t.Guard(name, func() error { return t.settle(ctx, t.r, name) })
+		settleErr := t.alone(ctx, name, func(ctx context.Context) error { return t.settle(ctx, t.r, name) })
 		if settleErr != nil {
 			err = errors.Join(err, settleErr)
 			continue
@@ -63,7 +63,7 @@ func (t *tick) storeDenied(ctx context.Context) error {
 		if t.spent(ctx) {
 			break
 		}
-		err = errors.Join(err, t.flushDenied(ctx, t.r, name))
+		err = errors.Join(err, t.alone(ctx, name, func(ctx context.Context) error { return t.flushDenied(ctx, t.r, name) }))
 	}
 	return err
 }
@@ -134,14 +134,14 @@ func (t *tick) sweepIndex(ctx context.Context) error {
 	listed := s.alerts[:min(tickSweep, len(s.alerts))]
 	s.alerts = s.alerts[len(listed):]
 	for _, alert := range listed {
-		if err := t.Guard(alert.Name, func() error { return t.r.MendAlert(ctx, alert.status, alert.Alerted) }); err != nil {
+		if err := t.alone(ctx, alert.Name, func(ctx context.Context) error { return t.r.MendAlert(ctx, alert.status, alert.Alerted) }); err != nil {
 			t.log.Error("alert of a key could not be checked", "key", alert.Name, "error", err)
 		}
 	}
 	few := s.names[:min(tickSweep, len(s.names))]
 	s.names = s.names[len(few):]
 	for _, name := range few {
-		if err := t.Guard(name, func() error { return t.repair(ctx, name) }); err != nil {
+		if err := t.alone(ctx, name, func(ctx context.Context) error { return t.repair(ctx, name) }); err != nil {
 			t.log.Error("due index of a key could not be checked", "key", name, "error", err)
 		}
 	}

@@ -54,6 +54,8 @@ type Keys interface {
 // Versions reads what was committed with key records.
 type Versions interface {
 	Version(ctx context.Context, name string, n int) (lifecycle.Version, error)
+	// IsStored reports whether a version of the key is stored under the number, committed or not.
+	IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error)
 	// Dates returns when the versions from..latest were made.
 	Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error)
 }

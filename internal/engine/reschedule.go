@@ -64,7 +64,7 @@ func (t *tick) relistSome(ctx context.Context, o *relisting) (more bool) {
 			return false
 		}
 		name := o.left[0]
-		if err := t.Guard(name, func() error { return t.relist(ctx, name) }); err != nil {
+		if err := t.alone(ctx, name, func(ctx context.Context) error { return t.relist(ctx, name) }); err != nil {
 			t.log.Error("key could not be scheduled again", "key", name, "policy", o.policy, "error", err)
 		}
 		t.Rescheduled++

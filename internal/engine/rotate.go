@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -68,6 +69,10 @@ func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotat
 			return c, err
 		}
 	}
+	was := k.Latest
+	if k, err = e.abandonStored(ctx, r, k, policy); err != nil {
+		return c, err
+	}
 	to := lifecycle.Active
 	if why.stage {
 		to = lifecycle.PreActive
@@ -92,7 +97,27 @@ func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotat
 		Act: "rotate", Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.reason,
 		Details: map[string]string{"trigger": string(why.trigger), "fingerprint": c.Version.Fingerprint},
 	}
+	if k.Latest > was {
+		c.Event.Details["abandoned_versions"] = fmt.Sprintf("%d to %d", was+1, k.Latest)
+	}
 	return e.commit(ctx, r, c, policy)
+}
+
+// mostAbandoned bounds how many numbers a rotation gives up.
+const mostAbandoned = 64
+
+// abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is
+// never overwritten: were the act to land in spite of all, what was encrypted with it could not be read again.
+func (e *Engine) abandonStored(ctx context.Context, r Repo, k lifecycle.Key, policy *lifecycle.Policy) (lifecycle.Key, error) {
+	for range mostAbandoned {
+		stored, err := r.IsStored(ctx, k, k.Latest+1)
+		if err != nil || !stored {
+			return k, err
+		}
+		e.log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", k.Latest+1)
+		k = k.Abandoned(k.TermsOf(policy), e.now())
+	}
+	return k, lifecycle.Refusedf("key %q has more than %d stored versions that no act committed; restore versions/%s/ from a snapshot", k.Name, mostAbandoned, k.Name)
 }
 
 // admitVersion returns the policy that governs the key, if it lets the key have a new version.

@@ -16,12 +16,13 @@ import (
 // What one tick may do. Vault calls the tick of every mount once a minute; what is left over is done by the next.
 const (
 	tickTime        = 20 * time.Second
-	tickKeys        = 5000 // keys looked at because they are due
-	tickReschedules = 5000 // keys put on the due index again because their policy changed
-	relistTurn      = 100  // of them, keys of one policy before the next one has its turn
-	tickSweep       = 32   // keys whose due index entry is checked
-	tickSteps       = 16   // changes of state of one key
-	tickSettle      = 64   // keys whose material is moved, some versions of each
+	tickKeyTime     = 10 * time.Second // for one key; what it holds up waits for the next tick
+	tickKeys        = 5000             // keys looked at because they are due
+	tickReschedules = 5000             // keys put on the due index again because their policy changed
+	relistTurn      = 100              // of them, keys of one policy before the next one has its turn
+	tickSweep       = 32               // keys whose due index entry is checked
+	tickSteps       = 16               // changes of state of one key
+	tickSettle      = 64               // keys whose material is moved, some versions of each
 )
 
 // followFor is how long after the last tick the next one asks for the minutes that have passed, rather than for the
@@ -147,7 +148,7 @@ func (t *tick) workOff(ctx context.Context, minute time.Time) error {
 // there.
 func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error {
 	var stale bool
-	err := t.Guard(name, func() (err error) {
+	err := t.alone(ctx, name, func(ctx context.Context) (err error) {
 		stale, err = t.attend(ctx, minute, name)
 		return err
 	})
@@ -158,10 +159,20 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		return nil
 	}
 	t.Failed++
-	noted := t.Guard(name, func() error { return t.noteFailure(ctx, name, err) })
+	noted := t.alone(ctx, name, func(ctx context.Context) error { return t.noteFailure(ctx, name, err) })
 	if noted == nil {
 		return nil
 	}
-	// Not even that could be written, or the record cannot be read: put the key off without it.
+	if _, err := t.r.Key(ctx, name); err == nil {
+		return noted // the storage takes no write: the next tick tries again
+	}
+	// The record cannot be read: put the key off without it.
 	return t.r.Defer(ctx, minute, t.started.Add(10*time.Minute), name)
+}
+
+// alone does something to one key, which neither its panic nor a storage that does not answer lets disturb the others.
+func (t *tick) alone(ctx context.Context, name string, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, t.keyTime)
+	defer cancel()
+	return t.Guard(name, func() error { return do(ctx) })
 }

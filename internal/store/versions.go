@@ -37,6 +37,18 @@ func (r Repo) Version(ctx context.Context, name string, n int) (lifecycle.Versio
 	return r.versionAt(ctx, versionPath(name, n), n)
 }
 
+// IsStored reports whether a version of this very key is stored under the number. What cannot be read is none: nothing was
+// ever encrypted with it.
+func (r Repo) IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error) {
+	v, err := r.Version(ctx, k.Name, n)
+	switch {
+	case errors.Is(err, lifecycle.ErrNotFound), errors.Is(err, ErrCorrupt):
+		return false, nil
+	default:
+		return v.KeyID == k.ID, err
+	}
+}
+
 func (r Repo) versionAt(ctx context.Context, path string, n int) (lifecycle.Version, error) {
 	var rec versionRecord
 	_, found, err := read(ctx, r, path, &rec)
