@@ -1,8 +1,8 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package storagetest is a Vault storage in memory for tests. It counts calls, and it fails a chosen write in the two
-// ways a real one does: the write is lost, or it is applied although it is reported as failed.
+// Package storagetest is a Vault storage in memory for tests. It counts calls, and it fails a chosen write in the ways
+// a real one does, see [Fate].
 package storagetest
 
 import (
@@ -18,6 +18,20 @@ import (
 // ErrInjected is what a write fails with.
 var ErrInjected = errors.New("injected storage failure")
 
+// Fate is what becomes of a write that is reported as failed.
+type Fate string
+
+// The fates of a failed write.
+const (
+	Lost    Fate = "lost"    // it never happens
+	Applied Fate = "applied" // it has happened
+	Late    Fate = "late"    // it happens right before the next write, as from the log of raft; reads do not see it until then
+	Last    Fate = "last"    // it never happens, nor does any after it until Heal: the process has ended
+)
+
+// Fates lists all fates, for tests to go through.
+func Fates() []Fate { return []Fate{Lost, Applied, Late, Last} }
+
 // Counts says how often the storage was called since the last Reset.
 type Counts struct{ Gets, Lists, Puts, Deletes int }
 
@@ -31,12 +45,14 @@ func (c Counts) Writes() int { return c.Puts + c.Deletes }
 type Storage struct {
 	inner logical.InmemStorage
 
+	writing sync.Mutex     // held over a write and those that land before it; taken before mu
+	late    []func() error // writes that are still to land, in the order they were made
+
 	mu     sync.Mutex
 	counts Counts
 	until  int // writes until the one that fails; 0: none fails
 	always bool
-	dies   bool // after the one that fails all do
-	apply  bool
+	fate   Fate
 	fired  bool
 	unread string // prefix of the paths that cannot be read
 	alter  func(path string, value []byte) []byte
@@ -47,24 +63,35 @@ func New() *Storage { return &Storage{} }
 
 // FailWrite makes the n-th write from now fail, n counted from 1. With applied it takes effect nevertheless.
 func (s *Storage) FailWrite(n int, applied bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.until, s.apply, s.always, s.dies, s.fired = n, applied, false, false, false
+	fate := Lost
+	if applied {
+		fate = Applied
+	}
+	s.FailWriteAs(n, fate)
 }
 
-// Die makes the n-th write from now and all that follow fail, unapplied, until Heal: the process ends there.
-func (s *Storage) Die(n int) {
-	s.FailWrite(n, false)
+// FailWriteLate makes the n-th write from now fail and take effect later: before the next write, or at [Storage.Land].
+func (s *Storage) FailWriteLate(n int) { s.FailWriteAs(n, Late) }
+
+// FailWriteAs makes the n-th write from now fail, n counted from 1, and meet the fate.
+func (s *Storage) FailWriteAs(n int, fate Fate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dies = true
+	s.until, s.fate, s.always, s.fired = n, fate, false, false
+}
+
+// Land applies the writes that are late.
+func (s *Storage) Land() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.land()
 }
 
 // FailWrites makes every write fail, unapplied, until Heal.
 func (s *Storage) FailWrites() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.always, s.apply, s.fired = true, false, false
+	s.always, s.fate, s.fired = true, Lost, false
 }
 
 // FailGets makes every Get below the prefix fail until Heal.
@@ -82,11 +109,11 @@ func (s *Storage) AlterGets(alter func(path string, value []byte) []byte) {
 	s.alter = alter
 }
 
-// Heal ends the failures.
+// Heal ends the failures. What is late still lands.
 func (s *Storage) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until, s.always, s.dies, s.unread, s.alter = 0, false, false, "", nil
+	s.until, s.always, s.unread, s.alter = 0, false, "", nil
 }
 
 // Fired reports whether a write has failed since FailWrite.
@@ -146,13 +173,13 @@ func (s *Storage) Get(ctx context.Context, path string) (*logical.StorageEntry, 
 // Put is logical.Storage's.
 func (s *Storage) Put(ctx context.Context, entry *logical.StorageEntry) error {
 	s.count(func(c *Counts) { c.Puts++ })
-	return s.write(func() error { return s.inner.Put(ctx, entry) })
+	return s.write(ctx, func(ctx context.Context) error { return s.inner.Put(ctx, entry) })
 }
 
 // Delete is logical.Storage's.
 func (s *Storage) Delete(ctx context.Context, path string) error {
 	s.count(func(c *Counts) { c.Deletes++ })
-	return s.write(func() error { return s.inner.Delete(ctx, path) })
+	return s.write(ctx, func(ctx context.Context) error { return s.inner.Delete(ctx, path) })
 }
 
 func (s *Storage) unreadable(path string) bool {
@@ -181,27 +208,47 @@ func (s *Storage) count(add func(*Counts)) {
 	add(&s.counts)
 }
 
-// write runs do, unless this is the write that is lost.
-func (s *Storage) write(do func() error) error {
-	fail, applied := s.next()
-	if fail && !applied {
+// write runs do, unless this is the write that fails, and before it what is late.
+func (s *Storage) write(ctx context.Context, do func(context.Context) error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	fate, fails := s.next()
+	if fails && fate == Late {
+		s.late = append(s.late, func() error { return do(context.WithoutCancel(ctx)) })
+	}
+	if fails && fate != Applied {
 		return ErrInjected
 	}
-	if err := do(); err != nil || !fail {
+	if err := s.land(); err != nil {
+		return err
+	}
+	if err := do(ctx); err != nil || !fails {
 		return err
 	}
 	return ErrInjected
 }
 
-func (s *Storage) next() (fail, applied bool) {
+// land is Land for who holds the writing lock.
+func (s *Storage) land() error {
+	late := s.late
+	s.late = nil
+	for _, do := range late {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Storage) next() (fate Fate, fails bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.until > 0 {
 		s.until--
-		fail = s.until == 0
+		fails = s.until == 0
 	}
-	s.always = s.always || fail && s.dies
-	fail = fail || s.always
-	s.fired = s.fired || fail
-	return fail, s.apply
+	s.always = s.always || fails && s.fate == Last
+	fails = fails || s.always
+	s.fired = s.fired || fails
+	return s.fate, fails
 }

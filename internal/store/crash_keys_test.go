@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -96,7 +97,7 @@ func keyActs() []act {
 func halfDeleted(writes int) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
 		withKey(3, true)(t, w)
-		w.disk.Die(writes + 1)
+		w.disk.FailWriteAs(writes + 1, storagetest.Last)
 		_, err := w.DeleteKey(ctx, "orders", anyKey, "")
 		require.Error(t, err)
 		w.disk.Heal()

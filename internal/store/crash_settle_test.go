@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -125,7 +126,7 @@ func settleActs() []act {
 // cutShort arranges a rotation whose outcome is not recorded.
 func cutShort(t *testing.T, w *world) {
 	withKey(2, false)(t, w)
-	w.disk.Die(2)
+	w.disk.FailWriteAs(2, storagetest.Last)
 	require.Error(t, rotateOrders(w, "lost"))
 	w.disk.Heal()
 	w.restart()

@@ -43,29 +43,20 @@ func TestEveryActSurvivesACrashAtEveryWrite(t *testing.T) {
 			require.Equal(t, a.writes, w.disk.Reset().Writes())
 			checkWhole(t, w)
 			after := w.entries(t)
-			for name, fail := range failures {
+			for _, fate := range storagetest.Fates() {
 				for at := 1; at <= a.writes; at++ {
-					t.Run(fmt.Sprintf("write %d %s", at, name), func(t *testing.T) {
-						a.crash(t, before, after, func(disk *storagetest.Storage) { fail(disk, at) })
-					})
+					t.Run(fmt.Sprintf("write %d %s", at, fate), func(t *testing.T) { a.crash(t, before, after, at, fate) })
 				}
 			}
 		})
 	}
 }
 
-// failures are the ways in which a write fails.
-var failures = map[string]func(disk *storagetest.Storage, at int){
-	"is lost":                            func(disk *storagetest.Storage, at int) { disk.FailWrite(at, false) },
-	"is done but reported as failed":     func(disk *storagetest.Storage, at int) { disk.FailWrite(at, true) },
-	"is the first that the process lost": func(disk *storagetest.Storage, at int) { disk.Die(at) },
-}
-
-// crash runs the act with a failing write, then again.
-func (a act) crash(t *testing.T, before, after map[string]string, fail func(disk *storagetest.Storage)) {
+// crash runs the act with one failing write, then again.
+func (a act) crash(t *testing.T, before, after map[string]string, at int, fate storagetest.Fate) {
 	w := load(t, before)
 	store.Trust(w.store)
-	fail(w.disk)
+	w.disk.FailWriteAs(at, fate)
 	err := a.do(w, "first")
 	require.True(t, w.disk.Fired())
 	w.disk.Heal()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -100,7 +101,7 @@ func TestDeletingWhatIsNotThereIsNotFound(t *testing.T) {
 func TestDeletionTakesTheLeavingsOfLostRotationsAlong(t *testing.T) {
 	w := newWorld()
 	withKey(2, false)(t, w)
-	w.disk.Die(3) // custody, version, record
+	w.disk.FailWriteAs(3, storagetest.Last) // custody, version, record
 	require.Error(t, rotateOrders(w, "lost"))
 	w.disk.Heal()
 	require.Contains(t, w.of(t, "orders"), "versions/orders/3")

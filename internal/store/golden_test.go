@@ -14,6 +14,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -285,7 +286,7 @@ func goldenWorld(t *testing.T) *world {
 	last := goldenKey()
 	last.Name = "last"
 	require.NoError(t, w.CreateKey(ctx, creation(last, goldenVersion())))
-	w.disk.Die(3) // leaves the intent
+	w.disk.FailWriteAs(3, storagetest.Last) // leaves the intent
 	_, err = w.DeleteKey(ctx, "last", anyKey, "")
 	require.Error(t, err)
 	return w
