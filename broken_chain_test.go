@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
 // breaks are ways to damage the end of the journal of keyOf3, which is record 6; the key's record names 5.
@@ -100,12 +102,12 @@ func (m *mount) requireBreakReported() {
 func TestAnEmergencyAtABrokenChainThatWasCutShortIsOneMore(t *testing.T) {
 	t.Parallel()
 	for at := 1; at <= 5; at++ {
-		for _, applied := range []bool{false, true} {
-			t.Run(fmt.Sprintf("write %d, applied %v", at, applied), func(t *testing.T) {
+		for _, fate := range storagetest.Fates() {
+			t.Run(fmt.Sprintf("write %d %s", at, fate), func(t *testing.T) {
 				m, _ := keyOf3(t)
 				breaks()["the last act lost"](m)
 				m.restart()
-				m.storage.FailWrite(at, applied)
+				m.storage.FailWriteAs(at, fate)
 				_ = m.op("suspend")
 				m.storage.Heal()
 				m.restart()

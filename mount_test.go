@@ -4,6 +4,7 @@
 package keylife
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -35,6 +36,7 @@ type mount struct {
 	clock   *fakeClock
 	random  io.Reader
 	log     *syncBuffer
+	id      string // of every request; empty: each has its own
 	*backend
 }
 
@@ -75,7 +77,7 @@ type answer struct {
 func (m *mount) do(op logical.Operation, path string, data map[string]any) answer {
 	m.t.Helper()
 	ctx := context.Background()
-	req := &logical.Request{Operation: op, Path: path, Data: data, Storage: m.storage, MountPoint: "keylife/"}
+	req := &logical.Request{ID: cmp.Or(m.id, rand.Text()), Operation: op, Path: path, Data: data, Storage: m.storage, MountPoint: "keylife/"}
 	if op == logical.UpdateOperation {
 		checked, exists, err := m.HandleExistenceCheck(ctx, req)
 		if user := new(errutil.UserError); errors.As(err, user) {
@@ -90,6 +92,13 @@ func (m *mount) do(op logical.Operation, path string, data map[string]any) answe
 	}
 	resp, err := m.HandleRequest(ctx, req)
 	return toAnswer(req, resp, err)
+}
+
+// as sends a request under an id. Vault sends one again, with its id, when the plugin dies under it.
+func (m *mount) as(id string, send func(m *mount) answer) answer {
+	m.id = id
+	defer func() { m.id = "" }()
+	return send(m)
 }
 
 func toAnswer(req *logical.Request, resp *logical.Response, err error) answer {
@@ -129,7 +138,12 @@ func (m *mount) read(path string) answer {
 
 func (m *mount) delete(path string) answer {
 	m.t.Helper()
-	return m.do(logical.DeleteOperation, path, map[string]any{})
+	return m.deleteWith(path)
+}
+
+func (m *mount) deleteWith(path string, kv ...any) answer {
+	m.t.Helper()
+	return m.do(logical.DeleteOperation, path, dataOf(kv...))
 }
 
 func (m *mount) list(path string, kv ...any) answer {

@@ -256,7 +256,7 @@ func TestCrashesCountTooManyEncryptionsNeverTooFew(t *testing.T) {
 					m.restart()
 					lost++
 				case 1:
-					m.storage.FailWrite(1+chance.IntN(12), chance.IntN(2) == 0)
+					m.storage.FailWriteAs(1+chance.IntN(12), anyFate(chance))
 				case 2:
 					m.clock.add(time.Minute)
 					_ = m.tickNow() // the next one goes on

@@ -117,7 +117,7 @@ func (w *walk) wait() {
 	w.note = append(w.note, "wait "+d.String())
 	w.clock.add(min(d, 23*time.Hour))
 	if w.rng.IntN(2) == 0 {
-		w.storage.FailWrite(1+w.rng.IntN(6), w.rng.IntN(2) == 0)
+		w.storage.FailWriteAs(1+w.rng.IntN(6), anyFate(w.rng))
 	}
 	_ = w.tickNow()
 	w.storage.Heal()

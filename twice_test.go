@@ -1,0 +1,165 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
+)
+
+// sending is a request about key k that comes twice, as when the plugin dies under it: Vault sends it again, with its id.
+type sending struct {
+	name  string
+	start func(t *testing.T) *mount
+	run   func(m *mount) answer
+}
+
+// conditional are acts that name the revision they are for, which the first try has changed when the second comes.
+func conditional() []act {
+	deletable := func(m *mount) {
+		m.must(m.write("keys/k", "owner", "o"))
+		m.must(m.write("keys/k/config", "deletion_allowed", true))
+	}
+	return []act{
+		{name: "rotate with cas", prepare: prepareKey, run: by("rotate", "cas", 2)},
+		{name: "suspend with cas", prepare: prepareKey, run: by("versions/1/suspend", "cas", 2)},
+		{name: "configure with cas", prepare: prepareKey, run: func(m *mount) answer { return m.write("keys/k/config", "owner", "me", "cas", 2) }},
+		{name: "delete with cas", prepare: deletable, run: func(m *mount) answer { return m.deleteWith("keys/k", "cas", 2) }},
+	}
+}
+
+// sendings is every act on a key that somebody asks for.
+func sendings() []sending {
+	var all []sending
+	for _, a := range slices.Concat(acts, conditional()) {
+		if a.unrecorded {
+			continue
+		}
+		all = append(all, sending{a.name, func(t *testing.T) *mount {
+			t.Helper()
+			m := newMount(t)
+			if a.prepare != nil {
+				a.prepare(m)
+			}
+			return m
+		}, a.run})
+	}
+	for _, x := range transitions {
+		if !x.clock {
+			all = append(all, sending{x.name, func(t *testing.T) *mount { t.Helper(); m, _ := x.start(t); return m }, x.run})
+		}
+	}
+	return all
+}
+
+const twice = "an id that comes twice"
+
+func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
+	for i, x := range sendings() {
+		if spared(i) {
+			continue
+		}
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/restart=%v", x.name, restart), func(t *testing.T) {
+				t.Parallel()
+				m := x.start(t)
+				m.must(m.as(twice, x.run))
+				was := m.read("keys/k")
+				if restart {
+					m.restart()
+				}
+				m.must(m.as(twice, x.run))
+				require.Equal(t, was, m.read("keys/k"), "the second changed something")
+				requireDoneOnce(t, m)
+			})
+		}
+	}
+}
+
+func TestARequestThatComesAgainAfterAFailedWriteIsDoneOnce(t *testing.T) {
+	for i, x := range sendings() {
+		for f, fate := range storagetest.Fates() {
+			if spared(i + f) {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%s", x.name, fate), func(t *testing.T) {
+				t.Parallel()
+				for at := 1; x.crash(t, at, fate); at++ {
+				}
+			})
+		}
+	}
+}
+
+// crash makes the at-th write of the first try fail and returns whether there was one.
+func (x sending) crash(t *testing.T, at int, fate storagetest.Fate) bool {
+	t.Helper()
+	m := x.start(t)
+	m.storage.FailWriteAs(at, fate)
+	_ = m.as(twice, x.run)
+	fired := m.storage.Fired()
+	m.storage.Heal()
+	if at%2 == 0 {
+		m.restart()
+	}
+	got := m.as(twice, x.run)
+	require.Less(t, got.status, 300, "write %d of the first try was %s, and the second answers %s", at, fate, got.err)
+	m.advance(2 * time.Minute)
+	requireDoneOnce(t, m)
+	return fired
+}
+
+// requireDoneOnce demands that custody holds one act of the request that was done, whatever became of other tries.
+func requireDoneOnce(t *testing.T, m *mount) {
+	t.Helper()
+	outcomes := m.outcomes(twice)
+	failed := func(o custody.Outcome) bool { return o == custody.Failed }
+	require.Equal(t, []custody.Outcome{custody.Done}, slices.DeleteFunc(slices.Clone(outcomes), failed), "outcomes %q", outcomes)
+	requireNothingOpen(t, m)
+}
+
+// outcomes returns how the acts of a request on key k ended, in order; "" is one that is open.
+func (m *mount) outcomes(request string) []custody.Outcome {
+	m.t.Helper()
+	var all []custody.Outcome
+	journal := m.journal()
+	for _, begin := range journal {
+		if begin.Kind == custody.Begin && begin.RequestID == request {
+			all = append(all, outcomeOf(journal, begin.Seq))
+		}
+	}
+	return all
+}
+
+// journal returns the custody records of key k as they are stored.
+func (m *mount) journal() []custody.Record {
+	m.t.Helper()
+	var all []custody.Record
+	for path, line := range m.dump() {
+		if strings.HasPrefix(path, "journal/k/") {
+			record, err := custody.Decode(line)
+			require.NoError(m.t, err)
+			all = append(all, record)
+		}
+	}
+	slices.SortFunc(all, func(a, b custody.Record) int { return a.Seq - b.Seq })
+	return all
+}
+
+func outcomeOf(journal []custody.Record, begin int) custody.Outcome {
+	for _, end := range journal {
+		if end.Kind == custody.End && end.Of == begin {
+			return end.Outcome
+		}
+	}
+	return ""
+}
