@@ -79,6 +79,7 @@ func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
 				}
 				m.must(m.as(twice, x.run))
 				require.Equal(t, was, m.read("keys/k"), "the second changed something")
+				m.advance(2 * time.Minute)
 				requireDoneOnce(t, m)
 			})
 		}
@@ -121,6 +122,7 @@ func (x sending) crash(t *testing.T, at int, fate storagetest.Fate) bool {
 // requireDoneOnce demands that custody holds one act of the request that was done, whatever became of other tries.
 func requireDoneOnce(t *testing.T, m *mount) {
 	t.Helper()
+	m.must(m.read("keys/k/history")) // which ends what is open
 	outcomes := m.outcomes(twice)
 	failed := func(o custody.Outcome) bool { return o == custody.Failed }
 	require.Equal(t, []custody.Outcome{custody.Done}, slices.DeleteFunc(slices.Clone(outcomes), failed), "outcomes %q", outcomes)

@@ -98,13 +98,15 @@ func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotat
 		Details: map[string]string{"trigger": string(why.trigger), "fingerprint": c.Version.Fingerprint},
 	}
 	if k.Latest > was {
-		c.Event.Details["abandoned_versions"] = fmt.Sprintf("%d to %d", was+1, k.Latest)
+		c.Event.Details[abandonedVersions] = fmt.Sprintf("%d to %d", was+1, k.Latest)
 	}
 	return e.commit(ctx, r, c, policy)
 }
 
-// mostAbandoned bounds how many numbers a rotation gives up.
-const mostAbandoned = 64
+const (
+	mostAbandoned     = 64                   // how many numbers a rotation gives up at most
+	abandonedVersions = "abandoned_versions" // the detail of a custody record that names them
+)
 
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is
 // never overwritten: were the act to land in spite of all, what was encrypted with it could not be read again.

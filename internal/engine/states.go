@@ -183,6 +183,9 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 	emergency.Key.Revision = k.Revision
 	c.Key, c.Version = emergency.Key, emergency.Version
 	c.Event.Details["replaced_by"] = "new version"
+	if numbers, ok := emergency.Event.Details[abandonedVersions]; ok {
+		c.Event.Details[abandonedVersions] = numbers
+	}
 	return c
 }
 

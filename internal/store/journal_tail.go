@@ -67,11 +67,12 @@ func (r Repo) known(ctx context.Context, name string, from custody.Head, exists 
 	if at, ok := r.s.chains.Get(name); ok {
 		return at, asBreak(checkDone(name, at, from, exists))
 	}
+	certain := r.s.doubts.none() // else a record may still land behind what is read
 	at, err := r.readTail(ctx, name, from, exists)
 	if err != nil {
 		return chain{}, asBreak(err)
 	}
-	if at.open == nil {
+	if at.open == nil && certain {
 		r.s.chains.Add(name, at)
 	}
 	return at, nil
