@@ -147,9 +147,11 @@ func (t *tick) workOff(ctx context.Context, minute time.Time) error {
 // lookAt does what is due for one key and moves its entry in the due index. The error means that the entry is still
 // there.
 func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error {
+	own, cancel := context.WithTimeout(ctx, t.keyTime)
+	defer cancel()
 	var stale bool
-	err := t.alone(ctx, name, func(ctx context.Context) (err error) {
-		stale, err = t.attend(ctx, minute, name)
+	err := t.Guard(name, func() (err error) {
+		stale, err = t.attend(own, minute, name)
 		return err
 	})
 	if stale || errors.Is(err, lifecycle.ErrNotFound) {
@@ -159,14 +161,14 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		return nil
 	}
 	t.Failed++
-	noted := t.alone(ctx, name, func(ctx context.Context) error { return t.noteFailure(ctx, name, err) })
+	noted := t.Guard(name, func() error { return t.noteFailure(own, name, err) })
 	if noted == nil {
 		return nil
 	}
-	if _, err := t.r.Key(ctx, name); err == nil {
+	if _, err := t.r.Key(own, name); err == nil {
 		return noted // the storage takes no write: the next tick tries again
 	}
-	// The record cannot be read: put the key off without it.
+	// The record cannot be read, or not in time: put the key off without it.
 	return t.r.Defer(ctx, minute, t.started.Add(10*time.Minute), name)
 }
 

@@ -97,7 +97,7 @@ func keyActs() []act {
 func halfDeleted(writes int) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
 		withKey(3, true)(t, w)
-		w.disk.FailWriteAs(writes + 1, storagetest.Last)
+		w.disk.FailWriteAs(writes+1, storagetest.Last)
 		_, err := w.DeleteKey(ctx, "orders", anyKey, "")
 		require.Error(t, err)
 		w.disk.Heal()
