@@ -50,11 +50,11 @@ func TestAKeyForWhichTheStorageDoesNotAnswerHoldsUpNoOther(t *testing.T) {
 	require.Equal(t, 1, m.latest("k"))
 }
 
-// indexOnly is a storage that takes only writes of the due index, as one does that recovers at that moment.
+// indexOnly is a storage that takes no write of a key, but those of the due index, as one does that recovers at that moment.
 type indexOnly struct{ logical.Storage }
 
 func (i indexOnly) Put(ctx context.Context, entry *logical.StorageEntry) error {
-	if !strings.HasPrefix(entry.Key, "schedule/") {
+	if !strings.HasPrefix(entry.Key, "schedule/") && !strings.HasPrefix(entry.Key, "config/") {
 		return storagetest.ErrInjected
 	}
 	return i.Storage.Put(ctx, entry)

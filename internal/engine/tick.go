@@ -165,7 +165,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	if noted == nil {
 		return nil
 	}
-	if _, err := t.r.Key(own, name); err == nil {
+	if t.Guard(name, func() error { _, err := t.r.Key(own, name); return err }) == nil {
 		return noted // the storage takes no write: the next tick tries again
 	}
 	// The record cannot be read, or not in time: put the key off without it.
