@@ -79,24 +79,25 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	return b.engine.Guard("tick", func() error {
-		_, err := b.engine.Tick(ctx, b.repo(req))
-		return err
-	})
+	_, err := b.engine.Tick(ctx, b.repo(req))
+	return err
 }
 
-// invalidate forgets what another node has changed.
+// invalidate forgets what another node has changed. It has nobody to tell of a panic, which the server log has then.
 func (b *backend) invalidate(_ context.Context, path string) {
-	if name, ok := store.KeyOf(path); ok {
-		b.engine.ForgetKey(name)
-		b.store.Forget(name)
-	}
-	if name, ok := store.PolicyOf(path); ok {
-		b.engine.ForgetPolicy(name)
-	}
-	if store.IsKeyring(path) {
-		b.seal.forget()
-	}
+	_ = b.engine.Guard("invalidate "+path, func() error {
+		if name, ok := store.KeyOf(path); ok {
+			b.engine.ForgetKey(name)
+			b.store.Forget(name)
+		}
+		if name, ok := store.PolicyOf(path); ok {
+			b.engine.ForgetPolicy(name)
+		}
+		if store.IsKeyring(path) {
+			b.seal.forget()
+		}
+		return nil
+	})
 }
 
 // repo is the storage of the request. The first one also learns whether the mount may cache: neither Factory nor a

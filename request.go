@@ -31,19 +31,15 @@ type call struct {
 // handler answers one operation. Its error is a domain error; it knows no statuses.
 type handler func(ctx context.Context, c *call) (*logical.Response, error)
 
-// door is the one way into the backend. It binds storage, keeps panics in, and turns errors into what Vault
-// understands, as the very last step: an error type survives the way to Vault only if nothing wraps it.
+// door is the one way into the backend. It binds storage and turns errors into what Vault understands, as the very last
+// step: an error type survives the way to Vault only if nothing wraps it.
 func (b *backend) door(h handler) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-		var resp *logical.Response
-		err := b.engine.Guard(req.Path, func() (err error) {
-			c := &call{FieldData: d, req: req, repo: b.repo(req)}
-			if err := c.check(); err != nil {
-				return err
-			}
-			resp, err = h(ctx, c)
-			return err
-		})
+		c := &call{FieldData: d, req: req, repo: b.repo(req)}
+		if err := c.check(); err != nil {
+			return refuse(req.Operation, err)
+		}
+		resp, err := h(ctx, c)
 		if err != nil {
 			return refuse(req.Operation, err)
 		}
@@ -76,15 +72,22 @@ func (c *call) checkKnown() error {
 	return lifecycle.Invalidf("%s: this path has no such field", strings.Join(alien, ", "))
 }
 
-// HandleRequest implements [logical.Backend]. What the SDK refuses before the door it refuses with the value in the text,
-// which may be a secret. It is the only error that comes as a response alone; one of ours takes its place.
-func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
-	resp, err := b.Backend.HandleRequest(ctx, req)
-	if err == nil && resp.IsError() {
-		return refuse(req.Operation, b.misfit(req))
-	}
+// HandleRequest implements [logical.Backend]; it keeps panics in, the SDK's among them. What the SDK refuses before the
+// door it refuses with the value in the text, which may be a secret. It is the only error that comes as a response alone;
+// one of ours takes its place.
+func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp *logical.Response, err error) {
+	err = b.engine.Guard(whereOf(req), func() (err error) {
+		resp, err = b.Backend.HandleRequest(ctx, req)
+		if err == nil && resp.IsError() {
+			resp, err = refuse(req.Operation, b.misfit(req))
+		}
+		return err
+	})
 	return resp, err
 }
+
+// whereOf names a request in the server log. The tick has no path.
+func whereOf(req *logical.Request) string { return string(req.Operation) + " " + req.Path }
 
 // misfit says what is wrong with the fields of a request that the SDK refused.
 func (b *backend) misfit(req *logical.Request) error {
@@ -97,7 +100,7 @@ func (b *backend) misfit(req *logical.Request) error {
 		raw[name] = match[i] // as in the SDK, what stands in the path counts
 	}
 	c := &call{FieldData: &framework.FieldData{Raw: raw, Schema: path.Fields}}
-	return cmp.Or(c.checkTypes(), lifecycle.Invalidf("a field has a value of the wrong type"))
+	return cmp.Or(c.check(), c.checkTypes(), lifecycle.Invalidf("a field has a value of the wrong type"))
 }
 
 // badRequest are the kinds of error that are the caller's to mend.
@@ -134,20 +137,22 @@ func refuse(op logical.Operation, err error) (*logical.Response, error) {
 func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (found, exists bool, err error) {
 	bare := *req
 	bare.Data = nil
-	return b.Backend.HandleExistenceCheck(ctx, &bare)
+	err = b.engine.Guard(whereOf(req), func() (err error) {
+		found, exists, err = b.Backend.HandleExistenceCheck(ctx, &bare)
+		return err
+	})
+	return found, exists, err
 }
 
 // existence is the door of an existence check, by which Vault tells create from update: find's error is
 // lifecycle.ErrNotFound where there is nothing yet.
 func (b *backend) existence(find func(ctx context.Context, c *call) error) framework.ExistenceFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
-		err := b.engine.Guard(req.Path, func() error {
-			c := &call{FieldData: d, req: req, repo: b.repo(req)}
-			if err := c.checkNames(); err != nil {
-				return err
-			}
-			return find(ctx, c)
-		})
+		c := &call{FieldData: d, req: req, repo: b.repo(req)}
+		err := c.checkNames()
+		if err == nil {
+			err = find(ctx, c)
+		}
 		if errors.Is(err, lifecycle.ErrNotFound) || errors.Is(err, lifecycle.ErrInvalid) {
 			return false, nil // nothing has a name that is invalid; the request itself will say so
 		}

@@ -21,16 +21,34 @@ import (
 
 func TestNoPanicCrossesTheDoor(t *testing.T) {
 	m := newMount(t)
-	open := m.door(func(context.Context, *call) (*logical.Response, error) { panic("the caller's secret") })
+	m.Paths = append(m.Paths, &framework.Path{
+		Pattern: "x", Fields: fields(fLimit),
+		ExistenceCheck: m.existence(func(context.Context, *call) error { panic("the caller's secret") }),
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.UpdateOperation: &framework.PathOperation{Callback: m.door(
+				func(context.Context, *call) (*logical.Response, error) { panic("the caller's secret") },
+			)},
+		},
+	})
 	req := &logical.Request{Operation: logical.UpdateOperation, Path: "x", Storage: m.storage}
-	resp, err := open(context.Background(), req, &framework.FieldData{})
+	resp, err := m.HandleRequest(t.Context(), req)
 	require.Equal(t, http.StatusInternalServerError, toAnswer(req, resp, err).status)
 	require.NotContains(t, err.Error(), "secret")
 	require.Contains(t, m.log.String(), "panic")
 	require.NotContains(t, m.log.String(), "secret", "what a panic says may come from the caller")
+	_, _, err = m.HandleExistenceCheck(t.Context(), req)
+	require.Error(t, err)
+}
 
-	check := m.existence(func(context.Context, *call) error { panic("x") })
-	_, err = check(context.Background(), req, &framework.FieldData{})
+func TestNoPanicOutsideTheHandlersCrosses(t *testing.T) {
+	m := newMount(t)
+	m.must(m.write("keys/k"))
+	m.Backend.PeriodicFunc = func(context.Context, *logical.Request) error { panic("x") }
+	require.Error(t, m.tickNow())
+	m.store = nil
+	require.NotPanics(t, func() { m.InvalidateKey(t.Context(), "keys/k") })
+	m.Paths[0].Fields["limit"] = nil // the SDK's own reading of the fields
+	_, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.ListOperation, Path: "keys/", Data: dataOf("limit", 1)})
 	require.Error(t, err)
 }
 
