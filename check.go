@@ -5,12 +5,14 @@ package keylife
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 
@@ -21,12 +23,12 @@ import (
 // and the SDK then cuts off fractions, takes any number for a boolean and makes a text of what is left of it; a built-in
 // engine gets the number's text and an error.
 func (c *call) check() error {
-	for name, raw := range c.Raw {
+	for _, name := range sorted(c.Raw) {
 		schema := c.Schema[name]
 		if schema == nil {
 			continue
 		}
-		if err := c.checkField(name, raw, schema.Type); err != nil {
+		if err := c.checkField(name, c.Raw[name], schema.Type); err != nil {
 			return err
 		}
 	}
@@ -39,14 +41,18 @@ func (c *call) checkField(name string, raw any, t framework.FieldType) error {
 		if !survives(raw) {
 			return c.invalid(name, numberAsText)
 		}
-	case framework.TypeInt64:
-		if text, ok := raw.(string); ok {
-			return checkDigits(name, text)
+	case framework.TypeDurationSecond:
+		if seconds, _, err := c.GetOkErr(name); err == nil && isTooLong(seconds) {
+			return c.invalid(name, mustBeSpan)
 		}
 	default:
 	}
-	if number, ok := toNumber(raw); ok {
-		return checkNumber(name, number, t)
+	number, ok := toNumber(raw)
+	if text, isText := raw.(string); isText && (t == framework.TypeInt || t == framework.TypeInt64) {
+		number, ok = numberOf(text)
+	}
+	if rule := brokenRule(number, t); ok && rule != "" {
+		return c.invalid(name, rule)
 	}
 	return nil
 }
@@ -70,9 +76,17 @@ func survives(raw any) bool {
 // invalid refuses the value of a field, and quotes it where it can be no secret.
 func (c *call) invalid(name, rule string) error {
 	if c.quotable(name) {
-		return lifecycle.InvalidField(name, c.Raw[name], rule)
+		return lifecycle.InvalidField(name, inFull(c.Raw[name]), rule)
 	}
 	return lifecycle.Invalidf("%s: %s", name, rule)
+}
+
+// inFull shows a number with all its digits.
+func inFull(raw any) any {
+	if number, ok := raw.(float64); ok {
+		return json.Number(strconv.FormatFloat(number, 'f', -1, 64))
+	}
+	return raw
 }
 
 // quotable leaves out fields for secrets, and lists and objects: those may hold what was meant for another field.
@@ -88,10 +102,10 @@ func (c *call) quotable(name string) bool {
 // wanted is what the SDK takes for a field of a type.
 var wanted = map[framework.FieldType]string{
 	framework.TypeString:           "must be a text",
-	framework.TypeBool:             "must be true or false",
+	framework.TypeBool:             mustBeBool,
 	framework.TypeInt:              "must be an integer",
 	framework.TypeInt64:            "must be an integer",
-	framework.TypeDurationSecond:   `must be a duration such as "24h", or a number of seconds, and not negative`,
+	framework.TypeDurationSecond:   mustBeSpan,
 	framework.TypeKVPairs:          `must be an object of texts, or a list of pairs "name=value"`,
 	framework.TypeCommaStringSlice: "must be a list of texts",
 	framework.TypeSlice:            "must be a list",
@@ -111,27 +125,39 @@ func (c *call) checkTypes() error {
 	return nil
 }
 
-func checkNumber(field string, number float64, t framework.FieldType) error {
-	switch t {
-	case framework.TypeDurationSecond:
-		if number != math.Trunc(number) || math.Abs(number) > math.MaxInt64/1e9 {
-			return lifecycle.InvalidField(field, number, "must be a whole number of seconds, at most 292 years")
-		}
-	case framework.TypeInt:
-		if !isInt32(number) {
-			return lifecycle.InvalidField(field, number, "must be an integer of at most 32 bits")
-		}
-	case framework.TypeInt64:
-		if !isSafe(number) {
-			return lifecycle.InvalidField(field, strconv.FormatFloat(number, 'f', -1, 64), mustBeSafe)
-		}
-	case framework.TypeBool:
-		if number != 0 && number != 1 {
-			return lifecycle.InvalidField(field, number, "must be true or false")
-		}
-	default:
+// The rules for numbers. JSON carries no larger integers than that without loss.
+const (
+	mustBeInt32 = "must be an integer of at most 32 bits"
+	mustBeSafe  = "must be an integer below 2^53"
+	mustBeSpan  = `must be a duration such as "24h" or a whole number of seconds, between 0 and 100 years`
+	mustBeBool  = "must be true or false"
+)
+
+// brokenRule is the rule for a type that a number breaks; empty: none.
+func brokenRule(number float64, t framework.FieldType) string {
+	switch {
+	case t == framework.TypeDurationSecond && number != math.Trunc(number):
+		return mustBeSpan
+	case t == framework.TypeInt && !isInt32(number):
+		return mustBeInt32
+	case t == framework.TypeInt64 && !isSafe(number):
+		return mustBeSafe
+	case t == framework.TypeBool && number != 0 && number != 1:
+		return mustBeBool
 	}
-	return nil
+	return ""
+}
+
+// isTooLong reports seconds, as the SDK reads a duration, that are more than any duration may have.
+func isTooLong(seconds any) bool {
+	n, ok := seconds.(int)
+	return ok && n > int(lifecycle.MaxSpan/time.Second)
+}
+
+// numberOf returns the integer that the SDK reads from a text, and the nearest to one that does not fit.
+func numberOf(text string) (float64, bool) {
+	number, err := strconv.ParseInt(text, 0, 64)
+	return float64(number), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // toNumber returns the value of a JSON number, in whichever of Go's types it came.
@@ -155,20 +181,8 @@ func isInt32(number float64) bool {
 	return number == math.Trunc(number) && math.Abs(number) <= math.MaxInt32
 }
 
-// mustBeSafe is the rule for large integers: JSON carries no larger ones without loss.
-const mustBeSafe = "must be an integer below 2^53"
-
 func isSafe(number float64) bool {
 	return number == math.Trunc(number) && math.Abs(number) < 1<<53
-}
-
-// checkDigits holds a large integer written as a text to the rule of one written as a number, as which it is read back.
-func checkDigits(field, text string) error {
-	number, err := strconv.ParseInt(text, 0, 64)
-	if err == nil && !isSafe(float64(number)) {
-		return lifecycle.InvalidField(field, text, mustBeSafe)
-	}
-	return nil
 }
 
 // maxName is the longest name of a key or a policy, in bytes. Names stand in custody records, which keep 8 KiB of them,

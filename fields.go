@@ -100,8 +100,10 @@ var (
 	fCAS    = newField[int]("cas", framework.TypeInt, "Check-and-set: the revision this change is made for. If the revision in force is another, nothing is changed and the answer is 409. 0: it must not exist yet. Absent: no check.")
 	fReason = newField[string]("reason", framework.TypeString, "Why the change is made, for the log and the record. At most 512 bytes.")
 	fAfter  = newField[string]("after", framework.TypeString, "List the names behind this one, in alphabetical order; it need not exist.")
-	fLimit  = newField[int]("limit", framework.TypeInt, "List at most so many names. 0: all.")
+	fLimit  = newField[int]("limit", framework.TypeInt, "At most so many. 0: all, or as many as a page usually has.")
 	fKeys   = newField[[]string]("keys", framework.TypeStringSlice, "Names in alphabetical order.")
+
+	fAfterNumber = newField[int]("after", framework.TypeInt, "Start behind this number; it need not exist. 0 or empty: at the beginning.")
 )
 
 // precondition reads what every change may carry.

@@ -45,6 +45,32 @@ func listing(c *call, names []string) (*logical.Response, error) {
 	return logical.ListResponse(names), nil
 }
 
+// afterNumber reads behind which number a page begins.
+func afterNumber(c *call) (int, error) {
+	after := fAfterNumber.get(c)
+	if after < 0 {
+		return 0, lifecycle.InvalidField(fAfterNumber.name, after, "must not be negative")
+	}
+	return after, nil
+}
+
+// numberPage returns which of the numbers 1 to last a LIST asks for.
+func numberPage(c *call, last int) (lifecycle.Range, error) {
+	after, err := afterNumber(c)
+	if err != nil {
+		return lifecycle.Range{}, err
+	}
+	limit := fLimit.get(c)
+	if limit < 0 {
+		return lifecycle.Range{}, lifecycle.InvalidField(fLimit.name, limit, "must not be negative")
+	}
+	after = min(after, last)
+	if rest := last - after; limit == 0 || limit > rest {
+		limit = rest
+	}
+	return lifecycle.Range{From: after + 1, To: after + limit}, nil
+}
+
 // lister is the LIST operation of a folder, behind its door.
 func (b *backend) lister(
 	what string, door func(handler) framework.OperationFunc, names func(context.Context, engine.Repo) ([]string, error),

@@ -105,11 +105,11 @@ func readCursor(text string) (name string, seq int, err error) {
 		return "", 0, nil
 	}
 	name, number, found := strings.Cut(text, "/")
-	seq, err = strconv.Atoi(number)
-	if !found || err != nil || seq < 0 {
+	last, err := strconv.ParseInt(number, 10, 32)
+	if !found || err != nil || last < 0 {
 		return "", 0, lifecycle.InvalidField("after", text, "must be a next_after of this path")
 	}
-	return name, seq, nil
+	return name, int(last), nil
 }
 
 func (b *backend) checkpoint(ctx context.Context, c *call) (*logical.Response, error) {

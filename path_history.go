@@ -15,9 +15,8 @@ import (
 )
 
 var (
-	fAfterSeq = newField[int]("after", framework.TypeInt, "Return the records behind this one.")
-	fRecords  = newField[[]any]("records", framework.TypeSlice, "The custody records, oldest first.")
-	fNext     = newField[int]("next_after", framework.TypeInt, "What to pass as after for the next page; 0: this was the last one.")
+	fRecords = newField[[]any]("records", framework.TypeSlice, "The custody records, oldest first.")
+	fNext    = newField[int]("next_after", framework.TypeInt, "What to pass as after for the next page; 0: this was the last one.")
 )
 
 // pageOf reads the size of a page.
@@ -36,7 +35,7 @@ func (b *backend) pathHistory() []*framework.Path {
 	return []*framework.Path{{
 		Pattern:      "keys/" + framework.GenericNameRegex(fName.name) + "/history",
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-history"},
-		Fields:       fields(fName, fAfterSeq, fLimit),
+		Fields:       fields(fName, fAfterNumber, fLimit),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
 				Callback: b.strict(b.readHistory), Summary: "Read the custody records of a key: what was done to it, when, by whom and why.",
@@ -53,9 +52,9 @@ func (b *backend) readHistory(ctx context.Context, c *call) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	after := fAfterSeq.get(c)
-	if after < 0 {
-		return nil, lifecycle.InvalidField("after", after, "must not be negative")
+	after, err := afterNumber(c)
+	if err != nil {
+		return nil, err
 	}
 	head, err := c.repo.JournalHead(ctx, fName.get(c))
 	if err != nil {

@@ -9,14 +9,10 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
-
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 var (
 	fPolicyRevision = newField[int]("revision", framework.TypeInt, "Number of the revision; the first is 1.")
-	fAfterRevision  = newField[int]("after", framework.TypeInt, "List the revisions behind the one of this number; it need not exist.")
-	fRevisionLimit  = newField[int]("limit", framework.TypeInt, "List at most so many revisions. 0: all.")
 	fRevisions      = newField[[]string]("keys", framework.TypeStringSlice, "Numbers of the revisions, the oldest first.")
 )
 
@@ -26,7 +22,7 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 		{
 			Pattern:      revisions + "/?$",
 			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "policy-revisions"},
-			Fields:       fields(fPolicyName, fAfterRevision, fRevisionLimit),
+			Fields:       fields(fPolicyName, fAfterNumber, fLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{
 					Callback: b.strict(b.listRevisions), Summary: "List the revisions of a policy.",
@@ -53,19 +49,19 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 }
 
 func (b *backend) listRevisions(ctx context.Context, c *call) (*logical.Response, error) {
-	after, limit := fAfterRevision.get(c), fRevisionLimit.get(c)
-	switch {
-	case after < 0:
-		return nil, lifecycle.InvalidField(fAfterRevision.name, after, "must not be negative")
-	case limit < 0:
-		return nil, lifecycle.InvalidField(fRevisionLimit.name, limit, "must not be negative")
-	}
 	policy, err := b.engine.Policy(ctx, c.repo, fPolicyName.get(c))
 	if err != nil {
 		return nil, err
 	}
+	page, err := numberPage(c, policy.Revision)
+	if err != nil {
+		return nil, err
+	}
 	var numbers []string
-	for n := after + 1; n <= policy.Revision && (limit == 0 || len(numbers) < limit); n++ {
+	for n := page.From; n <= page.To; n++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		numbers = append(numbers, strconv.Itoa(n))
 	}
 	return logical.ListResponse(numbers), nil

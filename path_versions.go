@@ -9,8 +9,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
-
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 var versionFields = fields(fName, fVersion,
@@ -39,7 +37,7 @@ func (b *backend) pathVersions() []*framework.Path {
 		{
 			Pattern:      name + "/versions/?$",
 			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-versions"},
-			Fields:       fields(fName, newField[int]("after", framework.TypeInt, "List the versions behind this one."), fLimit),
+			Fields:       fields(fName, fAfterNumber, fLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{
 					Callback: b.strict(b.listVersions), Summary: "List the versions of a key with their states.",
@@ -79,21 +77,23 @@ func (b *backend) pathVersions() []*framework.Path {
 }
 
 func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response, error) {
-	after, _ := c.Get("after").(int)
-	limit := fLimit.get(c)
-	if limit < 0 || after < 0 {
-		return nil, lifecycle.InvalidField("limit", limit, "limit and after must not be negative")
-	}
 	view, err := b.engine.Read(ctx, c.repo, fName.get(c))
 	if err != nil {
 		return nil, err
 	}
-	dates, err := c.repo.Dates(ctx, view.Key, after+1)
+	page, err := numberPage(c, view.Key.Latest)
+	if err != nil {
+		return nil, err
+	}
+	dates, err := c.repo.Dates(ctx, view.Key, page.From)
 	if err != nil {
 		return nil, err
 	}
 	names, info := []string{}, map[string]any{}
-	for v := after + 1; v <= view.Key.Latest && (limit == 0 || len(names) < limit); v++ {
+	for v := page.From; v <= page.To; v++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		number := strconv.Itoa(v)
 		names = append(names, number)
 		info[number] = map[string]any{"state": view.Key.State(v).String(), "created_time": timeText(dates[v])}

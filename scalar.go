@@ -27,6 +27,7 @@ func (c *call) checkScalar(name string) error {
 		return nil
 	}
 	switch t := schema.Type; {
+	case name == fAfterNumber.name && raw == "": // the start
 	case (t == framework.TypeInt || t == framework.TypeInt64) && !isInteger(raw):
 		return c.invalid(name, "must be an integer, in decimal and without leading zeros")
 	case t == framework.TypeBool && !slices.Contains([]any{true, false, "true", "false"}, raw):

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// maxSpan bounds every duration, so that date arithmetic cannot overflow.
-const maxSpan = 100 * 365 * 24 * time.Hour
+// MaxSpan bounds every duration, so that date arithmetic cannot overflow.
+const MaxSpan = 100 * 365 * 24 * time.Hour
 
 // Span is a length of time as a person wrote it: Go's syntax plus "d" for days of 24 hours, or a bare number of
 // seconds. The text is kept so that what is written is what is read back.
@@ -23,7 +23,7 @@ type Span struct {
 // ParseSpan reads a span. The error is [ErrInvalid] and names the field.
 func ParseSpan(field, text string) (Span, error) {
 	d, err := parseDuration(text)
-	if err != nil || d < 0 || d > maxSpan { // below zero: too many days and hours for an int64
+	if err != nil || d < 0 || d > MaxSpan { // below zero: too many days and hours for an int64
 		return Span{}, InvalidField(field, text, `must be a duration such as "90d", "12h30m" or a number of seconds, between 0 and 100 years`)
 	}
 	return Span{Text: text, Duration: d}, nil
@@ -37,7 +37,7 @@ func parseDuration(text string) (time.Duration, error) {
 		return 0, errSigned
 	}
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(seconds, 10) == text {
-		const beyond = int64(maxSpan/time.Second) + 1 // enough to be refused, not enough to overflow
+		const beyond = int64(MaxSpan/time.Second) + 1 // enough to be refused, not enough to overflow
 		return time.Duration(min(seconds, beyond)) * time.Second, nil
 	}
 	number, rest, hasDays := strings.Cut(text, "d")
