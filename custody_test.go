@@ -70,7 +70,7 @@ func (m *mount) publicCustodyKeys() custody.PublicKeys {
 func (m *mount) verified(checkpoint ...custody.Signed) custody.Report {
 	m.t.Helper()
 	export := strings.NewReader(strings.Join(m.exported(1000), "\n") + "\n")
-	report, err := custody.Verify(export, m.publicCustodyKeys(), "", checkpoint)
+	report, err := custody.Verify(custody.Lines(export), m.publicCustodyKeys(), "", checkpoint)
 	require.NoError(m.t, err)
 	return report
 }

@@ -6,7 +6,7 @@ package keylife
 import (
 	"context"
 	"errors"
-	"io"
+	"iter"
 	"slices"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -39,7 +39,7 @@ func (b *backend) verifyCustody(ctx context.Context, c *call) (*logical.Response
 	if err := checkScope(c, publicOf(keys), checkpoints); err != nil {
 		return nil, err
 	}
-	report, err := custody.Verify(&journal{ctx: ctx, repo: c.repo, names: names}, publicOf(keys), "", checkpoints)
+	report, err := custody.Verify(records(ctx, c.repo, names), publicOf(keys), "", checkpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -139,46 +139,28 @@ func readCheckpoint(c *call) ([]custody.Signed, error) {
 	return []custody.Signed{signed}, nil
 }
 
-// journal reads the custody records of some keys as JSON lines.
-type journal struct {
-	ctx   context.Context
-	repo  repo
-	names []string
-	after int
-	read  int
-	rest  []byte
-}
-
-// Read is io.Reader's.
-func (j *journal) Read(p []byte) (int, error) {
-	for len(j.rest) == 0 {
-		if err := j.next(); err != nil {
-			return 0, err
+// records returns the custody records of some keys.
+func records(ctx context.Context, r repo, names []string) iter.Seq2[[]byte, error] {
+	const some = 256
+	return func(yield func([]byte, error) bool) {
+		read := 0
+		for _, name := range names {
+			for page := (store.Page{More: true}); page.More; {
+				var err error
+				page, err = r.Journal(ctx, name, page.Last, some)
+				if read += len(page.Lines); err == nil && read > mostVerified {
+					err = lifecycle.Invalidf("key: more than %d records: name one key, or verify an export", mostVerified)
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for _, line := range page.Lines {
+					if !yield([]byte(line), nil) {
+						return
+					}
+				}
+			}
 		}
 	}
-	n := copy(p, j.rest)
-	j.rest = j.rest[n:]
-	return n, nil
-}
-
-// next fetches the next records.
-func (j *journal) next() error {
-	const some = 256
-	if len(j.names) == 0 {
-		return io.EOF
-	}
-	page, err := j.repo.Journal(j.ctx, j.names[0], j.after, some)
-	if err != nil {
-		return err
-	}
-	if j.read += len(page.Lines); j.read > mostVerified {
-		return lifecycle.Invalidf("key: more than %d records: name one key, or verify an export", mostVerified)
-	}
-	for _, line := range page.Lines {
-		j.rest = append(append(j.rest, line...), '\n')
-	}
-	if j.after = page.Last; !page.More {
-		j.names, j.after = j.names[1:], 0
-	}
-	return nil
 }

@@ -64,12 +64,9 @@ func parseVerify(args []string, errs io.Writer) (verifyInput, error) {
 		_, _ = io.WriteString(errs, verifyUsage)
 		flags.PrintDefaults()
 	}
-	flags.StringVar(&input.publicKey, "public-key", "", "`file` with the public keys that sign checkpoints")
-	flags.StringVar(&input.pin, "pin", "", "`id` that the first public key must have")
-	flags.Func("checkpoint", "`file` with a signed checkpoint", func(path string) error {
-		input.checkpoints = append(input.checkpoints, path)
-		return nil
-	})
+	flags.Func("public-key", "`file` with the public keys that sign checkpoints", given(func(path string) { input.publicKey = path }))
+	flags.Func("pin", "`id` that the first public key must have", given(func(id string) { input.pin = id }))
+	flags.Func("checkpoint", "`file` with a signed checkpoint", given(func(path string) { input.checkpoints = append(input.checkpoints, path) }))
 	if err := flags.Parse(args); err != nil {
 		return verifyInput{}, err
 	}
@@ -87,6 +84,17 @@ func parseVerify(args []string, errs io.Writer) (verifyInput, error) {
 	}
 	input.export = flags.Arg(0)
 	return input, nil
+}
+
+// given refuses an empty value, such as an unset variable of a shell: it would leave a check out.
+func given(set func(text string)) func(string) error {
+	return func(text string) error {
+		if text == "" {
+			return errors.New("must not be empty")
+		}
+		set(text)
+		return nil
+	}
 }
 
 func (v verifyInput) verify(in io.Reader, out io.Writer) (int, error) {

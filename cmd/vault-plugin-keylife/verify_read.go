@@ -9,37 +9,34 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
-// maxFile bounds a file of public keys or a checkpoint: 100,000 keys make some 20 MiB.
+// maxFile bounds a value in a file of public keys or a checkpoint: 100,000 keys make some 20 MiB.
 const maxFile = 256 << 20
 
 // readObject reads the one JSON object in a file, or the "data" of Vault's response with it.
-func readObject(path string, into any) error {
+func readObject(path string, member func(in *json.Decoder, name string) error) error {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }() // was only read
-	raw, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	in, seen := decoder(file, maxFile), names{}
+	err = seen.object(in, func(name string) error {
+		if name == "data" {
+			return seen.object(in, func(name string) error { return member(in, name) })
+		}
+		return member(in, name)
+	})
+	if err == nil {
+		err = end(in)
+	}
 	if err != nil {
-		return err
-	}
-	if len(raw) > maxFile {
-		return fmt.Errorf("%s: larger than %d bytes", path, maxFile)
-	}
-	var response struct{ Data json.RawMessage }
-	if err := json.Unmarshal(raw, &response); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if response.Data != nil {
-		raw = response.Data
-	}
-	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
@@ -49,21 +46,33 @@ func readPublicKeys(path string) (custody.PublicKeys, error) {
 	if path == "" {
 		return nil, nil
 	}
-	var file struct{ Keys custody.PublicKeys }
-	if err := readObject(path, &file); err != nil {
-		return nil, err
+	var keys custody.PublicKeys
+	err := readObject(path, func(in *json.Decoder, name string) error {
+		if name != "keys" {
+			return skip(in)
+		}
+		return list(in, func() error {
+			var k custody.PublicKey
+			defer func() { keys = append(keys, k) }()
+			return names{}.object(in, fieldsOf(in, map[string]any{
+				"id": &k.ID, "generation": &k.Generation, "key": &k.Key, "created": &k.Created,
+				"signed_by": &k.SignedBy, "signature": &k.Signature,
+			}))
+		})
+	})
+	if err == nil && len(keys) == 0 {
+		err = fmt.Errorf(`%s: has no public keys: want {"keys":[...]} or Vault's response`, path)
 	}
-	if len(file.Keys) == 0 {
-		return nil, fmt.Errorf(`%s: has no public keys: want {"keys":[...]} or Vault's response`, path)
-	}
-	return file.Keys, nil
+	return keys, err
 }
 
 func readCheckpoints(paths []string) ([]custody.Signed, error) {
 	var out []custody.Signed
 	for _, path := range paths {
 		var signed custody.Signed
-		if err := readObject(path, &signed); err != nil {
+		targets := map[string]any{"payload": &signed.Payload, "key_id": &signed.KeyID, "signature": &signed.Signature}
+		err := readObject(path, func(in *json.Decoder, name string) error { return fieldsOf(in, targets)(name) })
+		if err != nil {
 			return nil, err
 		}
 		if signed == (custody.Signed{}) {
@@ -74,18 +83,18 @@ func readCheckpoints(paths []string) ([]custody.Signed, error) {
 	return out, nil
 }
 
-// recordLines returns an export as lines, whichever of its two forms it has. A record begins with
+// recordLines returns the records of an export, whichever of its two forms it has. A record begins with
 // {"format": and nothing in a response of Vault does.
-func recordLines(in io.Reader) (io.Reader, error) {
+func recordLines(in io.Reader) (iter.Seq2[[]byte, error], error) {
 	buffered := bufio.NewReader(in)
 	start, err := buffered.Peek(buffered.Size())
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if !isResponse(string(start)) {
-		return buffered, nil
+		return custody.Lines(buffered), nil
 	}
-	return &responses{in: json.NewDecoder(buffered)}, nil
+	return responses(buffered), nil
 }
 
 // isResponse looks at the first field, so that of a record that was tampered with a problem is made,
@@ -104,24 +113,56 @@ func isResponse(start string) bool {
 	return false
 }
 
-// responses reads Vault's responses and gives out their records as lines. It holds one response.
-type responses struct {
-	in   *json.Decoder
-	rest strings.Reader
+// maxValue bounds a value in a response, and with it the memory that reading takes: the largest record is of 64 KiB,
+// and JSON may write each byte as six.
+const maxValue = 1 << 20
+
+// responses returns the records of Vault's responses, one response after the other.
+func responses(from io.Reader) iter.Seq2[[]byte, error] {
+	in := decoder(from, maxValue)
+	return func(yield func([]byte, error) bool) {
+		stop := errors.New("stop")
+		for in.More() {
+			err := readResponse(in, func(record string) error {
+				if !yield([]byte(record), nil) {
+					return stop
+				}
+				return nil
+			})
+			if err != nil {
+				_ = errors.Is(err, stop) || yield(nil, err)
+				return
+			}
+		}
+		if err := end(in); err != nil {
+			yield(nil, err)
+		}
+	}
 }
 
-func (r *responses) Read(p []byte) (int, error) {
-	for r.rest.Len() == 0 {
-		var response struct {
-			Data struct{ Records *[]string }
+// readResponse calls each with every record of a response.
+func readResponse(in *json.Decoder, each func(record string) error) error {
+	found := false
+	err := names{}.object(in, func(name string) error {
+		if name != "data" {
+			return skip(in)
 		}
-		if err := r.in.Decode(&response); err != nil {
-			return 0, err // io.EOF between two responses, io.ErrUnexpectedEOF inside one
-		}
-		if response.Data.Records == nil {
-			return 0, errors.New(`a response has no "records"`)
-		}
-		r.rest.Reset(strings.Join(*response.Data.Records, "\n") + "\n")
+		return names{}.object(in, func(name string) error {
+			if name != "records" {
+				return skip(in)
+			}
+			found = true
+			return list(in, func() error {
+				var record string
+				if err := value(in, &record); err != nil {
+					return err
+				}
+				return each(record)
+			})
+		})
+	})
+	if err == nil && !found {
+		err = errors.New(`a response has no "records"`)
 	}
-	return r.rest.Read(p)
+	return err
 }

@@ -72,7 +72,7 @@ func FuzzVerify(f *testing.F) {
 		at := min(int(from), len(whole))
 		to := min(at+int(length), len(whole))
 		in := slices.Concat(whole[:at], insert, whole[to:])
-		r, err := custody.Verify(bytes.NewReader(in), public, "", []custody.Signed{checkpoint})
+		r, err := custody.Verify(custody.Lines(bytes.NewReader(in)), public, "", []custody.Signed{checkpoint})
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(r.Problems), r.ProblemCount)
 		for i := range r.Problems {

@@ -92,7 +92,7 @@ func TestGoldenExportVerifiesForEver(t *testing.T) {
 	require.NoError(t, json.Unmarshal(golden(t, "keys.json", nil), &public))
 	require.NoError(t, json.Unmarshal(golden(t, "checkpoint.json", nil), &signed))
 	in := golden(t, "export.jsonl", nil)
-	r, err := custody.Verify(bytes.NewReader(in), public, "34750f98bd59fcfc946da45aaabe933b", []custody.Signed{signed})
+	r, err := custody.Verify(custody.Lines(bytes.NewReader(in)), public, "34750f98bd59fcfc946da45aaabe933b", []custody.Signed{signed})
 	require.NoError(t, err)
 	require.Empty(t, r.Problems)
 	require.Equal(t, 5, r.Records)

@@ -103,7 +103,7 @@ func generations(t testing.TB, n int) ([]custody.SigningKey, custody.PublicKeys)
 
 func verify(t testing.TB, export []byte, public custody.PublicKeys, checkpoints ...custody.Signed) custody.Report {
 	t.Helper()
-	report, err := custody.Verify(bytes.NewReader(export), public, "", checkpoints)
+	report, err := custody.Verify(custody.Lines(bytes.NewReader(export)), public, "", checkpoints)
 	require.NoError(t, err)
 	return report
 }

@@ -7,24 +7,28 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"iter"
 )
 
-// lines reads an export line by line, and holds one line at a time.
-type lines struct {
-	in     *bufio.Reader
-	number int
+// Lines returns the lines of an export for [Verify], and holds one line at a time: each is good until the next.
+func Lines(export io.Reader) iter.Seq2[[]byte, error] {
+	in := lines{bufio.NewReaderSize(export, maxLine+1)} // the line break
+	return func(yield func([]byte, error) bool) {
+		for {
+			line, err := in.next()
+			if errors.Is(err, io.EOF) || !yield(line, err) {
+				return
+			}
+		}
+	}
 }
 
-func newLines(in io.Reader) *lines {
-	return &lines{in: bufio.NewReaderSize(in, maxLine+1)} // the line break
-}
+type lines struct{ in *bufio.Reader }
 
 // next returns a line that is good until the next call, or io.EOF. Of a line that is too long it
 // returns the beginning, which is still too long for a record.
-func (l *lines) next() ([]byte, error) {
-	l.number++
+func (l lines) next() ([]byte, error) {
 	line, err := l.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		line = bytes.Clone(line)
@@ -36,20 +40,4 @@ func (l *lines) next() ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(line, []byte("\n")), nil
-}
-
-// each calls f with every line that is not empty. An error is of the reader.
-func (l *lines) each(f func(line []byte)) error {
-	for {
-		line, err := l.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read line %d: %w", l.number, err)
-		}
-		if len(line) > 0 {
-			f(line)
-		}
-	}
 }

@@ -7,24 +7,30 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"maps"
 	"slices"
 	"time"
 )
 
-// Verify reads an export, one record a line, those of a key in their order, and holds it against the
-// checkpoints. Public keys are trusted from pinned on, see [PublicKeys.Check]; without checkpoints
+// Verify reads an export, record by record, those of a key in their order, and holds it against the
+// checkpoints. [Lines] makes an export of a file. Public keys are trusted from pinned on, see [PublicKeys.Check]; without checkpoints
 // there need be none.
 //
 // It keeps 40 bytes of a record. The error says that the export could not be read to its end, and the
 // report is then worth nothing.
-func Verify(export io.Reader, keys PublicKeys, pinned string, checkpoints []Signed) (Report, error) {
+func Verify(export iter.Seq2[[]byte, error], keys PublicKeys, pinned string, checkpoints []Signed) (Report, error) {
 	v := &verifier{chains: map[string]*Chain{}, signed: map[string]int{}}
 	trusted := v.checkKeys(keys, pinned, checkpoints)
-	in := newLines(export)
-	if err := in.each(func(line []byte) { v.line(in.number, line) }); err != nil {
-		return Report{}, err
+	number := 0
+	for line, err := range export {
+		number++
+		if err != nil {
+			return Report{}, fmt.Errorf("read line %d: %w", number, err)
+		}
+		if len(line) > 0 {
+			v.line(number, line)
+		}
 	}
 	if trusted {
 		for i, s := range checkpoints {

@@ -272,7 +272,7 @@ func TestVerifyOpensNoCheckpointWithKeysThatAreNotTrusted(t *testing.T) {
 		public custody.PublicKeys
 		pinned string
 	}{{public, public[1].ID}, {nil, ""}, {public[1:], public[0].ID}, {custody.PublicKeys{public[1], public[0]}, ""}} {
-		r, err := custody.Verify(bytes.NewReader(export(j.lines)), c.public, c.pinned, []custody.Signed{j.checkpoint(keys[0])})
+		r, err := custody.Verify(custody.Lines(bytes.NewReader(export(j.lines))), c.public, c.pinned, []custody.Signed{j.checkpoint(keys[0])})
 		require.NoError(t, err)
 		require.Equal(t, []found{{"", 0, 0, custody.ErrKeys}}, problems(r))
 		require.Zero(t, r.Checkpoints)
@@ -296,7 +296,7 @@ func TestVerifyFailsIfTheExportCannotBeRead(t *testing.T) {
 	broken := errors.New("broken")
 	for _, lines := range []string{"", string(export(history(t).lines)), "half"} {
 		in := io.MultiReader(strings.NewReader(lines), iotest.ErrReader(broken))
-		_, err := custody.Verify(in, nil, "", nil)
+		_, err := custody.Verify(custody.Lines(in), nil, "", nil)
 		require.ErrorIs(t, err, broken, fmt.Sprintf("%.10s", lines))
 	}
 }

@@ -70,7 +70,7 @@ func checkCustody(t testing.TB, w *world) {
 		export.WriteString(strings.Join(lines, "\n") + "\n")
 		checkOutcomes(t, w, name)
 	}
-	report, err := custody.Verify(strings.NewReader(export.String()), nil, "", nil)
+	report, err := custody.Verify(custody.Lines(strings.NewReader(export.String())), nil, "", nil)
 	require.NoError(t, err)
 	require.Empty(t, report.Problems)
 	require.Empty(t, report.Unfinished)
