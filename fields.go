@@ -29,6 +29,12 @@ func (f field[T]) or(value T) field[T] {
 	return f
 }
 
+// query marks a field that requests without a body take in the query string. With a body it is in the body.
+func (f field[T]) query() field[T] {
+	f.schema.Query = true
+	return f
+}
+
 // secret marks a field of which no error quotes a value: errors get into Vault's logs.
 func (f field[T]) secret() field[T] {
 	f.schema.DisplayAttrs = &framework.DisplayAttributes{Sensitive: true}
@@ -97,13 +103,13 @@ func with(base map[string]*framework.FieldSchema, list ...declared) map[string]*
 // Fields that several paths share.
 var (
 	fName   = newField[string]("name", framework.TypeString, "Name of the key.")
-	fCAS    = newField[int]("cas", framework.TypeInt, "Check-and-set: the revision this change is made for. If the revision in force is another, nothing is changed and the answer is 409. 0: it must not exist yet. Absent: no check.")
-	fReason = newField[string]("reason", framework.TypeString, "Why the change is made, for the log and the record. At most 512 bytes.")
-	fAfter  = newField[string]("after", framework.TypeString, "List the names behind this one, in alphabetical order; it need not exist.")
-	fLimit  = newField[int]("limit", framework.TypeInt, "At most so many. 0: all, or as many as a page usually has.")
+	fCAS    = newField[int]("cas", framework.TypeInt, "Check-and-set: the revision this change is made for. If the revision in force is another, nothing is changed and the answer is 409. 0: it must not exist yet. Absent: no check.").query()
+	fReason = newField[string]("reason", framework.TypeString, "Why the change is made, for the log and the record. At most 512 bytes.").query()
+	fAfter  = newField[string]("after", framework.TypeString, "List the names behind this one, in alphabetical order; it need not exist.").query()
+	fLimit  = newField[int]("limit", framework.TypeInt, "At most so many. 0: all, or as many as a page usually has.").query()
 	fKeys   = newField[[]string]("keys", framework.TypeStringSlice, "Names in alphabetical order.")
 
-	fAfterNumber = newField[int]("after", framework.TypeInt, "Start behind this number; it need not exist. 0 or empty: at the beginning.")
+	fAfterNumber = newField[int]("after", framework.TypeInt, "Start behind this number; it need not exist. 0 or empty: at the beginning.").query()
 )
 
 // precondition reads what every change may carry.

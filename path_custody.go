@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	fCursor     = newField[string]("after", framework.TypeString, "Where the page before ended: its next_after.")
+	fCursor     = newField[string]("after", framework.TypeString, "Where the page before ended: its next_after.").query()
 	fNextCursor = newField[string]("next_after", framework.TypeString, "What to pass as after for the next page; empty: this was the last one.")
 	fLines      = newField[[]string]("records", framework.TypeStringSlice, "The records, each the JSON text that is hashed.")
 	fKey        = newField[string]("key", framework.TypeString, "Name of the key. Empty: all keys.")

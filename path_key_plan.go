@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	fCount        = newField[int]("count", framework.TypeInt, "How many events to show, 1 to 100.").or(10)
+	fCount        = newField[int]("count", framework.TypeInt, "How many events to show, 1 to 100.").or(10).query()
 	keyPlanFields = fields(fName, fPolicy,
 		newField[int]("policy_revision", framework.TypeInt, "Revision of the policy in force; 0: no policy."),
 		newField[[]any]("events", framework.TypeSlice, "What the clock will do, soonest first: time (RFC 3339), act, version (0: the whole key) and why."))

@@ -23,7 +23,7 @@ var (
 	fPlaintextBackup  = newField[bool]("allow_plaintext_backup", framework.TypeBool, "Allow a backup of the key in the clear. Cannot be unset.")
 	fAutoRotatePeriod = newField[int]("auto_rotate_period", framework.TypeDurationSecond, "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
 	fKeySize          = newField[int]("key_size", framework.TypeInt, "Size of the key in bytes, for types that let it be chosen. No type of this release does.")
-	fContext          = newField[string]("context", framework.TypeString, "Base64 context for key derivation. Required for derived keys, ignored by others.").secret()
+	fContext          = newField[string]("context", framework.TypeString, "Base64 context for key derivation. Required for derived keys, ignored by others.").secret().query()
 	fPolicy           = newField[string]("policy", framework.TypeString, "Name of the policy that governs the key.")
 	fOwner            = newField[string]("owner", framework.TypeString, "Who answers for the key. Free text.")
 	fLabels           = newField[map[string]string]("labels", framework.TypeKVPairs, "Labels: at most 64 names of 1 to 64 bytes with values of at most 256 bytes.")

@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	fAfterKey    = newField[string]("after", framework.TypeString, "Look at the keys behind this one, in alphabetical order; it need not exist.")
-	fKeyLimit    = newField[int]("limit", framework.TypeInt, "Look at so many bound keys, at most 1000. 0: 100.")
+	fAfterKey    = newField[string]("after", framework.TypeString, "Look at the keys behind this one, in alphabetical order; it need not exist.").query()
+	fKeyLimit    = newField[int]("limit", framework.TypeInt, "Look at so many bound keys, at most 1000. 0: 100.").query()
 	fKeysBound   = newField[int]("keys_bound", framework.TypeInt, "Keys that are bound to the policy.")
 	fNextKey     = newField[string]("next", framework.TypeString, "What to pass as after for the next page; empty: this was the last one.")
 	fPolicyHash  = newField[string]("hash", framework.TypeString, "SHA-256 of the content, in hex.")
