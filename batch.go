@@ -25,7 +25,7 @@ var (
 	fIV         = newField[string]("iv", framework.TypeString, "Base64 initialisation vector of AES-CBC keys. No key type of this release takes one.").secret()
 	fPadding    = newField[string]("padding_scheme", framework.TypeString, "Padding scheme of RSA keys. No key type of this release takes one.")
 	fBatch      = newField[[]any]("batch_input", framework.TypeSlice, "List of items, each with the fields of a single request; those at the top level are ignored. Results keep the order.")
-	fPartial    = newField[int]("partial_failure_response_code", framework.TypeInt, "Status for a batch of which some items fail and some succeed, in place of 400 or 500. 1 to 599.")
+	fPartial    = newField[int]("partial_failure_response_code", framework.TypeInt, "Status for a batch of which some items fail and some succeed, in place of 400 or 500. 200 to 599.")
 	fReference  = newField[string]("reference", framework.TypeString, "Returned with the item's result.")
 	fResults    = newField[[]any]("batch_results", framework.TypeSlice, "Results of the items: what a single request returns, or error; and reference.")
 	fCiphertext = newField[string]("ciphertext", framework.TypeString, "Ciphertext: vault:v<version>:<base64>.").secret()
@@ -42,6 +42,9 @@ type batch struct {
 // readBatch returns the batch of a request that has one, or else one's item. A batch of the wrong shape is, as in
 // Transit, no bad request but an error of the whole call.
 func readBatch(c *call, one func() (engine.Item, error), read func(f *itemFields) engine.Item) (batch, error) {
+	if code := fPartial.set(c); code != nil && (*code < 200 || *code > 599) {
+		return batch{}, lifecycle.InvalidField(fPartial.name, *code, "must be a status from 200 to 599")
+	}
 	return readItems(c, one, read, false)
 }
 

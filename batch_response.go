@@ -5,7 +5,6 @@ package keylife
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -86,12 +85,8 @@ func batchStatus(c *call, b batch, outcomes []engine.Outcome, resp *logical.Resp
 	if b.single || status == http.StatusOK {
 		return resp, nil
 	}
-	if code := fPartial.given(c); code != nil && anySucceeded(outcomes) {
-		if *code >= 1 && *code <= 599 {
-			status = *code
-		} else {
-			resp.AddWarning(fmt.Sprintf("partial_failure_response_code: %d: must be between 1 and 599; using %d", *code, status))
-		}
+	if code := fPartial.set(c); code != nil && anySucceeded(outcomes) {
+		status = *code
 	}
 	return logical.RespondWithStatusCode(resp, c.req, status)
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// oneBad is a batch of which one item fails.
+var oneBad = []any{dataOf("plaintext", ""), dataOf("plaintext", "!")}
+
 // badInput are requests on a mount with policy p (revision 1), key k (two versions) and key d (derived): each is
 // refused with a status that names the field and the rule, and writes nothing.
 var badInput = []struct {
@@ -112,6 +115,11 @@ var badInput = []struct {
 	{"encrypt/k", dataOf("batch_input", []any{}), 400, []string{"batch input"}},
 	{"encrypt/k", dataOf("batch_input", []any{map[string]any{"plaintext": "!"}}), 400, nil},
 	{"encrypt/k", dataOf("plaintext", 12345678901234567890.0), 400, []string{"plaintext", "text", "2^53"}},
+	{"encrypt/k", dataOf("batch_input", oneBad, "partial_failure_response_code", 99), 400, []string{"partial_failure_response_code", "99", "200 to 599"}},
+	{"encrypt/k", dataOf("batch_input", oneBad, "partial_failure_response_code", 600.0), 400, []string{"partial_failure_response_code", "600", "200 to 599"}},
+	{"encrypt/k", dataOf("batch_input", []any{dataOf("plaintext", "")}, "partial_failure_response_code", 0), 400, []string{"partial_failure_response_code", "0", "200 to 599"}},
+	{"encrypt/new", dataOf("batch_input", oneBad, "partial_failure_response_code", "199"), 400, []string{"partial_failure_response_code", "199", "200 to 599"}},
+	{"decrypt/k", dataOf("ciphertext", "", "partial_failure_response_code", -1), 400, []string{"partial_failure_response_code", "-1", "200 to 599"}},
 	{"encrypt/k", dataOf("plaintext", 1.5), 400, []string{"plaintext", "text"}},
 	{"encrypt/d", dataOf("plaintext", "", "context", 12345678901234567890.0), 400, []string{"context", "text"}},
 	{"rewrap/k", dataOf("batch_input", []any{map[string]any{"ciphertext": "", "reference": 12345678901234567890.0}}), 400, []string{"[0].reference", "text", "2^53"}},

@@ -26,7 +26,7 @@ type intended struct {
 }
 
 func intendedDifferences() []intended {
-	return slices.Concat(associatedDataDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences())
+	return slices.Concat(associatedDataDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences(), codeDifferences())
 }
 
 func TestIntendedDifferencesFromTransit(t *testing.T) {
@@ -150,6 +150,21 @@ func typeDifferences() []intended {
 }
 
 // Vault hands an external plugin every JSON number as a float64: how it was written is lost.
+func codeDifferences() []intended {
+	var all []intended
+	for _, code := range []string{`0`, `-1`, `1`, `99`, `199`, `600`, `1000`, `false`} {
+		all = append(all, intended{
+			name: "no batch has the status " + code, reason: "Vault's HTTP server fails on a status below 200",
+			before:  []step{f0().create()},
+			differs: post("encrypt/$K", with(items(object("plaintext", hello)), "partial_failure_response_code", literal(code))), transit: 200, keylife: 400,
+			holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+				require.Contains(t, fmt.Sprint(answer.Body["errors"]), "partial_failure_response_code: ")
+			},
+		})
+	}
+	return all
+}
+
 func numberDifferences() []intended {
 	view := func(field, want string) func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
 		return func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
