@@ -161,7 +161,7 @@ var badFields = map[string][]badField{
 	"rotation_schedule":      {{value: "0 3 * *", says: "0 3 * *|five fields"}, {value: "@daily", says: "@daily|five fields"}, {value: "0 0 30 2 *", says: "0 0 30 2 *|never comes"}, {value: "0 3 1 * *", with: dataOf("rotation_period", "30d"), says: "0 3 1 * *|excludes rotation_period"}},
 	"rotation_zone":          {{value: "Mars/Base", says: "Mars/Base|IANA"}, {value: "Local", says: "Local|IANA"}},
 	"rotation_jitter":        {{value: "26%", says: "26%|25%"}, {value: "16m", with: dataOf("rotation_period", "1h"), says: "16m|25%"}, {value: "much", says: "much|duration"}, {value: 3600, with: dataOf("rotation_period", "2h"), says: "3600|25%"}},
-	"rotation_window":        {{value: "at night", says: "at night|five fields"}},
+	"rotation_window":        {{value: "at night", says: "at night|five fields"}, {value: 3600, says: "3600|cron|rotation_window_length"}, {value: "3600", says: "3600|cron|rotation_window_length"}, {value: "4h", says: "4h|cron|rotation_window_length"}, {value: "1d", says: "1d|cron|rotation_window_length"}},
 	"rotation_window_length": {{value: "30m", with: dataOf("rotation_window", "0 1 * * *"), says: "30m|1h"}, {value: "long", says: "long|duration"}},
 	"rotation_retry_base":    {{value: 0, says: "0|1s"}, {value: "short", says: "short|duration"}},
 	"rotation_retry_max":     {{value: "31d", says: "31d|30d"}, {value: "30s", says: "30s|rotation_retry_base"}},

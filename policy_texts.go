@@ -4,6 +4,7 @@
 package keylife
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -38,6 +39,9 @@ func (c *call) checkContent() error {
 
 // checkText returns the rule that a value for a text breaks. A length of time may be a number.
 func checkText(name string, raw any) string {
+	if name == fRotationWindow.name && isLength(raw) {
+		return "must be a cron expression of five fields: when the window opens; how long it is open is " + fWindowLength.name
+	}
 	if text, ok := raw.(string); ok {
 		return checkNormal(text)
 	}
@@ -48,6 +52,12 @@ func checkText(name string, raw any) string {
 		return "must be a text or a number of seconds"
 	}
 	return ""
+}
+
+// isLength reports a length of time, which is what a field named window holds in other engines of Vault.
+func isLength(raw any) bool {
+	_, err := lifecycle.ParseSpan("", fmt.Sprint(raw))
+	return err == nil
 }
 
 // checkTexts does it for a list or a map of texts. The SDK takes spaces off the elements of lists.

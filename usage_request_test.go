@@ -114,6 +114,26 @@ func TestAnItemAsLargeAsTheLimitIsEncrypted(t *testing.T) {
 	require.Equal(t, 4, m.latest("k"))
 }
 
+func TestABatchSeesAnotherStateOfTheKeyOnlyBehindItsLimit(t *testing.T) {
+	five := make([]any, 5)
+	for i := range five {
+		five[i] = dataOf("plaintext", b64("x"))
+	}
+	m := metered(t, "max_encryptions", 2)
+	var versions []int
+	for _, row := range m.must(m.write("encrypt/k", "batch_input", five)).data["batch_results"].([]protectedRow) {
+		versions = append(versions, row.KeyVersion)
+	}
+	require.Equal(t, []int{1, 1, 2, 2, 3}, versions)
+
+	m = metered(t, "max_encryptions", 2, "on_limit", "block")
+	rows := m.must(m.write("encrypt/k", "batch_input", five, "partial_failure_response_code", 207)).data["batch_results"].([]any)
+	for i, row := range rows {
+		_, failed := row.(map[string]any)["error"]
+		require.Equal(t, i >= 2, failed, "item %d", i)
+	}
+}
+
 func TestWhatIsEncryptedAfterTheLimitOpensWithTheSuccessor(t *testing.T) {
 	m := metered(t, "max_encryptions", 2)
 	for i := range 6 {
