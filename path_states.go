@@ -122,11 +122,12 @@ func timeOf(field, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+	const first, last = 1970, 9999 // what JSON can say in UTC, and the time without a value is not in it
 	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return at, lifecycle.InvalidField(field, text, "must be a time as in RFC 3339, such as 2026-03-01T12:00:00Z")
+	if at = at.UTC(); err != nil || at.Year() < first || at.Year() > last {
+		return at, lifecycle.InvalidField(field, text, "must be a time as in RFC 3339, such as 2026-03-01T12:00:00Z, of the years 1970 to 9999 in UTC")
 	}
-	return at.UTC(), nil
+	return at, nil
 }
 
 func (b *backend) pathHold(name string) *framework.Path {

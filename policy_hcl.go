@@ -74,26 +74,22 @@ func checkLines(text string) error {
 
 // checkDepth refuses what the parser might follow too deep. It calls itself for each level, and a text of a few
 // kilobytes would end the process, and with it every mount, by its stack; the scanner does not. What opens a level is
-// counted whether or not it is closed: a policy has no more lists and objects than fields.
+// counted whether or not it is closed, and each minus: a policy has no more lists, objects and negative numbers than
+// fields.
 func checkDepth(text string) error {
 	const most = 256
 	tokens, _ := hclsyntax.LexConfig([]byte(text), "", hcl.InitialPos)
-	levels, last := 0, hclsyntax.TokenNil
+	levels := 0
 	for _, token := range tokens {
 		switch token.Type {
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp,
-			hclsyntax.TokenTemplateControl, hclsyntax.TokenBang, hclsyntax.TokenQuestion:
+			hclsyntax.TokenTemplateControl, hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenQuestion:
 			levels++
-		case hclsyntax.TokenMinus:
-			if last == hclsyntax.TokenMinus {
-				levels++
-			}
 		default:
 		}
 		if levels > most {
 			return at(token.Range, "nests too deep; values must be literals, or lists or objects of literals")
 		}
-		last = token.Type
 	}
 	return nil
 }

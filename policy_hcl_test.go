@@ -174,6 +174,10 @@ func TestADocumentMayNestAsDeepAsItLikes(t *testing.T) {
 		text := "owner = " + strings.Repeat(nested, longestDocument/len(nested)-8)
 		require.Equal(t, 400, m.write("policies/p", "document", text).status, nested)
 	}
+	for _, nested := range []string{"-/**/", "-/*-*/", "- ", "-\n", "-#\n", "-//\n", "!/**/", "-!"} {
+		_, err := parseHCL("owner = (" + strings.Repeat(nested, longestDocument/len(nested)-8))
+		require.ErrorContains(t, err, "nests too deep", "%q", nested)
+	}
 }
 
 func FuzzDocument(f *testing.F) {
