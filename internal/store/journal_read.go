@@ -53,8 +53,9 @@ type Page struct {
 	More  bool // records follow
 }
 
-// Journal returns the custody records of a key behind seq after, at most so many. A record that is missing leaves a gap,
-// which is for verification to find; it hides none of those behind it.
+// Journal returns the custody records of a key behind seq after, at most so many. A record that is missing, also one
+// that vanishes while the journal is read, leaves a gap, which is for verification to find; it hides none of those behind
+// it.
 func (r Repo) Journal(ctx context.Context, name string, after, limit int) (Page, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil {
@@ -73,6 +74,9 @@ func (r Repo) Journal(ctx context.Context, name string, after, limit int) (Page,
 		line, err := r.line(ctx, name, seq)
 		if err != nil {
 			return Page{}, err
+		}
+		if line == nil {
+			continue
 		}
 		page.Lines, page.Last = append(page.Lines, string(line)), seq
 	}
