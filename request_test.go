@@ -43,7 +43,7 @@ func TestNoPanicCrossesTheDoor(t *testing.T) {
 func TestNoPanicOutsideTheHandlersCrosses(t *testing.T) {
 	m := newMount(t)
 	m.must(m.write("keys/k"))
-	m.Backend.PeriodicFunc = func(context.Context, *logical.Request) error { panic("x") }
+	m.PeriodicFunc = func(context.Context, *logical.Request) error { panic("x") }
 	require.Error(t, m.tickNow())
 	m.store = nil
 	require.NotPanics(t, func() { m.InvalidateKey(t.Context(), "keys/k") })
