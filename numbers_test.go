@@ -89,6 +89,14 @@ func TestAPageOfNumbersEndsWithItsRequest(t *testing.T) {
 	}
 }
 
+// TestOfManyBadFieldsTheFirstByNameIsNamed: the same request gets the same answer.
+func TestOfManyBadFieldsTheFirstByNameIsNamed(t *testing.T) {
+	m := newMount(t)
+	for range 50 {
+		requireRefused(t, m.write("keys/k", "type", 1.5, "owner", 1.5, "policy", 1.5, "reason", 1.5), "owner: 1.5: ")
+	}
+}
+
 func TestAnEmptyAfterStartsFromTheBeginning(t *testing.T) {
 	m := newMount(t)
 	m.must(m.write("policies/p", "owner", "o"))

@@ -53,11 +53,12 @@ func readPublicKeys(path string) (custody.PublicKeys, error) {
 		}
 		return list(in, func() error {
 			var k custody.PublicKey
-			defer func() { keys = append(keys, k) }()
-			return names{}.object(in, fieldsOf(in, map[string]any{
+			err := names{}.object(in, fieldsOf(in, map[string]any{
 				"id": &k.ID, "generation": &k.Generation, "key": &k.Key, "created": &k.Created,
 				"signed_by": &k.SignedBy, "signature": &k.Signature,
 			}))
+			keys = append(keys, k)
+			return err
 		})
 	})
 	if err == nil && len(keys) == 0 {
