@@ -26,7 +26,7 @@ type intended struct {
 }
 
 func intendedDifferences() []intended {
-	return slices.Concat(associatedDataDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences(), codeDifferences())
+	return slices.Concat(associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences(), codeDifferences())
 }
 
 func TestIntendedDifferencesFromTransit(t *testing.T) {
@@ -85,6 +85,28 @@ func associatedDataDifferences() []intended {
 			},
 		},
 	}
+}
+
+func convergentDifferences() []intended {
+	var all []intended
+	for _, f := range flavours() {
+		if f.mode != "convergent" {
+			continue
+		}
+		encrypt := func(aad string) step { return post("encrypt/$K", f.body("plaintext", hello, "associated_data", aad)) }
+		all = append(all, intended{
+			name: "a convergent nonce is of the associated data too: " + f.kind, reason: "Transit gives one nonce to two texts: see ADR 0032",
+			before: []step{f.create(), encrypt(aad).as("ct", "ciphertext")}, differs: encrypt("eHh4"), transit: 200, keylife: 200,
+			holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+				require.True(t, k.remember(kept{"other", "ciphertext"}, answer))
+				require.NotEqual(t, k.vars["ct"][:len("vault:v1:")+16], k.vars["other"][:len("vault:v1:")+16], "12 bytes of nonce are 16 of base64")
+				again := k.send(t, s, encrypt(aad))
+				require.True(t, k.remember(kept{"again", "ciphertext"}, again))
+				require.Equal(t, k.vars["ct"], k.vars["again"])
+			},
+		})
+	}
+	return all
 }
 
 func createDifferences() []intended {

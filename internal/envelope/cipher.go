@@ -15,7 +15,8 @@ type Spec struct {
 	// Derived keys encrypt each context under a key of its own.
 	Derived bool
 
-	// Convergent keys give equal plaintexts in equal contexts equal ciphertexts. Needs Derived.
+	// Convergent keys give equal plaintexts in equal contexts, with equal associated data, equal
+	// ciphertexts. Needs Derived.
 	Convergent bool
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // convergentVersion is the scheme of new convergent keys: key and nonce key by HKDF from the
-// context, nonce by HMAC of the plaintext.
+// context, nonce by HMAC of the plaintext. [derived.encryptBound] has it for associated data.
 const convergentVersion = 3
 
 // derived encrypts through keysutil. Its cost is that of a derivation per request anyway, and the
@@ -24,6 +24,7 @@ const convergentVersion = 3
 type derived struct {
 	prefix  string
 	version int
+	keySize int
 	policy  *keysutil.Policy
 }
 
@@ -44,10 +45,13 @@ func newDerived(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
 	policy.Keys = map[string]keysutil.KeyEntry{strconv.Itoa(version): entry}
 	policy.LatestVersion = version
 	policy.MinDecryptionVersion = version
-	return &derived{prefix(version), version, policy}, nil
+	return &derived{prefix(version), version, spec.Algorithm.KeySize(), policy}, nil
 }
 
 func (d *derived) encrypt(plaintext string, p Params) (string, error) {
+	if d.policy.ConvergentEncryption && len(p.AssociatedData) > 0 {
+		return d.encryptBound(plaintext, p)
+	}
 	options := keysutil.EncryptionOptions{KeyVersion: d.version, Context: p.Context, Nonce: p.Nonce}
 	out, err := d.policy.EncryptWithOptions(options, plaintext, associatedData{p})
 	if err == nil {

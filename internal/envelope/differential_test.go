@@ -116,7 +116,8 @@ func requireSamePlaintext(t *testing.T, p pair, ciphertext, plaintext string, in
 	}
 }
 
-func TestConvergentCiphertextsAreTheSameBytes(t *testing.T) {
+// With associated data they are not, see convergent_test.go; TestEitherSideDecryptsWhatTheOtherEncrypts holds for both.
+func TestConvergentCiphertextsAreTheSameBytesWithoutAssociatedData(t *testing.T) {
 	eachPair(t, func(t *testing.T, p pair) {
 		for _, in := range inputs {
 			for _, plaintext := range plaintexts() {
@@ -124,7 +125,7 @@ func TestConvergentCiphertextsAreTheSameBytes(t *testing.T) {
 				require.NoError(t, err)
 				got, err := p.encrypt[ours](plaintext, in)
 				require.NoError(t, err)
-				require.Equal(t, p.spec.Convergent, want == got)
+				require.Equal(t, p.spec.Convergent && len(in.AssociatedData) == 0, want == got)
 			}
 		}
 	})
@@ -195,6 +196,12 @@ func TestBadInputIsRefusedInTransitsWords(t *testing.T) {
 		"no context, and not base64":    {"!", envelope.Params{}},
 		"empty context":                 {"aGVsbG8=", envelope.Params{Context: []byte{}}},
 		"nothing wrong with it (check)": {"aGVsbG8=", envelope.Params{Context: context}},
+
+		"associated data, not base64":            {"!", envelope.Params{Context: context, AssociatedData: context}},
+		"associated data, nonce":                 {"aGVsbG8=", envelope.Params{Context: context, AssociatedData: context, Nonce: make([]byte, 12)}},
+		"associated data, nonce, and no context": {"aGVsbG8=", envelope.Params{AssociatedData: context, Nonce: make([]byte, 12)}},
+		"associated data, and no context":        {"aGVsbG8=", envelope.Params{AssociatedData: context}},
+		"associated data (check)":                {"aGVsbG8=", envelope.Params{Context: context, AssociatedData: context}},
 	}
 	eachPair(t, func(t *testing.T, p pair) {
 		for name, test := range tests {

@@ -12,7 +12,8 @@
 //
 //   - Ciphertexts are Vault Transit's, byte for byte. Keys without derivation take a short path of
 //     our own, all others go through keysutil; tests hold both against keysutil and against committed
-//     vectors.
+//     vectors. The nonces of convergent keys with associated data are ours, and Transit reads them.
+//   - Under one key no nonce stands for two texts, or for one text under two associated data.
 //   - A [Material] never prints. Its bytes leave through [Material.Reveal] only.
 //   - A sealed blob opens under the [Binding] it was made for and under no other.
 //   - No error holds a secret, a plaintext or a ciphertext, and a refused decryption reads alike for
