@@ -49,6 +49,19 @@ func (c *cache[K, V]) get(key K, load func() (V, error)) (V, error) {
 	return value, err
 }
 
+// getOrAdd returns the kept value, or adds what newValue returns, so that all callers have the same one. It is for a cache of
+// which nothing is dropped.
+func (c *cache[K, V]) getOrAdd(key K, newValue func() V) V {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, ok := c.lru.Get(key)
+	if !ok {
+		value = newValue()
+		c.lru.Add(key, value)
+	}
+	return value
+}
+
 // peek returns the kept snapshot, if there is one.
 func (c *cache[K, V]) peek(key K) (V, bool) {
 	c.mu.Lock()

@@ -42,7 +42,8 @@ type Engine struct {
 	policies *cache[string, *lifecycle.Policy]
 	ciphers  *cache[cipherID, *envelope.Cipher] // grouped by the name of the key
 
-	meters *cache[versionID, *meter]
+	meters      *cache[versionID, *meter]
+	successions turns // of keys of which a version has reached its limit, by id
 
 	denied  denials
 	keyTime time.Duration // what a tick spends on one key at most

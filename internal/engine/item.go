@@ -31,7 +31,7 @@ func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Out
 	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
 	// the ciphertext.
 	use := lifecycle.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
-	charged, to, err := e.spend(ctx, r, k, version, item.Version, use)
+	charged, to, err := e.spend(ctx, r, k, version, charge{use, item.Version})
 	if err == nil && to != version {
 		text, err = e.protect(ctx, r, charged.Key, to, item.Text, params)
 	}
