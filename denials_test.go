@@ -44,7 +44,7 @@ func TestADeniedUseHoldsTheClockBackAlsoWhereItCannotBeStored(t *testing.T) {
 	denied := m.clock.Now()
 	for range 10 {
 		m.clock.add(time.Minute)
-		require.Error(t, m.tickOn(deafTo{m.storage, "usage/"}))
+		require.Error(t, m.tickOn(deafTo{m.storage, "denied/"}))
 	}
 	require.Equal(t, "archived", m.state(2))
 	m.to(denied.Add(2*time.Hour - time.Minute).Sub(start))
@@ -86,7 +86,7 @@ func TestWhatStopsAKeyDoesNotWaitForItsDeniedUses(t *testing.T) {
 	m, c := keyOf3(t)
 	m.ops("versions/2/archive")
 	m.refused(m.write("decrypt/k", "ciphertext", c[2]))
-	m.storage.FailGets("usage/")
+	m.storage.FailGets("denied/")
 	m.ops("versions/2/compromise", "suspend")
 	require.Equal(t, 500, m.op("versions/2/retire").status)
 }

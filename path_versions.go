@@ -123,7 +123,11 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 		"first_denied_time": timeText(detail.Denied.First), "last_denied_time": timeText(detail.Denied.Last), "last_change": change,
 		"material_pending": detail.Pending, "encryptions": used.Encryptions, "bytes": used.Bytes,
 	}
-	return &logical.Response{Data: data}, nil
+	resp := &logical.Response{Data: data}
+	if detail.DeniedErr != nil {
+		resp.AddWarning("denied uses that are stored cannot be read, so those shown are at most of the last minute: " + detail.DeniedErr.Error())
+	}
+	return resp, nil
 }
 
 func (b *backend) compromiseReport(ctx context.Context, c *call) (*logical.Response, error) {

@@ -18,7 +18,7 @@ type decision struct {
 	lifecycle.Commit
 	outlook lifecycle.Outlook
 	did     *lifecycle.Step // a step of the agenda; nil: none
-	held    bool            // a step is due, and the clock guard holds it back
+	held    bool            // a step is due, and the clock guard, or denied uses that cannot be read, hold it back
 	checked bool            // the policy's checks ran on a promoted version
 	verdict verdict
 }
@@ -128,7 +128,7 @@ func (t *tick) succeeded(ctx context.Context, k lifecycle.Key, policy *lifecycle
 // reasonCompromised is why a tick replaces an active version.
 const reasonCompromised = "the active version was reported as compromised"
 
-// heldWait is how long a key is put off of which the clock guard holds steps back.
+// heldWait is how long a key is put off of which the clock guard, or denied uses that cannot be read, hold steps back.
 const heldWait = 10 * time.Minute
 
 // step does the first thing on the agenda that is due; d.did stays nil where nothing is.
@@ -143,17 +143,19 @@ func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Poli
 			d.held = true
 			continue
 		}
-		denied, err := t.deniedUses(ctx, t.r, k.Name)
-		if err != nil {
-			return err
+		order := lifecycle.Order{At: now, Terms: k.TermsOf(policy)}
+		if entry.Op == lifecycle.Retire {
+			quiet, err := t.quietUntil(ctx, k, entry.Version, &order)
+			if err != nil {
+				t.log.Error("denied uses cannot be read; nothing is retired", "key", k.Name, "version", entry.Version, "error", err)
+				d.held = true
+				continue
+			}
+			if now.Before(quiet) {
+				d.Key = d.Key.PutOff(entry.Version, quiet)
+				continue
+			}
 		}
-		terms := k.TermsOf(policy)
-		last := denied.last(entry.Version)
-		if quiet := terms.QuietUntil(k.Marks[entry.Version].At, last); entry.Op == lifecycle.Retire && now.Before(quiet) {
-			d.Key = d.Key.PutOff(entry.Version, quiet)
-			continue
-		}
-		order := lifecycle.Order{At: now, Terms: terms, LastDenied: last}
 		next, did, err := t.stepped(ctx, k, entry, order, policy)
 		if failed := new(checkError); !errors.Is(err, lifecycle.ErrRefused) || errors.As(err, failed) {
 			d.Commit, d.did = next, did
@@ -162,6 +164,13 @@ func (t *tick) step(ctx context.Context, k lifecycle.Key, policy *lifecycle.Poli
 		t.log.Error("step of the agenda refused", "key", k.Name, "version", entry.Version, "operation", string(entry.Op), "error", err)
 	}
 	return nil
+}
+
+// quietUntil returns when the version may be retired, and notes in the order when a use of it was denied last.
+func (t *tick) quietUntil(ctx context.Context, k lifecycle.Key, version int, order *lifecycle.Order) (time.Time, error) {
+	denied, err := t.deniedUses(ctx, t.r, k, version)
+	order.LastDenied = denied.last(version)
+	return order.Terms.QuietUntil(k.Marks[version].At, order.LastDenied), err
 }
 
 // believes reports whether the clock guard was asked, and believes the clock.

@@ -61,14 +61,21 @@ func (d *denials) take(name string) byVersion {
 	return counted
 }
 
-// took ends what take began.
-func (d *denials) took(name string, stored bool) {
+// took ends what take began; left could not be stored.
+func (d *denials) took(name string, left byVersion) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !stored {
-		d.byKey[name] = d.byKey[name].plus(d.storing[name])
-	}
 	delete(d.storing, name)
+	if len(left) > 0 {
+		d.byKey[name] = d.byKey[name].plus(left)
+	}
+}
+
+// has reports whether a use of the version was counted that nobody has taken to be stored yet.
+func (d *denials) has(name string, version int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.byKey[name][version].Count > 0
 }
 
 // known returns what of a key may not be stored yet. While it is being stored it may be both.
@@ -95,22 +102,26 @@ func (d *denials) names() []string {
 	return names
 }
 
-// flushDenied stores what was counted of a key.
+// flushDenied stores what was counted of a key. What could not be stored stays counted.
 func (e *Engine) flushDenied(ctx context.Context, r Repo, name string) error {
 	counted := e.denied.take(name)
 	if len(counted) == 0 {
 		return nil
 	}
-	err := r.AddDenied(ctx, name, counted)
-	e.denied.took(name, err == nil)
+	left, err := r.AddDenied(ctx, name, counted)
+	e.denied.took(name, left)
 	return err
 }
 
-// deniedUses returns when uses of a key were last denied, whether that is stored yet or not. A decision that a denied use
-// can hold back asks here, under the lock of the key.
-func (e *Engine) deniedUses(ctx context.Context, r Repo, name string) (byVersion, error) {
-	known := e.denied.known(name) // before the stored ones: what is stored meanwhile is in either
-	stored, err := r.Denied(ctx, name)
+// deniedUses returns when uses of a version were denied, of version 0 those of all versions, whether that is stored yet or
+// not. A decision that a denied use can hold back asks here, under the lock of the key.
+func (e *Engine) deniedUses(ctx context.Context, r Repo, k lifecycle.Key, version int) (byVersion, error) {
+	of := lifecycle.Of(version)
+	if version == 0 {
+		of = k.All()
+	}
+	known := e.denied.known(k.Name) // before the stored ones: what is stored meanwhile is in either
+	stored, err := r.Denied(ctx, k, of)
 	return known.plus(stored), err
 }
 

@@ -245,7 +245,7 @@ func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, 
 		return c, err
 	}
 	if next.Policy != k.Policy {
-		denied, err := e.deniedUses(ctx, r, k.Name)
+		denied, err := e.deniedUses(ctx, r, k, 0)
 		if err != nil {
 			return c, err
 		}

@@ -120,8 +120,10 @@ type Usage interface {
 	// what was leased before.
 	Lease(ctx context.Context, name string, ask Ask) (granted, before lifecycle.Usage, err error)
 	Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error)
-	Denied(ctx context.Context, name string) (map[int]lifecycle.Denials, error)
-	AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) error
+	// Denied returns the denied uses of these versions.
+	Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]lifecycle.Denials, error)
+	// AddDenied returns those that it could not add.
+	AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) (left map[int]lifecycle.Denials, err error)
 }
 
 // Settings are those of the mount.

@@ -120,7 +120,7 @@ func (e *Engine) order(ctx context.Context, r Repo, k lifecycle.Key, in Operatio
 	if in.Op != lifecycle.Retire {
 		return order, nil
 	}
-	denied, err := e.deniedUses(ctx, r, k.Name)
+	denied, err := e.deniedUses(ctx, r, k, in.Version)
 	order.LastDenied = denied.last(in.Version)
 	return order, err
 }

@@ -17,8 +17,9 @@ type VersionDetail struct {
 	State             lifecycle.State
 	Mark              lifecycle.Mark
 	Denied            lifecycle.Denials
-	Pending           bool // its material may not be where the state says
-	Gone              bool // destroyed by itself: what becomes of the key changes it no more
+	DeniedErr         error // why Denied has only what is not stored yet
+	Pending           bool  // its material may not be where the state says
+	Gone              bool  // destroyed by itself: what becomes of the key changes it no more
 }
 
 // ReadVersion returns a version, or lifecycle.ErrNotFound.
@@ -35,16 +36,10 @@ func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number in
 		return VersionDetail{}, err
 	}
 	v.Sealed = nil
-	if err := e.flushDenied(ctx, r, name); err != nil {
-		return VersionDetail{}, err
-	}
-	denied, err := r.Denied(ctx, name)
-	if err != nil {
-		return VersionDetail{}, err
-	}
+	denied, deniedErr := e.deniedUses(ctx, r, *k, number)
 	unsettled, err := r.Unsettled(ctx, name)
 	return VersionDetail{
-		Version: v, State: k.State(number), Mark: k.Marks[number], Denied: denied[number],
+		Version: v, State: k.State(number), Mark: k.Marks[number], Denied: denied[number], DeniedErr: deniedErr,
 		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.Gone(number),
 	}, err
 }

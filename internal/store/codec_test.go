@@ -119,7 +119,10 @@ func readers(kek string) []reader {
 			"read": func(w *world) error { _, err := w.Archived(ctx, "orders", 2); return err },
 		}},
 		{"usage/orders", "usage", map[string]func(w *world) error{
-			"read": func(w *world) error { _, err := w.Denied(ctx, "orders"); return err },
+			"read": func(w *world) error { _, err := w.Denied(ctx, goldenKey(), lifecycle.Of(2)); return err },
+		}},
+		{"denied/orders/0", "denied", map[string]func(w *world) error{
+			"read": func(w *world) error { _, err := w.Denied(ctx, goldenKey(), lifecycle.Of(2)); return err },
 		}},
 		{"intents/settle/orders", "settle", map[string]func(w *world) error{
 			"settle": func(w *world) error {

@@ -67,9 +67,7 @@ func mountActs() []act {
 			return err
 		}, writes: 1},
 		{name: "set the clock", arrange: nothing, do: func(w *world, _ string) error { return w.SetClock(ctx, goldenClock()) }, writes: 1},
-		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error {
-			return w.AddDenied(ctx, "orders", goldenDenied())
-		}, writes: 1},
+		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error { return addDenied(w) }, writes: 1},
 		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 1},
 		{name: "list a key", arrange: nothing, do: func(w *world, _ string) error { return w.List(ctx, start, "orders") }, writes: 1},
 		{name: "unlist a key", arrange: withKey(1, false), do: func(w *world, _ string) error { return w.Unlist(ctx, start, "orders") }, writes: 1},

@@ -11,7 +11,8 @@
 //	versions/<name>/<n>      one version: sealed material, dates                         (secret)
 //	archive/<name>/<n>       the material of an archived version, under its own key      (secret)
 //	journal/<name>/<seq>     custody records, never rewritten or deleted
-//	usage/<name>             denied uses by version
+//	denied/<name>/<page>     denied uses of pageSize versions
+//	usage/<name>             denied uses of all versions, as earlier builds wrote them
 //	leases/<name>/<n>        how much of a version was leased to be encrypted with
 //	dates/<name>/<page>      creation times of pageSize versions, written once when full
 //	policies/<name>          the policy's revision in force

@@ -104,7 +104,7 @@ func (r Repo) finishErasure(ctx context.Context, name string, limit int) error {
 	if !errors.Is(err, lifecycle.ErrNotFound) {
 		return err
 	}
-	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix} {
+	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix, deniedPrefix} {
 		left, err := r.deleteFolder(ctx, folder+name+"/", &limit)
 		if err != nil || left {
 			return err

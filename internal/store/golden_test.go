@@ -201,6 +201,7 @@ func TestGoldenEraseIntentIsReplayed(t *testing.T) {
 		"archive/orders/1":              golden(t, "version"),
 		"intents/settle/orders":         golden(t, "settle"),
 		"usage/orders":                  golden(t, "usage"),
+		"denied/orders/0":               golden(t, "denied"),
 		"leases/orders/2":               golden(t, "lease"),
 	})
 	require.NoError(t, w.FinishErasure(ctx, "orders"))
@@ -208,9 +209,11 @@ func TestGoldenEraseIntentIsReplayed(t *testing.T) {
 }
 
 func TestGoldenUsageDecodes(t *testing.T) {
-	got, err := load(t, map[string]string{"usage/orders": golden(t, "usage")}).Denied(ctx, "orders")
-	require.NoError(t, err)
-	require.Equal(t, goldenDenied(), got)
+	for path, name := range map[string]string{"usage/orders": "usage", "denied/orders/0": "denied"} {
+		got, err := load(t, map[string]string{path: golden(t, name)}).Denied(ctx, goldenKey(), lifecycle.Of(2))
+		require.NoError(t, err)
+		require.Equal(t, goldenDenied(), got)
+	}
 }
 
 func goldenDenied() map[int]lifecycle.Denials {
@@ -268,7 +271,7 @@ func goldenWorld(t *testing.T) *world {
 	c.Settle = lifecycle.Range{From: 2, To: 3}
 	require.NoError(t, w.by("r1").CreateKey(ctx, c))
 	w.by("")
-	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	require.NoError(t, addDenied(w))
 	_, _, err = w.Lease(ctx, "orders", store.Ask{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
 	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
@@ -300,7 +303,7 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 	for path, name := range map[string]string{
 		"keys/orders": "key", "versions/orders/2": "version", "dates/paged/0": "dates",
 		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
-		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "usage/orders": "usage",
+		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "denied/orders/0": "denied",
 		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
 	} {
 		if *renew {

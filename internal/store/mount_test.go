@@ -8,7 +8,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -79,38 +78,6 @@ func TestSigningKeysThatDoNotBelongTogetherAreRefused(t *testing.T) {
 	require.NotContains(t, err.Error(), "BAEBAQ", "the seed")
 }
 
-func TestDeniedUsesAddUp(t *testing.T) {
-	w := newWorld()
-	w.create(t, "orders", "")
-	at := func(hours int) time.Time { return start.Add(time.Duration(hours) * time.Hour) }
-	none, err := w.Denied(ctx, "orders")
-	require.NoError(t, err)
-	require.Empty(t, none)
-	require.NoError(t, w.AddDenied(ctx, "orders", map[int]lifecycle.Denials{1: {Count: 2, First: at(1), Last: at(2)}}))
-	require.NoError(t, w.AddDenied(ctx, "orders", map[int]lifecycle.Denials{
-		1: {Count: 1, First: at(0), Last: at(1)}, 2: {Count: 5, First: at(4), Last: at(5)},
-	}))
-	w.restart()
-	got, err := w.Denied(ctx, "orders")
-	require.NoError(t, err)
-	require.Equal(t, map[int]lifecycle.Denials{
-		1: {Count: 3, First: at(0), Last: at(2)}, 2: {Count: 5, First: at(4), Last: at(5)},
-	}, got)
-}
-
-func TestNewKeyOfAnOldNameHasNoDeniedUses(t *testing.T) {
-	w := newWorld()
-	w.create(t, "orders", "")
-	denied := map[int]lifecycle.Denials{1: {Count: 1, First: start, Last: start}}
-	require.NoError(t, w.AddDenied(ctx, "orders", denied))
-	require.NoError(t, deleteOrders(w, ""))
-	require.NoError(t, w.AddDenied(ctx, "orders", denied)) // comes late
-	w.create(t, "orders", "")
-	got, err := w.Denied(ctx, "orders")
-	require.NoError(t, err)
-	require.Empty(t, got)
-}
-
 func TestClockIsRemembered(t *testing.T) {
 	w := newWorld()
 	got, err := w.Clock(ctx)
@@ -127,13 +94,13 @@ func TestClockIsRemembered(t *testing.T) {
 func TestUnknownFieldsOfMountRecordsSurviveAChange(t *testing.T) {
 	w := load(t, map[string]string{
 		"config/kek": golden(t, "kek"), "keys/orders": golden(t, "key"),
-		"config/clock": later(golden(t, "clock")), "usage/orders": later(golden(t, "usage")), "config/custody": later(golden(t, "custody")),
+		"config/clock": later(golden(t, "clock")), "denied/orders/0": later(golden(t, "denied")), "config/custody": later(golden(t, "custody")),
 	})
 	require.NoError(t, w.SetClock(ctx, lifecycle.Clock{High: start}))
-	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	require.NoError(t, addDenied(w))
 	_, err := w.AddSigningKey(ctx, nextSigningKey)
 	require.NoError(t, err)
-	for _, path := range []string{"config/clock", "usage/orders", "config/custody"} {
+	for _, path := range []string{"config/clock", "denied/orders/0", "config/custody"} {
 		requireLater(t, w.entries(t)[path])
 	}
 }

@@ -51,7 +51,7 @@ func everything(t *testing.T) *world {
 		require.NoError(t, err)
 		return w.PutArchived(ctx, k.Name, v)
 	}), errRead)
-	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	require.NoError(t, addDenied(w))
 	require.NoError(t, w.Defer(ctx, start, start.Add(time.Hour), "broken"))
 	w.create(t, "dying", "")
 	w.disk.FailWrite(5, false) // custody, intent, record, outcome, first version
@@ -73,7 +73,7 @@ func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
 	require.Equal(t, map[string]bool{ // as in the layout of the package's comment
 		"keys": true, "versions": true, "dates": true, "policies": true, "revisions": true, "bound": true,
 		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/kek": true,
-		"archive": true, "journal": true, "usage": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
+		"archive": true, "journal": true, "denied": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
 		"config/clock": true,
 	}, kinds)
 }

@@ -139,7 +139,7 @@ func TestKeyDeletedWhileItIsBeingSettledIsErasedWhole(t *testing.T) {
 	withKey(3, true)(t, w)
 	w.settle(t, 1, 3)
 	require.NoError(t, w.PutArchived(ctx, "orders", lifecycle.Version{KeyID: "id", Number: 1, Sealed: []byte("x")}))
-	require.NoError(t, w.AddDenied(ctx, "orders", goldenDenied()))
+	require.NoError(t, addDenied(w))
 	require.NoError(t, deleteOrders(w, ""))
 	require.Empty(t, w.of(t, "orders"))
 

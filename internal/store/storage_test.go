@@ -76,9 +76,13 @@ var reads = map[string]func(w *world) error{
 		_, err := w.IsListed(ctx, start, "orders")
 		return err
 	},
-	"get config/custody":   func(w *world) error { _, err := w.SigningKeys(ctx); return err },
-	"get config/clock":     func(w *world) error { _, err := w.Clock(ctx); return err },
-	"get usage/orders":     func(w *world) error { _, err := w.Denied(ctx, "orders"); return err },
+	"get config/custody":  func(w *world) error { _, err := w.SigningKeys(ctx); return err },
+	"get config/clock":    func(w *world) error { _, err := w.Clock(ctx); return err },
+	"get denied/orders/0": func(w *world) error { _, err := w.Denied(ctx, goldenKey(), lifecycle.Of(2)); return err },
+	"list denied/orders/": func(w *world) error {
+		_, err := w.Denied(ctx, goldenKey(), lifecycle.Range{From: 1, To: 300})
+		return err
+	},
 	"get archive/orders/1": func(w *world) error { _, err := w.Archived(ctx, "orders", 1); return err },
 	"list journal/orders/": func(w *world) error { _, err := w.Journal(ctx, "orders", 0, 9); return err },
 	"list journal/":        func(w *world) error { _, err := w.JournalNames(ctx); return err },

@@ -5,23 +5,15 @@ package store
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 const (
-	usagePrefix  = "usage/"
 	leasesPrefix = "leases/"
 	clockPath    = "config/clock"
 )
-
-// usageRecord is usage/<name>: denied uses by version.
-type usageRecord struct {
-	Schema int                       `json:"schema"`
-	Denied map[int]lifecycle.Denials `json:"denied"`
-}
 
 // leaseRecord is leases/<name>/<n>: what was leased of a version in all. One entry a version, so that a lease costs the
 // same at any number of them.
@@ -33,41 +25,6 @@ type leaseRecord struct {
 }
 
 func leasePath(name string, n int) string { return leasesPrefix + name + "/" + strconv.Itoa(n) }
-
-// Denied returns the denied uses of a key by version.
-func (r Repo) Denied(ctx context.Context, name string) (map[int]lifecycle.Denials, error) {
-	var rec usageRecord
-	_, _, err := read(ctx, r, usagePrefix+name, &rec)
-	return rec.Denied, err
-}
-
-// AddDenied adds denied uses to those of the key.
-func (r Repo) AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) error {
-	unlock, err := r.lock(ctx, &r.s.keys, name)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if _, err := r.Key(ctx, name); err != nil {
-		if errors.Is(err, lifecycle.ErrNotFound) { // deleted meanwhile: the next key of the name starts anew
-			return nil
-		}
-		return err
-	}
-	var rec usageRecord
-	rest, _, err := read(ctx, r, usagePrefix+name, &rec)
-	if err != nil {
-		return err
-	}
-	if rec.Denied == nil {
-		rec.Denied = map[int]lifecycle.Denials{}
-	}
-	for v, d := range more {
-		rec.Denied[v] = rec.Denied[v].Plus(d)
-	}
-	rec.Schema = schema
-	return r.put(ctx, usagePrefix+name, rec, rest)
-}
 
 // Ask is a request for a lease.
 type Ask = struct {
