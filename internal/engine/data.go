@@ -136,6 +136,7 @@ func (e *Engine) all(ctx context.Context, r Repo, k subject, items []Item, do it
 			return nil, err
 		}
 	}
+	e.countDenied(ctx, r, k.Key, items, outcomes)
 	return outcomes, nil
 }
 

@@ -45,10 +45,11 @@ type Engine struct {
 	meters      *cache[versionID, *meter]
 	successions turns // of keys of which a version has reached its limit, by id
 
-	denied  denials
-	keyTime time.Duration // what a tick spends on one key at most
-	clock   clock
-	sweep   sweep
+	denied   denials
+	openings turns         // of keys of which a denied use is looked into, by id
+	keyTime  time.Duration // what a tick spends on one key at most
+	clock    clock
+	sweep    sweep
 }
 
 // New returns an engine.

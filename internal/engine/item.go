@@ -6,7 +6,6 @@ package engine
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -72,10 +71,6 @@ func (e *Engine) opened(
 		return Outcome{Err: err}
 	}
 	if err := may(version, k.terms); err != nil {
-		if errors.Is(err, lifecycle.ErrDenied) {
-			now := e.now()
-			e.denied.add(k.Name, map[int]lifecycle.Denials{version: {Count: 1, First: now, Last: now}})
-		}
 		return Outcome{Err: err}
 	}
 	c, err := e.cipher(ctx, r, k.Key, version)

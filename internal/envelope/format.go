@@ -41,6 +41,11 @@ func Parse(ciphertext string) (version int, payload string, err error) {
 	return version, payload, nil
 }
 
+// Truncated reports a payload that is too short for a nonce and a tag, so that no cipher opens it.
+func Truncated(payload string) bool {
+	return len(payload) < base64.StdEncoding.EncodedLen(nonceSize+tagSize)
+}
+
 // Format returns the ciphertext of raw under version.
 func Format(version int, raw []byte) string {
 	return prefix(version) + base64.StdEncoding.EncodeToString(raw)

@@ -19,7 +19,7 @@ var meaning = map[lifecycle.State]string{
 	lifecycle.Active:      "the one version that protects",
 	lifecycle.Deactivated: "superseded; still reads",
 	lifecycle.Suspended:   "stopped for the time being, by hand",
-	lifecycle.Archived:    "out of use; uses are denied and counted",
+	lifecycle.Archived:    "out of use; uses are denied, and counted (see below)",
 	lifecycle.Compromised: "known or suspected to be known to others; for ever",
 	lifecycle.Retired:     "to be destroyed at a set time, restorable until then",
 	lifecycle.Destroyed:   "material erased; number, dates, fingerprint and custody remain",
@@ -42,6 +42,24 @@ was compromised does not afterwards either.
 |---|---|---|---|---|
 `
 
+const docsTail = `
+## Denied uses
+
+A decrypt or rewrap that the state of the version or of the key denies, and that of a floor, is a denied use of the version, if
+the version made the ciphertext with the context and associated data of the request. Its number, first and last time are kept
+on the version, and hold back T10 and T15 for ` + "`quiet_period`" + `.
+
+| The request | Counted |
+|---|---|
+| authenticates under the version | yes |
+| does not: damaged, made up, of another version, other context or associated data | no |
+| cannot be looked into: storage or the key encryption key does not answer | yes |
+| comes after a counted use of the version, before the next tick | yes, without a look |
+| names a destroyed version, or one that never was | no; it cannot be retired |
+
+The answer is the same in all cases. The version's material is opened for the look and not kept.
+`
+
 func TestDocsShowTheStatesAsTheyAre(t *testing.T) {
 	var out strings.Builder
 	out.WriteString(docsHead)
@@ -54,6 +72,7 @@ func TestDocsShowTheStatesAsTheyAre(t *testing.T) {
 	out.WriteString("\nPeriods run on while a version is suspended. So T7 leads to deactivated, by T4, if the originator period has ended and no automation\n" +
 		"rotates the key, and to archived, by T8, if archive_after, the recipient period or the time limit of a recovery is over.\n")
 	out.WriteString("\n## Keys\n\nThe state of a key is in force over those of its versions: one write stops all of them.\n\n```mermaid\nstateDiagram-v2\n" + keyDiagram() + "```\n")
+	out.WriteString(docsTail)
 	requireGolden(t, filepath.Join("..", "..", "docs", "states.md"), out.String())
 }
 
