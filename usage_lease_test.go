@@ -42,11 +42,11 @@ func TestALimitThatIsLoweredHoldsFromTheNextEncryptionOn(t *testing.T) {
 	m := metered(t)
 	m.spentBy(5)
 	m.must(m.write("policies/p", "max_encryptions", 10))
-	require.EqualValues(t, 65_536, m.rotation("k")["encryptions"], "the lease is dropped, and counts as used")
+	require.EqualValues(t, 1_024, m.rotation("k")["encryptions"], "the lease is dropped, and counts as used")
 	require.Equal(t, map[int]int{2: 10, 3: 2}, m.spentBy(12))
 
 	m = metered(t, "max_encryptions", 2560, "on_limit", "block")
-	m.spentBy(11)
+	m.spentBy(12) // leases of 1, 1, 1, 1, 2, 5 and 10
 	m.must(m.write("policies/p", "max_encryptions", 12))
 	require.Equal(t, 400, m.write("encrypt/k", "plaintext", b64("x")).status)
 	require.Equal(t, []string{"deactivated"}, m.states())
@@ -54,9 +54,9 @@ func TestALimitThatIsLoweredHoldsFromTheNextEncryptionOn(t *testing.T) {
 
 func TestALimitThatIsLoweredLeavesWhatIsNotLeased(t *testing.T) {
 	m := metered(t, "max_encryptions", 2560)
-	m.spentBy(11)
+	m.spentBy(12)
 	m.must(m.write("policies/p", "max_encryptions", 25))
-	require.Equal(t, map[int]int{1: 5, 2: 1}, m.spentBy(6), "two leases of ten were taken")
+	require.Equal(t, map[int]int{1: 4, 2: 1}, m.spentBy(5), "leases of 1, 1, 1, 1, 2, 5 and 10 were taken")
 	m.must(m.write("policies/p", "description", "another revision with the same limits"))
 	require.EqualValues(t, 1, m.counted(2))
 	require.Equal(t, map[int]int{2: 24, 3: 1}, m.spentBy(25))

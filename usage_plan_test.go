@@ -41,16 +41,16 @@ func TestAPlanShowsTheKeysThatHaveReachedACandidatesLimit(t *testing.T) {
 }
 
 func TestAPlanCountsWhatIsLeftOfALeaseAsUsedOnlyWhereItIsDropped(t *testing.T) {
-	m := metered(t, "max_encryptions", 2560) // leases of 10
-	m.spentBy(1)
+	m := metered(t, "max_encryptions", 2560)
+	m.spentBy(12) // leases of 1, 1, 1, 1, 2, 5 and 10
 	_, keys := m.planned("description", "the same limits")
 	require.Equal(t, fromTo("scheduled", "scheduled"), keys["k"]["rotation_status"])
-	_, keys = m.planned("max_encryptions", 10)
+	_, keys = m.planned("max_encryptions", 21)
 	require.Equal(t, fromTo("scheduled", "due"), keys["k"]["rotation_status"])
-	m.spentBy(2550) // of the last lease nine are left
+	m.spentBy(2540) // of the last lease eight are left
 	_, keys = m.planned("description", "the same limits")
 	require.Equal(t, fromTo("scheduled", "scheduled"), keys["k"]["rotation_status"])
-	m.spentBy(9)
+	m.spentBy(8)
 	_, keys = m.planned("description", "the same limits")
 	require.Equal(t, fromTo("due", "due"), keys["k"]["rotation_status"])
 	require.Equal(t, map[int]int{2: 1}, m.spentBy(1))

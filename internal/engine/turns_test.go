@@ -49,23 +49,3 @@ func TestATurnIsNotWaitedForLongerThanTheRequestLasts(t *testing.T) {
 	require.False(t, all.busy("k"))
 	require.Empty(t, all.queue)
 }
-
-func TestAllCallersOfAColdMeterHaveTheSameOne(t *testing.T) {
-	e := &Engine{meters: newCache[versionID, *meter](8)}
-	for n := range 2000 {
-		var wait sync.WaitGroup
-		got := make([]*meter, 8)
-		start := make(chan struct{})
-		for i := range got {
-			wait.Go(func() {
-				<-start
-				got[i] = e.meter(versionID{"k", n})
-			})
-		}
-		close(start)
-		wait.Wait()
-		for _, m := range got {
-			require.Same(t, got[0], m)
-		}
-	}
-}

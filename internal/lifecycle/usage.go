@@ -71,17 +71,17 @@ func grant1(limit, granted, need, want int64) (int64, bool) {
 }
 
 // Block is how much to ask for at once: enough to write seldom, and at most a 256th of a limit, by which a crash counts
-// too many.
-func (l Limits) Block() Usage {
+// too many. It is halved so many times.
+func (l Limits) Block(halved int) Usage {
 	const encryptions, bytes, share = 1 << 16, 1 << 30, 256
 	block := Usage{encryptions, bytes}
 	if l.Encryptions > 0 {
-		block.Encryptions = min(block.Encryptions, max(l.Encryptions/share, 1))
+		block.Encryptions = min(block.Encryptions, l.Encryptions/share)
 	}
 	if l.Bytes > 0 {
-		block.Bytes = min(block.Bytes, max(l.Bytes/share, 1))
+		block.Bytes = min(block.Bytes, l.Bytes/share)
 	}
-	return block
+	return Usage{max(block.Encryptions>>halved, 1), max(block.Bytes>>halved, 1)}
 }
 
 // limits returns the limits of the policy for a key.
