@@ -49,6 +49,9 @@ func New(now func() time.Time) *Store {
 // Forget drops what is remembered of a key's journal, because another node wrote it.
 func (s *Store) Forget(name string) { s.chains.Remove(name) }
 
+// ForgetInstance drops the identity of the mount's data, because another node wrote the keyring.
+func (s *Store) ForgetInstance() { s.identity.Store(nil) }
+
 // On binds the store to the storage of one request, and to who asks.
 func (s *Store) On(storage logical.Storage, who Who) Repo {
 	return Repo{s: s, storage: storage, who: who}
