@@ -94,7 +94,7 @@ func (b *backend) invalidate(_ context.Context, path string) {
 			b.engine.ForgetPolicy(name)
 		}
 		if store.IsKeyring(path) {
-		b.store.ForgetInstance()
+			b.store.ForgetInstance()
 			b.seal.forget()
 		}
 		return nil

@@ -14,7 +14,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
-
 // plants are records that somebody with access to the storage puts behind the end of the chain of key k, which has six.
 func plants() map[string]func(m *mount) {
 	behind := func(seq int, edit func(*custody.Record, custody.Head) custody.Head) func(m *mount) {
@@ -105,7 +104,7 @@ func TestAnOlderRecordOfAKeyThatIsPutBackStopsAllActsButThoseThatStopIt(t *testi
 			m.ops("versions/2/compromise", "versions/1/archive")
 			checkpoint := m.must(m.write("custody/checkpoint")).data
 			m.plant("keys/k", old)
-			m.Backend.InvalidateKey(context.Background(), "keys/k")
+			m.InvalidateKey(context.Background(), "keys/k")
 			if restart {
 				m.restart()
 			}

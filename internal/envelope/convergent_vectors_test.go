@@ -83,8 +83,10 @@ func convergentTests(a envelope.Algorithm) []aeadTest {
 		name string
 		of   func(*aeadTest) *string
 	}{
-		{"nonce", func(v *aeadTest) *string { return &v.Nonce }}, {"ciphertext", func(v *aeadTest) *string { return &v.CT }},
-		{"tag", func(v *aeadTest) *string { return &v.Tag }}, {"associated data", func(v *aeadTest) *string { return &v.AAD }},
+		{"nonce", func(v *aeadTest) *string { return &v.Nonce }},
+		{"ciphertext", func(v *aeadTest) *string { return &v.CT }},
+		{"tag", func(v *aeadTest) *string { return &v.Tag }},
+		{"associated data", func(v *aeadTest) *string { return &v.AAD }},
 		{"context", func(v *aeadTest) *string { return &v.Context }},
 	} {
 		for _, at := range []string{"first", "last"} {
