@@ -20,7 +20,7 @@ type modelKey struct {
 	own                       map[int]string // state of a version, whatever the floor and the key
 	before                    map[int]string // of retired versions
 	destroy                   map[int]time.Time
-	locked                    map[int]bool // of compromised versions: could not decrypt before
+	locked                    map[int]bool // of compromised versions: could not decrypt before, and was not recovered since
 	released                  map[int]bool // of suspended versions: were staged, and gave way in an emergency
 	primary, staged, count    int
 	minDec, minEnc, minAvail  int
@@ -79,6 +79,8 @@ func (k *modelKey) processes(v int) bool {
 	reads := state == "pre_active" || state == "active" || state == "deactivated"
 	return v >= k.minDec && (reads || state == "compromised" && !k.locked[v] && k.state == "enabled")
 }
+
+func (k *modelKey) rewraps(v int) bool { return k.processes(v) && k.shows(v) != "pre_active" }
 
 func (k *modelKey) delay() time.Duration {
 	return map[bool]time.Duration{true: 24 * time.Hour, false: 30 * 24 * time.Hour}[k.governed]
@@ -139,6 +141,8 @@ func (k *modelKey) version(op string, v int, now time.Time) bool {
 		k.own[v] = "archived"
 	case op == "recover" && was == "archived" && v >= k.minDec:
 		k.own[v] = "deactivated"
+	case op == "recover" && was == "compromised" && k.locked[v] && v >= k.minDec:
+		k.locked[v] = false
 	case op == "retire" && !k.hold && (was == "pre_active" || k.own[v] == "archived" || was == "compromised"):
 		k.own[v], k.before[v], k.destroy[v], k.staged = "retired", was, now.Add(k.delay()), k.stagedBut(v)
 	case op == "restore" && was == "retired" && (k.hold || now.Before(k.destroy[v])):
@@ -164,7 +168,7 @@ func (k *modelKey) restore(v int) bool {
 }
 
 func (k *modelKey) stagedAgain(v int) bool {
-	if k.staged != 0 || v < k.minDec {
+	if k.staged != 0 || v < k.minDec || v < k.minEnc {
 		return false
 	}
 	k.own[v], k.staged = "pre_active", v
@@ -202,14 +206,14 @@ func (k *modelKey) rollback(now time.Time) bool {
 	}
 	oldest := k.primary
 	for i := len(k.line) - 1; i >= 0; i-- {
-		if oldest = min(oldest, k.line[i]); k.is(k.line[i]) == "deactivated" {
+		if oldest = min(oldest, k.line[i]); k.is(k.line[i]) == "deactivated" && k.line[i] >= k.minEnc {
 			k.swap(k.line[i])
 			k.line = k.line[:i]
 			return true
 		}
 	}
 	for v := oldest - 1; v > 0; v-- {
-		if k.is(v) == "deactivated" {
+		if k.is(v) == "deactivated" && v >= k.minEnc {
 			k.swap(v)
 			k.line = nil
 			return true
@@ -242,6 +246,9 @@ func (k *modelKey) floors(dec, enc int) bool {
 		return true
 	}
 	if dec < 1 || dec > k.count || enc > k.count || dec > k.primary || k.staged != 0 && dec > k.staged || enc != 0 && enc < dec || k.minAvail > enc || k.minAvail > dec {
+		return false
+	}
+	if enc != k.minEnc && (enc > k.primary && k.primary > 0 || k.staged != 0 && enc > k.staged) {
 		return false
 	}
 	k.minDec, k.minEnc = dec, enc

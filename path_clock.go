@@ -38,9 +38,9 @@ func (b *backend) pathClock() []*framework.Path {
 			},
 		},
 		HelpSynopsis: help,
-		HelpDescription: help + " When the clock is more than five minutes behind a time it has shown before, or a day or more passed between " +
-			"two ticks, nothing is archived, retired or destroyed by the clock, for a day of good running or until an operator " +
-			"acknowledges the time. Rotation goes on.",
+		HelpDescription: help + " When the clock is more than five minutes behind a time it has shown before, or went on by more than 12 hours " +
+			"without ticks, nothing is archived, retired or destroyed by the clock, for a day of good running or until an operator " +
+			"acknowledges the time. Rotation goes on. While the clock is behind, nothing is retired by hand either.",
 	}}
 }
 

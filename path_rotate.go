@@ -40,7 +40,7 @@ func (b *backend) pathRotate() []*framework.Path {
 				},
 			},
 			HelpSynopsis:    "Why and when a key rotates.",
-			HelpDescription: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to), retrying (the last attempts failed) or stalled (so often that somebody has to look); why says it in a sentence.",
+			HelpDescription: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to), retrying (the last attempts failed), stalled (so often that somebody has to look) or stopped (the key is enabled and cannot encrypt); why says it in a sentence.",
 		},
 	}
 }
@@ -61,7 +61,7 @@ func (b *backend) rotateKey(ctx context.Context, c *call) (*logical.Response, er
 
 var rotationFields = fields(
 	fName, fPolicy,
-	newField[string]("status", framework.TypeString, "none, scheduled, due, overdue, retrying or stalled."),
+	newField[string]("status", framework.TypeString, "none, scheduled, due, overdue, retrying, stalled or stopped."),
 	newField[string]("why", framework.TypeString, "The status in a sentence."),
 	newField[string]("mode", framework.TypeString, "Who rotates: auto, manual or notify."),
 	newField[int]("period", framework.TypeInt, "Rotation period in force, in seconds; 0: none."),

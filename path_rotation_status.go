@@ -20,10 +20,12 @@ var rotationStatusFields = fields(
 	newField[int]("failed", framework.TypeInt, "Keys whose last attempt to rotate failed and that are tried again."),
 	newField[int]("stalled", framework.TypeInt, "Keys whose attempts failed more often than their policy lets pass."),
 	newField[int]("overdue", framework.TypeInt, "Keys that an operator has to rotate."),
+	newField[int]("stopped", framework.TypeInt, "Keys that are enabled and cannot encrypt."),
 	newField[[]any]("failed_keys", framework.TypeSlice, "Up to 100 of them, the longest first: name, since (RFC 3339, to the minute)."),
 	newField[[]any]("stalled_keys", framework.TypeSlice, "As failed_keys."),
 	newField[[]any]("overdue_keys", framework.TypeSlice, "As failed_keys."),
-	newField[string]("oldest_due_time", framework.TypeString, "Since when the key waits that waits longest, of all of these, RFC 3339; empty: none does."),
+	newField[[]any]("stopped_keys", framework.TypeSlice, "As failed_keys."),
+	newField[string]("oldest_due_time", framework.TypeString, "Since when the key waits that waits longest, of all that wait for a rotation, RFC 3339; empty: none does."),
 	newField[int]("oldest_lateness", framework.TypeInt, "How long that is, in seconds."),
 )
 
@@ -40,7 +42,7 @@ func (b *backend) pathRotationStatus() []*framework.Path {
 		},
 		HelpSynopsis: "How the rotations of the mount stand.",
 		HelpDescription: "What is due, how far the tick has come that works it off, and which keys need somebody: failed (an attempt failed and is " +
-			"repeated), stalled (it failed too often) and overdue (an operator has to rotate). Reading costs the same for any number of keys.",
+			"repeated), stalled (it failed too often), overdue (an operator has to rotate) and stopped (enabled, and cannot encrypt). Reading costs the same for any number of keys.",
 	}}
 }
 
@@ -60,9 +62,11 @@ func (b *backend) readRotationStatus(ctx context.Context, c *call) (*logical.Res
 		"failed":          len(s.Retrying),
 		"stalled":         len(s.Stalled),
 		"overdue":         len(s.Overdue),
+		"stopped":         len(s.Stopped),
 		"failed_keys":     alertedOf(s.Retrying),
 		"stalled_keys":    alertedOf(s.Stalled),
 		"overdue_keys":    alertedOf(s.Overdue),
+		"stopped_keys":    alertedOf(s.Stopped),
 		"oldest_due_time": timeText(s.Oldest),
 		"oldest_lateness": int64(s.Lateness.Seconds()),
 	}}, nil

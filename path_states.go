@@ -38,13 +38,13 @@ var (
 		{lifecycle.Suspend, "suspend", "Stop a version for the time being.", nil},
 		{lifecycle.Resume, "resume", "Undo a suspension.", nil},
 		{lifecycle.Archive, "archive", "Take a deactivated version out of use: its material moves to the archive, uses are denied and counted.", nil},
-		{lifecycle.Recover, "recover", "Bring an archived version back, to decrypt.", []declared{fTimeLimit}},
+		{lifecycle.Recover, "recover", "Bring an archived version back, to decrypt. Of a compromised version that was out of use when it was reported: let it be rewrapped from, and decrypt as the policy says.", []declared{fTimeLimit}},
 		{lifecycle.Retire, "retire", "Schedule the destruction of a version, after the destroy delay.", nil},
 		{lifecycle.Restore, "restore", "Undo a retirement, before the version is destroyed.", nil},
 		{lifecycle.ReportCompromise, "compromise", "Report a version as compromised. An active one is replaced at once.", []declared{fReasonCode, fOccurredAt}},
 	}
 	keyOps = []stateOp{
-		{"rollback", "rollback", "Make the version before the active one active again, inside the rollback window.", nil},
+		{lifecycle.Rollback, "rollback", "Make the version before the active one active again, inside the rollback window.", nil},
 		{lifecycle.Suspend, "suspend", "Stop a whole key for the time being: from the next request on, no version of it is used.", nil},
 		{lifecycle.Resume, "resume", "Undo the suspension of a key.", nil},
 		{lifecycle.Archive, "archive", "Take a whole key out of use: its material moves to the archive, it does not rotate.", nil},

@@ -19,6 +19,7 @@ var versionFields = fields(fName, fVersion,
 	newField[string]("archive_time", framework.TypeString, "When it is archived again, RFC 3339; empty: no time limit."),
 	newField[string]("fingerprint", framework.TypeString, "One-way digest of the material."),
 	newField[bool]("material_pending", framework.TypeBool, "Its material may not be where the state says yet: a tick moves or erases it."),
+	newField[bool]("locked", framework.TypeBool, "It was out of use when it was reported as compromised: nothing opens it until it is recovered."),
 	newField[string]("public_key", framework.TypeString, "Public key; empty for symmetric types."),
 	newField[string]("compromise_reason_code", framework.TypeString, "KMIP revocation reason, if the version was reported as compromised."),
 	newField[string]("compromise_occurred_time", framework.TypeString, "When it happened, as reported, RFC 3339."),
@@ -71,7 +72,7 @@ func (b *backend) pathVersions() []*framework.Path {
 				},
 			},
 			HelpSynopsis:    "What of a key is affected by compromises.",
-			HelpDescription: "For every version reported as compromised: reason, dates, from when to when it protected data, and whether it still processes. What it protected starts with vault:v<version>: and has to be rewrapped.",
+			HelpDescription: "For every version reported as compromised: reason, dates, from when to when it protected data, and whether it still processes and can be rewrapped from. What it protected starts with vault:v<version>: and has to be rewrapped; where rewraps is false, a custodian recovers the version first.",
 		},
 	}
 }
@@ -121,7 +122,7 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 		"compromise_reason_code": mark.Compromise.Code, "compromise_occurred_time": timeText(mark.Compromise.Occurred),
 		"compromise_reported_time": timeText(mark.Compromise.Reported), "denied_uses": detail.Denied.Count,
 		"first_denied_time": timeText(detail.Denied.First), "last_denied_time": timeText(detail.Denied.Last), "last_change": change,
-		"material_pending": detail.Pending, "encryptions": used.Encryptions, "bytes": used.Bytes,
+		"material_pending": detail.Pending, "locked": mark.Locked, "encryptions": used.Encryptions, "bytes": used.Bytes,
 	}
 	resp := &logical.Response{Data: data}
 	if detail.DeniedErr != nil {
@@ -140,7 +141,7 @@ func (b *backend) compromiseReport(ctx context.Context, c *call) (*logical.Respo
 		rows[i] = map[string]any{
 			"version": row.Version, "state": row.State.String(), "reason_code": row.Compromise.Code,
 			"occurred_time": timeText(row.Compromise.Occurred), "reported_time": timeText(row.Compromise.Reported),
-			"protected_from": timeText(row.From), "protected_until": timeText(row.Until), "processes": row.Processes,
+			"protected_from": timeText(row.From), "protected_until": timeText(row.Until), "processes": row.Processes, "rewraps": row.Rewraps,
 			"ciphertext_prefix": "vault:v" + strconv.Itoa(row.Version) + ":", "replaced_by": row.ReplacedBy,
 		}
 	}

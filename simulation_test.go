@@ -4,6 +4,7 @@
 package keylife
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -102,9 +103,24 @@ func (w *world) pass(d, every time.Duration, ticking bool) {
 		w.truth = w.truth.Add(every)
 		w.clock.add(every)
 		if ticking {
+			w.watch(every)
 			_ = w.tickNow() // storage may be failing
 		}
 	}
+}
+
+// watch is what the clock guard sees in the ticks in between, which this world leaves out.
+func (w *world) watch(since time.Duration) {
+	const step = 10 * time.Minute
+	ctx, repo := context.Background(), w.repoOf()
+	clock, err := repo.Clock(ctx)
+	if err != nil || since <= step {
+		return
+	}
+	for at := w.clock.Now().Add(step - since); at.Before(w.clock.Now()); at = at.Add(step) {
+		clock, _ = clock.Watch(at)
+	}
+	_ = repo.SetClock(ctx, clock)
 }
 
 // jump puts the clock of the machine off the truth.

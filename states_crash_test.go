@@ -21,6 +21,7 @@ type transition struct {
 	name     string
 	settings []any // of the policy
 	prepare  []string
+	wait     time.Duration // that the clock is believed to have run on then
 	run      func(m *mount) answer
 	clock    bool   // what fails is a tick; the next ones see to the rest
 	states   string // of the versions afterwards, by their first letters; "" where it is not about versions
@@ -31,13 +32,10 @@ func by(path string, kv ...any) func(m *mount) answer {
 	return func(m *mount) answer { return m.op(path, kv...) }
 }
 
-// after lets time go by, the last minute of it with one tick, during which a write may fail.
-func after(d time.Duration) func(m *mount) answer {
-	return func(m *mount) answer {
-		m.clock.add(d)
-		_ = m.tickNow()
-		return answer{status: 204}
-	}
+// ticked is the minute in which a write may fail.
+func ticked(m *mount) answer {
+	_ = m.tickNow()
+	return answer{status: 204}
 }
 
 var archived2, retired2 = []string{"versions/2/archive"}, []string{"versions/2/archive", "versions/2/retire"}
@@ -50,6 +48,7 @@ var transitions = []transition{
 	{name: "resume", prepare: []string{"versions/2/suspend"}, run: by("versions/2/resume"), states: "OOA"},
 	{name: "archive", run: by("versions/2/archive"), states: "ORA"},
 	{name: "recover", prepare: archived2, run: by("versions/2/recover"), states: "OOA"},
+	{name: "recover a compromised one", prepare: []string{"versions/2/archive", "versions/2/compromise"}, run: by("versions/2/recover"), states: "OCA"},
 	{name: "recover for a time", prepare: archived2, run: by("versions/2/recover", "time_limit", "1h"), states: "OOA"},
 	{name: "retire", prepare: archived2, run: by("versions/2/retire"), states: "OTA"},
 	{name: "abandon", prepare: []string{"rotate?stage"}, run: by("versions/4/retire"), states: "OOAT"},
@@ -74,14 +73,14 @@ var transitions = []transition{
 	{name: "restore the key", prepare: []string{"archive", "retire"}, run: by("restore"), states: "RRR", key: "archived"},
 	{name: "trim", prepare: []string{"versions/1/archive", "free"}, run: by("trim", "min_available_version", 3), states: "DDA"},
 
-	{name: "a tick promotes", clock: true, settings: []any{"rotation_period", "4h", "staging_time", "1h"}, prepare: []string{"rotate?stage"}, run: after(time.Hour), states: "OOOA"},
-	{name: "a tick archives", clock: true, settings: []any{"archive_after", "24h"}, run: after(24 * time.Hour), states: "RRA"},
-	{name: "a tick retires", clock: true, settings: []any{"retire_after", "2h"}, prepare: archived2, run: after(2 * time.Hour), states: "OTA"},
-	{name: "a tick destroys", clock: true, prepare: retired2, run: after(24 * time.Hour), states: "ODA"},
-	{name: "a tick destroys the key", clock: true, prepare: []string{"versions/2/archive", "archive", "retire"}, run: after(24 * time.Hour), states: "DDD", key: "destroyed"},
-	{name: "a tick archives again", clock: true, prepare: []string{"versions/2/archive", "versions/2/recover?1h"}, run: after(time.Hour), states: "ORA"},
-	{name: "a tick lapses", clock: true, settings: []any{"rotation_mode", "manual", "originator_period", "2h"}, run: after(2 * time.Hour), states: "OOO"},
-	{name: "a tick rotates and archives", clock: true, settings: []any{"rotation_period", "24h", "rotation_jitter", 0, "archive_after", "24h"}, run: after(24 * time.Hour), states: "RROA"},
+	{name: "a tick promotes", clock: true, settings: []any{"rotation_period", "4h", "staging_time", "1h"}, prepare: []string{"rotate?stage"}, wait: time.Hour, run: ticked, states: "OOOA"},
+	{name: "a tick archives", clock: true, settings: []any{"archive_after", "24h"}, wait: 24 * time.Hour, run: ticked, states: "RRA"},
+	{name: "a tick retires", clock: true, settings: []any{"retire_after", "2h"}, prepare: archived2, wait: 2 * time.Hour, run: ticked, states: "OTA"},
+	{name: "a tick destroys", clock: true, prepare: retired2, wait: 24 * time.Hour, run: ticked, states: "ODA"},
+	{name: "a tick destroys the key", clock: true, prepare: []string{"versions/2/archive", "archive", "retire"}, wait: 24 * time.Hour, run: ticked, states: "DDD", key: "destroyed"},
+	{name: "a tick archives again", clock: true, prepare: []string{"versions/2/archive", "versions/2/recover?1h"}, wait: time.Hour, run: ticked, states: "ORA"},
+	{name: "a tick lapses", clock: true, settings: []any{"rotation_mode", "manual", "originator_period", "2h"}, wait: 2 * time.Hour, run: ticked, states: "OOO"},
+	{name: "a tick rotates and archives", clock: true, settings: []any{"rotation_period", "24h", "rotation_jitter", 0, "archive_after", "24h"}, wait: 24 * time.Hour, run: ticked, states: "RROA"},
 }
 
 func (x transition) start(t *testing.T) (*mount, map[int]string) {
@@ -99,6 +98,9 @@ func (x transition) start(t *testing.T) (*mount, map[int]string) {
 		default:
 			m.ops(step)
 		}
+	}
+	if x.wait > 0 {
+		m.pass(x.wait)
 	}
 	return m, held
 }
@@ -134,7 +136,7 @@ func (m *mount) kept() string {
 func (m *mount) where() string {
 	m.t.Helper()
 	view := m.must(m.read("keys/k")).data
-	return fmt.Sprint(m.shorthand(), view["state"], view["legal_hold"], view["min_available_version"])
+	return fmt.Sprint(m.shorthand(), view["state"], view["legal_hold"], view["min_available_version"], m.repoKey("k").Marks[2].Locked)
 }
 
 func TestEveryTransitionSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
@@ -243,7 +245,7 @@ func requireSettled(t *testing.T, m *mount) {
 		switch {
 		case state == "destroyed":
 			require.False(t, inUse || inArchive, "version %d is destroyed and its material is there", v)
-		case view["state"] == "archived" || view["state"] == "retired" || state == "archived" && v >= floor:
+		case view["state"] == "archived" || view["state"] == "retired" || state == "archived" && v >= floor || state == "compromised" && m.repoKey("k").Marks[v].Stored:
 			require.True(t, inArchive && !inUse, "version %d is %s: %v %v", v, state, inUse, inArchive)
 		case state == "retired" || state == "archived":
 			require.NotEqual(t, inUse, inArchive, "version %d is %s", v, state)

@@ -35,15 +35,6 @@ func (m *mount) ops(paths ...string) {
 	}
 }
 
-// leap moves the clock in steps that the clock guard lets pass.
-func (m *mount) leap(d time.Duration) {
-	m.t.Helper()
-	for end := m.clock.Now().Add(d); m.clock.Now().Before(end); {
-		m.clock.add(min(12*time.Hour, end.Sub(m.clock.Now())))
-		require.NoError(m.t, m.tickNow())
-	}
-}
-
 func (m *mount) state(v int) string {
 	m.t.Helper()
 	return m.must(m.read(fmt.Sprintf("keys/k/versions/%d", v))).data["state"].(string)
@@ -292,7 +283,7 @@ func TestACompromisedActiveVersionIsReplacedAtOnce(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"version": 3, "state": "compromised", "reason_code": "key_compromise", "occurred_time": "2026-02-01T00:00:00Z",
 		"reported_time": start.Format(time.RFC3339), "protected_from": start.Truncate(time.Second).Format(time.RFC3339),
-		"protected_until": start.Truncate(time.Second).Format(time.RFC3339), "processes": true, "ciphertext_prefix": "vault:v3:", "replaced_by": 4,
+		"protected_until": start.Truncate(time.Second).Format(time.RFC3339), "processes": true, "rewraps": true, "ciphertext_prefix": "vault:v3:", "replaced_by": 4,
 	}, report[0])
 
 	m.must(m.op("rotate", "stage", true))

@@ -23,7 +23,7 @@ func TestTheStatusOfAMountThatIsWellIsEmpty(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	require.Equal(t, map[string]any{
-		"due": 0, "due_complete": true, "running": false, "failed": 0, "stalled": 0, "overdue": 0,
+		"due": 0, "due_complete": true, "running": false, "failed": 0, "stalled": 0, "overdue": 0, "stopped": 0, "stopped_keys": []any{},
 		"failed_keys": []any{}, "stalled_keys": []any{}, "overdue_keys": []any{}, "oldest_due_time": "", "oldest_lateness": int64(0),
 		"progress": map[string]any{"started_time": "", "took": 0.0, "seen": 0, "rotated": 0, "failed": 0, "rolled_back": 0},
 	}, m.status())
@@ -129,7 +129,7 @@ func TestReadingTheStatusCostsTheSameForAnyNumberOfKeys(t *testing.T) {
 	}
 	few, many := cost(100), cost(100_000)
 	require.Equal(t, few, many)
-	require.Equal(t, storagetest.Counts{Lists: 6}, many, "three statuses, three minutes")
+	require.Equal(t, storagetest.Counts{Lists: 7}, many, "four statuses, three minutes")
 }
 
 // plant stores an entry behind the engine's back.

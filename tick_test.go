@@ -354,7 +354,7 @@ func TestAKeyThatCannotBeReplacedStillFollowsItsAgenda(t *testing.T) {
 	m.must(m.write("policies/p", "allowed_types", "aes128-gcm96"))
 	m.must(m.write("keys/k/versions/2/compromise", "reason", "because of a test"))
 	for range 33 {
-		m.clock.add(23 * time.Hour)
+		m.pass(23 * time.Hour)
 		m.advance(2 * time.Minute)
 	}
 	require.Equal(t, "destroyed", m.must(m.read("keys/k/versions/1")).data["state"])

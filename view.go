@@ -35,7 +35,7 @@ var viewFields = fields(
 	newField[bool]("soft_deleted", framework.TypeBool, "The key is suspended."),
 	newField[int]("revision", framework.TypeInt, "Grows by one with every change; what cas is compared with."),
 	newField[string]("next_rotation_time", framework.TypeString, "When the key is, or was, due for rotation, RFC 3339; empty: never by itself."),
-	newField[string]("rotation_status", framework.TypeString, "none, scheduled, due, overdue, retrying or stalled; see keys/:name/rotation."),
+	newField[string]("rotation_status", framework.TypeString, "none, scheduled, due, overdue, retrying, stalled or stopped; see keys/:name/rotation."),
 )
 
 // viewResponse renders a key as Transit does, with our fields beside Transit's.
@@ -81,6 +81,9 @@ func viewResponse(v engine.View) *logical.Response {
 		data["convergent_encryption_version"] = -1
 	}
 	resp := &logical.Response{Data: data}
+	if v.Unread != nil {
+		resp.AddWarning("the operation is done; what else keys/" + k.Name + " shows cannot be read: " + v.Unread.Error())
+	}
 	if v.Pending {
 		resp.AddWarning("the new state is in force, and material of the key may still be where it was: a tick moves or erases it, and material_pending on its versions says when that is done")
 	}

@@ -156,6 +156,8 @@ func (w *walk) compare(name string) {
 		if a.status == 200 {
 			require.Equal(w.t, b64("secret"), a.data["plaintext"])
 		}
+		a = w.write("rewrap/"+name, "ciphertext", ciphertext)
+		require.Equal(w.t, map[bool]int{true: 200, false: 400}[k.rewraps(v) && k.protects(0)], a.status, "rewrap of %d: %s: %s", v, a.err, w.story())
 	}
 }
 

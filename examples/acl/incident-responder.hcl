@@ -18,7 +18,7 @@ path "keylife/keys/+/versions/+/suspend" {
   capabilities = ["update"]
 }
 
-# For ever. An active version is replaced in the same act.
+# For ever. An active version is replaced in the same act. What was out of use stays so until a custodian recovers it.
 path "keylife/keys/+/versions/+/compromise" {
   capabilities = ["update"]
 }

@@ -44,6 +44,7 @@ path "keylife/keys/+/versions/+/archive" {
   capabilities = ["update"]
 }
 
+# Also what lets a compromised version be rewrapped from that was out of use when it was reported.
 path "keylife/keys/+/versions/+/recover" {
   capabilities = ["update"]
 }

@@ -49,7 +49,7 @@ func (t *tick) attend(ctx context.Context, minute time.Time, name string) (stale
 		if err != nil {
 			return false, d.lost(err)
 		}
-		moved = moved || d.Settle != (lifecycle.Range{})
+		moved = moved || before.Displaced(after) != (lifecycle.Range{})
 		t.announce(before, after, d)
 		done := after.Latest == before.Latest && d.did == nil && !d.checked
 		if done || after.Due.IsZero() || after.Due.After(t.now()) {
@@ -187,19 +187,14 @@ func (t *tick) stepped(
 	var step lifecycle.Step
 	if entry.Version == 0 {
 		c.Key, step, err = k.ApplyToKey(entry.Op, order)
-		c.Settle = k.All()
 	} else {
 		c.Key, step, err = k.Apply(entry.Op, entry.Version, order)
-		c.Settle = lifecycle.Of(entry.Version)
 	}
 	if err == nil && entry.Op == lifecycle.Promote {
 		err = t.preCheck(ctx, t.r, k, policy, entry.Version, k.NeedsSuccessor())
 	}
 	if err != nil {
 		return c, nil, err
-	}
-	if !moves(k, c.Key, c.Settle) {
-		c.Settle = lifecycle.Range{}
 	}
 	c.Event = eventOf(step, "due at "+entry.At.UTC().Format(time.RFC3339))
 	c, err = t.commit(ctx, t.r, c, policy)
@@ -226,6 +221,9 @@ func (t *tick) announce(before, after lifecycle.Key, d decision) {
 	if after.Alert.Status == lifecycle.Overdue && before.Alert != after.Alert {
 		t.Overdue++
 		t.log.Warn("key is overdue for rotation", "key", after.Name, "policy", after.Policy, "due", after.Alert.Since, "mode", string(d.outlook.Mode))
+	}
+	if after.Alert.Status == lifecycle.Stopped && d.did != nil && d.did.Op == lifecycle.Lapse {
+		t.log.Warn("key has stopped: its active version lapsed and it cannot encrypt", "key", after.Name, "policy", after.Policy)
 	}
 }
 

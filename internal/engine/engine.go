@@ -109,13 +109,15 @@ func (e *Engine) policyOf(ctx context.Context, r Repo, k lifecycle.Key) (*lifecy
 	return p, err
 }
 
-// update commits an act on a key and forgets the snapshot it replaces, also when the outcome is unknown.
+// update commits an act on a key, with the intent to move what material it displaces, and forgets the snapshot it replaces,
+// also when the outcome is unknown.
 func (e *Engine) update(
 	ctx context.Context, r Repo, name string, act func(lifecycle.Key) (lifecycle.Commit, error),
 ) (lifecycle.Key, error) {
 	defer e.keys.drop(name)
 	return r.UpdateKey(ctx, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
 		c, err := act(k)
+		c.Settle = k.Displaced(c.Key)
 		return c.WithSuccession(k), err
 	})
 }
@@ -123,12 +125,15 @@ func (e *Engine) update(
 // commit completes a commit whose key and event are decided: when the key is looked at next, which version the clock
 // archives next, and under which policy it happened.
 func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *lifecycle.Policy) (lifecycle.Commit, error) {
-	key, err := e.withOldest(ctx, r, c.Key.Unasked(p), p)
-	if err != nil {
+	c.Key = c.Key.Unasked(p)
+	key, err := e.withOldest(ctx, r, c.Key, p)
+	switch {
+	case err == nil:
+		c.Key = key
+	case !lifecycle.Op(c.Event.Act).Urgent(): // which leaves to a later act what the clock archives next
 		return c, err
 	}
-	c.Key = key
-	c.Key.Alert = lifecycle.Plan(key, p, e.now()).Alert()
+	c.Key.Alert = lifecycle.Plan(c.Key, p, e.now()).Alert()
 	c.Key.Due = e.due(c.Key, p)
 	if p != nil {
 		c.Event.Policy, c.Event.PolicyRevision = p.Name, p.Revision

@@ -22,6 +22,7 @@ type View struct {
 	Outlook lifecycle.Outlook
 	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
 	Pending bool              // after an act: material is still where it was, which a tick changes
+	Unread  error             // after an urgent act: why nothing but the key itself is shown; nil: all is
 }
 
 // Precondition is what a caller may demand of, and say about, any change.

@@ -108,7 +108,7 @@ func (e *Engine) openCipher(ctx context.Context, r Repo, k *lifecycle.Key, numbe
 	return envelope.NewCipher(specOf(k), number, material, e.rand)
 }
 
-// load opens the material of a version where it is. A version that was recovered, or reported as compromised, may
+// load opens the material of a version where it is. A version that was recovered may
 // still be in the archive for a moment; if it leaves it between the two reads, it is in use by then.
 func (e *Engine) load(ctx context.Context, r Repo, k *lifecycle.Key, number int) (m envelope.Material, err error) {
 	for range 2 {

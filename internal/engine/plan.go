@@ -67,7 +67,8 @@ type Standing struct {
 // Due reports whether the time has come of a rotation, whoever has to rotate, or of something else on the agenda.
 func (s Standing) Due() bool {
 	step := s.First != nil && !s.First.At.After(s.At)
-	return step || (s.Outlook.Status != lifecycle.Unscheduled && s.Outlook.Status != lifecycle.Scheduled)
+	next := s.Outlook.Next
+	return step || (!next.IsZero() && !next.After(s.At))
 }
 
 // Compliance returns what the key would no longer meet, what it does not meet either way, and what it would meet again.

@@ -155,7 +155,7 @@ func (t *tick) beginSweep(ctx context.Context, s *sweep) error {
 		return err
 	}
 	var alerts []listedAlert
-	for _, status := range []lifecycle.Status{lifecycle.Retrying, lifecycle.Stalled, lifecycle.Overdue} {
+	for _, status := range lifecycle.Alerts() {
 		list, err := t.r.Alerts(ctx, status)
 		if err != nil {
 			return err
@@ -180,7 +180,7 @@ func (t *tick) repair(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if !sameMinute(t.due(k, policy), k.Due) {
+	if !sameMinute(t.due(k, policy), k.Due) || k.Alert.Status != lifecycle.Plan(k, policy, t.now()).Alert().Status {
 		t.Repaired++
 		return t.relist(ctx, name)
 	}

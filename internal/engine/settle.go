@@ -18,6 +18,11 @@ func (e *Engine) settle(ctx context.Context, r Repo, name string) error {
 	return err
 }
 
+// settleMoved is settleNow after a change of a key that may have moved nothing.
+func (e *Engine) settleMoved(ctx context.Context, r Repo, before, after lifecycle.Key) (pending bool) {
+	return before.Displaced(after) != (lifecycle.Range{}) && e.settleNow(ctx, r, after.Name)
+}
+
 // settleNow is settle for a request. Pending means that material is still where it was: a tick goes on.
 func (e *Engine) settleNow(ctx context.Context, r Repo, name string) (pending bool) {
 	left, err := e.settleSome(ctx, r, name)

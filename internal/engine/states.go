@@ -30,14 +30,16 @@ var reasonCodes = []string{
 
 // Do changes the state of a version or of a whole key.
 func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (View, error) {
-	if err := in.check(e.now()); err != nil {
+	if err := in.check(); err != nil {
 		return View{}, err
 	}
 	var did lifecycle.Step
+	var before lifecycle.Key
 	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
 		if err := lifecycle.CheckRevision(in.CAS, k.Revision); err != nil {
 			return c, err
 		}
+		before = k
 		c, did, err = e.done(ctx, r, k, in)
 		return c, err
 	})
@@ -48,21 +50,22 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 		return View{}, err
 	}
 	e.log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
-	pending := e.settleNow(ctx, r, name)
+	pending := e.settleMoved(ctx, r, before, k)
 	if _, err := e.prove(ctx, r, k); err != nil && in.Op != lifecycle.ReportCompromise {
 		return View{}, err // a report stands whatever became of the version that took over
 	}
 	view, err := e.Read(ctx, r, name)
+	if err != nil && in.Op.Urgent() {
+		view, err = View{Key: k, Outlook: lifecycle.Plan(k, nil, e.now()), Unread: err}, nil
+	}
 	view.Pending = pending
 	return view, err
 }
 
-func (o Operation) check(now time.Time) error {
+func (o Operation) check() error {
 	switch {
 	case o.Op == lifecycle.ReportCompromise && !slices.Contains(reasonCodes, o.Code):
 		return lifecycle.InvalidField("reason_code", o.Code, "must be one of "+strings.Join(reasonCodes, ", "))
-	case o.Occurred.After(now):
-		return lifecycle.InvalidField("occurred_at", o.Occurred.Format(time.RFC3339), "must not be in the future")
 	case o.For < 0:
 		return lifecycle.InvalidField("time_limit", o.For, "must not be negative")
 	}
@@ -82,14 +85,11 @@ func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation
 	if err != nil {
 		return c, did, err
 	}
-	c.Settle = lifecycle.Of(in.Version)
 	switch {
-	case in.Op == "rollback":
+	case in.Op == lifecycle.Rollback:
 		c.Key, did, err = k.RolledBack(order)
-		c.Settle = lifecycle.Range{}
 	case in.Version == 0:
 		c.Key, did, err = k.ApplyToKey(in.Op, order)
-		c.Settle = k.All()
 	default:
 		c.Key, did, err = k.Apply(in.Op, in.Version, order)
 	}
@@ -98,9 +98,6 @@ func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation
 	}
 	if err != nil {
 		return c, did, err
-	}
-	if !moves(k, c.Key, c.Settle) {
-		c.Settle = lifecycle.Range{}
 	}
 	c.Event = eventOf(did, in.Reason)
 	if in.Op == lifecycle.ReportCompromise {
@@ -112,26 +109,37 @@ func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation
 
 // order is what goes with an operation. Denied uses are asked for where they can hold it back: what stops a key must not
 // wait for them.
-func (e *Engine) order(ctx context.Context, r Repo, k lifecycle.Key, in Operation, policy *lifecycle.Policy) (lifecycle.Order, error) {
-	order := lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy), Code: in.Code, Occurred: in.Occurred}
+func (e *Engine) order(ctx context.Context, r Repo, k lifecycle.Key, in Operation, policy *lifecycle.Policy) (o lifecycle.Order, err error) {
+	o = lifecycle.Order{Terms: k.TermsOf(policy), Code: in.Code, Occurred: in.Occurred}
+	if o.At, o.Behind, err = e.dated(ctx, r, in.Op); err != nil {
+		return o, err
+	}
+	if in.Occurred.After(o.At) {
+		return o, lifecycle.InvalidField("occurred_at", in.Occurred.Format(time.RFC3339), "must not be in the future")
+	}
 	if in.For > 0 {
-		order.Until = order.At.Add(in.For)
+		o.Until = o.At.Add(in.For)
 	}
-	if in.Op != lifecycle.Retire {
-		return order, nil
+	if in.Op == lifecycle.Retire {
+		var denied byVersion
+		denied, err = e.deniedUses(ctx, r, k, in.Version)
+		o.LastDenied = denied.last(in.Version)
 	}
-	denied, err := e.deniedUses(ctx, r, k, in.Version)
-	order.LastDenied = denied.last(in.Version)
-	return order, err
+	return o, err
 }
 
-// moves reports whether the change gives material another place.
-func moves(before, after lifecycle.Key, versions lifecycle.Range) bool {
-	if versions.From == 0 {
-		return false
+// dated returns what an operation is dated by, and whether the clock is behind. What stops a key does not wait for that.
+func (e *Engine) dated(ctx context.Context, r Repo, op lifecycle.Op) (at time.Time, behind string, err error) {
+	now := e.now()
+	if !op.Dated() {
+		return now, "", nil
 	}
-	return before.Placement(versions.From) != after.Placement(versions.From) ||
-		before.Placement(versions.To) != after.Placement(versions.To) || before.Mark.State != after.Mark.State
+	clock, err := r.Clock(ctx)
+	if err != nil && op.Urgent() {
+		return now, "", nil
+	}
+	at, behind = clock.Date(now)
+	return at, behind, err
 }
 
 func eventOf(did lifecycle.Step, reason string) lifecycle.Event {
@@ -191,28 +199,25 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 
 // Hold sets or lifts the legal hold of a key.
 func (e *Engine) Hold(ctx context.Context, r Repo, name string, on bool, pre Precondition) (View, error) {
-	return e.change(ctx, r, name, "hold", pre, func(k lifecycle.Key) (lifecycle.Key, lifecycle.Range, error) {
-		return k.WithHold(on), lifecycle.Range{}, nil
-	})
+	return e.change(ctx, r, name, "hold", pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.WithHold(on), nil })
 }
 
 // Trim destroys the versions below floor at once, as Transit does, for keys that no policy governs.
 func (e *Engine) Trim(ctx context.Context, r Repo, name string, floor int, pre Precondition) (View, error) {
-	return e.change(ctx, r, name, "trim", pre, func(k lifecycle.Key) (lifecycle.Key, lifecycle.Range, error) {
-		next, err := k.Trimmed(floor)
-		return next, lifecycle.Range{From: max(k.MinAvailable, 1), To: floor - 1}, err
-	})
+	return e.change(ctx, r, name, "trim", pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trimmed(floor) })
 }
 
 // change commits a simple change of a key that custody keeps.
 func (e *Engine) change(
 	ctx context.Context, r Repo, name, act string, pre Precondition,
-	make func(lifecycle.Key) (lifecycle.Key, lifecycle.Range, error),
+	make func(lifecycle.Key) (lifecycle.Key, error),
 ) (View, error) {
+	var before lifecycle.Key
 	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
 		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return c, err
 		}
+		before = k
 		policy, err := e.policyOf(ctx, r, k)
 		if err != nil {
 			return c, err
@@ -220,7 +225,7 @@ func (e *Engine) change(
 		if err := policy.CheckReason(act, pre.Reason); err != nil {
 			return c, err
 		}
-		if c.Key, c.Settle, err = make(k); err != nil || c.Key.Revision == k.Revision {
+		if c.Key, err = make(k); err != nil || c.Key.Revision == k.Revision {
 			return lifecycle.Commit{Key: k}, err
 		}
 		c.Event = lifecycle.Event{Act: act, Reason: pre.Reason, Details: k.Differences(c.Key)}
@@ -233,7 +238,7 @@ func (e *Engine) change(
 		return View{}, err
 	}
 	e.log.Info("changed key", "key", name, "act", act, "reason", pre.Reason)
-	pending := e.settleNow(ctx, r, name)
+	pending := e.settleMoved(ctx, r, before, k)
 	view, err := e.view(ctx, r, k)
 	view.Pending = pending
 	return view, err

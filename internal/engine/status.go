@@ -67,7 +67,8 @@ type RotationStatus struct {
 	Retrying []lifecycle.Alerted
 	Stalled  []lifecycle.Alerted
 	Overdue  []lifecycle.Alerted
-	Oldest   time.Time // since when the key waits that waits longest; zero: none does
+	Stopped  []lifecycle.Alerted // enabled and cannot encrypt
+	Oldest   time.Time           // since when the key waits that waits longest; zero: none does
 	Lateness time.Duration
 }
 
@@ -78,15 +79,17 @@ const minutesCounted = int(followFor/time.Minute) + 2
 // RotationStatus says what is due, what a tick is doing about it, and which keys need somebody's attention. It costs a
 // listing for each status and for each minute that waits, whatever the number of keys.
 func (e *Engine) RotationStatus(ctx context.Context, r Repo) (s RotationStatus, err error) {
-	for _, list := range []struct {
-		status lifecycle.Status
-		into   *[]lifecycle.Alerted
-	}{{lifecycle.Retrying, &s.Retrying}, {lifecycle.Stalled, &s.Stalled}, {lifecycle.Overdue, &s.Overdue}} {
-		if *list.into, err = r.Alerts(ctx, list.status); err != nil {
+	lists := map[lifecycle.Status]*[]lifecycle.Alerted{
+		lifecycle.Retrying: &s.Retrying, lifecycle.Stalled: &s.Stalled, lifecycle.Overdue: &s.Overdue, lifecycle.Stopped: &s.Stopped,
+	}
+	for _, status := range lifecycle.Alerts() {
+		list, err := r.Alerts(ctx, status)
+		if err != nil {
 			return s, err
 		}
-		if len(*list.into) > 0 {
-			s.waits((*list.into)[0].Since)
+		*lists[status] = list
+		if len(list) > 0 && status != lifecycle.Stopped { // which does not wait for a rotation
+			s.waits(list[0].Since)
 		}
 	}
 	if err := e.countDue(ctx, r, &s); err != nil {

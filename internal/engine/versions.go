@@ -51,6 +51,7 @@ type Affected struct {
 	Compromise  lifecycle.Compromise
 	From, Until time.Time // it protected data in this time; no end: it was never superseded
 	Processes   bool
+	Rewraps     bool
 	ReplacedBy  int
 }
 
@@ -79,7 +80,7 @@ func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]A
 		}
 		report = append(report, Affected{
 			Version: v, State: k.State(v), Compromise: mark.Compromise, From: dates[v], Until: dates[v+1],
-			Processes: k.ToProcess(v, k.terms) == nil, ReplacedBy: replacement(k.Key),
+			Processes: k.ToProcess(v, k.terms) == nil, Rewraps: k.ToRewrap(v, k.terms) == nil, ReplacedBy: replacement(k.Key),
 		})
 	}
 	slices.SortFunc(report, func(a, b Affected) int { return a.Version - b.Version })

@@ -67,10 +67,8 @@ func Drift(k Key, p *Policy, now time.Time) []Finding {
 		return []Finding{{"policy", k.Policy, "the policy that governs the key is missing"}}
 	}
 	found := append(p.typeFindings(k.Type, now), p.flagFindings(k)...)
-	switch out := Plan(k, p, now); out.Status {
-	case Overdue, Retrying, Stalled:
+	if out := Plan(k, p, now); slices.Contains(Alerts(), out.Status) {
 		found = append(found, Finding{"rotation", string(out.Status), out.Why})
-	default:
 	}
 	if end := k.originatorEnd(p); !end.IsZero() && !now.Before(end) {
 		found = append(found, Finding{"primary_version", strconv.Itoa(k.Primary), "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})

@@ -98,7 +98,7 @@ func TestDriftNamesWhatTheClockShouldHaveDone(t *testing.T) {
 	full := newKey(t, 2100)
 	full.Marks = map[int]lifecycle.Mark{}
 	for v := range 2048 {
-		full.Marks[v+1] = lifecycle.Mark{State: lifecycle.Archived, At: start}
+		full.Marks[v+1] = lifecycle.Mark{State: lifecycle.Archived, At: start.Add(time.Duration(v))}
 	}
 	full = full.WithOldest(p, map[int]time.Time{2050: start})
 	require.Equal(t, 2049, full.Oldest.Version)

@@ -64,12 +64,6 @@ func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
 	return agenda
 }
 
-// roomFor reports whether the clock may give version v a mark: acts by hand still fit into the record afterwards.
-func (k Key) roomFor(v int) bool {
-	_, marked := k.Marks[v]
-	return marked || len(k.Marks) < most-reserve
-}
-
 // promotes reports whether the clock promotes the staged version: under a staging time, and what the clock has staged also
 // when a later revision has none. A version that is older than the active one is an operator's to promote.
 func (k Key) promotes(p *Policy, t Terms) bool {
@@ -117,7 +111,7 @@ func (k Key) lapse(p *Policy, t Terms) time.Time {
 	if p == nil || k.Primary == 0 || k.ownState(k.Primary) != Active {
 		return time.Time{}
 	}
-	if k.exhausted(t.Limits) && t.OnLimit == OnLimitBlock {
+	if k.blocked(t) {
 		return k.Rotation.ExhaustedAt
 	}
 	if p.RotationMode == Auto {

@@ -26,7 +26,7 @@ func (k Key) before(v int) int {
 		}
 		oldest = min(oldest, a.Version)
 	}
-	for n := oldest - 1; n >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); n-- {
+	for n := oldest - 1; n >= max(k.MinDecryption, k.MinEncryption, k.MinAvailable, k.DestroyedBelow, 1); n-- {
 		if k.mayReturn(n) {
 			return n
 		}
@@ -34,11 +34,11 @@ func (k Key) before(v int) int {
 	return 0
 }
 
-// mayReturn reports whether version v is deactivated, was never reported as compromised, has not lapsed and was not
-// recovered only for a time.
+// mayReturn reports whether version v is deactivated, is not below the floor of encryption, was never reported as
+// compromised, has not lapsed and was not recovered only for a time.
 func (k Key) mayReturn(v int) bool {
 	mark := k.Marks[v]
-	return k.ownState(v) == Deactivated && !mark.Compromise.reported() && !mark.Lapsed && mark.Until.IsZero()
+	return k.ownState(v) == Deactivated && v >= k.MinEncryption && !mark.Compromise.reported() && !mark.Lapsed && mark.Until.IsZero()
 }
 
 // ancestry returns the ancestors of the version that follows the active one.

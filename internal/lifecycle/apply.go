@@ -12,6 +12,7 @@ import (
 // Order is what goes with an operation.
 type Order struct {
 	At         time.Time
+	Behind     string // why no date of this clock can be trusted; empty: it can
 	Terms      Terms
 	Until      time.Time // Recover: archive it again then; zero: as the policy says
 	LastDenied time.Time // of the version, or of any version for a whole key; zero: never
@@ -27,22 +28,9 @@ type Step struct {
 	From, To string
 }
 
-// most bounds the marks of a key, and with them its record.
-const most = 2048
-
-// reserve is what the clock leaves of it to acts by hand.
-const reserve = 64
-
-// urgent are the operations that no bound on the record holds back: they stop a version, or let it go on.
-var urgent = []Op{ReportCompromise, Suspend, Resume}
-
-// checkMarks holds the bound. Where the record is full already, what needs no more room goes on.
-func (k Key) checkMarks(next Key) error {
-	if len(next.Marks) <= max(most, len(k.Marks)) {
-		return nil
-	}
-	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
-}
+// Urgent reports an operation that stops a key or a version, or lets it go on: no bound on the record holds it back, and
+// nothing damaged beside it.
+func (op Op) Urgent() bool { return op == ReportCompromise || op == Suspend || op == Resume }
 
 // Apply returns the key after an operation on one of its versions. The error is [ErrInvalid] for a version that
 // does not exist and [ErrRefused] where state or terms forbid it.
@@ -65,11 +53,12 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 	next.Marks = maps.Clone(k.Marks)
 	next.move(row, v, o)
 	next.fold()
+	next.share()
 	if len(next.Marks) == 0 {
 		next.Marks = nil // as it will be read back
 	}
-	next.Revision++
-	if err := k.checkMarks(next); err != nil && !slices.Contains(urgent, op) {
+	next.Revision = after(k.Revision)
+	if err := k.checkMarks(next, op.Urgent()); err != nil {
 		return k, Step{}, err
 	}
 	return next, Step{ID: row.id, Op: op, Version: v, From: from.String(), To: next.ownState(v).String()}, nil
@@ -100,9 +89,7 @@ func (k Key) guard(row edge, v int, o Order) error {
 	case Archive:
 		return k.guardArchive(v, o.Terms.MinVersionsKept)
 	case Recover:
-		if v < k.MinDecryption {
-			return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
-		}
+		return k.guardRecover(v, o)
 	case Restore:
 		if err := k.guardRestore(mark.Until, o.At); err != nil {
 			return err
@@ -134,6 +121,23 @@ func (k Key) guardArchive(v, kept int) error {
 	return nil
 }
 
+// guardRecover leaves to the floor what it archives. Of the compromised versions it is for those that are locked, and for
+// good: the clock has no way to lock one again.
+func (k Key) guardRecover(v int, o Order) error {
+	mark := k.Marks[v]
+	switch {
+	case v < k.MinDecryption:
+		return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
+	case mark.State != Compromised:
+		return nil
+	case !mark.Locked:
+		return Refusedf("version %d is compromised and not locked: recover needs archived or locked; possible now: retire", v)
+	case !o.Until.IsZero():
+		return Refusedf("time_limit: version %d is compromised, and is recovered for good: leave time_limit out", v)
+	}
+	return nil
+}
+
 // guardRestore holds that what is past its time is gone, whether the clock has come to it or not. What a legal hold keeps
 // from being destroyed can be restored for as long.
 func (k Key) guardRestore(destroyTime, at time.Time) error {
@@ -152,6 +156,8 @@ func (k Key) guardStaged(v int, mark Mark) error {
 		return Refusedf("version %d was staged, and version %d is now", v, k.Staged)
 	case v < k.MinDecryption:
 		return Refusedf("version %d was staged and is below min_decryption_version, which is %d", v, k.MinDecryption)
+	case v < k.MinEncryption:
+		return Refusedf("version %d was staged and is below min_encryption_version, which is %d", v, k.MinEncryption)
 	}
 	return nil
 }
@@ -159,8 +165,11 @@ func (k Key) guardStaged(v int, mark Mark) error {
 // guardRetire holds a retirement back under a legal hold, and until the quiet period is over: since the state began
 // or the last use was denied, and not before a time that was set under an earlier revision of the policy.
 func (k Key) guardRetire(o Order, since, notBefore time.Time, needsQuiet bool) error {
-	if k.Hold {
+	switch {
+	case k.Hold:
 		return Refusedf("key %q is under legal hold", k.Name)
+	case o.Behind != "": // it would be destroyed too soon, when the clock is right again
+		return Refusedf("%s: nothing is retired until it has caught up, or is acknowledged on config/clock", o.Behind)
 	}
 	quiet := laterOf(o.Terms.QuietUntil(since, o.LastDenied), notBefore)
 	if needsQuiet && o.At.Before(quiet) {
@@ -228,6 +237,13 @@ func (k *Key) move(row edge, v int, o Order) {
 func (row edge) marked(mark Mark, o Order) Mark {
 	next := Mark{State: row.to, At: o.At, Lapsed: mark.Lapsed, Compromise: mark.Compromise}
 	switch row.op {
+	case Recover:
+		if row.from == Compromised {
+			next = mark
+			next.Locked, next.Stored = false, false
+			return next
+		}
+		next.Until = o.Until
 	case Suspend:
 		next.Until, next.Before = mark.Until, row.from
 		if mark.State == Deactivated {
@@ -235,13 +251,12 @@ func (row edge) marked(mark Mark, o Order) Mark {
 		}
 	case Archive:
 		next.Until = o.At.Add(o.Terms.QuietPeriod)
-	case Recover:
-		next.Until = o.Until
 	case Retire:
 		next.Before, next.Until = row.from, o.At.Add(o.Terms.DestroyDelay)
-		next.Locked = mark.Locked
+		next.Locked, next.Stored = mark.Locked, mark.Stored
 	case ReportCompromise:
-		next.Locked, next.Until = permissions[row.from][Process] != always, o.At.Add(o.Terms.QuietPeriod)
+		next.Locked, next.Stored = permissions[row.from][Process] != always, mark.inArchive()
+		next.Until = o.At.Add(o.Terms.QuietPeriod)
 		next.Compromise = Compromise{Code: o.Code, Occurred: o.Occurred, Reported: o.At}
 	}
 	return next
@@ -293,7 +308,8 @@ func (k *Key) restore(v int, m Mark, at time.Time, quiet time.Duration) {
 		delete(k.Marks, v)
 		k.Staged = v
 	case Compromised:
-		k.mark(v, Mark{State: Compromised, At: at, Until: at.Add(quiet), Locked: m.Locked, Lapsed: m.Lapsed, Compromise: m.Compromise})
+		m.State, m.Before, m.At, m.Until = Compromised, NoState, at, at.Add(quiet)
+		k.mark(v, m)
 	default:
 		k.mark(v, Mark{State: Archived, At: at, Until: at.Add(quiet), Lapsed: m.Lapsed, Compromise: m.Compromise})
 	}

@@ -21,19 +21,24 @@ func TestClockGuard(t *testing.T) {
 		after  clock
 		frozen string // empty: all may go on
 	}{
-		{"first tick", clock{}, start, clock{start, never}, ""},
-		{"a minute later", clock{start, never}, start.Add(time.Minute), clock{start.Add(time.Minute), never}, ""},
-		{"the same time", clock{start, never}, start, clock{start, never}, ""},
-		{"5 minutes behind", clock{start, never}, start.Add(-5 * time.Minute), clock{start, never}, ""},
-		{"more than 5 minutes behind", clock{start, never}, start.Add(-5*time.Minute - 1), clock{start, never}, "the clock is behind 2026-03-01T12:00:00Z"},
-		{"years behind", clock{start, never}, start.Add(-5000 * day), clock{start, never}, "the clock is behind 2026-03-01T12:00:00Z"},
-		{"no clock at all", clock{start, never}, time.Time{}, clock{start, never}, "the clock is behind"},
-		{"a day without a tick", clock{start, never}, start.Add(day), clock{start.Add(day), never}, ""},
-		{"more than a day", clock{start, never}, start.Add(day + 1), clock{start.Add(day + 1), start.Add(day + 1)}, "the clock jumped by more than a day, to 2026-03-02T12:00:00Z"},
-		{"a jump is being proved", clock{start, start}, start.Add(day - 1), clock{start.Add(day - 1), start}, "the clock jumped by more than a day, to 2026-03-01T12:00:00Z"},
-		{"proved after a day", clock{start.Add(day - time.Minute), start}, start.Add(day), clock{start.Add(day), never}, ""},
-		{"a second jump", clock{start.Add(time.Hour), start}, start.Add(time.Hour + 2*day), clock{start.Add(time.Hour + 2*day), start.Add(time.Hour + 2*day)}, "the clock jumped"},
-		{"behind while being proved", clock{start.Add(time.Hour), start}, start.Add(-day), clock{start.Add(time.Hour), start}, "the clock is behind"},
+		{"first tick", clock{}, start, clock{High: start}, ""},
+		{"a minute later", clock{High: start}, start.Add(time.Minute), clock{High: start.Add(time.Minute)}, ""},
+		{"the same time", clock{High: start}, start, clock{High: start}, ""},
+		{"5 minutes behind", clock{High: start}, start.Add(-5 * time.Minute), clock{High: start}, ""},
+		{"more than 5 minutes behind", clock{High: start}, start.Add(-5*time.Minute - 1), clock{High: start}, "the clock is behind 2026-03-01T12:00:00Z"},
+		{"years behind", clock{High: start}, start.Add(-5000 * day), clock{High: start}, "the clock is behind 2026-03-01T12:00:00Z"},
+		{"no clock at all", clock{High: start}, time.Time{}, clock{High: start}, "the clock is behind"},
+		{"a few minutes are no leap", clock{High: start}, start.Add(10 * time.Minute), clock{High: start.Add(10 * time.Minute)}, ""},
+		{"an outage", clock{High: start}, start.Add(12 * time.Hour), clock{start.Add(12 * time.Hour), never, 12 * time.Hour}, ""},
+		{"half a day of running makes up for it", clock{start, never, 11 * time.Hour}, start.Add(5 * time.Minute), clock{start.Add(5 * time.Minute), never, 11*time.Hour - 5*time.Minute}, ""},
+		{"and not for more", clock{start, never, time.Minute}, start.Add(5 * time.Minute), clock{High: start.Add(5 * time.Minute)}, ""},
+		{"more than half a day", clock{High: start}, start.Add(day/2 + 1), clock{High: start.Add(day/2 + 1), Jumped: start.Add(day/2 + 1)}, "the clock jumped by more than 12 hours in all, to 2026-03-02T00:00:00Z"},
+		{"more than that in all", clock{start, never, 11 * time.Hour}, start.Add(time.Hour + 1), clock{High: start.Add(time.Hour + 1), Jumped: start.Add(time.Hour + 1)}, "the clock jumped by more than 12 hours in all"},
+		{"by an age", clock{start, never, 11 * time.Hour}, start.Add(290 * 365 * day), clock{High: start.Add(290 * 365 * day), Jumped: start.Add(290 * 365 * day)}, "the clock jumped"},
+		{"a jump is being proved", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day - 1), clock{High: start.Add(day - 1), Jumped: start}, "the clock jumped by more than 12 hours in all, to 2026-03-01T12:00:00Z"},
+		{"proved after a day", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day), clock{High: start.Add(day)}, ""},
+		{"a second jump", clock{High: start.Add(time.Hour), Jumped: start}, start.Add(time.Hour + 2*day), clock{High: start.Add(time.Hour + 2*day), Jumped: start.Add(time.Hour + 2*day)}, "the clock jumped"},
+		{"behind while being proved", clock{High: start.Add(time.Hour), Jumped: start}, start.Add(-day), clock{High: start.Add(time.Hour), Jumped: start}, "the clock is behind"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			after, frozen := row.before.Watch(row.now)
@@ -61,6 +66,23 @@ func TestClockThatJumpedIsBelievedAfterADayOfTicks(t *testing.T) {
 	}
 	_, frozen := clock.Watch(clock.High.Add(time.Minute))
 	require.Empty(t, frozen)
+}
+
+// TestLeapsThatGoUnnoticedLeaveAQuarterOfTheShortestDelay is a clock that goes wrong in whatever steps.
+func TestLeapsThatGoUnnoticedLeaveAQuarterOfTheShortestDelay(t *testing.T) {
+	const shortest = day // of destroy_delay
+	for _, leap := range []time.Duration{11 * time.Minute, time.Hour, 6 * time.Hour, 12*time.Hour - 1, 12 * time.Hour, 24*time.Hour - time.Minute} {
+		clock, _ := lifecycle.Clock{}.Watch(start)
+		now, ran := start, time.Duration(0)
+		for now.Before(start.Add(shortest)) {
+			if leapt, frozen := clock.Watch(now.Add(leap)); frozen == "" {
+				clock, now = leapt, now.Add(leap)
+			}
+			now, ran = now.Add(time.Minute), ran+time.Minute
+			clock, _ = clock.Watch(now)
+		}
+		require.GreaterOrEqual(t, ran, shortest/4, "leaps of %s", leap)
+	}
 }
 
 // TestClockThatWasWrongAndIsPutRight is the case of a clock that ran ahead: nothing harmful happens until the real time

@@ -50,7 +50,7 @@ func (k Key) Configure(c Change) (Key, []string, error) {
 	if err := next.checkAvailable(); err != nil {
 		return k, nil, err
 	}
-	next.Revision++
+	next.Revision = after(k.Revision)
 	return next, warnings, nil
 }
 
@@ -66,15 +66,16 @@ func (k *Key) setFloors(c Change) ([]string, error) {
 		if err := checkFloor("min_decryption_version", floor, k.Latest); err != nil {
 			return nil, err
 		}
-		for _, version := range []int{k.Primary, k.Staged} {
-			if version > 0 && floor > version {
-				return nil, Invalidf("min_decryption_version: %d: must not be above the active and the staged version, of which one is %d", floor, version)
-			}
+		if err := k.checkBelowCurrent("min_decryption_version", floor); err != nil {
+			return nil, err
 		}
 		k.MinDecryption = floor
 	}
 	if c.MinEncryption != nil {
 		if err := checkFloor("min_encryption_version", *c.MinEncryption, k.Latest); err != nil {
+			return nil, err
+		}
+		if err := k.checkBelowCurrent("min_encryption_version", *c.MinEncryption); err != nil {
 			return nil, err
 		}
 		k.MinEncryption = *c.MinEncryption
@@ -83,6 +84,16 @@ func (k *Key) setFloors(c Change) ([]string, error) {
 		return nil, Invalidf("min_encryption_version: %d: must be 0 or at least min_decryption_version, which is %d", k.MinEncryption, k.MinDecryption)
 	}
 	return warnings, nil
+}
+
+// checkBelowCurrent keeps a floor from what protects now, and from what will next.
+func (k Key) checkBelowCurrent(field string, floor int) error {
+	for _, version := range []int{k.Primary, k.Staged} {
+		if version > 0 && floor > version {
+			return Invalidf("%s: %d: must not be above the active and the staged version, of which one is %d", field, floor, version)
+		}
+	}
+	return nil
 }
 
 func checkFloor(field string, floor, latest int) error {

@@ -35,8 +35,8 @@ Generated from the tables in ` + "`internal/lifecycle`" + ` by its test; do not 
 *Protect* is encrypt and wrap, *process* is decrypt and unwrap, *rewrap* is to open a
 ciphertext only to protect it anew. *Pinned*: for callers who name the version, unless a
 policy governs the key and has not set ` + "`allow_pinned_encrypt`" + `. *By policy*: ` + "`suspended_processing`" + `, denied where
-nothing is said, and ` + "`compromised_processing`" + `, allowed where nothing is said; a version that could not process before it
-was compromised does not afterwards either.
+nothing is said, and ` + "`compromised_processing`" + `, allowed where nothing is said. *Locked*: a version that was suspended, archived
+or retired when it was reported as compromised. Nothing opens it, by policy or to be rewrapped, until ` + "`recover`" + ` unlocks it.
 
 | State | Protect | Process | Rewrap | |
 |---|---|---|---|---|

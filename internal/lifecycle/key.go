@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"maps"
+	"math"
 	"time"
 )
 
@@ -85,10 +86,10 @@ type Ancestor struct {
 	Since   time.Time // when it became active first
 }
 
-// Alert says that a key's rotation needs somebody's attention. The zero Alert is none.
+// Alert says that a key needs somebody's attention. The zero Alert is none.
 type Alert struct {
-	Status Status    // Retrying, Stalled or Overdue
-	Since  time.Time // when the rotation was due
+	Status Status    // one of [Alerts]
+	Since  time.Time // when the rotation was due, or the key stopped
 }
 
 // Alerted is a key that the index of alerts lists under a status.
@@ -143,6 +144,14 @@ func New(spec Key, at time.Time) (Key, error) {
 		Created: at, Recent: []time.Time{at}, Revision: 1,
 		Rotation: Rotation{Since: at, Last: at, Promoted: at, Trigger: ByCreation},
 	}, nil
+}
+
+// after returns the number after n. At the end of the numbers it begins anew: no act is held back by it.
+func after(n int) int {
+	if n >= math.MaxInt32 {
+		return 1
+	}
+	return n + 1
 }
 
 // Failed returns the key after an automatic rotation that did not succeed. It is no change an operator made, so the

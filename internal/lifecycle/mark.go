@@ -11,7 +11,8 @@ type Mark struct {
 	At     time.Time // since when
 	Before State     // Retired: what restore leads back to. Suspended: the state before; NoState in a record of an earlier release
 	Until  time.Time // Retired: when it is destroyed. Archived: not retired before. Deactivated: archived then; zero: as the policy says
-	Locked bool      // Compromised: it could not process before, so it does not now; it can still be rewrapped from
+	Locked bool      // Compromised: it could not process before, so nothing opens it until it is recovered
+	Stored bool      // Compromised: it was archived before, so its material stays in the archive until it is recovered
 	Ended  time.Time // Suspended: since when it is deactivated; zero: it was not, or the date of its successor tells
 	Lapsed bool      // Deactivated: at the end of its originator-usage period, so it never protects again
 
@@ -26,6 +27,11 @@ func (m Mark) ArchiveTime() time.Time { return untilIf(m.State == Deactivated, m
 
 // FollowsFloor reports whether a floor that is moved past the version changes its state: nothing else holds it.
 func (m Mark) FollowsFloor() bool { return m.State == NoState || m.State == Deactivated }
+
+// inArchive reports whether the mark keeps the material of its version in the archive.
+func (m Mark) inArchive() bool {
+	return m.State == Archived || m.Stored || m.State == Retired && m.Before == Archived
+}
 
 // DestroyTime is when a retired key is destroyed; zero: it is not retired.
 func (m KeyMark) DestroyTime() time.Time { return untilIf(m.State == KeyRetired, m.Until) }

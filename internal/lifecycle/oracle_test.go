@@ -127,7 +127,17 @@ type wanted struct {
 	slot   time.Time
 }
 
+// plan says of a key that can encrypt no more that it has stopped, unless it rotates now.
 func (o oracle) plan(t *testing.T, now time.Time) wanted {
+	w := o.schedule(t, now)
+	blocked := o.key.Rotation.Exhausted == o.key.Primary && o.policy.OnLimit == lifecycle.OnLimitBlock
+	if blocked && w.status != lifecycle.Due {
+		w.status = lifecycle.Stopped
+	}
+	return w
+}
+
+func (o oracle) schedule(t *testing.T, now time.Time) wanted {
 	if o.key.Staged != 0 && o.key.Rotation.Failures > 0 {
 		return o.unpromoted()
 	}

@@ -4,6 +4,7 @@
 package lifecycle_test
 
 import (
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -18,8 +19,9 @@ func TestPlacementFollowsFromTheState(t *testing.T) {
 		"pre_active": in, "active": in, "deactivated": in,
 		"suspended": in, "suspended, active before": in, "suspended, pre_active before": in,
 		"archived": archive, "archived by the floor": in,
-		"compromised": in, "compromised, active before": in, "compromised, archived before": in,
-		"retired": archive, "retired, pre_active before": in, "retired, compromised before": in,
+		"compromised": in, "compromised, active before": in, "compromised, archived before": archive,
+		"compromised, suspended before": in, "compromised, retired before": archive, "compromised, recovered": in,
+		"retired": archive, "retired, pre_active before": in, "retired, compromised before": in, "retired, locked before": archive,
 		"destroyed": erased, "trimmed": erased,
 	}
 	for _, h := range histories() {
@@ -46,6 +48,42 @@ func TestWhatMayBeOpenedIsInUse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDisplacedVersionsAreThoseOfWhichThePlacementChanges holds it against asking for every version.
+func TestDisplacedVersionsAreThoseOfWhichThePlacementChanges(t *testing.T) {
+	r := chance(11)
+	found := 0
+	for range sized(300) {
+		k := newKey(t, 1+r.IntN(6))
+		for i := range 30 {
+			next, err := anyMove(r, k, later.Add(time.Duration(i)*7*time.Hour)).do(k)
+			if err != nil {
+				continue
+			}
+			var want lifecycle.Range
+			for v := 1; v <= k.Latest; v++ {
+				if k.Placement(v) != next.Placement(v) {
+					want = lifecycle.Range{From: max(min(want.From, v), map[bool]int{true: v}[want.From == 0]), To: v}
+				}
+			}
+			require.Equal(t, want, k.Displaced(next))
+			if want.To > 0 {
+				found++
+			}
+			k = next
+		}
+	}
+	require.Positive(t, found)
+}
+
+func TestSuspendingAKeyDisplacesNothingHoweverManyVersionsItHas(t *testing.T) {
+	k := newKey(t, 3)
+	k.Latest, k.Primary = math.MaxInt32, math.MaxInt32
+	suspended := moved(t, k, lifecycle.KeySuspended)
+	require.Zero(t, k.Displaced(suspended))
+	require.Zero(t, suspended.Displaced(k))
+	require.Equal(t, lifecycle.Range{From: 1, To: math.MaxInt32}, k.Displaced(moved(t, k, lifecycle.KeyArchived)))
 }
 
 func TestDifferencesNameEverySettingThatChanged(t *testing.T) {

@@ -20,7 +20,11 @@ const (
 	Overdue     Status = "overdue"   // due, but an operator has to rotate it
 	Retrying    Status = "retrying"  // due, and the last attempt failed
 	Stalled     Status = "stalled"   // as retrying, and so often that somebody has to look
+	Stopped     Status = "stopped"   // enabled, cannot encrypt, and the next tick does not change that
 )
+
+// Alerts lists the statuses that somebody has to look at.
+func Alerts() []Status { return []Status{Retrying, Stalled, Overdue, Stopped} }
 
 // Outlook is the decision of [Plan]: how the key stands, why, and when to look again.
 type Outlook struct {
@@ -33,7 +37,8 @@ type Outlook struct {
 	Slot    time.Time     // the point of the schedule that a rotation now counts from; zero: from now
 	Why     string        // one sentence for an operator
 
-	failing Status // Retrying or Stalled while the last attempt is a failed one, also when the next is due
+	since   time.Time // Stopped: since when
+	failing Status    // Retrying or Stalled while the last attempt is a failed one, also when the next is due
 }
 
 // ToRotate reports whether the engine rotates the key now.
@@ -42,6 +47,8 @@ func (o Outlook) ToRotate() bool { return o.Status == Due }
 // Alert returns what operators should look at.
 func (o Outlook) Alert() Alert {
 	switch {
+	case o.Status == Stopped:
+		return Alert{Stopped, o.since}
 	case o.Status == Overdue:
 		return Alert{Overdue, o.Next}
 	case o.failing != "":
@@ -54,6 +61,11 @@ func (o Outlook) Alert() Alert {
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing. It is pure: the tick only executes what it says, and reading a key shows the same answer.
 func Plan(k Key, p *Policy, now time.Time) Outlook {
+	return schedule(k, p, now).orStopped(k, k.TermsOf(p))
+}
+
+// schedule is the plan of a key as if it could encrypt.
+func schedule(k Key, p *Policy, now time.Time) Outlook {
 	r := k.rules(p)
 	out := Outlook{Mode: r.mode, Period: r.cadence.every}
 	if k.Mark.State != Enabled {
@@ -176,9 +188,6 @@ func (r rules) admits(k Key, now time.Time) error {
 }
 
 func scheduledWhy(k Key, c cause) string {
-	if k.Primary == 0 {
-		return "no version is active: the last one lapsed"
-	}
 	if c.trigger != BySchedule {
 		return c.why
 	}

@@ -4,7 +4,9 @@
 package lifecycle
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -23,7 +25,7 @@ func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, e
 		return k, err
 	}
 	next.supersede(at, k.Primary == k.Latest)
-	if err := k.checkMarks(next); err != nil && trigger != ByIncident {
+	if err := k.checkMarks(next, false); err != nil && trigger != ByIncident {
 		return k, err
 	}
 	next.Primary = next.Latest
@@ -50,6 +52,8 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Mark.State)
 	case k.Staged != 0:
 		return k, Refusedf("version %d of key %q is %s first", k.Staged, k.Name, k.inTheWay())
+	case k.Latest >= math.MaxInt32:
+		return k, Refusedf("key %q has version %d, and no number is left for another one: make a new key", k.Name, k.Latest)
 	}
 	next := k
 	next.Latest++
@@ -62,7 +66,7 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 	if !slot.IsZero() {
 		next.Rotation.Since = slot
 	}
-	next.Revision++
+	next.Revision = after(k.Revision)
 	return next, nil
 }
 
@@ -78,7 +82,7 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	case from == 0 || k.State(from) != Active:
 		return k, Step{}, Refusedf("key %q has no active version to roll back from", k.Name)
 	case to == 0:
-		return k, Step{}, Refusedf("key %q has no deactivated version before version %d to roll back to", k.Name, from)
+		return k, Step{}, Refusedf("key %q has no deactivated version before version %d to roll back to%s", k.Name, from, k.encryptionFloor())
 	}
 	if err := k.guardRollback(o); err != nil {
 		return k, Step{}, err
@@ -93,8 +97,16 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	if since := k.protectsSince(to); since.Before(o.At) { // else a clock that was ahead has dated it
 		next.Rotation.Promoted = since
 	}
-	next.Revision++
-	return next, Step{ID: "T3", Op: "rollback", Version: to, From: Deactivated.String(), To: Active.String()}, nil
+	next.Revision = after(k.Revision)
+	return next, Step{ID: "T3", Op: Rollback, Version: to, From: Deactivated.String(), To: Active.String()}, nil
+}
+
+// encryptionFloor names the floor below which no version becomes active, where there is one.
+func (k Key) encryptionFloor() string {
+	if k.MinEncryption <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(", from min_encryption_version on, which is %d", k.MinEncryption)
 }
 
 // guardRollback holds the rollback window. The error is [ErrRefused].
@@ -136,7 +148,7 @@ func (k Key) ApplyToKey(op Op, o Order) (Key, Step, error) {
 	if err != nil {
 		return k, Step{}, err
 	}
-	next.Revision++
+	next.Revision = after(k.Revision)
 	return next, Step{Op: op, From: k.Mark.State.String(), To: to.String()}, nil
 }
 
@@ -147,7 +159,7 @@ func (k Key) WithHold(on bool) Key {
 	}
 	next := k
 	next.Hold = on
-	next.Revision++
+	next.Revision = after(k.Revision)
 	return next
 }
 
@@ -172,7 +184,7 @@ func (k Key) Trimmed(floor int) (Key, error) {
 	next.MinAvailable = floor
 	next.Marks = maps.Clone(k.Marks)
 	maps.DeleteFunc(next.Marks, func(v int, m Mark) bool { return v < floor && !m.Compromise.reported() })
-	next.Revision++
+	next.Revision = after(k.Revision)
 	return next, nil
 }
 

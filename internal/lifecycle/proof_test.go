@@ -164,6 +164,7 @@ func TestFailedChecksDoNotFillTheRecordForEver(t *testing.T) {
 	p := tenDays(t)
 	k, now := newKey(t, 1), at(11, 12, 0)
 	for range lifecycle.Most + 10 {
+		now = now.Add(time.Second)
 		next, err := k.Rotated(lifecycle.BySchedule, "", time.Time{}, now)
 		if err != nil {
 			require.ErrorIs(t, err, lifecycle.ErrRefused)

@@ -19,6 +19,7 @@ func (k Key) KeepQuiet(t Terms, denied func(version int) time.Time) Key {
 			next.Marks[v] = mark
 		}
 	}
+	next.share()
 	if k.Mark.State == KeyArchived {
 		next.Mark.Until = laterOf(k.Mark.Until, t.QuietUntil(k.Mark.At, denied(0)))
 	}

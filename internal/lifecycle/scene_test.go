@@ -96,9 +96,13 @@ func histories() []history {
 		{lifecycle.Compromised, "compromised", 3, way(3, compromise)},
 		{lifecycle.Compromised, "compromised, active before", 5, way(5, compromise)},
 		{lifecycle.Compromised, "compromised, archived before", 3, way(3, archive, compromise)},
+		{lifecycle.Compromised, "compromised, suspended before", 3, way(3, suspend, compromise)},
+		{lifecycle.Compromised, "compromised, retired before", 3, way(3, archive, retire, compromise)},
+		{lifecycle.Compromised, "compromised, recovered", 3, way(3, archive, compromise, lifecycle.Recover)},
 		{lifecycle.Retired, "retired", 3, way(3, archive, retire)},
 		{lifecycle.Retired, "retired, pre_active before", 6, way(6, retire)},
 		{lifecycle.Retired, "retired, compromised before", 3, way(3, compromise, retire)},
+		{lifecycle.Retired, "retired, locked before", 3, way(3, archive, compromise, retire)},
 		{lifecycle.Destroyed, "destroyed", 3, way(3, archive, retire, destroy)},
 		{lifecycle.Destroyed, "trimmed", 1, func(t testing.TB) lifecycle.Key {
 			k, err := floored(t, 5, 2).Trimmed(2)

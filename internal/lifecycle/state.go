@@ -46,7 +46,7 @@ func ParseState(name string) State {
 type Use int
 
 // Protect applies protection (encrypt, wrap); Process removes or checks it (decrypt, unwrap). Rewrap opens a ciphertext
-// only to protect it anew: the way out of a compromised version.
+// only to protect it anew: the way out of a compromised version, unless it was out of use before the report.
 const (
 	Protect Use = iota
 	Process
@@ -60,7 +60,8 @@ const (
 	never    grant = iota
 	always         // the state alone permits it
 	pinned         // permitted to a caller who names the version, unless the terms of a policy forbid it
-	byPolicy       // the terms in force say
+	byPolicy       // the terms in force say, unless it was locked when it was reported as compromised
+	unlocked       // permitted unless it was locked then
 )
 
 // permissions is the whole table state x use; nothing else decides what a version may do.
@@ -71,7 +72,7 @@ var permissions = map[State]map[Use]grant{
 	Deactivated: {Protect: pinned, Process: always, Rewrap: always},
 	Suspended:   {Protect: never, Process: byPolicy, Rewrap: never},
 	Archived:    {Protect: never, Process: never, Rewrap: never},
-	Compromised: {Protect: never, Process: byPolicy, Rewrap: always},
+	Compromised: {Protect: never, Process: byPolicy, Rewrap: unlocked},
 	Retired:     {Protect: never, Process: never, Rewrap: never},
 	Destroyed:   {Protect: never, Process: never, Rewrap: never},
 }
@@ -85,6 +86,8 @@ func (s State) permits(use Use, t Terms, locked bool) bool {
 		return t.PinnedEncrypt
 	case byPolicy:
 		return !locked && ((s == Suspended && t.SuspendedProcessing) || (s == Compromised && t.CompromisedProcessing))
+	case unlocked:
+		return !locked
 	default:
 		return false
 	}

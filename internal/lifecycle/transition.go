@@ -22,8 +22,14 @@ const (
 	Restore          Op = "restore"
 	Destroy          Op = "destroy"
 	ReportCompromise Op = "compromise"
-	Lapse            Op = "lapse" // the originator-usage period has ended: protects no longer, without a successor
+	Rollback         Op = "rollback" // moves pointers: see Key.RolledBack
+	Lapse            Op = "lapse"    // the originator-usage period has ended: protects no longer, without a successor
 )
+
+// Dated reports an operation that begins a period or is bound to one, so that a wrong clock does harm.
+func (op Op) Dated() bool {
+	return slices.Contains([]Op{Resume, Archive, Retire, Restore, ReportCompromise, Rollback}, op)
+}
 
 // edge is one row of the transition table.
 type edge struct {
@@ -45,6 +51,7 @@ var edges = []edge{
 	{"T7", Resume, Suspended, NoState},
 	{"T8", Archive, Deactivated, Archived},
 	{"T9", Recover, Archived, Deactivated},
+	{"T9", Recover, Compromised, Compromised}, // one that was out of use when it was reported
 	{"T10", Retire, Archived, Retired},
 	{"T11", Restore, Retired, NoState},
 	{"T12", Destroy, Retired, Destroyed},
@@ -60,31 +67,34 @@ var edges = []edge{
 // find returns the row for an operation on a version in the state. The error names the state, what the operation
 // needs and what is possible instead.
 func find(op Op, from State, v int) (edge, error) {
-	var needs []string
+	var needs, ops names
 	for _, e := range edges {
-		if e.op == op && e.from == from {
+		switch {
+		case e.op == op && e.from == from:
 			return e, nil
-		}
-		if e.op == op {
-			needs = append(needs, e.from.String())
+		case e.op == op:
+			needs.add(e.from.String())
+		case e.from == from && e.op != Destroy && e.op != Lapse:
+			ops.add(string(e.op))
 		}
 	}
-	return edge{}, Refusedf("version %d is %s: %s needs %s; possible now: %s",
-		v, from, op, strings.Join(needs, " or "), possible(from))
+	return edge{}, Refusedf("version %d is %s: %s needs %s; possible now: %s", v, from, op, needs.list(" or "), ops.list(", "))
 }
 
-// possible lists the operations an operator has in a state.
-func possible(from State) string {
-	var ops []string
-	for _, e := range edges {
-		if e.from == from && e.op != Destroy && e.op != Lapse {
-			ops = append(ops, string(e.op))
-		}
+// names are each listed once.
+type names []string
+
+func (n *names) add(name string) {
+	if !slices.Contains(*n, name) {
+		*n = append(*n, name)
 	}
-	if len(ops) == 0 {
+}
+
+func (n names) list(between string) string {
+	if len(n) == 0 {
 		return "nothing"
 	}
-	return strings.Join(ops, ", ")
+	return strings.Join(n, between)
 }
 
 // keyEdges is the state machine of whole keys.
@@ -104,24 +114,21 @@ var keyEdges = []struct {
 }
 
 func findKey(op Op, k Key) (to KeyState, err error) {
-	var needs, ops []string
+	var needs, ops names
 	for _, e := range keyEdges {
 		if e.op == op && e.from == k.Mark.State && (op != Recover || e.to == k.Mark.Before) {
 			return e.to, nil
 		}
 		if e.op == op {
-			needs = append(needs, e.from.String())
+			needs.add(e.from.String())
 		}
 		if e.from == k.Mark.State && e.op != Destroy {
-			ops = append(ops, string(e.op))
+			ops.add(string(e.op))
 		}
 	}
 	if len(needs) == 0 {
 		return Enabled, Refusedf("a key as a whole has no operation %q", string(op))
 	}
-	if len(ops) == 0 {
-		ops = []string{"nothing"}
-	}
 	return Enabled, Refusedf("key %q is %s: %s needs %s; possible now: %s",
-		k.Name, k.Mark.State, op, strings.Join(needs, " or "), strings.Join(slices.Compact(ops), ", "))
+		k.Name, k.Mark.State, op, needs.list(" or "), ops.list(", "))
 }

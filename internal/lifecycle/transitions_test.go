@@ -183,7 +183,7 @@ func TestTransitionsAreThoseOfTheContract(t *testing.T) {
 	var want []string
 	for id, pairs := range map[string][][2]lifecycle.State{
 		"T2": {{pre, act}}, "T4": {{act, deac}}, "T5": {{pre, ret}}, "T6": {{pre, susp}, {act, susp}, {deac, susp}},
-		"T7": {{susp, 0}}, "T8": {{deac, arch}}, "T9": {{arch, deac}}, "T10": {{arch, ret}}, "T11": {{ret, 0}},
+		"T7": {{susp, 0}}, "T8": {{deac, arch}}, "T9": {{arch, deac}, {comp, comp}}, "T10": {{arch, ret}}, "T11": {{ret, 0}},
 		"T12": {{ret, lifecycle.Destroyed}}, "T15": {{comp, ret}},
 		"T13": {{pre, comp}, {act, comp}, {deac, comp}, {susp, comp}, {arch, comp}, {ret, comp}},
 	} {

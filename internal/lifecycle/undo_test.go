@@ -21,7 +21,8 @@ func TestUndoBringsBackTheStateBefore(t *testing.T) {
 		for op, back := range undo {
 			k := h.key(t)
 			next, _, err := k.Apply(op, h.version, free(later.Add(day)))
-			if err != nil || h.name == "archived by the floor" { // what the floor archives, the floor recovers
+			// What the floor archives, the floor recovers; what a report locked, nothing locks again.
+			if err != nil || h.name == "archived by the floor" || h.state == lifecycle.Compromised && op == lifecycle.Recover {
 				continue
 			}
 			done[op]++
@@ -33,7 +34,7 @@ func TestUndoBringsBackTheStateBefore(t *testing.T) {
 			require.Equal(t, answers(k, "protect", h.version), answers(again, "protect", h.version), "%s of %s", op, h.name)
 		}
 	}
-	require.Equal(t, map[lifecycle.Op]int{lifecycle.Suspend: 3, lifecycle.Archive: 1, lifecycle.Recover: 1, lifecycle.Retire: 5}, done)
+	require.Equal(t, map[lifecycle.Op]int{lifecycle.Suspend: 3, lifecycle.Archive: 1, lifecycle.Recover: 1, lifecycle.Retire: 8}, done)
 }
 
 func TestUndoOfAWholeKey(t *testing.T) {

@@ -147,6 +147,9 @@ func readers(kek string) []reader {
 // eachReader runs every act on the record at its path and returns what must hold of the outcome to check.
 func eachReader(t *testing.T, record string, check func(t *testing.T, path string, err error)) {
 	for _, r := range readers(golden(t, "kek")) {
+		if record != "" && r.golden == "settle" {
+			continue // what is damaged of it stops nothing: see settle_test.go
+		}
 		for name, act := range r.acts {
 			planted := record
 			if planted == "" {

@@ -19,7 +19,7 @@
 //	revisions/<name>/<n>     every revision of a policy, immutable
 //	bound/<policy>/<name>    which keys may be bound to a policy
 //	schedule/<minute>/<name> which keys are to be looked at, and when
-//	alerts/<status>/<minute>-<name> which keys are retrying, stalled or overdue, and since when
+//	alerts/<status>/<minute>-<name> which keys are retrying, stalled, overdue or stopped, and since when
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
 //	config/keys, config/engine            settings
 //	config/clock                          what the clock guard remembers

@@ -234,8 +234,17 @@ func TestGoldenClockDecodes(t *testing.T) {
 	require.Equal(t, goldenClock(), got)
 }
 
+func TestAClockThatWasStoredBeforeLeapsWereCountedDecodes(t *testing.T) {
+	old := `{"schema":1,"high":"2026-03-01T12:01:00Z","jumped":"2026-03-01T12:00:00Z"}`
+	got, err := load(t, map[string]string{"config/clock": old}).Clock(ctx)
+	require.NoError(t, err)
+	want := goldenClock()
+	want.Leapt = 0
+	require.Equal(t, want, got)
+}
+
 func goldenClock() lifecycle.Clock {
-	return lifecycle.Clock{High: start.Add(time.Minute), Jumped: start}
+	return lifecycle.Clock{High: start.Add(time.Minute), Jumped: start, Leapt: 90 * time.Minute}
 }
 
 func TestGoldenSigningKeysDecode(t *testing.T) {

@@ -12,42 +12,42 @@ import (
 
 // keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf).
 type keyRecord struct {
-	Schema               int               `json:"schema"`
-	ID                   string            `json:"id"`
-	Type                 string            `json:"type"`
-	Derived              bool              `json:"derived"`
-	Convergent           bool              `json:"convergent"`
-	Exportable           bool              `json:"exportable"`
-	AllowPlaintextBackup bool              `json:"allow_plaintext_backup"`
-	DeletionAllowed      bool              `json:"deletion_allowed"`
-	Policy               string            `json:"policy"`
-	Owner                string            `json:"owner"`
-	Labels               map[string]string `json:"labels"`
-	AutoRotatePeriod     time.Duration     `json:"auto_rotate_period"`
-	Latest               int               `json:"latest"`
-	Primary              int               `json:"primary"`
-	MinDecryption        int               `json:"min_decryption"`
-	MinEncryption        int               `json:"min_encryption"`
-	MinAvailable         int               `json:"min_available"`
-	DestroyedBelow       int               `json:"destroyed_below"`
-	Staged               int               `json:"staged"`
-	Marks                map[int]markJSON  `json:"marks"`
-	State                string            `json:"state"`
-	StateAt              time.Time         `json:"state_at"`
-	DestroyTime          time.Time         `json:"destroy_time"`
-	StateBefore          string            `json:"state_before"`
-	Hold                 bool              `json:"legal_hold"`
-	OldestVersion        int               `json:"oldest_version"`
-	OldestDeactivated    time.Time         `json:"oldest_deactivated"`
-	Created              time.Time         `json:"created"`
-	Recent               []int64           `json:"recent"`
-	Due                  time.Time         `json:"due"`
-	AlertStatus          string            `json:"alert_status"`
-	AlertSince           time.Time         `json:"alert_since"`
-	Revision             int               `json:"revision"`
-	JournalCount         int               `json:"journal_count"` // chain of custody up to the act that wrote this
-	JournalHash          string            `json:"journal_hash"`
-	Ancestors            []ancestorJSON    `json:"ancestors"`
+	Schema               int                 `json:"schema"`
+	ID                   string              `json:"id"`
+	Type                 string              `json:"type"`
+	Derived              bool                `json:"derived"`
+	Convergent           bool                `json:"convergent"`
+	Exportable           bool                `json:"exportable"`
+	AllowPlaintextBackup bool                `json:"allow_plaintext_backup"`
+	DeletionAllowed      bool                `json:"deletion_allowed"`
+	Policy               string              `json:"policy"`
+	Owner                string              `json:"owner"`
+	Labels               map[string]string   `json:"labels"`
+	AutoRotatePeriod     time.Duration       `json:"auto_rotate_period"`
+	Latest               int                 `json:"latest"`
+	Primary              int                 `json:"primary"`
+	MinDecryption        int                 `json:"min_decryption"`
+	MinEncryption        int                 `json:"min_encryption"`
+	MinAvailable         int                 `json:"min_available"`
+	DestroyedBelow       int                 `json:"destroyed_below"`
+	Staged               int                 `json:"staged"`
+	Marks                map[string]markJSON `json:"marks"`
+	State                string              `json:"state"`
+	StateAt              time.Time           `json:"state_at"`
+	DestroyTime          time.Time           `json:"destroy_time"`
+	StateBefore          string              `json:"state_before"`
+	Hold                 bool                `json:"legal_hold"`
+	OldestVersion        int                 `json:"oldest_version"`
+	OldestDeactivated    time.Time           `json:"oldest_deactivated"`
+	Created              time.Time           `json:"created"`
+	Recent               []int64             `json:"recent"`
+	Due                  time.Time           `json:"due"`
+	AlertStatus          string              `json:"alert_status"`
+	AlertSince           time.Time           `json:"alert_since"`
+	Revision             int                 `json:"revision"`
+	JournalCount         int                 `json:"journal_count"` // chain of custody up to the act that wrote this
+	JournalHash          string              `json:"journal_hash"`
+	Ancestors            []ancestorJSON      `json:"ancestors"`
 	rotationRecord
 }
 
@@ -60,6 +60,7 @@ type markJSON struct {
 	Until    *time.Time `json:"u,omitempty"`
 	Ended    *time.Time `json:"e,omitempty"`
 	Locked   bool       `json:"l,omitempty"`
+	Stored   bool       `json:"a,omitempty"`
 	Lapsed   bool       `json:"x,omitempty"`
 	Code     string     `json:"c,omitempty"`
 	Occurred *time.Time `json:"co,omitempty"`

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -26,10 +27,19 @@ type settleRecord struct {
 	To     int `json:"to"`
 }
 
+// settleIntent reads the intent. One that is damaged is read as one over the whole key: the record says where the material
+// of each version belongs, so that is always safe.
+func (r Repo) settleIntent(ctx context.Context, name string) (rec settleRecord, found bool, err error) {
+	_, found, err = read(ctx, r, settleIntents+name, &rec)
+	if errors.Is(err, ErrCorrupt) || (found && (rec.From < 1 || rec.To < rec.From)) {
+		return settleRecord{Schema: schema, From: 1, To: math.MaxInt32}, true, nil
+	}
+	return rec, found, err
+}
+
 // intendSettle opens the intent, or widens the one that is open.
 func (r Repo) intendSettle(ctx context.Context, name string, versions lifecycle.Range) error {
-	var rec settleRecord
-	_, found, err := read(ctx, r, settleIntents+name, &rec)
+	rec, found, err := r.settleIntent(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -41,8 +51,7 @@ func (r Repo) intendSettle(ctx context.Context, name string, versions lifecycle.
 
 // Unsettled returns the versions whose material may not be where it belongs; zero: none.
 func (r Repo) Unsettled(ctx context.Context, name string) (lifecycle.Range, error) {
-	var rec settleRecord
-	_, _, err := read(ctx, r, settleIntents+name, &rec)
+	rec, _, err := r.settleIntent(ctx, name)
 	return lifecycle.Range{From: rec.From, To: rec.To}, err
 }
 
@@ -60,8 +69,7 @@ func (r Repo) Settle(ctx context.Context, name string, place func(k lifecycle.Ke
 		return false, err
 	}
 	defer unlock()
-	var rec settleRecord
-	_, found, err := read(ctx, r, settleIntents+name, &rec)
+	rec, found, err := r.settleIntent(ctx, name)
 	if err != nil || !found {
 		return false, err
 	}

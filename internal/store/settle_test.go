@@ -5,6 +5,7 @@ package store_test
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -58,6 +59,18 @@ func TestMaterialIsSettledOnce(t *testing.T) {
 	names, err = w.Settlements(ctx)
 	require.NoError(t, err)
 	require.Empty(t, names)
+}
+
+func TestADamagedIntentIsOneOverTheWholeKey(t *testing.T) {
+	for _, damaged := range []string{"{broken", "", "7", `{"schema":1}`, `{"schema":1,"from":0,"to":3}`, `{"schema":1,"from":3,"to":2}`, `{"schema":1,"from":"s3cr3t"}`} {
+		intent := map[string]string{"keys/orders": golden(t, "key"), "intents/settle/orders": damaged}
+		w := load(t, intent)
+		unsettled, err := w.Unsettled(ctx, "orders")
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.Range{From: 1, To: math.MaxInt32}, unsettled)
+		require.Equal(t, []int{1, 2, 3}, placed(t, w, "orders"))
+		require.NotContains(t, w.entries(t), "intents/settle/orders")
+	}
 }
 
 func TestSettlingGoesOnOverSeveralCalls(t *testing.T) {

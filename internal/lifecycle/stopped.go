@@ -1,0 +1,57 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+)
+
+// This file is about keys that are enabled and cannot encrypt: the active version lapsed, is suspended or was reported as
+// compromised and not replaced, or it has reached a usage limit that blocks.
+
+// orStopped returns the outlook of a key that has stopped, unless the next tick rotates it.
+func (o Outlook) orStopped(k Key, t Terms) Outlook {
+	since, why := k.stopped(t)
+	if why == "" || o.ToRotate() {
+		return o
+	}
+	o.Status, o.since, o.Why = Stopped, since, why
+	return o
+}
+
+// stopped says since when, and why, an enabled key cannot encrypt; empty: it can.
+func (k Key) stopped(t Terms) (since time.Time, why string) {
+	if k.Mark.State != Enabled {
+		return since, ""
+	}
+	if _, err := k.ToProtect(0, t); err != nil {
+		return k.stoppedSince(), err.Error()
+	}
+	if k.blocked(t) {
+		return k.Rotation.ExhaustedAt, fmt.Sprintf("key %q cannot encrypt: its version %d reached its usage limit, and on_limit is block; rotate it", k.Name, k.Primary)
+	}
+	return since, ""
+}
+
+// stoppedSince returns when the active version stopped to protect: the last one to lapse where there is none.
+func (k Key) stoppedSince() (since time.Time) {
+	mark := k.Marks[k.Primary]
+	switch {
+	case k.Primary == 0:
+		for _, mark := range k.Marks {
+			if mark.Lapsed {
+				since = laterOf(since, mark.At)
+			}
+		}
+		return since
+	case mark.Compromise.reported():
+		return mark.Compromise.Reported
+	default:
+		return mark.At
+	}
+}
+
+// blocked reports whether the active version reached a usage limit at which it stops.
+func (k Key) blocked(t Terms) bool { return t.OnLimit == OnLimitBlock && k.exhausted(t.Limits) }
