@@ -6,7 +6,6 @@ package lifecycle
 import (
 	"strings"
 	"time"
-	_ "time/tzdata" // a zone means the same on every node, whatever is installed there
 
 	"github.com/hashicorp/cronexpr"
 )
@@ -41,15 +40,6 @@ func ParseTimetable(field, text string, zone *time.Location) (Timetable, error) 
 		return Timetable{}, InvalidField(field, text, "names a date that never comes")
 	}
 	return Timetable{expr: expr, zone: zone}, nil
-}
-
-// ParseZone returns the time zone of the name in the IANA database; empty is UTC. The error is [ErrInvalid].
-func ParseZone(field, name string) (*time.Location, error) {
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
-		return nil, InvalidField(field, name, `must be a name of the IANA time zone database such as "Europe/Berlin", or empty for UTC`)
-	}
-	return zone, nil
 }
 
 // IsZero reports a timetable without times.

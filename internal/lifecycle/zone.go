@@ -1,0 +1,45 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"archive/zip"
+	_ "embed"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+)
+
+// zoneinfo is the IANA time zone database as Go distributes it. [time.LoadLocation] prefers the machine's files, which may
+// have more names, or other rules for them, than those of the next node.
+//
+//go:generate sh -c "cp \"$(go env GOROOT)/lib/time/zoneinfo.zip\" ."
+//go:embed zoneinfo.zip
+var zoneinfo string
+
+// zones opens the database.
+var zones = sync.OnceValue(func() *zip.Reader {
+	archive, err := zip.NewReader(strings.NewReader(zoneinfo), int64(len(zoneinfo)))
+	if err != nil {
+		panic("internal error: embedded time zones: " + err.Error())
+	}
+	return archive
+})
+
+// factory is the entry of a machine on which nobody has set a zone.
+const factory = "Factory"
+
+// ParseZone returns the time zone of the name in the IANA database, the same on every machine; empty is UTC. The error is
+// [ErrInvalid].
+func ParseZone(field, name string) (*time.Location, error) {
+	if name == "" || name == time.UTC.String() {
+		return time.UTC, nil
+	}
+	data, err := fs.ReadFile(zones(), name)
+	if err != nil || name == factory {
+		return nil, InvalidField(field, name, `must be a name of the IANA time zone database such as "Europe/Berlin", or empty for UTC`)
+	}
+	return time.LoadLocationFromTZData(name, data)
+}

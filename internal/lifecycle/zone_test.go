@@ -1,0 +1,68 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/stretchr/testify/require"
+)
+
+// machineZones names, for the process that a test starts of itself, the zones that only its machine has.
+const machineZones = "KEYLIFE_TEST_MACHINE_ZONES"
+
+// TestAZoneIsTheSameWhateverTheMachineHas runs in a process whose time zone database has more names than the one of IANA,
+// and in which Berlin keeps the time of Tokyo.
+func TestAZoneIsTheSameWhateverTheMachineHas(t *testing.T) {
+	if os.Getenv(machineZones) == "" {
+		onAnotherMachine(t)
+		return
+	}
+	_, err := time.LoadLocation("posix/Europe/Berlin")
+	require.NoError(t, err, "the machine knows it")
+	for _, name := range []string{
+		"posix/Europe/Berlin", "right/Europe/Berlin", "localtime", "posixrules", "Factory", "Local", "Company/Berlin", "europe/berlin",
+		"Europe", "Europe/", "/Europe/Berlin", "Europe//Berlin", "./UTC", "../UTC", "Europe/../UTC", "Europe\\Berlin", "Europe/Berlin\x00", ".", "/",
+	} {
+		_, err := lifecycle.ParseZone("rotation_zone", name)
+		require.ErrorIs(t, err, lifecycle.ErrInvalid, name)
+		require.ErrorContains(t, err, "IANA", name)
+	}
+	berlin := zone(t, "Europe/Berlin")
+	require.Equal(t, "Europe/Berlin", berlin.String())
+	_, offset := time.Date(2026, 7, 1, 0, 0, 0, 0, berlin).Zone()
+	require.Equal(t, 2*3600, offset, "of Berlin, not of Tokyo")
+	require.Equal(t, time.UTC, zone(t, ""))
+	require.Equal(t, time.UTC, zone(t, "UTC"))
+}
+
+func onAnotherMachine(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{
+		"Europe/Berlin", "posix/Europe/Berlin", "right/Europe/Berlin", "localtime", "posixrules", "Factory", "Company/Berlin", "europe/berlin",
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(nineHoursEast), 0o600))
+	}
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	again.Env = append(os.Environ(), "ZONEINFO="+dir, machineZones+"=1")
+	out, err := again.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "PASS: "+t.Name())
+}
+
+// nineHoursEast is a zone file (RFC 9636) of one local time type, "JST", without transitions.
+const nineHoursEast = "TZif2\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x04" +
+	"\x00\x00\x7e\x90\x00\x00JST\x00" +
+	"TZif2\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x04" +
+	"\x00\x00\x7e\x90\x00\x00JST\x00\nJST-9\n"
