@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -83,5 +84,8 @@ func (b *backend) deletePolicy(ctx context.Context, c *call) (*logical.Response,
 
 func (b *backend) policyExists(ctx context.Context, c *call) error {
 	_, err := b.engine.Policy(ctx, c.repo, fPolicyName.get(c))
+	if errors.Is(err, lifecycle.ErrUnreadable) {
+		return nil // it is there
+	}
 	return err
 }

@@ -49,11 +49,11 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 }
 
 func (b *backend) listRevisions(ctx context.Context, c *call) (*logical.Response, error) {
-	policy, err := b.engine.Policy(ctx, c.repo, fPolicyName.get(c))
+	last, err := b.engine.Revisions(ctx, c.repo, fPolicyName.get(c))
 	if err != nil {
 		return nil, err
 	}
-	page, err := numberPage(c, policy.Revision)
+	page, err := numberPage(c, last)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -25,6 +26,8 @@ var rotationStatusFields = fields(
 	newField[[]any]("stalled_keys", framework.TypeSlice, "As failed_keys."),
 	newField[[]any]("overdue_keys", framework.TypeSlice, "As failed_keys."),
 	newField[[]any]("stopped_keys", framework.TypeSlice, "As failed_keys."),
+	newField[int]("ungoverned", framework.TypeInt, "Keys whose policy is missing or cannot be read: they have strict terms, and nothing rotates them by itself."),
+	newField[[]any]("ungoverned_keys", framework.TypeSlice, "Up to 100 of them: name, policy, why."),
 	newField[string]("oldest_due_time", framework.TypeString, "Since when the key waits that waits longest, of all that wait for a rotation, RFC 3339; empty: none does."),
 	newField[int]("oldest_lateness", framework.TypeInt, "How long that is, in seconds."),
 )
@@ -51,6 +54,7 @@ func (b *backend) readRotationStatus(ctx context.Context, c *call) (*logical.Res
 	if err != nil {
 		return nil, err
 	}
+	ungoverned, ungovernedKeys := ungovernedOf(s.Ungoverned)
 	return &logical.Response{Data: map[string]any{
 		"due":          s.Due,
 		"due_complete": s.Complete,
@@ -67,16 +71,32 @@ func (b *backend) readRotationStatus(ctx context.Context, c *call) (*logical.Res
 		"stalled_keys":    alertedOf(s.Stalled),
 		"overdue_keys":    alertedOf(s.Overdue),
 		"stopped_keys":    alertedOf(s.Stopped),
+		"ungoverned":      ungoverned,
+		"ungoverned_keys": ungovernedKeys,
 		"oldest_due_time": timeText(s.Oldest),
 		"oldest_lateness": int64(s.Lateness.Seconds()),
 	}}, nil
 }
 
+// ungovernedOf counts the keys and shows the first of them.
+func ungovernedOf(policies []engine.Ungoverned) (n int, keys []any) {
+	keys = []any{}
+	for _, policy := range policies {
+		n += len(policy.Keys)
+		for _, name := range policy.Keys[:min(len(policy.Keys), keysShown-len(keys))] {
+			keys = append(keys, map[string]any{"name": name, "policy": policy.Policy, "why": policy.Why.Error()})
+		}
+	}
+	return n, keys
+}
+
+// keysShown is how many keys of a kind the status names.
+const keysShown = 100
+
 // alertedOf shows the first of the keys.
 func alertedOf(list []lifecycle.Alerted) []any {
-	const shown = 100
-	out := make([]any, 0, min(len(list), shown))
-	for _, key := range list[:min(len(list), shown)] {
+	out := make([]any, 0, min(len(list), keysShown))
+	for _, key := range list[:min(len(list), keysShown)] {
 		out = append(out, map[string]any{"name": key.Name, "since": timeText(key.Since)})
 	}
 	return out

@@ -25,6 +25,7 @@ func TestTheStatusOfAMountThatIsWellIsEmpty(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"due": 0, "due_complete": true, "running": false, "failed": 0, "stalled": 0, "overdue": 0, "stopped": 0, "stopped_keys": []any{},
 		"failed_keys": []any{}, "stalled_keys": []any{}, "overdue_keys": []any{}, "oldest_due_time": "", "oldest_lateness": int64(0),
+		"ungoverned": 0, "ungoverned_keys": []any{},
 		"progress": map[string]any{"started_time": "", "took": 0.0, "seen": 0, "rotated": 0, "failed": 0, "rolled_back": 0},
 	}, m.status())
 	m.refused(m.do("read", "rotation/status", map[string]any{"x": 1}), "no such field")
@@ -129,7 +130,7 @@ func TestReadingTheStatusCostsTheSameForAnyNumberOfKeys(t *testing.T) {
 	}
 	few, many := cost(100), cost(100_000)
 	require.Equal(t, few, many)
-	require.Equal(t, storagetest.Counts{Lists: 7}, many, "four statuses, three minutes")
+	require.Equal(t, storagetest.Counts{Lists: 8}, many, "four statuses, three minutes, the policies")
 }
 
 // plant stores an entry behind the engine's back.

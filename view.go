@@ -84,6 +84,9 @@ func viewResponse(v engine.View) *logical.Response {
 	if v.Unread != nil {
 		resp.AddWarning("the operation is done; what else keys/" + k.Name + " shows cannot be read: " + v.Unread.Error())
 	}
+	if v.Fault != nil {
+		resp.AddWarning("the key has strict terms, and nothing rotates it by itself: " + v.Fault.Error())
+	}
 	if v.Pending {
 		resp.AddWarning("the new state is in force, and material of the key may still be where it was: a tick moves or erases it, and material_pending on its versions says when that is done")
 	}

@@ -6,7 +6,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -88,25 +87,6 @@ func (e *Engine) key(ctx context.Context, r Repo, name string) (*lifecycle.Key, 
 		k, err := r.Key(ctx, name)
 		return &k, err
 	})
-}
-
-func (e *Engine) policy(ctx context.Context, r Repo, name string) (*lifecycle.Policy, error) {
-	return e.policies.get(name, func() (*lifecycle.Policy, error) {
-		p, err := r.Policy(ctx, name)
-		return &p, err
-	})
-}
-
-// policyOf returns the policy that governs the key; nil where none does, or where it is missing.
-func (e *Engine) policyOf(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
-	if k.Policy == "" {
-		return nil, nil //nolint:nilnil // no policy is an answer
-	}
-	p, err := e.policy(ctx, r, k.Policy)
-	if errors.Is(err, lifecycle.ErrNotFound) {
-		return nil, nil //nolint:nilnil // as above; lifecycle.Plan says so to the operator
-	}
-	return p, err
 }
 
 // update commits an act on a key, with the intent to move what material it displaces, and forgets the snapshot it replaces,

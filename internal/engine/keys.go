@@ -21,6 +21,7 @@ type View struct {
 	Dates   map[int]time.Time // when each version from the floor on was made
 	Outlook lifecycle.Outlook
 	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
+	Fault   error             // why the policy that the key names does not; nil: it does, or the key names none
 	Pending bool              // after an act: material is still where it was, which a tick changes
 	Unread  error             // after an urgent act: why nothing but the key itself is shown; nil: all is
 }
@@ -136,11 +137,8 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creatio
 
 // admit returns the policy that is to govern the key, if it admits it.
 func (e *Engine) admit(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
-	if k.Policy == "" {
-		return nil, nil //nolint:nilnil // no policy admits every key
-	}
-	policy, err := e.policy(ctx, r, k.Policy)
-	if err != nil {
+	policy, err := e.demanded(ctx, r, k)
+	if policy == nil || err != nil { // no policy admits every key
 		return nil, err
 	}
 	return policy, policy.Admits(k, e.now())
@@ -172,16 +170,18 @@ func (e *Engine) Read(ctx context.Context, r Repo, name string) (View, error) {
 	return e.view(ctx, r, *k)
 }
 
+// view shows a key whatever is the matter with its policy: an act that is done is not to look like one that failed.
 func (e *Engine) view(ctx context.Context, r Repo, k lifecycle.Key) (View, error) {
-	policy, err := e.policyOf(ctx, r, k)
-	if err != nil {
-		return View{}, err
-	}
+	policy, fault := e.ruling(ctx, r, k)
 	dates, err := r.Dates(ctx, k, k.MinDecryption)
 	if err != nil {
 		return View{}, err
 	}
-	return View{Key: k, Dates: dates, Policy: policy, Outlook: lifecycle.Plan(k, policy, e.now())}, nil
+	v := View{Key: k, Dates: dates, Policy: policy, Fault: fault, Outlook: lifecycle.Plan(k, policy, e.now())}
+	if fault != nil {
+		v.Outlook.Why += ": " + fault.Error()
+	}
+	return v, nil
 }
 
 // Names returns the names of all keys in alphabetical order.

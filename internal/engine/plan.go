@@ -107,24 +107,23 @@ func gist(f lifecycle.Finding) string {
 
 // PlanPolicy tells what PutPolicy with the same edit would lead to. Its errors are those of PutPolicy.
 func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit, page Page) (PolicyPlan, error) {
-	plan := PolicyPlan{Before: lifecycle.Policy{Name: name, Document: lifecycle.DefaultDocument()}}
-	var current *lifecycle.Policy
-	p, err := r.Policy(ctx, name)
-	switch {
-	case err == nil:
-		current, plan.Before = &p, p
-	case !errors.Is(err, lifecycle.ErrNotFound):
+	now, err := e.inForce(ctx, r, name)
+	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
 		return PolicyPlan{}, err
 	}
-	if plan.After, err = e.revised(name, current, edit); err != nil {
+	plan := PolicyPlan{Before: lifecycle.Unreadable(name, 0)}
+	if now.last != nil {
+		plan.Before = *now.last
+	}
+	if plan.After, err = e.revised(name, now.last, edit); err != nil {
 		return PolicyPlan{}, err
 	}
 	plan.Bound, plan.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
-		leased, err := leasedUnder(ctx, r, k, current, &plan.After)
+		leased, err := leasedUnder(ctx, r, k, now.rules, &plan.After)
 		if err != nil {
 			return err
 		}
-		before, err := e.standing(ctx, r, k, current, leased)
+		before, err := e.standing(ctx, r, k, now.rules, leased)
 		if err != nil {
 			return err
 		}
@@ -190,19 +189,23 @@ type Drifting struct {
 
 // DriftOf checks a page of the keys bound to a policy.
 func (e *Engine) DriftOf(ctx context.Context, r Repo, name string, page Page) (PolicyDrift, error) {
-	p, err := r.Policy(ctx, name)
+	p, err := e.inForce(ctx, r, name)
 	if err != nil {
 		return PolicyDrift{}, err
 	}
-	report := PolicyDrift{Policy: p}
+	report := PolicyDrift{Policy: *p.last}
 	report.Bound, report.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
 		report.Checked++
-		leased, err := leasedUnder(ctx, r, k, &p)
+		leased, err := leasedUnder(ctx, r, k, p.rules)
 		if err != nil {
 			return err
 		}
 		now := e.now()
-		if findings := lifecycle.Drift(e.worn(k, &p, leased, now), &p, now); len(findings) > 0 {
+		findings := lifecycle.Drift(e.worn(k, p.rules, leased, now), p.rules, now)
+		if p.fault != nil {
+			findings[0].Rule += ": " + p.fault.Error()
+		}
+		if len(findings) > 0 {
 			report.Drifting = append(report.Drifting, Drifting{k.Name, findings})
 		}
 		return nil

@@ -19,6 +19,11 @@ func (e *Engine) Policy(ctx context.Context, r Repo, name string) (lifecycle.Pol
 	return *p, nil
 }
 
+// Revisions returns how many revisions a policy has had; the last one is in force.
+func (e *Engine) Revisions(ctx context.Context, r Repo, name string) (int, error) {
+	return r.Revisions(ctx, name)
+}
+
 // PolicyRevision returns the n-th revision of a policy, or lifecycle.ErrNotFound.
 func (e *Engine) PolicyRevision(ctx context.Context, r Repo, name string, n int) (lifecycle.Policy, error) {
 	return r.PolicyRevision(ctx, name, n)
@@ -29,7 +34,7 @@ func (e *Engine) PolicyNames(ctx context.Context, r Repo) ([]string, error) {
 	return r.PolicyNames(ctx)
 }
 
-// Edit makes a document from the one in force, or from the defaults for a new policy.
+// Edit makes a document from the one in force, or from the defaults for a policy that is new or cannot be read.
 type Edit func(lifecycle.Document) (lifecycle.Document, error)
 
 // PutPolicy writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next

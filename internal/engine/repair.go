@@ -165,7 +165,16 @@ func (t *tick) beginSweep(ctx context.Context, s *sweep) error {
 		}
 	}
 	s.names, s.alerts, s.again = names, alerts, t.started.Add(sweepEvery)
-	return nil
+	return t.nameUngoverned(ctx)
+}
+
+// nameUngoverned tells the operators which policies say nothing.
+func (t *tick) nameUngoverned(ctx context.Context) error {
+	list, err := t.ungoverned(ctx, t.r)
+	for _, u := range list {
+		t.log.Error("policy says nothing; its keys have strict terms", "policy", u.Policy, "keys", len(u.Keys), "error", u.Why)
+	}
+	return err
 }
 
 func (t *tick) repair(ctx context.Context, name string) error {

@@ -62,9 +62,13 @@ type Versions interface {
 
 // Policies stores policy revisions.
 type Policies interface {
+	// Policy returns the revision in force, lifecycle.ErrNotFound or lifecycle.ErrUnreadable. Any other error is of storage.
 	Policy(ctx context.Context, name string) (lifecycle.Policy, error)
+	// Revisions returns how many the policy has had, also where the one in force cannot be read.
+	Revisions(ctx context.Context, name string) (int, error)
 	PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error)
 	PolicyNames(ctx context.Context) ([]string, error)
+	// PutPolicy commits what revise makes of the policy, or of lifecycle.Unreadable; current is nil for a new one.
 	PutPolicy(ctx context.Context, name string,
 		revise func(current *lifecycle.Policy) (lifecycle.Policy, error)) (lifecycle.Policy, error)
 	// DeletePolicy deletes a policy that no key is bound to and that is not the default, if allow agrees.
@@ -99,6 +103,7 @@ type Intents interface {
 	RescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error)
 	Rescheduled(ctx context.Context, policy string, revision int, after string, done bool) error
 	BoundKeys(ctx context.Context, policy string) ([]string, error)
+	BoundPolicies(ctx context.Context) ([]string, error)
 }
 
 // Placing moves material between the versions in use and the archive.

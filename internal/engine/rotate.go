@@ -124,11 +124,8 @@ func (e *Engine) abandonStored(ctx context.Context, r Repo, k lifecycle.Key, pol
 
 // admitVersion returns the policy that governs the key, if it lets the key have a new version.
 func (e *Engine) admitVersion(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
-	if k.Policy == "" {
-		return nil, nil //nolint:nilnil // no policy admits every key
-	}
-	policy, err := e.policy(ctx, r, k.Policy)
-	if err != nil {
+	policy, err := e.demanded(ctx, r, k)
+	if policy == nil || err != nil { // no policy admits every key
 		return nil, err
 	}
 	return policy, policy.AdmitsVersion(k.Type, e.now())

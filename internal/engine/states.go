@@ -74,9 +74,10 @@ func (o Operation) check() error {
 
 // done decides an operation.
 func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation) (c lifecycle.Commit, did lifecycle.Step, err error) {
-	policy, err := e.policyOf(ctx, r, k)
-	if err != nil {
-		return c, did, err
+	policy, fault := e.ruling(ctx, r, k)
+	unread := fault != nil && !saysNothing(fault)
+	if unread && !in.Op.Stops() {
+		return c, did, fault
 	}
 	if err := policy.CheckReason(string(in.Op), in.Reason); err != nil {
 		return c, did, err
@@ -100,10 +101,15 @@ func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation
 		return c, did, err
 	}
 	c.Event = eventOf(did, in.Reason)
-	if in.Op == lifecycle.ReportCompromise {
-		return e.compromised(ctx, r, c, did, in, policy)
+	if fault != nil {
+		c.Event = c.Event.With("policy_fault", fault.Error())
 	}
-	c, err = e.commit(ctx, r, c, policy)
+	if in.Op == lifecycle.ReportCompromise {
+		c = e.compromised(ctx, r, c, in, policy)
+	}
+	if c, err = e.commit(ctx, r, c, policy); unread {
+		c.Key.Due = e.now() // a tick asks the policy again
+	}
 	return c, did, err
 }
 
@@ -155,9 +161,7 @@ func eventOf(did lifecycle.Step, reason string) lifecycle.Event {
 
 // compromised completes the report of a compromise: where it is the active version, another one takes over in the
 // same commit (transition T14). If none can be made the report counts all the same.
-func (e *Engine) compromised(
-	ctx context.Context, r Repo, c lifecycle.Commit, did lifecycle.Step, in Operation, policy *lifecycle.Policy,
-) (lifecycle.Commit, lifecycle.Step, error) {
+func (e *Engine) compromised(ctx context.Context, r Repo, c lifecycle.Commit, in Operation, policy *lifecycle.Policy) lifecycle.Commit {
 	c.Event.Details["reason_code"] = in.Code
 	if !in.Occurred.IsZero() {
 		c.Event.Details["occurred_at"] = in.Occurred.UTC().Format(time.RFC3339)
@@ -165,8 +169,7 @@ func (e *Engine) compromised(
 	if c.Key.NeedsSuccessor() {
 		c = e.replaced(ctx, r, c, policy)
 	}
-	c, err := e.commit(ctx, r, c, policy)
-	return c, did, err
+	return c
 }
 
 // replaced gives the key another active version: the staged one, or a new one.

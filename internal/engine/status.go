@@ -68,7 +68,10 @@ type RotationStatus struct {
 	Stalled  []lifecycle.Alerted
 	Overdue  []lifecycle.Alerted
 	Stopped  []lifecycle.Alerted // enabled and cannot encrypt
-	Oldest   time.Time           // since when the key waits that waits longest; zero: none does
+
+	Ungoverned []Ungoverned // policies that say nothing to their keys
+
+	Oldest   time.Time // since when the key waits that waits longest; zero: none does
 	Lateness time.Duration
 }
 
@@ -77,7 +80,7 @@ type RotationStatus struct {
 const minutesCounted = int(followFor/time.Minute) + 2
 
 // RotationStatus says what is due, what a tick is doing about it, and which keys need somebody's attention. It costs a
-// listing for each status and for each minute that waits, whatever the number of keys.
+// listing for each status, for each minute that waits and of the policies, whatever the number of keys.
 func (e *Engine) RotationStatus(ctx context.Context, r Repo) (s RotationStatus, err error) {
 	lists := map[lifecycle.Status]*[]lifecycle.Alerted{
 		lifecycle.Retrying: &s.Retrying, lifecycle.Stalled: &s.Stalled, lifecycle.Overdue: &s.Overdue, lifecycle.Stopped: &s.Stopped,
@@ -91,6 +94,9 @@ func (e *Engine) RotationStatus(ctx context.Context, r Repo) (s RotationStatus, 
 		if len(list) > 0 && status != lifecycle.Stopped { // which does not wait for a rotation
 			s.waits(list[0].Since)
 		}
+	}
+	if s.Ungoverned, err = e.ungoverned(ctx, r); err != nil {
+		return s, err
 	}
 	if err := e.countDue(ctx, r, &s); err != nil {
 		return s, err

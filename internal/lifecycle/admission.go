@@ -64,7 +64,7 @@ func Drift(k Key, p *Policy, now time.Time) []Finding {
 		if k.Policy == "" {
 			return nil
 		}
-		return []Finding{{"policy", k.Policy, "the policy that governs the key is missing"}}
+		return []Finding{{"policy", k.Policy, "the policy that governs the key is missing or cannot be read"}}
 	}
 	found := append(p.typeFindings(k.Type, now), p.flagFindings(k)...)
 	if out := Plan(k, p, now); slices.Contains(Alerts(), out.Status) {

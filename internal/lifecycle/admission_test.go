@@ -118,7 +118,7 @@ func TestDriftOfKeysThatComplyAndOfThoseOnTheWay(t *testing.T) {
 	require.Empty(t, lifecycle.Drift(moved(t, k, lifecycle.KeyArchived), p, later), "a key that is out of use rotates no more")
 	require.Empty(t, lifecycle.Drift(k, nil, later), "no policy, no rule")
 	k.Policy = "gone"
-	require.Equal(t, []lifecycle.Finding{{Field: "policy", Value: "gone", Rule: "the policy that governs the key is missing"}}, lifecycle.Drift(k, nil, start))
+	require.Equal(t, []lifecycle.Finding{{Field: "policy", Value: "gone", Rule: "the policy that governs the key is missing or cannot be read"}}, lifecycle.Drift(k, nil, start))
 }
 
 func TestQuietPeriodOfAnEarlierRevisionGoesOn(t *testing.T) {

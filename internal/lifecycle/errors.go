@@ -19,6 +19,9 @@ var (
 	ErrRefused  = errors.New("refused")           // state or policy forbids it
 	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
 	ErrRepeated = errors.New("repeated request")  // a request that was carried out already: it is answered, not carried out again
+
+	// ErrUnreadable is no refusal: what is stored of a policy cannot be read, or not be understood.
+	ErrUnreadable = errors.New("unreadable policy")
 )
 
 // kindError is a message of one kind. It prints the message alone: the kind is for code, the message for people.
@@ -37,7 +40,19 @@ func Invalidf(format string, args ...any) error {
 
 // InvalidField reports the value of one field that breaks a rule; the error is [ErrInvalid].
 func InvalidField(field string, value any, rule string) error {
-	return Invalidf("%s: %s: %s", field, printable(value), rule)
+	return fieldError{kindError{ErrInvalid, fmt.Sprintf("%s: %s: %s", field, printable(value), rule)}, field}
+}
+
+type fieldError struct {
+	kindError
+	field string
+}
+
+// FieldOf returns the name of the field that an error of [InvalidField] is about, without its value; empty: it is none.
+func FieldOf(err error) string {
+	var e fieldError
+	_ = errors.As(err, &e)
+	return e.field
 }
 
 // printable quotes strings and shortens what a caller may have made long.
@@ -70,6 +85,20 @@ func NoVersion(name string, number int) error {
 func NoPolicy(name string) error {
 	return kindError{ErrNotFound, fmt.Sprintf("policy not found: no policy is named %q", name)}
 }
+
+// UnreadablePolicy reports that what is stored of a policy says nothing, and why; the error is [ErrUnreadable] and its cause.
+func UnreadablePolicy(name string, cause error) error { return unreadableError{name, cause} }
+
+type unreadableError struct {
+	policy string
+	cause  error
+}
+
+func (e unreadableError) Error() string {
+	return fmt.Sprintf("policy %q cannot be read: %v", e.policy, e.cause)
+}
+func (e unreadableError) Unwrap() error        { return e.cause }
+func (e unreadableError) Is(target error) bool { return target == ErrUnreadable }
 
 // Existsf reports that something is there already; the error is [ErrExists].
 func Existsf(format string, args ...any) error {

@@ -3,6 +3,8 @@
 
 package lifecycle
 
+import "maps"
+
 // Event is what custody says of an act on a key.
 type Event struct {
 	Act            string // create, rotate, or the name of an operation; empty: not recorded
@@ -12,6 +14,17 @@ type Event struct {
 	Policy         string
 	PolicyRevision int
 	Details        map[string]string
+}
+
+// With returns the event with one more detail; an empty text adds none.
+func (e Event) With(name, text string) Event {
+	if text == "" {
+		return e
+	}
+	details := map[string]string{name: text}
+	maps.Copy(details, e.Details)
+	e.Details = details
+	return e
 }
 
 // Commit is one act on a key: the key after it, what it made, and what custody says of it.

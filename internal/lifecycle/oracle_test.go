@@ -112,7 +112,7 @@ func (o oracle) given(t *testing.T, open *time.Time, slot time.Time, most time.D
 		p.RotationWindow, p.RotationJitter = "", jitter(t, most.String())
 		k.Rotation.Since = open.Add(-time.Minute)
 	}
-	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Created: p.Created, Document: p.Document})
+	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Revision: 1, Created: p.Created, Document: p.Document})
 	require.NoError(t, err)
 	put := lifecycle.Plan(k, &p, k.Rotation.Since).Next.Sub(slot)
 	require.GreaterOrEqual(t, put, time.Duration(0))

@@ -59,7 +59,7 @@ func (o Outlook) Alert() Alert {
 }
 
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
-// missing. It is pure: the tick only executes what it says, and reading a key shows the same answer.
+// missing or cannot be read. It is pure: the tick only executes what it says, and reading a key shows the same answer.
 func Plan(k Key, p *Policy, now time.Time) Outlook {
 	return schedule(k, p, now).orStopped(k, k.TermsOf(p))
 }
@@ -165,7 +165,7 @@ func (k Key) rules(p *Policy) rules {
 	switch {
 	case p != nil:
 		return rules{cadence: p.rhythm(), window: p.window, mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
-	case k.Policy != "": // the policy is missing: rotate nothing on a guess
+	case k.Policy != "": // the policy says nothing: rotate nothing on a guess
 		return rules{mode: Manual, cycles: never}
 	default:
 		return rules{cadence: cadence{every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
@@ -203,7 +203,7 @@ func unscheduledWhy(k Key, p *Policy) string {
 	case p != nil:
 		return fmt.Sprintf("policy %q has rotation_period 0 and no rotation_schedule", p.Name)
 	case k.Policy != "":
-		return fmt.Sprintf("policy %q is missing", k.Policy)
+		return fmt.Sprintf("policy %q is missing or cannot be read", k.Policy)
 	default:
 		return "the key has no policy and no auto_rotate_period"
 	}

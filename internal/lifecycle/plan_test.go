@@ -90,7 +90,7 @@ func TestPlanRotatesNothingWhenThePolicyIsMissing(t *testing.T) {
 	k := newKey(t, 1)
 	k.Policy, k.AutoRotatePeriod = "gone", time.Hour
 	require.Equal(t, lifecycle.Outlook{
-		Status: lifecycle.Unscheduled, Mode: lifecycle.Manual, Why: `policy "gone" is missing`,
+		Status: lifecycle.Unscheduled, Mode: lifecycle.Manual, Why: `policy "gone" is missing or cannot be read`,
 	}, lifecycle.Plan(k, nil, start.Add(1000*day)))
 }
 

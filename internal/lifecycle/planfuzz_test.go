@@ -63,7 +63,7 @@ func (a asked) scene(t *testing.T) scene {
 	if a.marks&1 > 0 {
 		doc.AllowedTypes = []lifecycle.Type{lifecycle.ChaCha20Poly1305}
 	}
-	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Name: "pci", Created: at, Document: doc})
+	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Name: "pci", Revision: 1, Created: at, Document: doc})
 	require.NoError(t, err)
 	now := at.Add(time.Duration(a.after%(10*24*60))*time.Minute + time.Duration(a.seconds)*time.Second)
 	if a.exhausted > 0 {

@@ -163,8 +163,12 @@ func NewPolicy(name string, revision int, doc Document, at time.Time) (Policy, e
 	return p, nil
 }
 
-// StoredPolicy completes a revision that was checked when it was written. The error is [ErrInvalid].
+// StoredPolicy completes a revision that was checked when it was written. The error is [ErrInvalid]: it says what this
+// release does not understand.
 func StoredPolicy(p Policy) (Policy, error) {
+	if err := p.checkUnderstood(); err != nil {
+		return Policy{}, err
+	}
 	zone, err := ParseZone("rotation_zone", p.RotationZone)
 	if err != nil {
 		return Policy{}, err
@@ -199,6 +203,12 @@ func (p Policy) Revised(before *Policy) Policy {
 		p.Looser = Looser{Before: p.Created, Quiet: quiet}
 	}
 	return p
+}
+
+// Unreadable stands for a policy of which nothing is known but how many revisions it has had. Whoever writes it anew begins
+// with the defaults; their quiet period is the one that its keys have meanwhile.
+func Unreadable(name string, revisions int) Policy {
+	return Policy{Name: name, Revision: revisions, Document: DefaultDocument()}
 }
 
 // Same reports whether the revisions say the same, in the same words.

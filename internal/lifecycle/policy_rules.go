@@ -39,6 +39,32 @@ func (d Document) checkFields() error {
 	return nil
 }
 
+// checkUnderstood reports whether every field of a stored revision says something. How much is allowed is not asked again:
+// a rule may have become stricter since.
+func (p Policy) checkUnderstood() error {
+	switch {
+	case p.Revision < 1:
+		return InvalidField("revision", p.Revision, "must be at least 1")
+	case p.DestroyDelay.Duration == 0:
+		return InvalidField("destroy_delay", p.DestroyDelay.Text, "must not be 0")
+	}
+	for _, check := range []func(Document) error{
+		Document.checkChoices, Document.checkNumbers, Document.checkPattern,
+	} {
+		if err := check(p.Document); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d Document) checkPattern() error {
+	if _, err := regexp.Compile(d.ReasonPattern); err != nil {
+		return InvalidField("reason_pattern", d.ReasonPattern, "must be a regular expression in RE2 syntax")
+	}
+	return nil
+}
+
 func (d Document) checkText() error {
 	const longestOwner, longestDescription, longestSource = 256, 4096, 64 * 1024
 	switch {
@@ -53,8 +79,8 @@ func (d Document) checkText() error {
 	case len(d.ReasonPattern) > longestOwner:
 		return InvalidField("reason_pattern", d.ReasonPattern, "at most 256 bytes")
 	}
-	if _, err := regexp.Compile(d.ReasonPattern); err != nil {
-		return InvalidField("reason_pattern", d.ReasonPattern, "must be a regular expression in RE2 syntax")
+	if err := d.checkPattern(); err != nil {
+		return err
 	}
 	return checkLabels(d.Labels)
 }

@@ -45,8 +45,8 @@ func (t Terms) QuietUntil(since, denied time.Time) time.Time {
 // ungoverned are the terms of a key without a policy: Transit's where Transit has an answer.
 var ungoverned = Terms{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: Unlimited, DestroyDelay: 30 * 24 * time.Hour}
 
-// TermsOf returns the terms for a key. The policy is nil where none governs the key. A key whose policy is missing
-// gets strict ones.
+// TermsOf returns the terms for a key. The policy is nil where none governs the key. A key whose policy is missing, or
+// cannot be read, gets strict ones.
 func (k Key) TermsOf(p *Policy) Terms {
 	switch {
 	case p != nil:

@@ -31,6 +31,9 @@ func (op Op) Dated() bool {
 	return slices.Contains([]Op{Resume, Archive, Retire, Restore, ReportCompromise, Rollback}, op)
 }
 
+// Stops reports an operation that only takes away, as in an emergency: it goes on also where what else is to be asked cannot be.
+func (op Op) Stops() bool { return op == Suspend || op == ReportCompromise }
+
 // edge is one row of the transition table.
 type edge struct {
 	id   string // of the contract: T1 ... T15

@@ -91,9 +91,7 @@ func readers(kek string) []reader {
 			},
 		}},
 		{"policies/pci", "policy", map[string]func(w *world) error{
-			"read":   func(w *world) error { _, err := w.Policy(ctx, "pci"); return err },
-			"put":    func(w *world) error { _, err := w.PutPolicy(ctx, "pci", revise("pci", "x")); return err },
-			"delete": func(w *world) error { return w.DeletePolicy(ctx, "pci", anyPolicy) },
+			"read": func(w *world) error { _, err := w.Policy(ctx, "pci"); return err },
 		}},
 		{"config/kek", "kek", map[string]func(w *world) error{
 			"read":   func(w *world) error { _, _, err := w.Keyring(ctx); return err },

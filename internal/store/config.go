@@ -187,7 +187,7 @@ func (r Repo) SetGovernance(ctx context.Context, change func(lifecycle.Governanc
 	if next == current {
 		return next, nil
 	}
-	if policy := next.DefaultPolicy; policy != "" {
+	if policy := next.DefaultPolicy; policy != "" && policy != current.DefaultPolicy {
 		unlock, err := r.s.policies.shared(ctx, policy)
 		if err != nil {
 			return current, err
@@ -197,6 +197,8 @@ func (r Repo) SetGovernance(ctx context.Context, change func(lifecycle.Governanc
 		switch {
 		case errors.Is(err, lifecycle.ErrNotFound):
 			return current, lifecycle.InvalidField("default_policy", policy, "no policy has this name")
+		case errors.Is(err, lifecycle.ErrUnreadable):
+			return current, lifecycle.InvalidField("default_policy", policy, err.Error())
 		case err != nil:
 			return current, err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -30,19 +31,41 @@ type rescheduleRecord struct {
 	After    string `json:"after"`
 }
 
-// Policy returns the policy's revision in force. The error is [lifecycle.ErrNotFound] where there is none.
+// Policy returns the policy's revision in force. The error is [lifecycle.ErrNotFound] where there is none, and
+// [lifecycle.ErrUnreadable] where it says nothing to this release.
 func (r Repo) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
 	p, _, err := r.policyAt(ctx, name, policiesPrefix+name)
 	return p, err
 }
 
+// Revisions returns how many revisions the policy has had: the number of the last one, which is in force.
+func (r Repo) Revisions(ctx context.Context, name string) (int, error) {
+	p, _, err := r.inForce(ctx, name)
+	return p.Revision, err
+}
+
+// inForce returns the revision in force, or what stands for it where it cannot be read.
+func (r Repo) inForce(ctx context.Context, name string) (lifecycle.Policy, unknown, error) {
+	p, rest, err := r.policyAt(ctx, name, policiesPrefix+name)
+	if !errors.Is(err, lifecycle.ErrUnreadable) {
+		return p, rest, err
+	}
+	numbers, err := r.list(ctx, revisionsPrefix+name+"/")
+	last := 1
+	for _, number := range numbers {
+		n, _ := strconv.Atoi(number) // 0, where it is none
+		last = max(last, n)
+	}
+	return lifecycle.Unreadable(name, last), nil, err
+}
+
 // PolicyRevision returns the n-th revision of the policy.
 func (r Repo) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
-	inForce, err := r.Policy(ctx, name)
+	last, err := r.Revisions(ctx, name)
 	if err != nil {
 		return lifecycle.Policy{}, err
 	}
-	if n > inForce.Revision {
+	if n > last {
 		return lifecycle.Policy{}, lifecycle.NoPolicy(name)
 	}
 	p, _, err := r.policyAt(ctx, name, revisionPath(name, n))
@@ -53,23 +76,31 @@ func (r Repo) policyAt(ctx context.Context, name, path string) (lifecycle.Policy
 	var rec policyRecord
 	rest, found, err := read(ctx, r, path, &rec)
 	if err != nil {
-		return lifecycle.Policy{}, nil, err
+		return lifecycle.Policy{}, nil, unreadable(name, err)
 	}
 	if !found {
 		return lifecycle.Policy{}, nil, lifecycle.NoPolicy(name)
 	}
 	p, err := rec.policy(name)
 	if err != nil {
-		return lifecycle.Policy{}, nil, fmt.Errorf("%s: %w", path, err)
+		return lifecycle.Policy{}, nil, unreadable(name, fmt.Errorf("%s: %w", path, err))
 	}
 	return p, rest, nil
+}
+
+// unreadable tells what is wrong with the record of a policy from storage that fails.
+func unreadable(policy string, err error) error {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerSchema) {
+		return lifecycle.UnreadablePolicy(policy, err)
+	}
+	return err
 }
 
 // PolicyNames returns the names of all policies in alphabetical order.
 func (r Repo) PolicyNames(ctx context.Context) ([]string, error) { return r.list(ctx, policiesPrefix) }
 
-// PutPolicy commits what revise makes of the policy; current is nil for a new one. Content that is the same as that
-// in force is not written. The commit point is the Put of policies/<name>.
+// PutPolicy commits what revise makes of the policy; current is nil for a new one, and [lifecycle.Unreadable] for one that
+// cannot be read. Content that is the same as that in force is not written. The commit point is the Put of policies/<name>.
 func (r Repo) PutPolicy(
 	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
 ) (lifecycle.Policy, error) {
@@ -79,7 +110,7 @@ func (r Repo) PutPolicy(
 	}
 	defer unlock()
 	var current *lifecycle.Policy
-	p, rest, err := r.policyAt(ctx, name, policiesPrefix+name)
+	p, rest, err := r.inForce(ctx, name)
 	switch {
 	case err == nil:
 		current = &p
@@ -109,7 +140,7 @@ func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycl
 		return err
 	}
 	defer unlock()
-	p, err := r.Policy(ctx, name)
+	p, _, err := r.inForce(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -163,6 +194,15 @@ func (r Repo) checkUnbound(ctx context.Context, policy string) error {
 	return nil
 }
 
+// BoundPolicies returns the names of policies that keys may be bound to.
+func (r Repo) BoundPolicies(ctx context.Context) ([]string, error) {
+	names, err := r.list(ctx, boundPrefix)
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(name, "/")
+	}
+	return names, err
+}
+
 // BoundKeys returns the names of keys that may be bound to the policy, in alphabetical order; each key's own record
 // says whether it is.
 func (r Repo) BoundKeys(ctx context.Context, policy string) ([]string, error) {
@@ -192,7 +232,7 @@ func (r Repo) rescheduleAfter(ctx context.Context, policy string) (after string,
 	}
 	p, err := r.Policy(ctx, policy)
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound):
+	case errors.Is(err, lifecycle.ErrNotFound), errors.Is(err, lifecycle.ErrUnreadable):
 		return rec.After, rec.Revision, nil
 	case err != nil:
 		return "", 0, err

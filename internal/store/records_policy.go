@@ -4,6 +4,7 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -106,45 +107,51 @@ func (r policyRecord) policy(name string) (lifecycle.Policy, error) {
 		RequireReason: r.RequireReason, ReasonPattern: r.ReasonPattern, Labels: r.Labels, Compliance: r.Compliance, Source: r.Source,
 	}
 	if err := r.spans(&doc); err != nil {
-		return lifecycle.Policy{}, err
+		return lifecycle.Policy{}, inField(err)
 	}
 	p, err := lifecycle.StoredPolicy(lifecycle.Policy{
 		Name: name, Revision: r.Revision, Hash: r.Hash, Created: r.Created, Document: doc,
 		Looser: lifecycle.Looser{Before: r.LooserBefore, Quiet: r.LooserQuiet},
 	})
-	if err != nil {
-		return lifecycle.Policy{}, ErrCorrupt
+	return p, inField(err)
+}
+
+// inField says which field of a record is to blame, and not what it holds.
+func inField(err error) error {
+	if err == nil {
+		return nil
 	}
-	return p, nil
+	return fmt.Errorf("%s: %w", lifecycle.FieldOf(err), ErrCorrupt)
 }
 
 // spans reads the lengths of time into the document.
 func (r policyRecord) spans(doc *lifecycle.Document) (err error) {
 	if doc.RotationJitter, err = lifecycle.ParseJitter("rotation_jitter", r.RotationJitter); err != nil {
-		return ErrCorrupt
+		return err
 	}
 	for _, span := range []struct {
+		field  string
 		target *lifecycle.Span
 		text   string
 	}{
-		{&doc.RotationPeriod, r.RotationPeriod},
-		{&doc.RotationWindowLength, r.RotationWindowLength},
-		{&doc.RotationRetryBase, r.RotationRetryBase},
-		{&doc.RotationRetryMax, r.RotationRetryMax},
-		{&doc.StagingTime, r.StagingTime},
-		{&doc.RollbackWindow, r.RollbackWindow},
-		{&doc.OriginatorPeriod, r.OriginatorPeriod},
-		{&doc.RecipientPeriod, r.RecipientPeriod},
-		{&doc.ArchiveAfter, r.ArchiveAfter},
-		{&doc.RetireAfter, r.RetireAfter},
-		{&doc.QuietPeriod, r.QuietPeriod},
-		{&doc.DestroyDelay, r.DestroyDelay},
+		{"rotation_period", &doc.RotationPeriod, r.RotationPeriod},
+		{"rotation_window_length", &doc.RotationWindowLength, r.RotationWindowLength},
+		{"rotation_retry_base", &doc.RotationRetryBase, r.RotationRetryBase},
+		{"rotation_retry_max", &doc.RotationRetryMax, r.RotationRetryMax},
+		{"staging_time", &doc.StagingTime, r.StagingTime},
+		{"rollback_window", &doc.RollbackWindow, r.RollbackWindow},
+		{"originator_period", &doc.OriginatorPeriod, r.OriginatorPeriod},
+		{"recipient_period", &doc.RecipientPeriod, r.RecipientPeriod},
+		{"archive_after", &doc.ArchiveAfter, r.ArchiveAfter},
+		{"retire_after", &doc.RetireAfter, r.RetireAfter},
+		{"quiet_period", &doc.QuietPeriod, r.QuietPeriod},
+		{"destroy_delay", &doc.DestroyDelay, r.DestroyDelay},
 	} {
 		if span.text == "" {
 			continue
 		}
-		if *span.target, err = lifecycle.ParseSpan("span", span.text); err != nil {
-			return ErrCorrupt
+		if *span.target, err = lifecycle.ParseSpan(span.field, span.text); err != nil {
+			return err
 		}
 	}
 	return nil
