@@ -160,7 +160,8 @@ func numberOf(text string) (float64, bool) {
 	return float64(number), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// toNumber returns the value of a JSON number, in whichever of Go's types it came.
+// toNumber returns the value of a JSON number, in whichever of Go's types it came; NaN, if it would pass for an integer and
+// is none as it is written. As a float64 it came rounded already.
 func toNumber(raw any) (float64, bool) {
 	switch value := raw.(type) {
 	case float64:
@@ -171,6 +172,9 @@ func toNumber(raw any) (float64, bool) {
 		return float64(value), true
 	case json.Number:
 		number, err := value.Float64()
+		if isSafe(number) && !isWhole(value.String()) {
+			return math.NaN(), true
+		}
 		return number, err == nil
 	default:
 		return 0, false

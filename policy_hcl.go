@@ -5,6 +5,8 @@ package keylife
 
 import (
 	"cmp"
+	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 
@@ -39,12 +41,13 @@ func parseHCL(text string) (*call, error) {
 	if problems.HasErrors() {
 		return nil, documentError(problems)
 	}
+	source := document(file.Bytes)
 	c := &call{FieldData: &framework.FieldData{Raw: map[string]any{}, Schema: contentFields}}
 	for _, attribute := range inOrder(attributes) {
 		if contentFields[attribute.Name] == nil {
 			return nil, at(attribute.NameRange, attribute.Name+": a policy has no such field")
 		}
-		value, err := valueOf(attribute.Expr)
+		value, err := source.valueOf(attribute.Expr)
 		if err != nil {
 			return nil, lifecycle.Invalidf("%s: %s", attribute.Name, err)
 		}
@@ -104,13 +107,16 @@ func inOrder(attributes hcl.Attributes) []*hcl.Attribute {
 	return list
 }
 
+// document is the text of a policy.
+type document []byte
+
 // valueOf returns the value of an attribute as JSON has it.
-func valueOf(expr hcl.Expression) (any, error) {
+func (d document) valueOf(expr hcl.Expression) (any, error) {
 	switch e := expr.(type) {
 	case *hclsyntax.TupleConsExpr:
 		list := make([]any, len(e.Exprs))
 		for i, element := range e.Exprs {
-			value, err := literal(element)
+			value, err := d.literal(element)
 			if err != nil {
 				return nil, err
 			}
@@ -118,18 +124,18 @@ func valueOf(expr hcl.Expression) (any, error) {
 		}
 		return list, nil
 	case *hclsyntax.ObjectConsExpr:
-		return objectOf(e)
+		return d.objectOf(e)
 	default:
-		return literal(expr)
+		return d.literal(expr)
 	}
 }
 
-func objectOf(e *hclsyntax.ObjectConsExpr) (any, error) {
+func (d document) objectOf(e *hclsyntax.ObjectConsExpr) (any, error) {
 	object := make(map[string]any, len(e.Items))
 	for _, item := range e.Items {
 		name := hcl.ExprAsKeyword(item.KeyExpr)
 		if key, ok := item.KeyExpr.(*hclsyntax.ObjectConsKeyExpr); ok && name == "" {
-			value, err := literal(key.Wrapped)
+			value, err := d.literal(key.Wrapped)
 			text, isText := value.(string)
 			if err != nil || !isText {
 				return nil, at(item.KeyExpr.Range(), "a name must be a word or a text")
@@ -139,7 +145,7 @@ func objectOf(e *hclsyntax.ObjectConsExpr) (any, error) {
 		if _, twice := object[name]; twice {
 			return nil, at(item.KeyExpr.Range(), "the name "+name+" is there twice")
 		}
-		value, err := literal(item.ValueExpr)
+		value, err := d.literal(item.ValueExpr)
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +155,7 @@ func objectOf(e *hclsyntax.ObjectConsExpr) (any, error) {
 }
 
 // literal returns the value of an expression that stands for itself.
-func literal(expr hcl.Expression) (any, error) {
+func (d document) literal(expr hcl.Expression) (any, error) {
 	if !isLiteral(expr) {
 		return nil, at(expr.Range(), "must be a literal: no variables, functions, operators or interpolation")
 	}
@@ -164,9 +170,21 @@ func literal(expr hcl.Expression) (any, error) {
 	case value.Type() == cty.Bool:
 		return value.True(), nil
 	default:
-		number, _ := value.AsBigFloat().Float64()
-		return number, nil
+		return d.number(expr), nil
 	}
+}
+
+// number returns a number as it is written: the parser rounds it.
+func (d document) number(expr hcl.Expression) any {
+	sign := ""
+	if negative, ok := expr.(*hclsyntax.UnaryOpExpr); ok {
+		expr, sign = negative.Val, "-"
+	}
+	written := json.Number(sign + string(expr.Range().SliceBytes(d)))
+	if value, ok := toNumber(written); ok && !math.IsNaN(value) {
+		return value
+	}
+	return written
 }
 
 // isLiteral reports a constant, a text of constant parts (a heredoc has one for each line), or a negative number.

@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"cmp"
+	"math/big"
 	"regexp"
 	"slices"
 
@@ -34,6 +35,18 @@ func (c *call) checkScalar(name string) error {
 		return c.invalid(name, "must be true or false")
 	}
 	return nil
+}
+
+// numeral is how JSON and HCL write a number, of a length that can be held exactly.
+var numeral = regexp.MustCompile(`^-?[0-9]{1,64}(\.[0-9]{1,64})?([eE][+-]?[0-9]{1,2})?$`)
+
+// isWhole reports whether a number is an integer as it is written. A float64 takes 1e-999 for 0, which may mean no limit.
+func isWhole(text string) bool {
+	if !numeral.MatchString(text) {
+		return false
+	}
+	number, ok := new(big.Rat).SetString(text)
+	return ok && number.IsInt()
 }
 
 // digits are how an integer is written as a text.

@@ -26,6 +26,9 @@ func ParseSpan(field, text string) (Span, error) {
 	if err != nil || d < 0 || d > MaxSpan { // below zero: too many days and hours for an int64
 		return Span{}, InvalidField(field, text, `must be a duration such as "90d", "12h30m" or a number of seconds, between 0 and 100 years`)
 	}
+	if d == 0 && strings.ContainsAny(text, "123456789") {
+		return Span{}, InvalidField(field, text, "rounds to 0, which says something else; the shortest duration is 1ns")
+	}
 	return Span{Text: text, Duration: d}, nil
 }
 
