@@ -115,9 +115,7 @@ func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *life
 	}
 	c.Key.Alert = lifecycle.Plan(c.Key, p, e.now()).Alert()
 	c.Key.Due = e.due(c.Key, p)
-	if p != nil {
-		c.Event.Policy, c.Event.PolicyRevision = p.Name, p.Revision
-	}
+	c.Event = c.Event.Under(p)
 	return c, nil
 }
 

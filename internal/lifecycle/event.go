@@ -16,6 +16,16 @@ type Event struct {
 	Details        map[string]string
 }
 
+// Under returns the event as one under the revision; nil: under none. Its hash tells it from one of the same number, of a
+// policy that was deleted and written again.
+func (e Event) Under(p *Policy) Event {
+	if p == nil || e.Act == "" {
+		return e
+	}
+	e.Policy, e.PolicyRevision = p.Name, p.Revision
+	return e.With("policy_hash", p.Hash)
+}
+
 // With returns the event with one more detail; an empty text adds none.
 func (e Event) With(name, text string) Event {
 	if text == "" {

@@ -100,7 +100,7 @@ func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"min_decryption_version": "1 -> 2", "min_encryption_version": "0 -> 3", "deletion_allowed": "false -> true",
 		"exportable": "false -> true", "allow_plaintext_backup": "false -> true", "auto_rotate_period": "0s -> 1h0m0s",
-		"policy": " -> pci", "owner": " -> payments", "legal_hold": "false -> true", "labels": "0 -> 1 labels",
+		"policy": " -> pci", "owner": " -> payments", "legal_hold": "false -> true", "labels": `env: none -> "prod"`,
 	}, got)
 	require.Len(t, got, reflect.TypeFor[lifecycle.Change]().NumField()+1, "and the hold")
 }
