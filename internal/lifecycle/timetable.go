@@ -104,20 +104,32 @@ func (t Timetable) instant(wall time.Time) (at time.Time, skipped bool) {
 }
 
 // Last returns the latest time of the timetable that is not after now and is after since; zero: there is none.
-func (t Timetable) Last(since, now time.Time) time.Time {
-	const farthest = 10 * 366 * 24 * time.Hour
-	for back := time.Hour; back < farthest; back *= 4 {
-		from := laterOf(since, now.Add(-back))
-		if last := t.lastFrom(from, now); !last.IsZero() || from.Equal(since) {
+func (t Timetable) Last(since, now time.Time) time.Time { return t.lastOf(since, now, t.Next) }
+
+// lastOf is Last, with a Next that may count how often it is asked: some dozen times, however many there are.
+func (t Timetable) lastOf(since, now time.Time, next func(time.Time) time.Time) (last time.Time) {
+	const farthest = 100 * 366 * 24 * time.Hour
+	comes := func(after time.Time) bool {
+		at := next(after)
+		if at.IsZero() || at.After(now) {
+			return false
+		}
+		last = at
+		return true
+	}
+	from := now
+	for back := time.Minute; !comes(from); back *= 4 {
+		if !from.After(since) {
 			return last
 		}
+		if from = since; back < farthest {
+			from = laterOf(since, now.Add(-back))
+		}
 	}
-	return t.lastFrom(since, now)
-}
-
-func (t Timetable) lastFrom(from, now time.Time) (last time.Time) {
-	for at := t.Next(from); !at.IsZero() && !at.After(now); at = t.Next(at) {
-		last = at
+	for end := now; comes(last); {
+		if half := last.Add(end.Sub(last) / 2); !comes(half) {
+			end = half
+		}
 	}
 	return last
 }

@@ -313,3 +313,26 @@ func BenchmarkNext(b *testing.B) {
 		table.Next(start)
 	}
 }
+
+func TestTheLastTimeOfATimetableIsFoundInAFewLooks(t *testing.T) {
+	now := utc(t, "2026-03-01T12:00:30Z")
+	for text, want := range map[string]string{
+		"* * * * *":      "2026-03-01T12:00:00Z",
+		"*/7 * * * *":    "2026-03-01T12:00:00Z",
+		"* 0-8 * * *":    "2026-03-01T08:59:00Z",
+		"30 3 * * *":     "2026-03-01T03:30:00Z",
+		"0 0 29 2 *":     "2024-02-29T00:00:00Z",
+		"* * 29 2 *":     "2024-02-29T23:59:00Z",
+		"59 23 31 12 1":  "2025-12-31T23:59:00Z",
+		"0-59 12 1 3 0":  "2026-03-01T12:00:00Z",
+		"0 12 28 2 *":    "2026-02-28T12:00:00Z",
+		"0 0 1 1,7 *":    "2026-01-01T00:00:00Z",
+		"0 */2 1-15 * *": "2026-03-01T12:00:00Z",
+	} {
+		table := timetable(t, text, "")
+		since := now.Add(-5 * 366 * 24 * time.Hour)
+		require.Equal(t, want, table.Last(since, now).Format(time.RFC3339), text)
+		require.LessOrEqual(t, table.LookUpsOfLast(since, now), 60, text)
+		require.True(t, table.Last(now, now).IsZero(), text)
+	}
+}

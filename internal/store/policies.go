@@ -5,6 +5,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -73,19 +74,48 @@ func (r Repo) PolicyRevision(ctx context.Context, name string, n int) (lifecycle
 }
 
 func (r Repo) policyAt(ctx context.Context, name, path string) (lifecycle.Policy, unknown, error) {
-	var rec policyRecord
-	rest, found, err := read(ctx, r, path, &rec)
-	if err != nil {
-		return lifecycle.Policy{}, nil, unreadable(name, err)
-	}
-	if !found {
+	entry, err := r.storage.Get(ctx, path)
+	switch {
+	case err != nil:
+		return lifecycle.Policy{}, nil, storageError("get", path, err)
+	case entry == nil:
 		return lifecycle.Policy{}, nil, lifecycle.NoPolicy(name)
 	}
-	p, err := rec.policy(name)
-	if err != nil {
-		return lifecycle.Policy{}, nil, unreadable(name, fmt.Errorf("%s: %w", path, err))
+	d, err := r.s.decodePolicy(name, path, entry.Value)
+	return d.policy, d.rest, unreadable(name, err)
+}
+
+// policiesDecoded bounds the readings of policies in memory, of up to 64 KiB each.
+const policiesDecoded = 256
+
+// policyID names a reading: the bytes, and where they are stored.
+type policyID struct {
+	path   string
+	digest [sha256.Size]byte
+}
+
+// decodedPolicy is what the bytes of a record say. It is immutable.
+type decodedPolicy struct {
+	policy lifecycle.Policy
+	rest   unknown
+}
+
+// decodePolicy works out what the bytes of a policy say. That never changes, so it is remembered, also where nothing that is
+// stored may be: finding what the timetables leave between two rotations takes far longer than reading them.
+func (s *Store) decodePolicy(name, path string, data []byte) (d decodedPolicy, err error) {
+	id := policyID{path, sha256.Sum256(data)}
+	if known, ok := s.decoded.Get(id); ok {
+		return known, nil
 	}
-	return p, rest, nil
+	var rec policyRecord
+	if d.rest, err = decode(path, data, &rec); err != nil {
+		return decodedPolicy{}, err
+	}
+	if d.policy, err = rec.policy(name); err != nil {
+		return decodedPolicy{}, fmt.Errorf("%s: %w", path, err)
+	}
+	s.decoded.Add(id, d)
+	return d, nil
 }
 
 // unreadable tells what is wrong with the record of a policy from storage that fails.

@@ -23,6 +23,7 @@ type Store struct {
 	pages    *lru.Cache[pageID, []time.Time] // immutable entries, so never stale
 	chains   *lru.Cache[string, chain]
 	doubts   *doubts
+	decoded  *lru.Cache[policyID, decodedPolicy] // by the bytes, so never stale
 	now      func() time.Time
 	identity atomic.Pointer[string]
 }
@@ -43,7 +44,11 @@ func New(now func() time.Time) *Store {
 	if err != nil {
 		panic("internal error: chain cache: " + err.Error())
 	}
-	return &Store{pages: pages, chains: chains, doubts: newDoubts(), now: now}
+	decoded, err := lru.New[policyID, decodedPolicy](policiesDecoded)
+	if err != nil {
+		panic("internal error: policy cache: " + err.Error())
+	}
+	return &Store{pages: pages, chains: chains, doubts: newDoubts(), decoded: decoded, now: now}
 }
 
 // Forget drops what is remembered of a key's journal, because another node wrote it.
