@@ -72,13 +72,33 @@ func (o Operation) check() error {
 	return nil
 }
 
-// done decides an operation.
+// done decides an operation. What stops a key is decided also where storage does not give its policy.
 func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	policy, fault := e.ruling(ctx, r, k)
 	unread := fault != nil && !saysNothing(fault)
 	if unread && !in.Op.Stops() {
 		return c, did, fault
 	}
+	if c, did, err = e.applied(ctx, r, k, in, policy); err != nil {
+		return c, did, err
+	}
+	c.Event = eventOf(did, in.Reason)
+	if fault != nil {
+		c.Event = c.Event.With("policy_fault", fault.Error())
+	}
+	if in.Op == lifecycle.ReportCompromise {
+		c = e.compromised(ctx, r, c, in, policy)
+	}
+	if c, err = e.commit(ctx, r, c, policy); unread {
+		c.Key.Due = e.now() // a tick asks the policy again
+	}
+	return c, did, err
+}
+
+// applied does an operation on the key, if the policy allows it.
+func (e *Engine) applied(
+	ctx context.Context, r Repo, k lifecycle.Key, in Operation, policy *lifecycle.Policy,
+) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	if err := policy.CheckReason(string(in.Op), in.Reason); err != nil {
 		return c, did, err
 	}
@@ -96,19 +116,6 @@ func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation
 	}
 	if err == nil && in.Op == lifecycle.Promote {
 		err = e.preCheck(ctx, r, k, policy, in.Version, false)
-	}
-	if err != nil {
-		return c, did, err
-	}
-	c.Event = eventOf(did, in.Reason)
-	if fault != nil {
-		c.Event = c.Event.With("policy_fault", fault.Error())
-	}
-	if in.Op == lifecycle.ReportCompromise {
-		c = e.compromised(ctx, r, c, in, policy)
-	}
-	if c, err = e.commit(ctx, r, c, policy); unread {
-		c.Key.Due = e.now() // a tick asks the policy again
 	}
 	return c, did, err
 }
