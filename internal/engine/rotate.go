@@ -57,6 +57,16 @@ type rotation struct {
 	stage   bool      // it is to be promoted later
 }
 
+// of returns the key with one version more, and the state of that.
+func (w rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to lifecycle.State, err error) {
+	if w.stage {
+		next, err = k.Stage(w.trigger, w.reason, w.slot, at)
+		return next, lifecycle.PreActive, err
+	}
+	next, err = k.Rotated(w.trigger, w.reason, w.slot, at)
+	return next, lifecycle.Active, err
+}
+
 // rotated is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
 // passed the policy's checks before; those after its promotion are for prove, or a tick.
 func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotation) (c lifecycle.Commit, err error) {
@@ -73,14 +83,8 @@ func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotat
 	if k, err = e.abandonStored(ctx, r, k, policy); err != nil {
 		return c, err
 	}
-	to := lifecycle.Active
-	if why.stage {
-		to = lifecycle.PreActive
-		c.Key, err = k.Stage(why.trigger, why.reason, why.slot, e.now())
-	} else {
-		c.Key, err = k.Rotated(why.trigger, why.reason, why.slot, e.now())
-	}
-	if err != nil {
+	var to lifecycle.State
+	if c.Key, to, err = why.of(k, e.now()); err != nil {
 		return c, err
 	}
 	if !why.stage {
