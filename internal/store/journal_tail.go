@@ -64,7 +64,7 @@ func (r Repo) tail(ctx context.Context, name string, from custody.Head, exists b
 // known returns the end of a key's journal from memory or from storage. The error matches [ErrBroken] where the journal and
 // the key's record contradict each other.
 func (r Repo) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
-	if at, ok := r.s.chains.Get(name); ok {
+	if at, ok := r.s.chains.Get(name); ok && at.done.Count >= from.Count {
 		return at, asBreak(checkDone(name, at, from, exists))
 	}
 	certain := r.s.doubts.none() // else a record may still land behind what is read
@@ -81,7 +81,7 @@ func (r Repo) known(ctx context.Context, name string, from custody.Head, exists 
 // checkDone holds that the key's record is that of the newest act that took effect: an older one that was put back denies
 // what came after it.
 func checkDone(name string, at chain, from custody.Head, exists bool) error {
-	if !exists || at.done == from || at.done.Count < from.Count {
+	if !exists || at.done == from || at.done.Count < from.Count { // of the last: an act that recovery once took for failed
 		return nil
 	}
 	return fmt.Errorf("%s: %w: record %d took effect, and the key's record names record %d", keyPath(name), ErrCorrupt, at.done.Count, from.Count)
