@@ -47,7 +47,7 @@ func TestEveryAnswerHoldsWhateverDiesUnderLoad(t *testing.T) {
 	}
 }
 
-// load is eight clients of one key and the ledger of what they were told.
+// load is clients of one key and the ledger of what they were told.
 type load struct {
 	server  *harness.Server
 	quit    chan struct{}
@@ -61,14 +61,20 @@ type load struct {
 }
 
 func startLoad(s *harness.Server) *load {
+	l := startClients(s, 5)
+	l.run(l.rotate)
+	return l
+}
+
+// startClients is a load without rotations.
+func startClients(s *harness.Server, encrypting int) *load {
 	l := &load{server: s, quit: make(chan struct{}), ledger: map[string]string{}}
-	for w := range 5 {
+	for w := range encrypting {
 		l.run(l.encrypt(w))
 	}
 	for range 2 {
 		l.run(l.decrypt)
 	}
-	l.run(l.rotate)
 	return l
 }
 
@@ -155,6 +161,22 @@ func number(value any) int {
 	return int(i)
 }
 
+// encryptedMore tells whether more has been encrypted since it was asked for.
+func (l *load) encryptedMore(n int) func() error {
+	count := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.ledger)
+	}
+	before := count()
+	return func() error {
+		if now := count(); now < before+n {
+			return fmt.Errorf("%d encrypted, of %d before", now, before)
+		}
+		return nil
+	}
+}
+
 // grewBy tells whether more has been encrypted, and rotated, since it was asked for.
 func (l *load) grewBy(n int) func() error {
 	count := func() (int, int) {
@@ -199,7 +221,7 @@ func (l *load) open(t *testing.T, ciphertexts []string) {
 	for _, c := range ciphertexts {
 		batch = append(batch, object("ciphertext", c))
 	}
-	data := l.server.Must(t, http.MethodPost, "keylife/decrypt/"+loadKey, items(batch...))
+	data := l.server.Do(t, http.MethodPost, "keylife/decrypt/"+loadKey, items(batch...)).Data()
 	results, _ := data["batch_results"].([]any)
 	require.Len(t, results, len(ciphertexts))
 	for i, c := range ciphertexts {

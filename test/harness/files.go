@@ -19,9 +19,10 @@ const PluginName = "keylife"
 const configTemplate = `
 ui                   = false
 disable_mlock        = true
+disable_cache        = %[6]t
 raw_storage_endpoint = true
-log_level            = %q
-plugin_directory     = %q
+log_level            = %[1]q
+plugin_directory     = %[2]q
 api_addr             = "http://%[3]s"
 cluster_addr         = "http://%[4]s"
 
@@ -59,8 +60,8 @@ func layOut(dir string) (files, error) {
 	return f, nil
 }
 
-func (f files) writeConfig(level, address, cluster string) error {
-	text := fmt.Sprintf(configTemplate, level, f.plugins, address, cluster, f.data)
+func (f files) writeConfig(o Options, address, cluster string) error {
+	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, address, cluster, f.data, o.Uncached)
 	return os.WriteFile(f.config, []byte(text), 0o600)
 }
 

@@ -5,6 +5,7 @@ package harness
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,8 @@ func (r Reply) Data() map[string]any {
 type Request struct {
 	Method, Path string
 	Body         any
-	Token        string // the root token when empty
+	Token        string          // the root token when empty
+	Context      context.Context // ends the request, as a client does that gives up; nil: nothing does
 }
 
 // Send sends a request once. The error is of the transport, or of an answer that is not JSON.
@@ -44,7 +46,11 @@ func (s *Server) Send(r Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	request, err := http.NewRequest(r.Method, s.address+"/v1/"+r.Path, bytes.NewReader(body))
+	ctx := r.Context
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	request, err := http.NewRequestWithContext(ctx, r.Method, s.address+"/v1/"+r.Path, bytes.NewReader(body))
 	if err != nil {
 		return Reply{}, err
 	}

@@ -25,6 +25,7 @@ const (
 type Options struct {
 	LogLevel string            // Vault's log level; info when empty
 	Mounts   map[string]string // path to type, such as "keylife/": "keylife"
+	Uncached bool              // Vault's own cache of its storage is off: a read does not wait for a write of the same entry
 	Clock    bool              // the plugin is built with the tag testclock, and Advance moves its time
 }
 
@@ -108,7 +109,7 @@ func newServer(vault, dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.writeConfig(o.LogLevel, addresses[0], addresses[1]); err != nil {
+	if err := f.writeConfig(o, addresses[0], addresses[1]); err != nil {
 		return nil, err
 	}
 	s := &Server{vault: vault, files: f, address: "http://" + addresses[0]}
