@@ -4,8 +4,9 @@
 #   scripts/check.sh [lint|unit|fuzz|acceptance|all]
 #
 # Every step runs even when an earlier one failed: one run tells everything that is wrong.
-#   FUZZTIME   how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
-#   VAULT_BIN  the Vault to test against (default: see scripts/vault.sh)
+#   FUZZTIME         how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
+#   KEYLIFE_TORTURE  how long the acceptance tests kill the plugin and give up requests, such as 5m
+#   VAULT_BIN        the Vault to test against (default: see scripts/vault.sh)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -69,11 +70,23 @@ lint() {
   step govulncheck vulnerabilities
 }
 
+# tests runs go test, prints one line for each package, and names at its end what failed. The time limit is
+# there to name a test that hangs: it leaves a machine that has much else to do ten times what it needs.
+tests() {
+  local events status=0
+  events=$(mktemp)
+  go test -json -timeout 60m "$@" | tee "$events" |
+    jq -rj 'select(.Action == "build-output" or .Action == "output" and .Test == null) | .Output | select(. != "PASS\n" and . != "FAIL\n")' || status=$?
+  ((status == 0)) || jq -rn -f scripts/failures.jq "$events" || true
+  rm -f "$events"
+  return "$status"
+}
+
 # The race detector allocates by itself, so the tests that count allocations skip themselves under
 # it; the second run, without it, is where they count.
 unit() {
-  step "unit tests, race" go test -race -shuffle=on ./...
-  step "unit tests, plain" go test ./...
+  step "unit tests, race" tests -race -shuffle=on ./...
+  step "unit tests, plain" tests ./...
 }
 
 # A plugin that many mounts load must also build where no C compiler is.
@@ -88,13 +101,13 @@ acceptance() {
     step "acceptance tests" false
     return
   fi
-  step "acceptance tests" env VAULT_BIN="$vault" KEYLIFE_PLUGIN="$plugin" \
-    KEYLIFE_PLUGIN_TESTCLOCK="$testclock" go test -tags acceptance -count=1 -timeout 20m ./test/...
+  export VAULT_BIN=$vault KEYLIFE_PLUGIN=$plugin KEYLIFE_PLUGIN_TESTCLOCK=$testclock
+  step "acceptance tests" tests -tags acceptance -count=1 ./test/...
 }
 
 # Fuzzing explores by chance, so it is no part of all: a red CI is about the change under test. What
 # it finds is committed below testdata/fuzz, and the unit tests replay that always. go test takes one
-# target of one package at a time.
+# target of one package at a time. The tag lets FuzzRequests move the clock.
 fuzz() {
   local listing targets package target
   listing=$(go test -list '^Fuzz' ./...) || {
@@ -105,7 +118,7 @@ fuzz() {
   targets=$(awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' <<<"$listing")
   while read -r package target; do
     [[ -n $target ]] || continue
-    step "$target" go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$package" </dev/null
+    step "$target" go test -tags testclock -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$package" </dev/null
   done <<<"$targets"
 }
 

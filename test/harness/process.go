@@ -14,7 +14,7 @@ import (
 )
 
 // stopTimeout is how long a server may take to end after SIGTERM.
-const stopTimeout = 20 * time.Second
+const stopTimeout = slack * 20 * time.Second
 
 // process is one run of the server. It leads a process group of its own; the plugin processes are in it.
 type process struct {

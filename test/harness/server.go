@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	requestTimeout = 60 * time.Second
+	requestTimeout = slack * 90 * time.Second // Vault itself ends a request after 90
 	startTimeout   = 60 * time.Second
 	clientConns    = 64
 )
