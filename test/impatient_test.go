@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	impatientActs = 800              // given up, and asked for again
-	actsAllowed   = 10 * time.Minute // for them, on a machine that has much else to do
+	impatientActs = 800             // given up, and asked for again
+	actsAllowed   = 5 * time.Minute // for them
 )
 
 // Without Vault's cache a read does not wait for the write of a client that has given up.

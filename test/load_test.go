@@ -117,7 +117,8 @@ func (l *load) encrypt(worker int) func() {
 		version := number(data["key_version"])
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.ledger[data["ciphertext"].(string)] = plaintext
+		ciphertext, _ := data["ciphertext"].(string)
+		l.ledger[ciphertext] = plaintext
 		if version < newest {
 			l.wrong = append(l.wrong, fmt.Sprintf("encrypted with version %d after %d", version, newest))
 		}
