@@ -107,7 +107,8 @@ acceptance() {
 
 # Fuzzing explores by chance, so it is no part of all: a red CI is about the change under test. What
 # it finds is committed below testdata/fuzz, and the unit tests replay that always. go test takes one
-# target of one package at a time. The tag lets FuzzRequests move the clock.
+# target of one package at a time. The tag lets FuzzRequests move the clock, and an
+# input is not made smaller for longer than a few runs, which take their time there.
 fuzz() {
   local listing targets package target
   listing=$(go test -list '^Fuzz' ./...) || {
@@ -118,7 +119,7 @@ fuzz() {
   targets=$(awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' <<<"$listing")
   while read -r package target; do
     [[ -n $target ]] || continue
-    step "$target" go test -tags testclock -run '^$' -fuzz "^$target\$" -fuzztime "$1" "$package" </dev/null
+    step "$target" go test -tags testclock -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 20x "$package" </dev/null
   done <<<"$targets"
 }
 

@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ import (
 const (
 	steps        = 60
 	seeds        = 12
+	anyStep      = 7               // sends a request
 	mostCalls    = 20_000          // of the storage, for one request
 	mostAnswered = 4 << 20         // bytes
 	hangs        = 2 * time.Minute // a request that calls no storage and does not come back
@@ -161,6 +163,12 @@ func FuzzRequests(f *testing.F) {
 			bytes[i] = byte(chance.UintN(256))
 		}
 		f.Add(bytes)
+	}
+	largest := byte(slices.Index(nasty, `"9223372036854775807"`))
+	for i, to := range newMachine(f).endpoints {
+		if to.op == logical.ListOperation && parameter.MatchString(to.path) {
+			f.Add([]byte{anyStep, byte(i), 0, 1, 1, largest}) // of k or p: the numbers after the largest
+		}
 	}
 	f.Fuzz(func(t *testing.T, bytes []byte) {
 		m, in := newMachine(t), input(bytes)
