@@ -244,7 +244,7 @@ func TestAKeyWithoutAPolicyIsNotCounted(t *testing.T) {
 // were, nor of more than the leases that were lost add.
 func TestCrashesCountTooManyEncryptionsNeverTooFew(t *testing.T) {
 	const limit, lease = 2560, 10
-	for seed := range uint64(4 + sized(16)) {
+	for seed := range uint64(1 + sized(19)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			chance := rand.New(rand.NewPCG(seed, 7))
