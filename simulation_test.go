@@ -309,7 +309,7 @@ func TestKeysLiveThroughAYearOnTheEngine(t *testing.T) {
 	t.Parallel()
 	keys, length := 100, 365*day
 	if raceEnabled {
-		keys, length = 10, 15*day // the plain run is the year
+		keys, length = 10, 10*day // the plain run is the year
 	}
 	w := newWorld(t, keys)
 	for end := start.Add(length); w.truth.Before(end); {

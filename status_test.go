@@ -128,7 +128,7 @@ func TestReadingTheStatusCostsTheSameForAnyNumberOfKeys(t *testing.T) {
 		m.status()
 		return m.storage.Reset()
 	}
-	few, many := cost(100), cost(100_000)
+	few, many := cost(100), cost(sized(100_000))
 	require.Equal(t, few, many)
 	require.Equal(t, storagetest.Counts{Lists: 8}, many, "four statuses, three minutes, the policies")
 }
