@@ -110,7 +110,7 @@ func TestJumpsOfTheClockDestroyNothingBeforeAQuarterOfItsDelay(t *testing.T) {
 		m, _ := underPolicy(t)
 		m.ops("versions/1/archive", "versions/1/retire")
 		require.NoError(t, m.tickNow())
-		for range 300 {
+		for range sized(300) {
 			m.clock.add(jump)
 			_ = m.tickNow()
 			require.Equal(t, "retired", m.state(1), "%s", jump)
