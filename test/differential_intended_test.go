@@ -95,7 +95,7 @@ func convergentDifferences() []intended {
 		}
 		encrypt := func(aad string) step { return post("encrypt/$K", f.body("plaintext", hello, "associated_data", aad)) }
 		all = append(all, intended{
-			name: "a convergent nonce is of the associated data too: " + f.kind, reason: "Transit gives one nonce to two texts: see ADR 0032",
+			name: "a convergent nonce is of the associated data too: " + f.kind, reason: "Transit gives one nonce to two texts: see ADR 0028",
 			before: []step{f.create(), encrypt(aad).as("ct", "ciphertext")}, differs: encrypt("eHh4"), transit: 200, keylife: 200,
 			holds: func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
 				require.True(t, k.remember(kept{"other", "ciphertext"}, answer))

@@ -28,7 +28,7 @@ import (
 )
 
 // The vectors of convergent encryption with associated data, in the form of Project Wycheproof. They are made here, from
-// the definition in docs/adr/0032 and without the package under test:
+// the definition in docs/adr/0028 and without the package under test:
 //
 //	go test ./internal/envelope -run TestConvergentVectors -update-convergent
 //

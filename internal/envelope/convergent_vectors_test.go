@@ -28,7 +28,7 @@ func transitOf(t testing.TB, spec envelope.Spec, key []byte) (*keysutil.Policy, 
 func madeConvergent() wycheproof {
 	file := wycheproof{
 		Algorithm: "keylife convergent encryption with associated data",
-		Header:    []string{"Made by internal/envelope/convergent_test.go from the definition in docs/adr/0032.", "Keys are test keys."},
+		Header:    []string{"Made by internal/envelope/convergent_test.go from the definition in docs/adr/0028.", "Keys are test keys."},
 		Notes: map[string]string{
 			"AssociatedData": "The nonce is of the message and the associated data.",
 			"TransitNonce":   "With associated data, as Transit encrypts it: the nonce is of the message alone.",
