@@ -69,7 +69,7 @@ func TestARotationCostsTheSameAtTenAndAtTenThousandVersions(t *testing.T) {
 	few, fewBytes := rotationCost(m)
 
 	rotateTo(m, 300+sized(sized(9_700))) // more than a page of creation times under the race detector, too
-	m.must(m.read("keys/k")) // the pages of creation times are in memory, as on a running server
+	m.must(m.read("keys/k"))             // the pages of creation times are in memory, as on a running server
 	many, manyBytes := rotationCost(m)
 
 	require.Equal(t, few, many)
