@@ -132,3 +132,29 @@ func TestNothingProtectsBelowTheFloorOfEncryption(t *testing.T) {
 	m.refused(m.write("keys/k/config", "min_encryption_version", 3), "min_encryption_version: 3", "of which one is 2")
 	m.refused(m.op("rollback"), "min_encryption_version", "2")
 }
+
+func TestADeniedUseCountsAlsoWhileTheClockIsBehind(t *testing.T) {
+	m, c := underPolicy(t, "quiet_period", "14d")
+	m.ops("versions/1/archive")
+	m.leap(32 * 24 * time.Hour)
+	right := m.clock.Now()
+	m.clock.add(-31 * 24 * time.Hour)
+	require.Equal(t, 400, m.write("decrypt/k", "ciphertext", c[1]).status)
+	m.clock.add(right.Sub(m.clock.Now()) + 10*time.Minute)
+	m.advance(5 * time.Minute)
+	m.refused(m.op("versions/1/retire"), "quiet_period is 336h0m0s")
+}
+
+func TestALooserRevisionThatIsWrittenWhileTheClockIsBehindShortensNothing(t *testing.T) {
+	m, c := underPolicy(t, "quiet_period", "14d")
+	m.ops("versions/1/archive")
+	m.leap(32 * 24 * time.Hour)
+	require.Equal(t, 400, m.write("decrypt/k", "ciphertext", c[1]).status)
+	m.advance(time.Minute)
+	right := m.clock.Now()
+	m.clock.add(-31 * 24 * time.Hour)
+	m.must(m.write("policies/p", "quiet_period", "1d"))
+	m.clock.add(right.Sub(m.clock.Now()) + 10*time.Minute)
+	m.leap(2 * 24 * time.Hour)
+	m.refused(m.op("versions/1/retire"), "quiet_period is 24h0m0s")
+}

@@ -46,7 +46,7 @@ func (e *Engine) countGenuine(ctx context.Context, r Repo, k *lifecycle.Key, ver
 		}
 	}
 	if count > 0 {
-		now := e.now()
+		now := e.latest()
 		e.denied.add(k.Name, byVersion{version: {Count: count, First: now, Last: now}})
 	}
 }

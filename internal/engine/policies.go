@@ -71,7 +71,7 @@ func (e *Engine) revised(name string, current *lifecycle.Policy, edit Edit) (lif
 	if err != nil {
 		return lifecycle.Policy{}, err
 	}
-	next, err := lifecycle.NewPolicy(name, before+1, doc, e.now())
+	next, err := lifecycle.NewPolicy(name, before+1, doc, e.latest())
 	switch {
 	case err != nil:
 		return lifecycle.Policy{}, err

@@ -80,6 +80,7 @@ func (t *tick) watchClock(ctx context.Context) error {
 	}
 	next, frozen := was.Watch(t.started)
 	t.r = knowing{t.r, next}
+	t.clock.guard.Store(&next)
 	if t.Frozen = frozen; frozen != "" {
 		t.log.Error("clock guard: nothing is archived, retired or destroyed; rotation goes on", "why", frozen, "acknowledge", "config/clock")
 	}

@@ -194,7 +194,9 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 	}
 	emergency, err := e.rotated(ctx, r, k, rotation{trigger: lifecycle.ByIncident, reason: c.Event.Reason})
 	if err != nil {
-		e.log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
+		if ctx.Err() == nil { // else nothing comes of the report either
+			e.log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
+		}
 		c.Event.Details["replaced_by"] = "nothing: rotation failed"
 		return c
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -35,6 +36,7 @@ type clock struct {
 	last    time.Time // minute up to which the due index has been worked off; zero: unknown
 	settled string    // key whose material was moved last
 	shown   progress
+	guard   atomic.Pointer[lifecycle.Clock] // what the clock guard remembers, as the last tick had it; nil: none ran yet
 }
 
 // Report says what a tick did.
