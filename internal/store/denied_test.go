@@ -32,6 +32,9 @@ func (w *world) denied(t *testing.T) map[int]lifecycle.Denials {
 	denied, err := w.Denied(ctx, k, k.All())
 	require.NoError(t, err)
 	for v := range denied {
+		if len(denied) > store.PageSize && v%97 != 0 { // each reads its page
+			continue
+		}
 		one, err := w.Denied(ctx, k, lifecycle.Of(v))
 		require.NoError(t, err)
 		require.Equal(t, denied[v], one[v], "version %d", v)
