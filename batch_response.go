@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -85,8 +86,12 @@ func batchStatus(c *call, b batch, outcomes []engine.Outcome, resp *logical.Resp
 	if b.single || status == http.StatusOK {
 		return resp, nil
 	}
-	if code := fPartial.set(c); code != nil && anySucceeded(outcomes) {
-		status = *code
+	if code := fPartial.given(c); code != nil && anySucceeded(outcomes) {
+		if *code != 0 {
+			status = *code
+		} else { // null; as Transit takes it
+			resp.AddWarning(fmt.Sprintf("partial_failure_response_code: null: must be between 200 and 599; using %d", status))
+		}
 	}
 	return logical.RespondWithStatusCode(resp, c.req, status)
 }

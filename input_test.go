@@ -122,7 +122,7 @@ var badInput = []struct {
 	{"encrypt/k", dataOf("batch_input", oneBad, "partial_failure_response_code", 600.0), 400, []string{"partial_failure_response_code", "600", "200 to 599"}},
 	{"encrypt/k", dataOf("batch_input", []any{dataOf("plaintext", "")}, "partial_failure_response_code", 0), 400, []string{"partial_failure_response_code", "0", "200 to 599"}},
 	{"encrypt/new", dataOf("batch_input", oneBad, "partial_failure_response_code", "199"), 400, []string{"partial_failure_response_code", "199", "200 to 599"}},
-	{"decrypt/k", dataOf("ciphertext", "", "partial_failure_response_code", -1), 400, []string{"partial_failure_response_code", "-1", "200 to 599"}},
+	{"decrypt/k", dataOf("batch_input", []any{dataOf("ciphertext", "")}, "partial_failure_response_code", -1), 400, []string{"partial_failure_response_code", "-1", "200 to 599"}},
 	{"encrypt/k", dataOf("plaintext", 1.5), 400, []string{"plaintext", "text"}},
 	{"encrypt/d", dataOf("plaintext", "", "context", 12345678901234567890.0), 400, []string{"context", "text"}},
 	{"rewrap/k", dataOf("batch_input", []any{map[string]any{"ciphertext": "", "reference": 12345678901234567890.0}}), 400, []string{"[0].reference", "text", "2^53"}},

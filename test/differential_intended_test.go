@@ -184,7 +184,13 @@ func codeDifferences() []intended {
 			},
 		})
 	}
-	return all
+	return append(all, intended{
+		name: "nobody rotates after 292 years", reason: "no length of time is above 100 years",
+		differs: post("keys/$K", object("auto_rotate_period", literal("9223372036"))), transit: 200, keylife: 400,
+		holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			require.Contains(t, fmt.Sprint(answer.Body["errors"]), "auto_rotate_period: 9223372036")
+		},
+	})
 }
 
 func numberDifferences() []intended {

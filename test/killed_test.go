@@ -39,9 +39,14 @@ func TestEveryActIsDoneOnceHoweverOftenThePluginDies(t *testing.T) {
 	}
 	length, begun := torture(t), time.Now()
 	for n := 0; n < kills || time.Since(begun) < length; n++ {
+		more := l.encryptedMore(1)
 		<-time.After(killEvery + rand.N(time.Second))
+		if more() != nil {
+			s.RevivePlugin(t)
+		}
 		s.KillPlugin(t)
 	}
+	s.RevivePlugin(t)
 	harness.Eventually(t, backAfter, l.encryptedMore(loadEvidence))
 	l.stop()
 	l.verify(t)

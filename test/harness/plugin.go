@@ -5,6 +5,7 @@ package harness
 
 import (
 	"errors"
+	"net/http"
 	"syscall"
 	"testing"
 
@@ -17,6 +18,13 @@ func (s *Server) PluginPIDs(t testing.TB) []int {
 	pids, err := children(s.process.pid)
 	require.NoError(t, err)
 	return pids
+}
+
+// RevivePlugin has Vault start the plugin of the mount anew, as an operator would where a request does not: a process that ends
+// while Vault starts it is one whose end Vault may not see.
+func (s *Server) RevivePlugin(t testing.TB) {
+	t.Helper()
+	_ = s.Do(t, http.MethodPut, "sys/plugins/reload/backend", map[string]any{"mounts": "keylife/"}) // the end of the old one may be told as an error
 }
 
 // KillPlugin ends every plugin process of the server with SIGKILL and returns how many there were.
