@@ -49,11 +49,11 @@ func (m *mount) secrets(v int) [][]byte {
 	ctx, repo := context.Background(), m.repoOf()
 	k, err := repo.Key(ctx, "k")
 	require.NoError(m.t, err)
-	blob, purpose := m.sealed(fmt.Sprintf("versions/k/%d", v)), engine.PurposeUse
+	blob, purpose := m.sealed(fmt.Sprintf("versions/k/%d", v)), engine.PurposeOnline
 	if blob == nil {
 		blob, purpose = m.sealed(fmt.Sprintf("archive/k/%d", v)), engine.PurposeArchive
 	}
-	wrapper, instance, err := repo.Sealer(ctx, purpose, false)
+	wrapper, instance, err := repo.Wrapper(ctx, purpose, false)
 	require.NoError(m.t, err)
 	material, err := envelope.Open(ctx, wrapper, blob, envelope.Binding{
 		Instance: instance, KeyID: k.ID, Version: v, Algorithm: envelope.Algorithm(k.Type), Purpose: purpose,

@@ -23,13 +23,13 @@ import (
 // backend is one mount. It holds its collaborators and no state of its own.
 type backend struct {
 	*framework.Backend
-	engine *engine.Engine
-	store  *store.Store
-	seal   *sealer
-	system *steadyView
-	now    func() time.Time
-	rand   io.Reader
-	ready  sync.Once
+	engine  *engine.Engine
+	store   *store.Store
+	keyring *keyring
+	system  *cachedSystemView
+	now     func() time.Time
+	rand    io.Reader
+	ready   sync.Once
 }
 
 // Factory returns the backend of a mount. It only wires: storage is not there yet, and a bad stored value has to
@@ -44,12 +44,12 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 func newBackend(ctx context.Context, conf *logical.BackendConfig, c engine.Config) (*backend, error) {
 	c.Log = conf.Logger
 	b := &backend{
-		engine: engine.New(c),
-		store:  store.New(c.Now),
-		seal:   &sealer{now: c.Now, rand: c.Rand},
-		system: &steadyView{SystemView: conf.System},
-		now:    c.Now,
-		rand:   c.Rand,
+		engine:  engine.New(c),
+		store:   store.New(c.Now),
+		keyring: &keyring{now: c.Now, rand: c.Rand},
+		system:  &cachedSystemView{SystemView: conf.System},
+		now:     c.Now,
+		rand:    c.Rand,
 	}
 	b.Backend = &framework.Backend{
 		Help:         strings.TrimSpace(help),
@@ -79,7 +79,7 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	_, err := b.engine.Tick(ctx, b.repo(req))
+	_, err := b.engine.Tick(ctx, b.requestStore(req))
 	return err
 }
 
@@ -95,22 +95,22 @@ func (b *backend) invalidate(_ context.Context, path string) {
 		}
 		if store.IsKeyring(path) {
 			b.store.ForgetInstance()
-			b.seal.forget()
+			b.keyring.forget()
 		}
 		return nil
 	})
 }
 
-// repo is the storage of the request. The first one also learns whether the mount may cache: neither Factory nor a
+// requestStore is the storage of the request. The first one also learns whether the mount may cache: neither Factory nor a
 // plugin process that Vault started anew is told.
-func (b *backend) repo(req *logical.Request) repo {
+func (b *backend) requestStore(req *logical.Request) requestStore {
 	b.ready.Do(func() {
 		if b.System().CachingDisabled() {
 			b.engine.DisableCache()
-			b.seal.disable()
+			b.keyring.disable()
 		}
 	})
-	return repo{Repo: b.store.On(req.Storage, b.who(req)), seal: b.seal}
+	return requestStore{Repo: b.store.On(req.Storage, b.callerOf(req)), keyring: b.keyring}
 }
 
 const help = `

@@ -41,15 +41,15 @@ type batch struct {
 
 // readBatch returns the batch of a request that has one, or else one's item. A batch of the wrong shape is, as in
 // Transit, no bad request but an error of the whole call.
-func readBatch(c *call, one func() (engine.Item, error), read func(f *itemFields) engine.Item) (batch, error) {
-	if code := fPartial.set(c); fBatch.set(c) != nil && code != nil && (*code < 200 || *code > 599) {
+func readBatch(c *request, one func() (engine.Item, error), read func(f *itemFields) engine.Item) (batch, error) {
+	if code := fPartial.lookupNonNull(c); fBatch.lookupNonNull(c) != nil && code != nil && (*code < 200 || *code > 599) {
 		return batch{}, lifecycle.InvalidField(fPartial.name, *code, "must be a status from 200 to 599")
 	}
 	return readItems(c, one, read, false)
 }
 
 // readItems is readBatch for both of Transit's ways to read an item. The lenient one takes names of fields in any case.
-func readItems(c *call, one func() (engine.Item, error), read func(f *itemFields) engine.Item, lenient bool) (batch, error) {
+func readItems(c *request, one func() (engine.Item, error), read func(f *itemFields) engine.Item, lenient bool) (batch, error) {
 	raw := c.Raw[fBatch.name]
 	if raw == nil {
 		item, err := one()

@@ -81,12 +81,12 @@ func data(name string, value any) *logical.Response {
 // batchStatus gives a batch with failed items its status: 400 if one failed by the caller's fault, 500 if only by
 // ours, and the caller's own status instead if another item succeeded. A padding scheme that does not fit counts as
 // no failure, as in Transit.
-func batchStatus(c *call, b batch, outcomes []engine.Outcome, resp *logical.Response) (*logical.Response, error) {
+func batchStatus(c *request, b batch, outcomes []engine.Outcome, resp *logical.Response) (*logical.Response, error) {
 	status := statusOf(outcomes)
 	if b.single || status == http.StatusOK {
 		return resp, nil
 	}
-	if code := fPartial.given(c); code != nil && anySucceeded(outcomes) {
+	if code := fPartial.lookup(c); code != nil && anySucceeded(outcomes) {
 		if *code != 0 {
 			status = *code
 		} else { // null; as Transit takes it
@@ -119,8 +119,8 @@ func anySucceeded(outcomes []engine.Outcome) bool {
 	return false
 }
 
-// useOf makes a path of the data plane.
-func useOf(verb string, extra []declared, op *framework.PathOperation, help string) *framework.Path {
+// cipherPath makes a path of the data plane.
+func cipherPath(verb string, extra []declared, op *framework.PathOperation, help string) *framework.Path {
 	op.Summary = help
 	return &framework.Path{
 		Pattern:      verb + "/" + framework.GenericNameRegex(fName.name),

@@ -22,7 +22,7 @@ import (
 // check refuses what the SDK would bend into shape. Vault hands an external plugin every JSON number as a float64,
 // and the SDK then cuts off fractions, takes any number for a boolean and makes a text of what is left of it; a built-in
 // engine gets the number's text and an error.
-func (c *call) check() error {
+func (c *request) check() error {
 	for _, name := range sorted(c.Raw) {
 		schema := c.Schema[name]
 		if schema == nil {
@@ -35,10 +35,10 @@ func (c *call) check() error {
 	return c.checkNames()
 }
 
-func (c *call) checkField(name string, raw any, t framework.FieldType) error {
+func (c *request) checkField(name string, raw any, t framework.FieldType) error {
 	switch t {
 	case framework.TypeString, framework.TypeKVPairs, framework.TypeCommaStringSlice:
-		if !survives(raw) {
+		if !isExactNumber(raw) {
 			return c.invalid(name, numberAsText)
 		}
 	case framework.TypeDurationSecond:
@@ -60,13 +60,13 @@ func (c *call) checkField(name string, raw any, t framework.FieldType) error {
 // numberAsText is the rule for numbers where texts belong.
 const numberAsText = "must be a text; a number is taken for one only if it is an integer below 2^53"
 
-// survives reports whether the numbers in a value, which stand for texts, are still what the caller wrote.
-func survives(raw any) bool {
+// isExactNumber reports whether the numbers in a value, which stand for texts, are still what the caller wrote.
+func isExactNumber(raw any) bool {
 	switch value := raw.(type) {
 	case []any:
-		return !slices.ContainsFunc(value, func(element any) bool { return !survives(element) })
+		return !slices.ContainsFunc(value, func(element any) bool { return !isExactNumber(element) })
 	case map[string]any:
-		return survives(slices.Collect(maps.Values(value)))
+		return isExactNumber(slices.Collect(maps.Values(value)))
 	default:
 		number, ok := toNumber(raw)
 		return !ok || isSafe(number)
@@ -74,7 +74,7 @@ func survives(raw any) bool {
 }
 
 // invalid refuses the value of a field, and quotes it where it can be no secret.
-func (c *call) invalid(name, rule string) error {
+func (c *request) invalid(name, rule string) error {
 	if c.quotable(name) {
 		return lifecycle.InvalidField(name, inFull(c.Raw[name]), rule)
 	}
@@ -90,7 +90,7 @@ func inFull(raw any) any {
 }
 
 // quotable leaves out fields for secrets, and lists and objects: those may hold what was meant for another field.
-func (c *call) quotable(name string) bool {
+func (c *request) quotable(name string) bool {
 	switch c.Raw[name].(type) {
 	case []any, map[string]any:
 		return false
@@ -99,8 +99,8 @@ func (c *call) quotable(name string) bool {
 	return schema != nil && (schema.DisplayAttrs == nil || !schema.DisplayAttrs.Sensitive)
 }
 
-// wanted is what the SDK takes for a field of a type.
-var wanted = map[framework.FieldType]string{
+// typeRule is what the SDK takes for a field of a type.
+var typeRule = map[framework.FieldType]string{
 	framework.TypeString:           "must be a text",
 	framework.TypeBool:             mustBeBool,
 	framework.TypeInt:              "must be an integer",
@@ -113,13 +113,13 @@ var wanted = map[framework.FieldType]string{
 }
 
 // checkTypes refuses what the SDK does not take, in words of ours: the SDK's have the value in them.
-func (c *call) checkTypes() error {
+func (c *request) checkTypes() error {
 	for _, name := range sorted(c.Raw) {
 		if c.Schema[name] == nil {
 			continue
 		}
 		if _, _, err := c.GetOkErr(name); err != nil {
-			return c.invalid(name, wanted[c.Schema[name].Type])
+			return c.invalid(name, typeRule[c.Schema[name].Type])
 		}
 	}
 	return nil
@@ -194,7 +194,7 @@ func isSafe(number float64) bool {
 const maxName = 1024
 
 // checkNames refuses names that the path pattern, or a field, lets through but storage does not take.
-func (c *call) checkNames() error {
+func (c *request) checkNames() error {
 	for _, name := range []string{fName.name, fPolicy.name, fDefaultPolicy.name} {
 		text, _ := c.Raw[name].(string)
 		switch {

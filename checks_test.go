@@ -60,13 +60,13 @@ type hardwareOf struct{ envelope.KeyWrapper }
 
 func (hardwareOf) Hardware() bool { return true }
 
-// wrapping puts another wrapper before the mount's, until its sealer forgets.
+// wrapping puts another wrapper before the mount's, until its keyring forgets.
 func (m *mount) wrapping(with func(envelope.KeyWrapper) envelope.KeyWrapper) {
 	m.t.Helper()
-	m.seal.forget()
-	ring, err := m.seal.wrappers(context.Background(), m.repo(&logical.Request{Storage: m.storage}).Repo, false)
+	m.keyring.forget()
+	ring, err := m.keyring.wrappers(context.Background(), m.requestStore(&logical.Request{Storage: m.storage}).Repo, false)
 	require.NoError(m.t, err)
-	m.seal.keep(&wrappers{instance: ring.instance, use: with(ring.use), archive: ring.archive})
+	m.keyring.keep(&wrappers{instance: ring.instance, use: with(ring.use), archive: ring.archive})
 }
 
 func TestAPolicyThatWantsAnHSMGetsNoVersionWithoutOneAndNothingIsWritten(t *testing.T) {
@@ -105,12 +105,12 @@ var preFaults = []fault{
 		m.wrapping(func(w envelope.KeyWrapper) envelope.KeyWrapper {
 			return wrapperOf{w, func([]byte, error) ([]byte, error) { return nil, errors.New("the token does not answer") }}
 		})
-	}, func(m *mount) { m.seal.forget() }},
+	}, func(m *mount) { m.keyring.forget() }},
 	{"hsm_healthy", 400, func(m *mount) {
 		m.wrapping(func(w envelope.KeyWrapper) envelope.KeyWrapper {
 			return wrapperOf{w, func(dek []byte, err error) ([]byte, error) { return bytes.ToUpper(append(dek, 'x')), err }}
 		})
-	}, func(m *mount) { m.seal.forget() }},
+	}, func(m *mount) { m.keyring.forget() }},
 	{"storage_writable", 500, func(m *mount) { m.storage.AlterGets(spoiled("versions/k/2")) }, (*mount).heal},
 	{"storage_writable", 500, func(m *mount) {
 		m.storage.AlterGets(func(path string, value []byte) []byte {

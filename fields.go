@@ -42,16 +42,16 @@ func (f field[T]) secret() field[T] {
 }
 
 // get returns the field's value, its default or the zero value. A field that the path does not declare is absent.
-func (f field[T]) get(c *call) T {
-	if value := f.given(c); value != nil {
+func (f field[T]) get(c *request) T {
+	if value := f.lookup(c); value != nil {
 		return *value
 	}
 	value, _ := f.schema.DefaultOrZero().(T)
 	return value
 }
 
-// given returns the field's value, or nil where the request does not have it.
-func (f field[T]) given(c *call) *T {
+// lookup returns the field's value, or nil where the request does not have it.
+func (f field[T]) lookup(c *request) *T {
 	raw, ok, err := c.GetOkErr(f.name)
 	if !ok || err != nil {
 		return nil
@@ -63,13 +63,13 @@ func (f field[T]) given(c *call) *T {
 	return &value
 }
 
-// set returns the field's value, or nil where the request does not have it or has null. For the fields that Transit does
+// lookupNonNull returns the field's value, or nil where the request does not have it or has null. For the fields that Transit does
 // not have: null must not pass for an empty name, which would free a key of its policy.
-func (f field[T]) set(c *call) *T {
+func (f field[T]) lookupNonNull(c *request) *T {
 	if c.Raw[f.name] == nil {
 		return nil
 	}
-	return f.given(c)
+	return f.lookup(c)
 }
 
 func (f field[T]) declare(schemas map[string]*framework.FieldSchema) {
@@ -113,7 +113,7 @@ var (
 )
 
 // precondition reads what every change may carry.
-func precondition(c *call) (engine.Precondition, error) {
-	pre := engine.Precondition{CAS: fCAS.set(c), Reason: fReason.get(c)}
+func precondition(c *request) (engine.Precondition, error) {
+	pre := engine.Precondition{CAS: fCAS.lookupNonNull(c), Reason: fReason.get(c)}
 	return pre, cmp.Or(c.checkScalar(fCAS.name), checkPrecondition(pre))
 }

@@ -17,12 +17,12 @@ import (
 const lookBack = 256
 
 // lastChange returns the newest act that changed the version, as far as it is not too long ago.
-func (b *backend) lastChange(ctx context.Context, c *call, v engine.VersionDetail) (map[string]any, error) {
-	head, err := c.repo.JournalHead(ctx, fName.get(c))
+func (b *backend) lastChange(ctx context.Context, c *request, v engine.VersionDetail) (map[string]any, error) {
+	head, err := c.store.JournalHead(ctx, fName.get(c))
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.repo.Journal(ctx, fName.get(c), max(head.Count-lookBack, 0), lookBack)
+	page, err := c.store.Journal(ctx, fName.get(c), max(head.Count-lookBack, 0), lookBack)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func concerns(r custody.Record, v engine.VersionDetail) bool {
 		return passed(r.Details["min_available_version"], v.Number)
 	default:
 		wholeKey := len(r.Versions) == 0 && r.To != ""
-		return wholeKey || (v.Mark.FollowsFloor() && passed(r.Details["min_decryption_version"], v.Number)) || passed(r.Details["min_available_version"], v.Number)
+		return wholeKey || (v.Override.FollowsFloor() && passed(r.Details["min_decryption_version"], v.Number)) || passed(r.Details["min_available_version"], v.Number)
 	}
 }
 

@@ -187,7 +187,7 @@ func (m *mount) tickNow() error {
 }
 
 // repoOf is the storage as a request sees it.
-func (m *mount) repoOf() engine.Repo { return m.repo(&logical.Request{Storage: m.storage}) }
+func (m *mount) repoOf() engine.Repo { return m.requestStore(&logical.Request{Storage: m.storage}) }
 
 // repoKey is a key as it is stored.
 func (m *mount) repoKey(name string) lifecycle.Key {

@@ -27,8 +27,8 @@ func checkPrecondition(pre engine.Precondition) error {
 	return nil
 }
 
-// listing answers a LIST with one page of the names.
-func listing(c *call, names []string) (*logical.Response, error) {
+// listPage answers a LIST with one page of the names.
+func listPage(c *request, names []string) (*logical.Response, error) {
 	after, limit := fAfter.get(c), fLimit.get(c)
 	if limit < 0 {
 		return nil, lifecycle.InvalidField("limit", limit, "must not be negative")
@@ -46,7 +46,7 @@ func listing(c *call, names []string) (*logical.Response, error) {
 }
 
 // afterNumber reads behind which number a page begins.
-func afterNumber(c *call) (int, error) {
+func afterNumber(c *request) (int, error) {
 	after := fAfterNumber.get(c)
 	if after < 0 {
 		return 0, lifecycle.InvalidField(fAfterNumber.name, after, "must not be negative")
@@ -55,7 +55,7 @@ func afterNumber(c *call) (int, error) {
 }
 
 // numberPage returns which of the numbers 1 to last a LIST asks for.
-func numberPage(c *call, last int) (lifecycle.Range, error) {
+func numberPage(c *request, last int) (lifecycle.Range, error) {
 	after, err := afterNumber(c)
 	if err != nil {
 		return lifecycle.Range{}, err
@@ -71,8 +71,8 @@ func numberPage(c *call, last int) (lifecycle.Range, error) {
 	return lifecycle.Range{From: after + 1, To: after + limit}, nil
 }
 
-// lister is the LIST operation of a folder, behind its door.
-func (b *backend) lister(
+// listPath is the LIST operation of a folder, behind its door.
+func (b *backend) listPath(
 	what string, door func(handler) framework.OperationFunc, names func(context.Context, engine.Repo) ([]string, error),
 ) *framework.Path {
 	return &framework.Path{
@@ -81,12 +81,12 @@ func (b *backend) lister(
 		Fields:       fields(fAfter, fLimit),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ListOperation: &framework.PathOperation{
-				Callback: door(func(ctx context.Context, c *call) (*logical.Response, error) {
-					all, err := names(ctx, c.repo)
+				Callback: door(func(ctx context.Context, c *request) (*logical.Response, error) {
+					all, err := names(ctx, c.store)
 					if err != nil {
 						return nil, err
 					}
-					return listing(c, all)
+					return listPage(c, all)
 				}),
 				Summary:   "List " + what + ".",
 				Responses: ok("Names of "+what+".", fields(fKeys)),

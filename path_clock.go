@@ -29,11 +29,11 @@ func (b *backend) pathClock() []*framework.Path {
 		Fields:       fields(fAcknowledge),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
-				Callback: b.strict(b.readClock), Summary: "Read the clock guard.", Responses: ok("The clock guard.", clockFields),
+				Callback: b.handleStrict(b.readClock), Summary: "Read the clock guard.", Responses: ok("The clock guard.", clockFields),
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read", OperationSuffix: "clock"},
 			},
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback: b.strict(b.writeClock), Summary: "Believe the clock as it is now.", Responses: ok("The clock guard.", clockFields),
+				Callback: b.handleStrict(b.writeClock), Summary: "Believe the clock as it is now.", Responses: ok("The clock guard.", clockFields),
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "acknowledge", OperationSuffix: "clock"},
 			},
 		},
@@ -44,8 +44,8 @@ func (b *backend) pathClock() []*framework.Path {
 	}}
 }
 
-func (b *backend) readClock(ctx context.Context, c *call) (*logical.Response, error) {
-	clock, err := c.repo.Clock(ctx)
+func (b *backend) readClock(ctx context.Context, c *request) (*logical.Response, error) {
+	clock, err := c.store.Clock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +55,11 @@ func (b *backend) readClock(ctx context.Context, c *call) (*logical.Response, er
 	}}, nil
 }
 
-func (b *backend) writeClock(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) writeClock(ctx context.Context, c *request) (*logical.Response, error) {
 	if !fAcknowledge.get(c) {
 		return nil, lifecycle.InvalidField("acknowledge", false, "must be true")
 	}
-	if err := c.repo.SetClock(ctx, lifecycle.Clock{High: b.now()}); err != nil {
+	if err := c.store.SetClock(ctx, lifecycle.Clock{High: b.now()}); err != nil {
 		return nil, err
 	}
 	b.Logger().Warn("clock acknowledged", "time", timeText(b.now()))

@@ -26,13 +26,13 @@ func (b *backend) pathConfigEngine() []*framework.Path {
 		Fields:       with(governanceFields, fReason),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:     b.strict(b.writeConfigEngine),
+				Callback:     b.handleStrict(b.writeConfigEngine),
 				Summary:      "Configure how new keys come under a policy. What is not given stays.",
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "configure", OperationSuffix: "engine"},
 				Responses:    ok("The configuration.", governanceFields),
 			},
 			logical.ReadOperation: &framework.PathOperation{
-				Callback:     b.strict(b.readConfigEngine),
+				Callback:     b.handleStrict(b.readConfigEngine),
 				Summary:      "Read how new keys come under a policy.",
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read", OperationSuffix: "engine-configuration"},
 				Responses:    ok("The configuration.", governanceFields),
@@ -44,13 +44,13 @@ func (b *backend) pathConfigEngine() []*framework.Path {
 	}}
 }
 
-func (b *backend) writeConfigEngine(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) writeConfigEngine(ctx context.Context, c *request) (*logical.Response, error) {
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	g, err := b.engine.SetGovernance(ctx, c.repo, engine.GovernanceChange{
-		RequirePolicy: fRequirePolicy.set(c), DefaultPolicy: fDefaultPolicy.set(c), Reason: pre.Reason,
+	g, err := b.engine.SetGovernance(ctx, c.store, engine.GovernanceChange{
+		RequirePolicy: fRequirePolicy.lookupNonNull(c), DefaultPolicy: fDefaultPolicy.lookupNonNull(c), Reason: pre.Reason,
 	})
 	if err != nil {
 		return nil, err
@@ -62,8 +62,8 @@ func (b *backend) writeConfigEngine(ctx context.Context, c *call) (*logical.Resp
 	return resp, nil
 }
 
-func (b *backend) readConfigEngine(ctx context.Context, c *call) (*logical.Response, error) {
-	g, err := b.engine.Governance(ctx, c.repo)
+func (b *backend) readConfigEngine(ctx context.Context, c *request) (*logical.Response, error) {
+	g, err := b.engine.Governance(ctx, c.store)
 	if err != nil {
 		return nil, err
 	}

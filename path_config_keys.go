@@ -19,13 +19,13 @@ func (b *backend) pathConfigKeys() []*framework.Path {
 		Fields:       fields(fDisableUpsert),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:     b.door(b.writeConfigKeys),
+				Callback:     b.handle(b.writeConfigKeys),
 				Summary:      "Configure the keys of the mount. What is not given gets its default.",
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "configure", OperationSuffix: "keys"},
 				Responses:    ok("The configuration.", fields(fDisableUpsert)),
 			},
 			logical.ReadOperation: &framework.PathOperation{
-				Callback:     b.door(b.readConfigKeys),
+				Callback:     b.handle(b.readConfigKeys),
 				Summary:      "Read the configuration of the mount's keys.",
 				DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read", OperationSuffix: "keys-configuration"},
 				Responses:    ok("The configuration.", fields(fDisableUpsert)),
@@ -36,16 +36,16 @@ func (b *backend) pathConfigKeys() []*framework.Path {
 	}}
 }
 
-func (b *backend) writeConfigKeys(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) writeConfigKeys(ctx context.Context, c *request) (*logical.Response, error) {
 	disable := fDisableUpsert.get(c)
-	if err := c.repo.SetDisableUpsert(ctx, disable); err != nil {
+	if err := c.store.SetDisableUpsert(ctx, disable); err != nil {
 		return nil, err
 	}
 	return data(fDisableUpsert.name, disable), nil
 }
 
-func (b *backend) readConfigKeys(ctx context.Context, c *call) (*logical.Response, error) {
-	disable, err := c.repo.DisableUpsert(ctx)
+func (b *backend) readConfigKeys(ctx context.Context, c *request) (*logical.Response, error) {
+	disable, err := c.store.DisableUpsert(ctx)
 	if err != nil {
 		return nil, err
 	}

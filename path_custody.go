@@ -61,13 +61,13 @@ func (b *backend) custodyPath(
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "custody-" + name},
 		Fields:       fields(in...),
 		Operations: map[logical.Operation]framework.OperationHandler{
-			op: &framework.PathOperation{Callback: b.strict(h), Summary: help, Responses: ok(help, out)},
+			op: &framework.PathOperation{Callback: b.handleStrict(h), Summary: help, Responses: ok(help, out)},
 		},
 		HelpSynopsis: help, HelpDescription: help + " " + more,
 	}
 }
 
-func (b *backend) exportCustody(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) exportCustody(ctx context.Context, c *request) (*logical.Response, error) {
 	limit, err := pageOf(c, 500, 1000)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (b *backend) exportCustody(ctx context.Context, c *call) (*logical.Response
 	if err != nil {
 		return nil, err
 	}
-	names, err := c.repo.JournalNames(ctx)
+	names, err := c.store.JournalNames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (b *backend) exportCustody(ctx context.Context, c *call) (*logical.Response
 		if name != key {
 			seq = 0
 		}
-		page, err := c.repo.Journal(ctx, name, seq, limit-len(lines))
+		page, err := c.store.Journal(ctx, name, seq, limit-len(lines))
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func readCursor(text string) (name string, seq int, err error) {
 	return name, int(last), nil
 }
 
-func (b *backend) checkpoint(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) checkpoint(ctx context.Context, c *request) (*logical.Response, error) {
 	limit, err := pageOf(c, 1000, 5000)
 	if err != nil {
 		return nil, err
@@ -121,15 +121,15 @@ func (b *backend) checkpoint(ctx context.Context, c *call) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	heads, broken, err := heads(ctx, c.repo, names)
+	heads, broken, err := heads(ctx, c.store, names)
 	if err != nil {
 		return nil, err
 	}
-	instance, err := c.repo.Instance(ctx)
+	instance, err := c.store.Instance(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.repo.AddSigningKey(ctx, b.firstSigningKey)
+	keys, err := c.store.AddSigningKey(ctx, b.firstSigningKey)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (b *backend) checkpoint(ctx context.Context, c *call) (*logical.Response, e
 
 // heads returns the ends of the journals. Those of which the end was altered or lost are only named: nobody can vouch for
 // them.
-func heads(ctx context.Context, r repo, names []string) (heads []custody.KeyHead, broken []string, err error) {
+func heads(ctx context.Context, r requestStore, names []string) (heads []custody.KeyHead, broken []string, err error) {
 	heads, broken = []custody.KeyHead{}, []string{}
 	for _, name := range names {
 		head, err := r.JournalHead(ctx, name)
@@ -161,8 +161,8 @@ func heads(ctx context.Context, r repo, names []string) (heads []custody.KeyHead
 }
 
 // checkpointNames returns the keys that a checkpoint is to cover, and where the next one begins.
-func (b *backend) checkpointNames(ctx context.Context, c *call, limit int) (names []string, next string, err error) {
-	names, err = c.repo.JournalNames(ctx)
+func (b *backend) checkpointNames(ctx context.Context, c *request, limit int) (names []string, next string, err error) {
+	names, err = c.store.JournalNames(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -191,8 +191,8 @@ func (b *backend) firstSigningKey(keys []custody.SigningKey) (*custody.SigningKe
 	return &key, err
 }
 
-func (b *backend) rotateCustodyKey(ctx context.Context, c *call) (*logical.Response, error) {
-	keys, err := c.repo.AddSigningKey(ctx, func(keys []custody.SigningKey) (*custody.SigningKey, error) {
+func (b *backend) rotateCustodyKey(ctx context.Context, c *request) (*logical.Response, error) {
+	keys, err := c.store.AddSigningKey(ctx, func(keys []custody.SigningKey) (*custody.SigningKey, error) {
 		if len(keys) == 0 {
 			return b.firstSigningKey(keys)
 		}
@@ -207,13 +207,13 @@ func (b *backend) rotateCustodyKey(ctx context.Context, c *call) (*logical.Respo
 	return publicKeysResponse(keys), nil
 }
 
-func (b *backend) publicKeys(ctx context.Context, c *call) (*logical.Response, error) {
-	keys, err := c.repo.SigningKeys(ctx)
+func (b *backend) publicKeys(ctx context.Context, c *request) (*logical.Response, error) {
+	keys, err := c.store.SigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		if keys, err = c.repo.AddSigningKey(ctx, b.firstSigningKey); err != nil {
+		if keys, err = c.store.AddSigningKey(ctx, b.firstSigningKey); err != nil {
 			return nil, err
 		}
 	}

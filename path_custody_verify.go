@@ -19,7 +19,7 @@ import (
 // mostVerified bounds one request; a larger journal is verified from an export.
 const mostVerified = 100_000
 
-func (b *backend) verifyCustody(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) verifyCustody(ctx context.Context, c *request) (*logical.Response, error) {
 	checkpoints, err := readCheckpoint(c)
 	if err != nil {
 		return nil, err
@@ -32,14 +32,14 @@ func (b *backend) verifyCustody(ctx context.Context, c *call) (*logical.Response
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.repo.SigningKeys(ctx)
+	keys, err := c.store.SigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkScope(c, publicOf(keys), checkpoints); err != nil {
 		return nil, err
 	}
-	report, err := custody.Verify(records(ctx, c.repo, names), publicOf(keys), "", checkpoints)
+	report, err := custody.Verify(records(ctx, c.store, names), publicOf(keys), "", checkpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -53,12 +53,12 @@ func (b *backend) verifyCustody(ctx context.Context, c *call) (*logical.Response
 }
 
 // verifiable returns the keys to verify: the one that is named, or all that have or should have a journal.
-func verifiable(ctx context.Context, c *call) ([]string, error) {
-	journals, err := c.repo.JournalNames(ctx)
+func verifiable(ctx context.Context, c *request) ([]string, error) {
+	journals, err := c.store.JournalNames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.repo.KeyNames(ctx)
+	keys, err := c.store.KeyNames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,14 +75,14 @@ func verifiable(ctx context.Context, c *call) ([]string, error) {
 
 // checkEnds settles acts that were cut short, so that only true gaps are left, and holds the end of each journal against
 // the record of its key.
-func checkEnds(ctx context.Context, c *call, names []string) (problems []string, err error) {
+func checkEnds(ctx context.Context, c *request, names []string) (problems []string, err error) {
 	problems = []string{}
 	for _, name := range names {
-		_, err := c.repo.JournalHead(ctx, name)
+		_, err := c.store.JournalHead(ctx, name)
 		if err != nil && !isDamage(err) {
 			return nil, err
 		}
-		problem, err := c.repo.CheckJournal(ctx, name)
+		problem, err := c.store.CheckJournal(ctx, name)
 		if err != nil && !isDamage(err) {
 			return nil, err
 		}
@@ -107,7 +107,7 @@ func isDamage(err error) bool {
 }
 
 // checkScope refuses to hold one key against a checkpoint of others: what it does not look at would seem cut off.
-func checkScope(c *call, keys custody.PublicKeys, checkpoints []custody.Signed) error {
+func checkScope(c *request, keys custody.PublicKeys, checkpoints []custody.Signed) error {
 	for _, signed := range checkpoints {
 		checkpoint, err := signed.Open(keys)
 		if err != nil || fKey.get(c) == "" {
@@ -123,8 +123,8 @@ func checkScope(c *call, keys custody.PublicKeys, checkpoints []custody.Signed) 
 }
 
 // readCheckpoint reads a checkpoint as custody/checkpoint returned it.
-func readCheckpoint(c *call) ([]custody.Signed, error) {
-	given := fCheckpoint.given(c)
+func readCheckpoint(c *request) ([]custody.Signed, error) {
+	given := fCheckpoint.lookup(c)
 	if given == nil {
 		return nil, nil
 	}
@@ -140,7 +140,7 @@ func readCheckpoint(c *call) ([]custody.Signed, error) {
 }
 
 // records returns the custody records of some keys.
-func records(ctx context.Context, r repo, names []string) iter.Seq2[[]byte, error] {
+func records(ctx context.Context, r requestStore, names []string) iter.Seq2[[]byte, error] {
 	const some = 256
 	return func(yield func([]byte, error) bool) {
 		read := 0

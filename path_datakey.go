@@ -27,7 +27,7 @@ func (b *backend) pathDatakey() []*framework.Path {
 		Fields:       fields(fName, fForm, fContext, fNonce, fAAD, fBits, fKeyVersion, fPadding),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:  b.door(b.datakey),
+				Callback:  b.handle(b.datakey),
 				Summary:   "Make a data key, encrypted with a key.",
 				Responses: ok("The data key.", fields(fCiphertext, fKeyVersion, fPlaintext)),
 			},
@@ -37,11 +37,11 @@ func (b *backend) pathDatakey() []*framework.Path {
 	}}
 }
 
-func readDatakey(c *call) (form string, bits int, item engine.Item, err error) {
+func readDatakey(c *request) (form string, bits int, item engine.Item, err error) {
 	form, bits = fForm.get(c), fBits.get(c)
 	item = engine.Item{Context: fContext.get(c), Nonce: fNonce.get(c), AssociatedData: fAAD.get(c), Version: fKeyVersion.get(c)}
 	switch {
-	case fPadding.given(c) != nil:
+	case fPadding.lookup(c) != nil:
 		err = engine.ErrPadding
 	case form != "plaintext" && form != "wrapped":
 		err = lifecycle.Invalidf("Invalid path, must be 'plaintext' or 'wrapped', not %q", form)
@@ -60,12 +60,12 @@ func isBase64(text string) bool {
 	return err == nil
 }
 
-func (b *backend) datakey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) datakey(ctx context.Context, c *request) (*logical.Response, error) {
 	form, bits, item, err := readDatakey(c)
 	if err != nil {
 		return nil, err
 	}
-	plaintext, wrapped, err := b.engine.Datakey(ctx, c.repo, fName.get(c), bits, item)
+	plaintext, wrapped, err := b.engine.Datakey(ctx, c.store, fName.get(c), bits, item)
 	if err != nil {
 		return nil, err
 	}

@@ -14,11 +14,11 @@ import (
 )
 
 func (b *backend) pathDecrypt() []*framework.Path {
-	op := &framework.PathOperation{Callback: b.door(b.decrypt), Responses: ok("The plaintext, or batch_results.", openedFields)}
-	return []*framework.Path{useOf("decrypt", []declared{fCiphertext, fPadding, fPartial}, op, "Decrypt what the key encrypted.")}
+	op := &framework.PathOperation{Callback: b.handle(b.decrypt), Responses: ok("The plaintext, or batch_results.", openedFields)}
+	return []*framework.Path{cipherPath("decrypt", []declared{fCiphertext, fPadding, fPartial}, op, "Decrypt what the key encrypted.")}
 }
 
-func readDecrypt(c *call) (batch, error) {
+func readDecrypt(c *request) (batch, error) {
 	one := func() (engine.Item, error) {
 		return engine.Item{
 			Text: fCiphertext.get(c), Context: fContext.get(c), Nonce: fNonce.get(c), AssociatedData: fAAD.get(c),
@@ -43,12 +43,12 @@ func checkCiphertext(text string) error {
 	return nil
 }
 
-func (b *backend) decrypt(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) decrypt(ctx context.Context, c *request) (*logical.Response, error) {
 	in, err := readDecrypt(c)
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := b.engine.Decrypt(ctx, c.repo, fName.get(c), in.items)
+	outcomes, err := b.engine.Decrypt(ctx, c.store, fName.get(c), in.items)
 	if err != nil {
 		return nil, err
 	}

@@ -14,12 +14,12 @@ import (
 )
 
 func (b *backend) pathEncrypt() []*framework.Path {
-	op := &framework.PathOperation{Callback: b.door(b.encrypt), Responses: ok("The ciphertext, or batch_results.", protectedFields)}
-	path := useOf("encrypt", []declared{fPlaintext, fKeyVersion, fIV, fPadding, fPartial, fType, fConvergent}, op,
+	op := &framework.PathOperation{Callback: b.handle(b.encrypt), Responses: ok("The ciphertext, or batch_results.", protectedFields)}
+	path := cipherPath("encrypt", []declared{fPlaintext, fKeyVersion, fIV, fPadding, fPartial, fType, fConvergent}, op,
 		"Encrypt with a key; a key that does not exist is made first, unless config/keys forbids it.")
 	path.Operations[logical.CreateOperation] = op
-	path.ExistenceCheck = b.existence(func(ctx context.Context, c *call) error {
-		found, err := b.engine.Exists(ctx, c.repo, fName.get(c))
+	path.ExistenceCheck = b.existenceCheck(func(ctx context.Context, c *request) error {
+		found, err := b.engine.Exists(ctx, c.store, fName.get(c))
 		if err == nil && !found {
 			err = lifecycle.NoKey(fName.get(c))
 		}
@@ -28,9 +28,9 @@ func (b *backend) pathEncrypt() []*framework.Path {
 	return []*framework.Path{path}
 }
 
-func readEncrypt(c *call) (batch, error) {
+func readEncrypt(c *request) (batch, error) {
 	one := func() (engine.Item, error) {
-		text := fPlaintext.given(c)
+		text := fPlaintext.lookup(c)
 		if text == nil {
 			return engine.Item{}, lifecycle.Invalidf("missing plaintext to encrypt")
 		}
@@ -51,7 +51,7 @@ func readEncrypt(c *call) (batch, error) {
 	})
 }
 
-func (b *backend) encrypt(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) encrypt(ctx context.Context, c *request) (*logical.Response, error) {
 	in, err := readEncrypt(c)
 	if err != nil {
 		return nil, err
@@ -71,23 +71,23 @@ func (b *backend) encrypt(ctx context.Context, c *call) (*logical.Response, erro
 }
 
 // encryptItems makes the key where Vault found none, and warns where another request made it meanwhile.
-func (b *backend) encryptItems(ctx context.Context, c *call, in batch) (outcomes []engine.Outcome, warning string, err error) {
+func (b *backend) encryptItems(ctx context.Context, c *request, in batch) (outcomes []engine.Outcome, warning string, err error) {
 	if c.req.Operation != logical.CreateOperation {
-		outcomes, err = b.engine.Encrypt(ctx, c.repo, fName.get(c), in.items)
+		outcomes, err = b.engine.Encrypt(ctx, c.store, fName.get(c), in.items)
 		return outcomes, "", err
 	}
 	spec, err := readUpsert(c, in)
 	if err != nil {
 		return nil, "", err
 	}
-	outcomes, created, err := b.engine.EncryptOrCreate(ctx, c.repo, spec, in.items)
+	outcomes, created, err := b.engine.EncryptOrCreate(ctx, c.store, spec, in.items)
 	if !created && anySucceeded(outcomes) {
 		warning = "Attempted creation of the key during the encrypt operation, but it was created beforehand"
 	}
 	return outcomes, warning, err
 }
 
-func readUpsert(c *call, in batch) (lifecycle.Key, error) {
+func readUpsert(c *request, in batch) (lifecycle.Key, error) {
 	convergent := fConvergent.get(c)
 	if convergent && len(in.items) > 0 && in.items[0].Context == "" {
 		return lifecycle.Key{}, lifecycle.Invalidf("convergent encryption requires derivation to be enabled, so context is required")

@@ -20,7 +20,7 @@ var (
 )
 
 // pageOf reads the size of a page.
-func pageOf(c *call, usual, most int) (int, error) {
+func pageOf(c *request, usual, most int) (int, error) {
 	limit := fLimit.get(c)
 	switch {
 	case limit < 0 || limit > most:
@@ -38,7 +38,7 @@ func (b *backend) pathHistory() []*framework.Path {
 		Fields:       fields(fName, fAfterNumber, fLimit),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
-				Callback: b.strict(b.readHistory), Summary: "Read the custody records of a key: what was done to it, when, by whom and why.",
+				Callback: b.handleStrict(b.readHistory), Summary: "Read the custody records of a key: what was done to it, when, by whom and why.",
 				Responses: ok("A page of the history.", fields(fName, fRecords, fNext)),
 			},
 		},
@@ -47,7 +47,7 @@ func (b *backend) pathHistory() []*framework.Path {
 	}}
 }
 
-func (b *backend) readHistory(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) readHistory(ctx context.Context, c *request) (*logical.Response, error) {
 	limit, err := pageOf(c, 100, 1000)
 	if err != nil {
 		return nil, err
@@ -56,14 +56,14 @@ func (b *backend) readHistory(ctx context.Context, c *call) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	head, err := c.repo.JournalHead(ctx, fName.get(c))
+	head, err := c.store.JournalHead(ctx, fName.get(c))
 	if err != nil {
 		return nil, err
 	}
 	if head.Count == 0 {
 		return nil, lifecycle.NoKey(fName.get(c))
 	}
-	page, err := c.repo.Journal(ctx, fName.get(c), after, limit)
+	page, err := c.store.Journal(ctx, fName.get(c), after, limit)
 	if err != nil {
 		return nil, err
 	}

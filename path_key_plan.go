@@ -26,7 +26,7 @@ func (b *backend) pathKeyPlan() []*framework.Path {
 		Fields:       fields(fName, fCount),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
-				Callback: b.strict(b.planKey), Summary: "Read what the clock will do to a key next, and why.",
+				Callback: b.handleStrict(b.planKey), Summary: "Read what the clock will do to a key next, and why.",
 				Responses: ok("The plan of the key.", keyPlanFields),
 			},
 		},
@@ -36,13 +36,13 @@ func (b *backend) pathKeyPlan() []*framework.Path {
 	}}
 }
 
-func (b *backend) planKey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) planKey(ctx context.Context, c *request) (*logical.Response, error) {
 	const most = 100
 	n := fCount.get(c)
 	if n < 1 || n > most {
 		return nil, lifecycle.InvalidField(fCount.name, n, "must be between 1 and 100")
 	}
-	view, events, err := b.engine.Forecast(ctx, c.repo, fName.get(c), n)
+	view, events, err := b.engine.Forecast(ctx, c.store, fName.get(c), n)
 	if err != nil {
 		return nil, err
 	}

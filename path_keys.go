@@ -31,7 +31,7 @@ var (
 
 func (b *backend) pathKeys() []*framework.Path {
 	return []*framework.Path{
-		b.lister("keys", b.door, b.engine.Names),
+		b.listPath("keys", b.handle, b.engine.Names),
 		{
 			Pattern:      "keys/" + framework.GenericNameRegex(fName.name),
 			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key"},
@@ -39,19 +39,19 @@ func (b *backend) pathKeys() []*framework.Path {
 				fKeySize, fContext, fPolicy, fOwner, fLabels, fCAS, fReason),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: &framework.PathOperation{
-					Callback:     b.door(b.createKey),
+					Callback:     b.handle(b.createKey),
 					Summary:      "Create a key. Where one of the name exists, only policy, owner and labels are applied to it.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "create"},
 					Responses:    ok("The key.", viewFields),
 				},
 				logical.ReadOperation: &framework.PathOperation{
-					Callback:     b.door(b.readKey),
+					Callback:     b.handle(b.readKey),
 					Summary:      "Read a key: settings, versions, rotation. Never its material.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read"},
 					Responses:    ok("The key.", viewFields),
 				},
 				logical.DeleteOperation: &framework.PathOperation{
-					Callback:     b.door(b.deleteKey),
+					Callback:     b.handle(b.deleteKey),
 					Summary:      "Destroy a key and all its versions at once. Needs deletion_allowed, and no policy.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "delete"},
 					Responses:    done("The key is destroyed."),
@@ -66,7 +66,7 @@ func (b *backend) pathKeys() []*framework.Path {
 }
 
 // readCreation reads the fields of a create request.
-func readCreation(c *call) (engine.Creation, error) {
+func readCreation(c *request) (engine.Creation, error) {
 	t, err := lifecycle.ParseType(fType.get(c))
 	if err != nil {
 		return engine.Creation{}, err
@@ -79,7 +79,7 @@ func readCreation(c *call) (engine.Creation, error) {
 	}
 	pre, err := precondition(c)
 	return engine.Creation{
-		Precondition: pre, Policy: fPolicy.set(c), Owner: fOwner.set(c), Labels: labelsGiven(c),
+		Precondition: pre, Policy: fPolicy.lookupNonNull(c), Owner: fOwner.lookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
 			Name: fName.get(c), Type: t, Derived: fDerived.get(c), Convergent: fConvergent.get(c),
 			Exportable: fExportable.get(c), AllowPlaintextBackup: fPlaintextBackup.get(c),
@@ -89,8 +89,8 @@ func readCreation(c *call) (engine.Creation, error) {
 }
 
 // labelsGiven returns the labels of the request; nil where it has none.
-func labelsGiven(c *call) map[string]string {
-	if labels := fLabels.set(c); labels != nil {
+func labelsGiven(c *request) map[string]string {
+	if labels := fLabels.lookupNonNull(c); labels != nil {
 		return labelsOf(*labels)
 	}
 	return nil
@@ -104,12 +104,12 @@ func checkOwner(owner string) error {
 	return nil
 }
 
-func (b *backend) createKey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) createKey(ctx context.Context, c *request) (*logical.Response, error) {
 	in, err := readCreation(c)
 	if err != nil {
 		return nil, err
 	}
-	view, existed, err := b.engine.Create(ctx, c.repo, in)
+	view, existed, err := b.engine.Create(ctx, c.store, in)
 	if err != nil {
 		return nil, err
 	}
@@ -120,21 +120,21 @@ func (b *backend) createKey(ctx context.Context, c *call) (*logical.Response, er
 	return resp, nil
 }
 
-func (b *backend) readKey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) readKey(ctx context.Context, c *request) (*logical.Response, error) {
 	if _, err := base64.StdEncoding.DecodeString(fContext.get(c)); err != nil {
 		return nil, lifecycle.Invalidf("context: must be standard base64")
 	}
-	view, err := b.engine.Read(ctx, c.repo, fName.get(c))
+	view, err := b.engine.Read(ctx, c.store, fName.get(c))
 	if err != nil {
 		return nil, err
 	}
 	return viewResponse(view), nil
 }
 
-func (b *backend) deleteKey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) deleteKey(ctx context.Context, c *request) (*logical.Response, error) {
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	return nil, b.engine.Delete(ctx, c.repo, fName.get(c), pre)
+	return nil, b.engine.Delete(ctx, c.store, fName.get(c), pre)
 }

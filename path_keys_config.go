@@ -27,7 +27,7 @@ func (b *backend) pathKeysConfig() []*framework.Path {
 			fAutoRotatePeriod, fPolicy, fOwner, fLabels, fCAS, fReason),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:  b.door(b.configureKey),
+				Callback:  b.handle(b.configureKey),
 				Summary:   "Change settings of a key. What is not given stays.",
 				Responses: ok("The key.", viewFields),
 			},
@@ -39,14 +39,14 @@ func (b *backend) pathKeysConfig() []*framework.Path {
 }
 
 // readChange reads the fields of a config request.
-func readChange(c *call) (lifecycle.Change, error) {
-	change := lifecycle.Change{
-		MinDecryption: fMinDecryption.given(c), MinEncryption: fMinEncryption.given(c),
-		DeletionAllowed: fDeletionAllowed.given(c), Exportable: fExportable.given(c),
-		AllowPlaintextBackup: fPlaintextBackup.given(c), Policy: fPolicy.set(c), Owner: fOwner.set(c),
+func readChange(c *request) (lifecycle.ConfigChange, error) {
+	change := lifecycle.ConfigChange{
+		MinDecryption: fMinDecryption.lookup(c), MinEncryption: fMinEncryption.lookup(c),
+		DeletionAllowed: fDeletionAllowed.lookup(c), Exportable: fExportable.lookup(c),
+		AllowPlaintextBackup: fPlaintextBackup.lookup(c), Policy: fPolicy.lookupNonNull(c), Owner: fOwner.lookupNonNull(c),
 		Labels: labelsGiven(c),
 	}
-	if seconds := fAutoRotatePeriod.given(c); seconds != nil {
+	if seconds := fAutoRotatePeriod.lookup(c); seconds != nil {
 		period := time.Duration(*seconds) * time.Second
 		change.AutoRotatePeriod = &period
 	}
@@ -56,7 +56,7 @@ func readChange(c *call) (lifecycle.Change, error) {
 	return change, nil
 }
 
-func (b *backend) configureKey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) configureKey(ctx context.Context, c *request) (*logical.Response, error) {
 	change, err := readChange(c)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (b *backend) configureKey(ctx context.Context, c *call) (*logical.Response,
 	if err != nil {
 		return nil, err
 	}
-	view, warnings, err := b.engine.Configure(ctx, c.repo, fName.get(c), change, pre)
+	view, warnings, err := b.engine.Configure(ctx, c.store, fName.get(c), change, pre)
 	if err != nil {
 		return nil, err
 	}

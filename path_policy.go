@@ -15,29 +15,29 @@ import (
 
 func (b *backend) pathPolicies() []*framework.Path {
 	write := &framework.PathOperation{
-		Callback:     b.strict(b.writePolicy),
+		Callback:     b.handleStrict(b.writePolicy),
 		Summary:      "Write a policy. What is not given stays as it is, or gets its default in a new policy.",
 		DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "write"},
 		Responses:    ok("The revision in force.", policyFields),
 	}
 	return []*framework.Path{
-		b.lister("policies", b.strict, b.engine.PolicyNames),
+		b.listPath("policies", b.handleStrict, b.engine.PolicyNames),
 		{
 			Pattern:        "policies/" + framework.GenericNameRegex(fPolicyName.name),
 			DisplayAttrs:   &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "policy"},
 			Fields:         with(contentFields, fPolicyName, fDocument, fCAS, fReason),
-			ExistenceCheck: b.existence(b.policyExists),
+			ExistenceCheck: b.existenceCheck(b.policyExists),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.CreateOperation: write,
 				logical.UpdateOperation: write,
 				logical.ReadOperation: &framework.PathOperation{
-					Callback:     b.strict(b.readPolicy),
+					Callback:     b.handleStrict(b.readPolicy),
 					Summary:      "Read the revision of a policy that is in force.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read"},
 					Responses:    ok("The revision in force.", policyFields),
 				},
 				logical.DeleteOperation: &framework.PathOperation{
-					Callback:     b.strict(b.deletePolicy),
+					Callback:     b.handleStrict(b.deletePolicy),
 					Summary:      "Delete a policy and its revisions. Refused while a key is bound to it, or new keys get it.",
 					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "delete"},
 					Responses:    done("There is no such policy any more."),
@@ -51,12 +51,12 @@ func (b *backend) pathPolicies() []*framework.Path {
 	}
 }
 
-func (b *backend) writePolicy(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) writePolicy(ctx context.Context, c *request) (*logical.Response, error) {
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := b.engine.PutPolicy(ctx, c.repo, fPolicyName.get(c), c.edit, pre)
+	policy, err := b.engine.PutPolicy(ctx, c.store, fPolicyName.get(c), c.edit, pre)
 	if err != nil {
 		return nil, err
 	}
@@ -64,26 +64,26 @@ func (b *backend) writePolicy(ctx context.Context, c *call) (*logical.Response, 
 }
 
 // edit is what the request makes of a policy.
-func (c *call) edit(doc lifecycle.Document) (lifecycle.Document, error) { return editPolicy(c, doc) }
+func (c *request) edit(doc lifecycle.Document) (lifecycle.Document, error) { return editPolicy(c, doc) }
 
-func (b *backend) readPolicy(ctx context.Context, c *call) (*logical.Response, error) {
-	policy, err := b.engine.Policy(ctx, c.repo, fPolicyName.get(c))
+func (b *backend) readPolicy(ctx context.Context, c *request) (*logical.Response, error) {
+	policy, err := b.engine.Policy(ctx, c.store, fPolicyName.get(c))
 	if err != nil {
 		return nil, err
 	}
 	return policyResponse(policy), nil
 }
 
-func (b *backend) deletePolicy(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) deletePolicy(ctx context.Context, c *request) (*logical.Response, error) {
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	return nil, b.engine.DeletePolicy(ctx, c.repo, fPolicyName.get(c), pre)
+	return nil, b.engine.DeletePolicy(ctx, c.store, fPolicyName.get(c), pre)
 }
 
-func (b *backend) policyExists(ctx context.Context, c *call) error {
-	_, err := b.engine.Policy(ctx, c.repo, fPolicyName.get(c))
+func (b *backend) policyExists(ctx context.Context, c *request) error {
+	_, err := b.engine.Policy(ctx, c.store, fPolicyName.get(c))
 	if errors.Is(err, lifecycle.ErrUnreadable) {
 		return nil // it is there
 	}

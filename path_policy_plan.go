@@ -39,7 +39,7 @@ func (b *backend) pathPolicyPlan() []*framework.Path {
 			Fields:       with(contentFields, fPolicyName, fDocument, fCAS, fReason, fAfterKey, fKeyLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: &framework.PathOperation{
-					Callback: b.strict(b.planPolicy), Summary: "Show what writing a policy would change, without writing it.",
+					Callback: b.handleStrict(b.planPolicy), Summary: "Show what writing a policy would change, without writing it.",
 					Responses: ok("The plan.", planFields),
 				},
 			},
@@ -53,7 +53,7 @@ func (b *backend) pathPolicyPlan() []*framework.Path {
 			Fields:       fields(fPolicyName, fAfterKey, fKeyLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback: b.strict(b.readDrift), Summary: "Read which bound keys do not meet the policy, and why.",
+					Callback: b.handleStrict(b.readDrift), Summary: "Read which bound keys do not meet the policy, and why.",
 					Responses: ok("The keys that do not meet the policy.", driftFields),
 				},
 			},
@@ -64,12 +64,12 @@ func (b *backend) pathPolicyPlan() []*framework.Path {
 }
 
 // keyPage reads which of the bound keys are asked for.
-func keyPage(c *call) (engine.Page, error) {
+func keyPage(c *request) (engine.Page, error) {
 	limit, err := pageOf(c, 100, 1000)
 	return engine.Page{After: fAfterKey.get(c), Limit: limit}, err
 }
 
-func (b *backend) planPolicy(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) planPolicy(ctx context.Context, c *request) (*logical.Response, error) {
 	page, err := keyPage(c)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (b *backend) planPolicy(ctx context.Context, c *call) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	plan, err := b.engine.PlanPolicy(ctx, c.repo, fPolicyName.get(c), c.edit, page)
+	plan, err := b.engine.PlanPolicy(ctx, c.store, fPolicyName.get(c), c.edit, page)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func (b *backend) planPolicy(ctx context.Context, c *call) (*logical.Response, e
 		newly += count(len(becomes) > 0 && len(stays) == 0)
 		keys[i] = map[string]any{
 			"name": k.Name, "due_now": k.After.Due(),
-			"next_rotation_time":    fromTo(timeText(k.Before.Outlook.Next), timeText(k.After.Outlook.Next)),
-			"rotation_status":       fromTo(string(k.Before.Outlook.Status), string(k.After.Outlook.Status)),
+			"next_rotation_time":    fromTo(timeText(k.Before.Plan.Next), timeText(k.After.Plan.Next)),
+			"rotation_status":       fromTo(string(k.Before.Plan.Status), string(k.After.Plan.Status)),
 			"next_event":            fromTo(entryData(k.Before.First), entryData(k.After.First)),
 			"becomes_non_compliant": findingsData(becomes), "stays_non_compliant": findingsData(stays), "becomes_compliant": findingsData(ends),
 		}
@@ -107,12 +107,12 @@ func (b *backend) planPolicy(ctx context.Context, c *call) (*logical.Response, e
 	}}, nil
 }
 
-func (b *backend) readDrift(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) readDrift(ctx context.Context, c *request) (*logical.Response, error) {
 	page, err := keyPage(c)
 	if err != nil {
 		return nil, err
 	}
-	drift, err := b.engine.DriftOf(ctx, c.repo, fPolicyName.get(c), page)
+	drift, err := b.engine.DriftOf(ctx, c.store, fPolicyName.get(c), page)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func findingsData(findings []lifecycle.Finding) []map[string]any {
 }
 
 // entryData shows a thing that the clock will do; nil: there is none.
-func entryData(entry *lifecycle.Entry) any {
+func entryData(entry *lifecycle.Pending) any {
 	if entry == nil {
 		return nil
 	}

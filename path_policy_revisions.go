@@ -25,7 +25,7 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 			Fields:       fields(fPolicyName, fAfterNumber, fLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{
-					Callback: b.strict(b.listRevisions), Summary: "List the revisions of a policy.",
+					Callback: b.handleStrict(b.listRevisions), Summary: "List the revisions of a policy.",
 					Responses: ok("Numbers of the revisions.", fields(fRevisions)),
 				},
 			},
@@ -38,7 +38,7 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 			Fields:       fields(fPolicyName, fPolicyRevision),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback: b.strict(b.readRevision), Summary: "Read a revision of a policy.",
+					Callback: b.handleStrict(b.readRevision), Summary: "Read a revision of a policy.",
 					Responses: ok("The revision.", policyFields),
 				},
 			},
@@ -48,8 +48,8 @@ func (b *backend) pathPolicyRevisions() []*framework.Path {
 	}
 }
 
-func (b *backend) listRevisions(ctx context.Context, c *call) (*logical.Response, error) {
-	last, err := b.engine.Revisions(ctx, c.repo, fPolicyName.get(c))
+func (b *backend) listRevisions(ctx context.Context, c *request) (*logical.Response, error) {
+	last, err := b.engine.Revisions(ctx, c.store, fPolicyName.get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +67,8 @@ func (b *backend) listRevisions(ctx context.Context, c *call) (*logical.Response
 	return logical.ListResponse(numbers), nil
 }
 
-func (b *backend) readRevision(ctx context.Context, c *call) (*logical.Response, error) {
-	policy, err := b.engine.PolicyRevision(ctx, c.repo, fPolicyName.get(c), fPolicyRevision.get(c))
+func (b *backend) readRevision(ctx context.Context, c *request) (*logical.Response, error) {
+	policy, err := b.engine.PolicyRevision(ctx, c.store, fPolicyName.get(c), fPolicyRevision.get(c))
 	if err != nil {
 		return nil, err
 	}

@@ -20,12 +20,12 @@ var (
 )
 
 func (b *backend) pathRewrap() []*framework.Path {
-	op := &framework.PathOperation{Callback: b.door(b.rewrap), Responses: ok("The new ciphertext, or batch_results.", protectedFields)}
-	return []*framework.Path{useOf("rewrap", []declared{fCiphertext, fKeyVersion, fDecryptPadding, fEncryptPadding}, op,
+	op := &framework.PathOperation{Callback: b.handle(b.rewrap), Responses: ok("The new ciphertext, or batch_results.", protectedFields)}
+	return []*framework.Path{cipherPath("rewrap", []declared{fCiphertext, fKeyVersion, fDecryptPadding, fEncryptPadding}, op,
 		"Encrypt a ciphertext anew with the active version, without showing its plaintext. Takes associated_data.")}
 }
 
-func readRewrap(c *call) (batch, error) {
+func readRewrap(c *request) (batch, error) {
 	one := func() (engine.Item, error) {
 		return engine.Item{
 			Text: fCiphertext.get(c), Context: fContext.get(c), Nonce: fNonce.get(c), AssociatedData: fAAD.get(c),
@@ -43,12 +43,12 @@ func readRewrap(c *call) (batch, error) {
 
 // rewrap answers 200 whatever becomes of the items of a batch, unless one failed by our fault: then, as in Transit,
 // the request did.
-func (b *backend) rewrap(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) rewrap(ctx context.Context, c *request) (*logical.Response, error) {
 	in, err := readRewrap(c)
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := b.engine.Rewrap(ctx, c.repo, fName.get(c), in.items)
+	outcomes, err := b.engine.Rewrap(ctx, c.store, fName.get(c), in.items)
 	if err != nil {
 		return nil, err
 	}

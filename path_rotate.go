@@ -19,7 +19,7 @@ func (b *backend) pathRotate() []*framework.Path {
 			Fields:       fields(fName, fStage, fCAS, fReason),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: &framework.PathOperation{
-					Callback:  b.door(b.rotateKey),
+					Callback:  b.handle(b.rotateKey),
 					Summary:   "Make a new version of the key and encrypt with it from now on.",
 					Responses: ok("The key.", viewFields),
 				},
@@ -34,7 +34,7 @@ func (b *backend) pathRotate() []*framework.Path {
 			Fields:       fields(fName),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback:  b.strict(b.readRotation),
+					Callback:  b.handleStrict(b.readRotation),
 					Summary:   "Read why and when the key rotates next, and how the last rotation went.",
 					Responses: ok("The rotation of the key.", rotationFields),
 				},
@@ -47,12 +47,12 @@ func (b *backend) pathRotate() []*framework.Path {
 
 var fStage = newField[bool]("stage", framework.TypeBool, "Only make the new version: it is pre-active, and encrypts when it is promoted.")
 
-func (b *backend) rotateKey(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) rotateKey(ctx context.Context, c *request) (*logical.Response, error) {
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	view, err := b.engine.Rotate(ctx, c.repo, fName.get(c), fStage.get(c), pre)
+	view, err := b.engine.Rotate(ctx, c.store, fName.get(c), fStage.get(c), pre)
 	if err != nil {
 		return nil, err
 	}
@@ -81,28 +81,28 @@ var rotationFields = fields(
 	newField[string]("on_limit", framework.TypeString, "rotate or block; empty: no policy."),
 )
 
-func (b *backend) readRotation(ctx context.Context, c *call) (*logical.Response, error) {
-	view, err := b.engine.Read(ctx, c.repo, fName.get(c))
+func (b *backend) readRotation(ctx context.Context, c *request) (*logical.Response, error) {
+	view, err := b.engine.Read(ctx, c.store, fName.get(c))
 	if err != nil {
 		return nil, err
 	}
-	used, err := b.engine.Usage(ctx, c.repo, view.Key.Name, 0)
+	used, err := b.engine.Usage(ctx, c.store, view.Key.Name, 0)
 	if err != nil {
 		return nil, err
 	}
-	k, outlook, revision := view.Key, view.Outlook, 0
+	k, plan, revision := view.Key, view.Plan, 0
 	if view.Policy != nil {
 		revision = view.Policy.Revision
 	}
 	return &logical.Response{Data: map[string]any{
 		"name":                  k.Name,
-		"status":                string(outlook.Status),
-		"why":                   outlook.Why,
-		"mode":                  string(outlook.Mode),
-		"period":                int64(outlook.Period.Seconds()),
+		"status":                string(plan.Status),
+		"why":                   plan.Why,
+		"mode":                  string(plan.Mode),
+		"period":                int64(plan.Period.Seconds()),
 		"policy":                k.Policy,
 		"policy_revision":       revision,
-		"next_rotation_time":    timeText(outlook.Next),
+		"next_rotation_time":    timeText(plan.Next),
 		"last_rotation_time":    timeText(k.Rotation.Last),
 		"last_rotation_trigger": string(k.Rotation.Trigger),
 		"last_rotation_reason":  k.Rotation.Reason,

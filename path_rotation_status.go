@@ -38,7 +38,7 @@ func (b *backend) pathRotationStatus() []*framework.Path {
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "rotation-status"},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
-				Callback:  b.strict(b.readRotationStatus),
+				Callback:  b.handleStrict(b.readRotationStatus),
 				Summary:   "Read what is due for rotation on this mount, and what failed.",
 				Responses: ok("The rotations of the mount.", rotationStatusFields),
 			},
@@ -49,8 +49,8 @@ func (b *backend) pathRotationStatus() []*framework.Path {
 	}}
 }
 
-func (b *backend) readRotationStatus(ctx context.Context, c *call) (*logical.Response, error) {
-	s, err := b.engine.RotationStatus(ctx, c.repo)
+func (b *backend) readRotationStatus(ctx context.Context, c *request) (*logical.Response, error) {
+	s, err := b.engine.RotationStatus(ctx, c.store)
 	if err != nil {
 		return nil, err
 	}

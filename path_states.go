@@ -74,7 +74,7 @@ func (b *backend) statePath(pattern, suffix string, op stateOp, extra []declared
 		Fields:       with(with(fields(fName, fCAS, fReason), op.extra...), extra...),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback: b.strict(b.operate(op.op)), Summary: op.help, Responses: ok("The key.", viewFields),
+				Callback: b.handleStrict(b.operate(op.op)), Summary: op.help, Responses: ok("The key.", viewFields),
 			},
 		},
 		HelpSynopsis:    op.help,
@@ -87,7 +87,7 @@ func (b *backend) softDelete(name string) *framework.Path {
 	op := stateOp{lifecycle.Suspend, "soft-delete", "OpenBao's name of suspend.", nil}
 	path := b.statePath(name+"/soft-delete", "key", op, nil)
 	path.Operations[logical.DeleteOperation] = &framework.PathOperation{
-		Callback: b.strict(b.operate(op.op)), Summary: op.help, Responses: ok("The key.", viewFields),
+		Callback: b.handleStrict(b.operate(op.op)), Summary: op.help, Responses: ok("The key.", viewFields),
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationVerb: "delete", OperationSuffix: "key-softly"},
 	}
 	return path
@@ -95,7 +95,7 @@ func (b *backend) softDelete(name string) *framework.Path {
 
 // operate is the handler of an operation.
 func (b *backend) operate(op lifecycle.Op) handler {
-	return func(ctx context.Context, c *call) (*logical.Response, error) {
+	return func(ctx context.Context, c *request) (*logical.Response, error) {
 		pre, err := precondition(c)
 		if err != nil {
 			return nil, err
@@ -104,13 +104,13 @@ func (b *backend) operate(op lifecycle.Op) handler {
 		if in.Occurred, err = timeOf(fOccurredAt.name, fOccurredAt.get(c)); err != nil {
 			return nil, err
 		}
-		if limit := fTimeLimit.given(c); limit != nil && *limit != 0 {
+		if limit := fTimeLimit.lookup(c); limit != nil && *limit != 0 {
 			in.For = time.Duration(*limit) * time.Second
 		}
 		if c.Schema[fVersion.name] != nil && in.Version < 1 {
 			return nil, lifecycle.InvalidField(fVersion.name, in.Version, "must be at least 1")
 		}
-		view, err := b.engine.Do(ctx, c.repo, fName.get(c), in)
+		view, err := b.engine.Transition(ctx, c.store, fName.get(c), in)
 		if err != nil {
 			return nil, err
 		}
@@ -132,30 +132,30 @@ func timeOf(field, text string) (time.Time, error) {
 
 func (b *backend) pathHold(name string) *framework.Path {
 	op := stateOp{path: "hold", help: "Set or lift the legal hold of a key: under it nothing of the key is retired, destroyed or deleted.", extra: []declared{fHold}}
-	return b.changePath(name, op, b.strict, func(ctx context.Context, c *call, pre engine.Precondition) (engine.View, error) {
-		return b.engine.Hold(ctx, c.repo, fName.get(c), fHold.get(c), pre)
+	return b.changePath(name, op, b.handleStrict, func(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
+		return b.engine.Hold(ctx, c.store, fName.get(c), fHold.get(c), pre)
 	})
 }
 
 func (b *backend) pathTrim(name string) *framework.Path {
 	op := stateOp{path: "trim", help: "Destroy the oldest versions of a key without a policy at once, as in Transit: min_available_version must not be above min_decryption_version and min_encryption_version, which both have to be set.", extra: []declared{fFloor}}
-	return b.changePath(name, op, b.door, func(ctx context.Context, c *call, pre engine.Precondition) (engine.View, error) {
-		floor := fFloor.given(c)
+	return b.changePath(name, op, b.handle, func(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
+		floor := fFloor.lookup(c)
 		if floor == nil {
 			return engine.View{}, lifecycle.Invalidf("min_available_version: missing")
 		}
-		return b.engine.Trim(ctx, c.repo, fName.get(c), *floor, pre)
+		return b.engine.Trim(ctx, c.store, fName.get(c), *floor, pre)
 	})
 }
 
 // changePath is a path that changes a key and answers with it.
 func (b *backend) changePath(
 	name string, op stateOp, door func(handler) framework.OperationFunc,
-	change func(ctx context.Context, c *call, pre engine.Precondition) (engine.View, error),
+	change func(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error),
 ) *framework.Path {
 	path := b.statePath(name+"/"+op.path, "key", op, nil)
 	path.Operations[logical.UpdateOperation] = &framework.PathOperation{
-		Callback: door(func(ctx context.Context, c *call) (*logical.Response, error) {
+		Callback: door(func(ctx context.Context, c *request) (*logical.Response, error) {
 			pre, err := precondition(c)
 			if err != nil {
 				return nil, err

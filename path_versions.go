@@ -41,7 +41,7 @@ func (b *backend) pathVersions() []*framework.Path {
 			Fields:       fields(fName, fAfterNumber, fLimit),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{
-					Callback: b.strict(b.listVersions), Summary: "List the versions of a key with their states.",
+					Callback: b.handleStrict(b.listVersions), Summary: "List the versions of a key with their states.",
 					Responses: ok("Numbers of the versions, and what is known of each.", fields(fKeys, newField[map[string]any]("key_info", framework.TypeMap, "State and creation time by version."))),
 				},
 			},
@@ -54,7 +54,7 @@ func (b *backend) pathVersions() []*framework.Path {
 			Fields:       fields(fName, fVersion),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback: b.strict(b.readVersion), Summary: "Read a version of a key: its state, dates and last change. Never its material.",
+					Callback: b.handleStrict(b.readVersion), Summary: "Read a version of a key: its state, dates and last change. Never its material.",
 					Responses: ok("The version.", versionFields),
 				},
 			},
@@ -67,7 +67,7 @@ func (b *backend) pathVersions() []*framework.Path {
 			Fields:       fields(fName),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{
-					Callback: b.strict(b.compromiseReport), Summary: "Read what of a key is affected by compromises.",
+					Callback: b.handleStrict(b.compromiseReport), Summary: "Read what of a key is affected by compromises.",
 					Responses: ok("The report.", fields(fName, newField[[]any]("versions", framework.TypeSlice, "The versions reported as compromised, and what each has protected."))),
 				},
 			},
@@ -77,8 +77,8 @@ func (b *backend) pathVersions() []*framework.Path {
 	}
 }
 
-func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response, error) {
-	view, err := b.engine.Read(ctx, c.repo, fName.get(c))
+func (b *backend) listVersions(ctx context.Context, c *request) (*logical.Response, error) {
+	view, err := b.engine.Read(ctx, c.store, fName.get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response,
 	if err != nil {
 		return nil, err
 	}
-	dates, err := c.repo.Dates(ctx, view.Key, page.From)
+	dates, err := c.store.Dates(ctx, view.Key, page.From)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +102,8 @@ func (b *backend) listVersions(ctx context.Context, c *call) (*logical.Response,
 	return logical.ListResponseWithInfo(names, info), nil
 }
 
-func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, error) {
-	detail, err := b.engine.ReadVersion(ctx, c.repo, fName.get(c), fVersion.get(c))
+func (b *backend) readVersion(ctx context.Context, c *request) (*logical.Response, error) {
+	detail, err := b.engine.ReadVersion(ctx, c.store, fName.get(c), fVersion.get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -111,18 +111,18 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	used, err := b.engine.Usage(ctx, c.repo, fName.get(c), detail.Number)
+	used, err := b.engine.Usage(ctx, c.store, fName.get(c), detail.Number)
 	if err != nil {
 		return nil, err
 	}
-	mark := detail.Mark
+	override := detail.Override
 	data := map[string]any{
 		"name": fName.get(c), "version": detail.Number, "state": detail.State.String(), "created_time": timeText(detail.Created),
-		"state_time": timeText(mark.At), "destroy_time": timeText(mark.DestroyTime()), "archive_time": timeText(mark.ArchiveTime()), "fingerprint": detail.Fingerprint, "public_key": "",
-		"compromise_reason_code": mark.Compromise.Code, "compromise_occurred_time": timeText(mark.Compromise.Occurred),
-		"compromise_reported_time": timeText(mark.Compromise.Reported), "denied_uses": detail.Denied.Count,
+		"state_time": timeText(override.At), "destroy_time": timeText(override.DestroyTime()), "archive_time": timeText(override.ArchiveTime()), "fingerprint": detail.Fingerprint, "public_key": "",
+		"compromise_reason_code": override.Compromise.Code, "compromise_occurred_time": timeText(override.Compromise.Occurred),
+		"compromise_reported_time": timeText(override.Compromise.Reported), "denied_uses": detail.Denied.Count,
 		"first_denied_time": timeText(detail.Denied.First), "last_denied_time": timeText(detail.Denied.Last), "last_change": change,
-		"material_pending": detail.Pending, "locked": mark.Locked, "encryptions": used.Encryptions, "bytes": used.Bytes,
+		"material_pending": detail.Pending, "locked": override.Locked, "encryptions": used.Encryptions, "bytes": used.Bytes,
 	}
 	resp := &logical.Response{Data: data}
 	if detail.DeniedErr != nil {
@@ -131,8 +131,8 @@ func (b *backend) readVersion(ctx context.Context, c *call) (*logical.Response, 
 	return resp, nil
 }
 
-func (b *backend) compromiseReport(ctx context.Context, c *call) (*logical.Response, error) {
-	report, err := b.engine.CompromiseReport(ctx, c.repo, fName.get(c))
+func (b *backend) compromiseReport(ctx context.Context, c *request) (*logical.Response, error) {
+	report, err := b.engine.CompromiseReport(ctx, c.store, fName.get(c))
 	if err != nil {
 		return nil, err
 	}

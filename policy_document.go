@@ -62,9 +62,9 @@ func lists(doc *lifecycle.Document) map[string]*[]string {
 }
 
 // editPolicy lays the fields of a request over a document. A document in HCL replaces it as a whole.
-func editPolicy(c *call, doc lifecycle.Document) (lifecycle.Document, error) {
+func editPolicy(c *request, doc lifecycle.Document) (lifecycle.Document, error) {
 	content := c.content()
-	text := fDocument.set(c)
+	text := fDocument.lookupNonNull(c)
 	if text == nil || *text == "" {
 		edited, err := editFields(c, doc)
 		if text != nil || len(content) > 0 {
@@ -85,27 +85,27 @@ func editPolicy(c *call, doc lifecycle.Document) (lifecycle.Document, error) {
 }
 
 // content names the fields of a policy's content that the request gives.
-func (c *call) content() []string {
+func (c *request) content() []string {
 	return slices.DeleteFunc(sorted(contentFields), func(name string) bool { return c.Raw[name] == nil })
 }
 
 // editFields is where what is written becomes a document, whether it was written as fields or as HCL.
-func editFields(c *call, doc lifecycle.Document) (lifecycle.Document, error) {
+func editFields(c *request, doc lifecycle.Document) (lifecycle.Document, error) {
 	if err := c.checkContent(); err != nil {
 		return doc, err
 	}
 	if err := editSpans(c, &doc); err != nil {
 		return doc, err
 	}
-	lay(c, texts(&doc))
-	lay(c, numbers(&doc))
-	lay(c, largeNumbers(&doc))
-	lay(c, flags(&doc))
-	lay(c, lists(&doc))
-	if names := fAllowedTypes.set(c); names != nil {
+	assign(c, texts(&doc))
+	assign(c, numbers(&doc))
+	assign(c, largeNumbers(&doc))
+	assign(c, flags(&doc))
+	assign(c, lists(&doc))
+	if names := fAllowedTypes.lookupNonNull(c); names != nil {
 		doc.AllowedTypes = as[lifecycle.Type](*names)
 	}
-	if dates := fDenyAfter.set(c); dates != nil {
+	if dates := fDenyAfter.lookupNonNull(c); dates != nil {
 		doc.DenyAfter = map[lifecycle.Type]string{}
 		for name, date := range *dates {
 			doc.DenyAfter[lifecycle.Type(name)] = date
@@ -114,12 +114,12 @@ func editFields(c *call, doc lifecycle.Document) (lifecycle.Document, error) {
 	if labels := labelsGiven(c); labels != nil {
 		doc.Labels = labels
 	}
-	return oneRhythm(c, doc), nil
+	return dropOtherSchedule(c, doc), nil
 }
 
-// oneRhythm drops the schedule or the period where only the other one is given: a key has one of them.
-func oneRhythm(c *call, doc lifecycle.Document) lifecycle.Document {
-	schedule, period := fRotationSchedule.set(c), fRotationPeriod.set(c)
+// dropOtherSchedule drops the schedule or the period where only the other one is given: a key has one of them.
+func dropOtherSchedule(c *request, doc lifecycle.Document) lifecycle.Document {
+	schedule, period := fRotationSchedule.lookupNonNull(c), fRotationPeriod.lookupNonNull(c)
 	switch {
 	case schedule != nil && *schedule != "" && period == nil:
 		doc.RotationPeriod = lifecycle.Span{Text: "0"}
@@ -130,10 +130,10 @@ func oneRhythm(c *call, doc lifecycle.Document) lifecycle.Document {
 }
 
 // editSpans reads the lengths of time.
-func editSpans(c *call, doc *lifecycle.Document) (err error) {
+func editSpans(c *request, doc *lifecycle.Document) (err error) {
 	targets := spans(doc)
 	for _, name := range sorted(targets) {
-		text := field[string]{name: name}.set(c)
+		text := field[string]{name: name}.lookupNonNull(c)
 		if text == nil {
 			continue
 		}
@@ -145,23 +145,23 @@ func editSpans(c *call, doc *lifecycle.Document) (err error) {
 			return err
 		}
 	}
-	if text := fRotationJitter.set(c); text != nil {
+	if text := fRotationJitter.lookupNonNull(c); text != nil {
 		doc.RotationJitter, err = lifecycle.ParseJitter(fRotationJitter.name, *text)
 	}
 	return err
 }
 
-// lay sets the targets that the request gives.
-func lay[T any](c *call, targets map[string]*T) {
+// assign sets the targets that the request gives.
+func assign[T any](c *request, targets map[string]*T) {
 	for name, target := range targets {
-		if value := (field[T]{name: name}).set(c); value != nil {
+		if value := (field[T]{name: name}).lookupNonNull(c); value != nil {
 			*target = *value
 		}
 	}
 }
 
-// show adds the values of the targets to an answer.
-func show[T any](data map[string]any, targets map[string]*T) {
+// encode adds the values of the targets to an answer.
+func encode[T any](data map[string]any, targets map[string]*T) {
 	for name, target := range targets {
 		data[name] = *target
 	}
@@ -179,10 +179,10 @@ func contentOf(doc lifecycle.Document) map[string]any {
 		dates[string(t)] = date
 	}
 	data[fDenyAfter.name] = dates
-	show(data, texts(&doc))
-	show(data, numbers(&doc))
-	show(data, largeNumbers(&doc))
-	show(data, flags(&doc))
+	encode(data, texts(&doc))
+	encode(data, numbers(&doc))
+	encode(data, largeNumbers(&doc))
+	encode(data, flags(&doc))
 	for name, list := range lists(&doc) {
 		data[name] = append([]string{}, *list...)
 	}

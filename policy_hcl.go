@@ -24,7 +24,7 @@ const longestDocument = 64 * 1024
 // parseHCL reads the text of a policy into the fields of a request: what is written in HCL then goes the way of what is
 // written field by field. A value is a literal, or a list or an object of literals: what a policy says must be what
 // its text shows.
-func parseHCL(text string) (*call, error) {
+func parseHCL(text string) (*request, error) {
 	if len(text) > longestDocument {
 		return nil, lifecycle.InvalidField(fDocument.name, text, "at most 64 KiB")
 	}
@@ -42,7 +42,7 @@ func parseHCL(text string) (*call, error) {
 		return nil, documentError(problems)
 	}
 	source := document(file.Bytes)
-	c := &call{FieldData: &framework.FieldData{Raw: map[string]any{}, Schema: contentFields}}
+	c := &request{FieldData: &framework.FieldData{Raw: map[string]any{}, Schema: contentFields}}
 	for _, attribute := range inOrder(attributes) {
 		if contentFields[attribute.Name] == nil {
 			return nil, at(attribute.NameRange, attribute.Name+": a policy has no such field")

@@ -16,7 +16,7 @@ import (
 
 // checkContent refuses values that the SDK would turn into another type, so that what is read is what was written: a
 // number or a boolean for a text, or inside a list or a map.
-func (c *call) checkContent() error {
+func (c *request) checkContent() error {
 	for _, name := range sorted(contentFields) {
 		raw := c.Raw[name]
 		if raw == nil {

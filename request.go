@@ -21,36 +21,36 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// call is a request as a handler sees it: the fields, and the storage bound to it.
-type call struct {
+// request is a request as a handler sees it: the fields, and the storage bound to it.
+type request struct {
 	*framework.FieldData
-	req  *logical.Request
-	repo repo
+	req   *logical.Request
+	store requestStore
 }
 
 // handler answers one operation. Its error is a domain error; it knows no statuses.
-type handler func(ctx context.Context, c *call) (*logical.Response, error)
+type handler func(ctx context.Context, c *request) (*logical.Response, error)
 
-// door is the one way into the backend. It binds storage and turns errors into what Vault understands, as the very last
+// handle is the one way into the backend. It binds storage and turns errors into what Vault understands, as the very last
 // step: an error type survives the way to Vault only if nothing wraps it.
-func (b *backend) door(h handler) framework.OperationFunc {
+func (b *backend) handle(h handler) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-		c := &call{FieldData: d, req: req, repo: b.repo(req)}
+		c := &request{FieldData: d, req: req, store: b.requestStore(req)}
 		if err := c.check(); err != nil {
-			return refuse(req.Operation, err)
+			return errorResponse(req.Operation, err)
 		}
 		resp, err := h(ctx, c)
 		if err != nil {
-			return refuse(req.Operation, err)
+			return errorResponse(req.Operation, err)
 		}
 		return resp, nil
 	}
 }
 
-// strict is the door of paths that Transit does not have: a field that is not theirs is an error, not a warning, and so is
+// handleStrict is the entry point of paths that Transit does not have: a field that is not theirs is an error, not a warning, and so is
 // an integer or a boolean that is none.
-func (b *backend) strict(h handler) framework.OperationFunc {
-	return b.door(func(ctx context.Context, c *call) (*logical.Response, error) {
+func (b *backend) handleStrict(h handler) framework.OperationFunc {
+	return b.handle(func(ctx context.Context, c *request) (*logical.Response, error) {
 		if err := cmp.Or(c.checkKnown(), c.checkScalars()); err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func (b *backend) strict(h handler) framework.OperationFunc {
 	})
 }
 
-func (c *call) checkKnown() error {
+func (c *request) checkKnown() error {
 	var alien []string
 	for name := range c.Raw {
 		if c.Schema[name] == nil {
@@ -79,7 +79,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp
 	err = b.engine.Guard(whereOf(req), func() (err error) {
 		resp, err = b.Backend.HandleRequest(ctx, req)
 		if err == nil && resp.IsError() {
-			resp, err = refuse(req.Operation, b.misfit(req))
+			resp, err = errorResponse(req.Operation, b.fieldError(req))
 		}
 		return err
 	})
@@ -89,8 +89,8 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp
 // whereOf names a request in the server log. The tick has no path.
 func whereOf(req *logical.Request) string { return string(req.Operation) + " " + req.Path }
 
-// misfit says what is wrong with the fields of a request that the SDK refused.
-func (b *backend) misfit(req *logical.Request) error {
+// fieldError says what is wrong with the fields of a request that the SDK refused.
+func (b *backend) fieldError(req *logical.Request) error {
 	path := b.Route(req.Path)
 	raw := map[string]any{}
 	maps.Copy(raw, req.Data)
@@ -99,7 +99,7 @@ func (b *backend) misfit(req *logical.Request) error {
 	for i, name := range pattern.SubexpNames() {
 		raw[name] = match[i] // as in the SDK, what stands in the path counts
 	}
-	c := &call{FieldData: &framework.FieldData{Raw: raw, Schema: path.Fields}}
+	c := &request{FieldData: &framework.FieldData{Raw: raw, Schema: path.Fields}}
 	return cmp.Or(c.check(), c.checkTypes(), lifecycle.Invalidf("a field has a value of the wrong type"))
 }
 
@@ -108,9 +108,9 @@ var badRequest = []error{
 	lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrNotFound, lifecycle.ErrExists, envelope.ErrInput,
 }
 
-// refuse maps a domain error to Vault's answer: 404 for reading what is not there (as Transit does, 400 for writing
+// errorResponse maps a domain error to Vault's answer: 404 for reading what is not there (as Transit does, 400 for writing
 // to it), 409 for another revision, 400 for all else that the caller can mend, 500 otherwise.
-func refuse(op logical.Operation, err error) (*logical.Response, error) {
+func errorResponse(op logical.Operation, err error) (*logical.Response, error) {
 	if errors.Is(err, logical.ErrReadOnly) {
 		return nil, logical.ErrReadOnly // Vault forwards the request to a node that may write
 	}
@@ -144,11 +144,11 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 	return found, exists, err
 }
 
-// existence is the door of an existence check, by which Vault tells create from update: find's error is
+// existenceCheck is the entry point of an existence check, by which Vault tells create from update: find's error is
 // lifecycle.ErrNotFound where there is nothing yet.
-func (b *backend) existence(find func(ctx context.Context, c *call) error) framework.ExistenceFunc {
+func (b *backend) existenceCheck(find func(ctx context.Context, c *request) error) framework.ExistenceFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
-		c := &call{FieldData: d, req: req, repo: b.repo(req)}
+		c := &request{FieldData: d, req: req, store: b.requestStore(req)}
 		err := c.checkNames()
 		if err == nil {
 			err = find(ctx, c)

@@ -23,10 +23,10 @@ func TestNoPanicCrossesTheDoor(t *testing.T) {
 	m := newMount(t)
 	m.Paths = append(m.Paths, &framework.Path{
 		Pattern: "x", Fields: fields(fLimit),
-		ExistenceCheck: m.existence(func(context.Context, *call) error { panic("the caller's secret") }),
+		ExistenceCheck: m.existenceCheck(func(context.Context, *request) error { panic("the caller's secret") }),
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: &framework.PathOperation{Callback: m.door(
-				func(context.Context, *call) (*logical.Response, error) { panic("the caller's secret") },
+			logical.UpdateOperation: &framework.PathOperation{Callback: m.handle(
+				func(context.Context, *request) (*logical.Response, error) { panic("the caller's secret") },
 			)},
 		},
 	})
@@ -67,14 +67,14 @@ func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
 		{lifecycle.CheckRevision(new(int), 3), logical.UpdateOperation, 409},
 		{errors.New("x"), logical.UpdateOperation, 500},
 	} {
-		resp, err := refuse(c.op, wrap(c.err))
+		resp, err := errorResponse(c.op, wrap(c.err))
 		got := toAnswer(&logical.Request{Operation: c.op}, resp, err)
 		require.Equal(t, c.status, got.status, "%v %v", c.op, c.err)
 	}
 }
 
 func TestAReadOnlyNodeSaysSoInVaultsOwnWords(t *testing.T) {
-	_, err := refuse(logical.UpdateOperation, fmt.Errorf("put keys/k: %w", logical.ErrReadOnly))
+	_, err := errorResponse(logical.UpdateOperation, fmt.Errorf("put keys/k: %w", logical.ErrReadOnly))
 	require.Equal(t, logical.ErrReadOnly, err, "Vault forwards the request only on this very text")
 }
 

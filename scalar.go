@@ -15,14 +15,14 @@ import (
 // checkScalars refuses integers and booleans that the SDK makes out of something else: nothing out of an empty text, one
 // out of true, eight out of "010". What is read wrong may turn a protection off. `vault write` sends texts, so those that
 // say a number or a boolean are taken.
-func (c *call) checkScalars() (err error) {
+func (c *request) checkScalars() (err error) {
 	for _, name := range sorted(c.Schema) {
 		err = cmp.Or(err, c.checkScalar(name))
 	}
 	return err
 }
 
-func (c *call) checkScalar(name string) error {
+func (c *request) checkScalar(name string) error {
 	raw, schema := c.Raw[name], c.Schema[name]
 	if raw == nil || schema == nil {
 		return nil

@@ -23,7 +23,7 @@ type regime struct {
 	name       string
 	fields     []any
 	auto       bool
-	period     time.Duration // between rotations; 0: by a timetable
+	period     time.Duration // between rotations; 0: by a cron schedule
 	originator time.Duration
 	open       func(berlin time.Time) bool // when the clock may rotate by schedule; nil: always
 }
@@ -179,7 +179,7 @@ func (w *world) requireOneCatchUp(before map[string]int) {
 	for name, latest := range before {
 		most := latest + 1
 		if w.keys[name].regime.period == 0 {
-			most++ // the next time of the timetable may come right after
+			most++ // the next time of the cron schedule may come right after
 		}
 		require.LessOrEqual(w.t, w.key(name).Latest, most, "%s after an outage", name)
 	}
@@ -235,7 +235,7 @@ func (w *world) checkVersions(name string, k lifecycle.Key, s *seen) {
 		case lifecycle.Active:
 			active++
 		case lifecycle.Retired:
-			at := k.Marks[v].DestroyTime()
+			at := k.Overrides[v].DestroyTime()
 			if known, ok := s.destroy[v]; ok {
 				require.Equal(w.t, known, at, "%s version %d: no policy moves what runs", name, v)
 			}
@@ -281,7 +281,7 @@ func (w *world) checkSchedule(name string, k lifecycle.Key, s *seen) {
 	if s.regime.open != nil {
 		require.True(w.t, s.regime.open(at.In(w.berlin)), "%s (%s) rotated at %s", name, s.regime.name, at.In(w.berlin))
 	} else if w.healthy.Before(at.Add(-s.regime.period)) && w.off == 0 {
-		require.LessOrEqual(w.t, at.Sub(k.Rotation.Since), s.regime.period/4+3*time.Hour, "%s: jitter", name)
+		require.LessOrEqual(w.t, at.Sub(k.Rotation.Base), s.regime.period/4+3*time.Hour, "%s: jitter", name)
 	}
 	if _, offset := at.In(w.berlin).Zone(); offset == 2*60*60 {
 		w.count["in summer time"]++
@@ -294,7 +294,7 @@ func (w *world) open() {
 		k := w.key(name)
 		for v, ciphertext := range s.samples {
 			got := w.write("decrypt/"+name, "ciphertext", ciphertext)
-			if lifecycle.CanMark(k.State(v)) && k.State(v) != lifecycle.Deactivated {
+			if lifecycle.CanOverride(k.State(v)) && k.State(v) != lifecycle.Deactivated {
 				require.Equal(w.t, 400, got.status, "%s version %d", name, v)
 				w.count["refused"]++
 				continue

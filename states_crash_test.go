@@ -136,7 +136,7 @@ func (m *mount) kept() string {
 func (m *mount) where() string {
 	m.t.Helper()
 	view := m.must(m.read("keys/k")).data
-	return fmt.Sprint(m.shorthand(), view["state"], view["legal_hold"], view["min_available_version"], m.repoKey("k").Marks[2].Locked)
+	return fmt.Sprint(m.shorthand(), view["state"], view["legal_hold"], view["min_available_version"], m.repoKey("k").Overrides[2].Locked)
 }
 
 func TestEveryTransitionSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
@@ -245,7 +245,7 @@ func requireSettled(t *testing.T, m *mount) {
 		switch {
 		case state == "destroyed":
 			require.False(t, inUse || inArchive, "version %d is destroyed and its material is there", v)
-		case view["state"] == "archived" || view["state"] == "retired" || state == "archived" && v >= floor || state == "compromised" && m.repoKey("k").Marks[v].Stored:
+		case view["state"] == "archived" || view["state"] == "retired" || state == "archived" && v >= floor || state == "compromised" && m.repoKey("k").Overrides[v].Stored:
 			require.True(t, inArchive && !inUse, "version %d is %s: %v %v", v, state, inUse, inArchive)
 		case state == "retired" || state == "archived":
 			require.NotEqual(t, inUse, inArchive, "version %d is %s", v, state)

@@ -111,12 +111,12 @@ func TestAFullRecordHoldsBackNothingThatStopsAKey(t *testing.T) {
 	m.must(m.write("keys/k"))
 	rotateTo(m, 3)
 	const latest = 47*256 + 3 // of which the newest three are dated in the record
-	marks := map[string]any{}
+	overrides := map[string]any{}
 	for i := range 5_900 { // reports as they were stored one by one
 		at := start.Add(time.Duration(i) * time.Second).Format(time.RFC3339Nano)
-		marks[strconv.Itoa(2*i+1)] = map[string]any{"s": "compromised", "t": at, "u": at, "c": "unspecified", "co": at, "cr": at}
+		overrides[strconv.Itoa(2*i+1)] = map[string]any{"s": "compromised", "t": at, "u": at, "c": "unspecified", "co": at, "cr": at}
 	}
-	m.setStored("keys/k", "latest", latest, "primary", latest, "min_decryption", latest-2, "marks", marks)
+	m.setStored("keys/k", "latest", latest, "primary", latest, "min_decryption", latest-2, "marks", overrides)
 	m.restart()
 	require.Greater(t, len(m.dump()["keys/k"]), 850<<10)
 	for _, op := range []string{"versions/2/compromise", "versions/12034/suspend", "suspend", "resume"} {
@@ -124,7 +124,7 @@ func TestAFullRecordHoldsBackNothingThatStopsAKey(t *testing.T) {
 		require.Less(t, len(m.dump()["keys/k"]), 512<<10, "the smallest entry that a storage takes")
 	}
 	m.restart()
-	require.Len(t, m.repoKey("k").Marks, 5_902)
+	require.Len(t, m.repoKey("k").Overrides, 5_902)
 	require.Equal(t, "compromised", m.repoKey("k").State(11_799).String())
 	require.Equal(t, "deactivated", m.repoKey("k").State(latest-2).String())
 }

@@ -167,7 +167,7 @@ func TestATickThatHasNoTimeLeftAsksForNoMoreMinutes(t *testing.T) {
 	const minutes = 500
 	m := newMount(t)
 	for n := range minutes {
-		require.NoError(t, m.repoOf().List(t.Context(), start.Add(-time.Duration(n)*time.Minute), "gone"))
+		require.NoError(t, m.repoOf().AddDue(t.Context(), start.Add(-time.Duration(n)*time.Minute), "gone"))
 	}
 	m.clock.step = time.Second
 	m.storage.Reset()
@@ -177,7 +177,7 @@ func TestATickThatHasNoTimeLeftAsksForNoMoreMinutes(t *testing.T) {
 	require.Less(t, m.storage.Reset().Lists, minutes/10)
 	m.clock.step = 0
 	require.NoError(t, m.tickNow())
-	left, err := m.repoOf().Minutes(t.Context())
+	left, err := m.repoOf().DueMinutes(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

@@ -63,15 +63,15 @@ func viewResponse(v engine.View) *logical.Response {
 		"policy":             k.Policy,
 		"owner":              k.Owner,
 		"labels":             labelsOf(k.Labels),
-		"state":              k.Mark.State.String(),
-		"soft_deleted":       k.Mark.Suspended(),
+		"state":              k.Status.State.String(),
+		"soft_deleted":       k.Status.Suspended(),
 		"legal_hold":         k.Hold,
 		"primary_version":    k.Primary,
 		"staged_version":     k.Staged,
-		"destroy_time":       timeText(k.Mark.DestroyTime()),
+		"destroy_time":       timeText(k.Status.DestroyTime()),
 		"revision":           k.Revision,
-		"next_rotation_time": timeText(v.Outlook.Next),
-		"rotation_status":    string(v.Outlook.Status),
+		"next_rotation_time": timeText(v.Plan.Next),
+		"rotation_status":    string(v.Plan.Status),
 	}
 	if k.Derived {
 		data["kdf"] = "hkdf_sha256"

@@ -128,7 +128,7 @@ func (v verifyInput) verify(in io.Reader, out io.Writer) (int, error) {
 	return v.print(out, &report, keys)
 }
 
-// print fails if the verdict does not reach whoever asked for it.
+// print fails if the result does not reach whoever asked for it.
 func (v verifyInput) print(out io.Writer, report *custody.Report, keys custody.PublicKeys) (int, error) {
 	w := bufio.NewWriter(out)
 	printReport(w, report)

@@ -22,11 +22,11 @@ func printReport(w *bufio.Writer, r *custody.Report) {
 		_, _ = fmt.Fprintf(w, "note: key %q: record %d begins an act whose end is not in the export\n", open.Key, open.Seq)
 	}
 	printMore(w, r.UnfinishedCount-len(r.Unfinished), "acts without an end")
-	verdict := "clean"
+	result := "clean"
 	if !r.Clean() {
-		verdict = fmt.Sprintf("problems: %d", r.ProblemCount)
+		result = fmt.Sprintf("problems: %d", r.ProblemCount)
 	}
-	_, _ = fmt.Fprintf(w, "%s; records: %d, keys: %d, checkpoints: %d; %s\n", verdict, r.Records, r.Keys, r.Checkpoints, reach(r))
+	_, _ = fmt.Fprintf(w, "%s; records: %d, keys: %d, checkpoints: %d; %s\n", result, r.Records, r.Keys, r.Checkpoints, reach(r))
 }
 
 func printMore(w *bufio.Writer, more int, what string) {
@@ -35,7 +35,7 @@ func printMore(w *bufio.Writer, more int, what string) {
 	}
 }
 
-// reach says how far the verdict goes.
+// reach says how far the result goes.
 func reach(r *custody.Report) string {
 	if r.Checkpoints == 0 {
 		return "WITHOUT A CHECKPOINT it cannot be seen whether records were cut off the end or all computed anew"

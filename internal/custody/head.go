@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// first is what the first record of a chain holds for the hash of the line before.
-var first = strings.Repeat("0", 64)
+// genesisHash is what the first record of a chain holds for the hash of the line before.
+var genesisHash = strings.Repeat("0", 64)
 
 // Head is the state of a chain: what is needed to go on with it. The zero Head is the empty chain's.
 type Head struct {
@@ -20,7 +20,7 @@ type Head struct {
 // prev is what the next record holds.
 func (h Head) prev() string {
 	if h.Count == 0 {
-		return first
+		return genesisHash
 	}
 	return h.Hash
 }

@@ -50,9 +50,9 @@ func (r *Report) addUnfinished(u Unfinished) {
 	}
 }
 
-// turnedUp takes a record out of the gap it was missed in: it was moved, not dropped, and the caller
+// removeFromGap takes a record out of the gap it was missed in: it was moved, not dropped, and the caller
 // reports that.
-func (r *Report) turnedUp(key string, seq int) {
+func (r *Report) removeFromGap(key string, seq int) {
 	for i, p := range r.Problems {
 		if !errors.Is(p.Err, ErrGap) || p.Key != key || seq < p.Seq || seq > p.Through {
 			continue

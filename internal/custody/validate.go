@@ -52,7 +52,7 @@ func (r Record) check() error {
 		return fmt.Errorf("seq must be between 1 and %d", MaxSeq)
 	case !isHash(r.Prev):
 		return errors.New("prev must be 64 lower-case hex digits")
-	case (r.Seq == 1) != (r.Prev == first):
+	case (r.Seq == 1) != (r.Prev == genesisHash):
 		return errors.New("the first record, and no other, has 64 zeros for prev")
 	case r.Time.IsZero():
 		return errors.New("time is needed")

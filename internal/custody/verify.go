@@ -97,7 +97,7 @@ func (v *verifier) problem(line int, err error) {
 		return
 	}
 	if errors.Is(p, ErrOrder) {
-		v.report.turnedUp(p.Key, p.Seq)
+		v.report.removeFromGap(p.Key, p.Seq)
 	}
 	p.Line = line
 	v.report.add(*p)
@@ -121,7 +121,7 @@ func (v *verifier) checkpoint(number int, s Signed, keys PublicKeys) {
 		v.report.Latest = c.Time
 	}
 	for _, head := range c.Heads {
-		if p := v.reach(head); p.Err != nil {
+		if p := v.compareHead(head); p.Err != nil {
 			p.Checkpoint, p.Err = number, fmt.Errorf("%w (checkpoint of %s)", p.Err, c.Time.Format(time.RFC3339))
 			v.report.add(p)
 		}
@@ -129,9 +129,9 @@ func (v *verifier) checkpoint(number int, s Signed, keys PublicKeys) {
 	}
 }
 
-// reach finds what the export lacks of what a checkpoint states. A record inside the chain that is
+// compareHead finds what the export lacks of what a checkpoint states. A record inside the chain that is
 // missing is none of it: the chain has said so.
-func (v *verifier) reach(want KeyHead) Problem {
+func (v *verifier) compareHead(want KeyHead) Problem {
 	p := Problem{Key: want.Key, Seq: want.Count}
 	c := v.chains[want.Key]
 	if c == nil {

@@ -30,32 +30,32 @@ func (e checkError) Error() string { return fmt.Sprintf("%s %s failed: %v", e.wh
 
 func (e checkError) Is(target error) bool { return e.refused && target == lifecycle.ErrRefused }
 
-// trial is one run of checks on a version of a key. What it reads of a version, it reads from storage, and once.
-type trial struct {
+// checkRun is one run of checks on a version of a key. What it reads of a version, it reads from storage, and once.
+type checkRun struct {
 	*Engine
 	r      Repo
 	k      lifecycle.Key
-	terms  lifecycle.Terms
+	rules  lifecycle.EffectiveRules
 	number int // the version that is, or was, promoted
 	stored map[int]lifecycle.Version
 }
 
-func (e *Engine) newTrial(r Repo, k lifecycle.Key, policy *lifecycle.Policy, number int) *trial {
-	return &trial{Engine: e, r: r, k: k, terms: k.TermsOf(policy), number: number, stored: map[int]lifecycle.Version{}}
+func (e *Engine) newCheckRun(r Repo, k lifecycle.Key, policy *lifecycle.Policy, number int) *checkRun {
+	return &checkRun{Engine: e, r: r, k: k, rules: k.RulesFor(policy), number: number, stored: map[int]lifecycle.Version{}}
 }
 
 // check is one check that a policy can ask for.
 type check struct {
-	run     func(t *trial, ctx context.Context) error
+	run     func(t *checkRun, ctx context.Context) error
 	refused bool
 }
 
 // preChecks run before a version is promoted. For a new version, storage_writable is part of the commit: the entry is
 // read back between its write and that of the record.
 var preChecks = map[string]check{
-	"hsm_healthy": {run: (*trial).wrapperWorks, refused: true},
-	checkStorage:  {run: (*trial).staysStored},
-	"clock_sane":  {run: (*trial).clockIsSane, refused: true},
+	"hsm_healthy": {run: (*checkRun).wrapperWorks, refused: true},
+	checkStorage:  {run: (*checkRun).staysStored},
+	"clock_sane":  {run: (*checkRun).clockIsSane, refused: true},
 }
 
 // checkStorage is the check that a rotation leaves to its commit.
@@ -63,16 +63,16 @@ const checkStorage = "storage_writable"
 
 // postChecks run after a version was promoted.
 var postChecks = map[string]check{
-	"round_trip":           {run: (*trial).roundTrips},
-	"old_version_decrypts": {run: (*trial).oldRoundTrips},
-	"fingerprint_unique":   {run: (*trial).isAnother},
+	"round_trip":           {run: (*checkRun).roundTrips},
+	"old_version_decrypts": {run: (*checkRun).oldRoundTrips},
+	"fingerprint_unique":   {run: (*checkRun).isAnother},
 }
 
 // errUnknownCheck reports a check that a newer release may know: it fails.
 var errUnknownCheck = errors.New("this release does not know the check")
 
 // run does the checks in the order of the policy, up to the first that fails.
-func (t *trial) run(ctx context.Context, when string, known map[string]check, names []string) error {
+func (t *checkRun) run(ctx context.Context, when string, known map[string]check, names []string) error {
 	for _, name := range names {
 		one, ok := known[name]
 		if !ok {
@@ -85,7 +85,7 @@ func (t *trial) run(ctx context.Context, when string, known map[string]check, na
 	return nil
 }
 
-func (t *trial) bounded(ctx context.Context, run func(*trial, context.Context) error) error {
+func (t *checkRun) bounded(ctx context.Context, run func(*checkRun, context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	return run(t, ctx)
@@ -97,7 +97,7 @@ func (e *Engine) preCheck(ctx context.Context, r Repo, k lifecycle.Key, policy *
 	if policy == nil || len(policy.PreChecks) == 0 {
 		return nil
 	}
-	err := e.newTrial(r, k, policy, number).run(ctx, "pre-check", preChecks, policy.PreChecks)
+	err := e.newCheckRun(r, k, policy, number).run(ctx, "pre-check", preChecks, policy.PreChecks)
 	if err != nil && incident {
 		e.log.Error("a compromised version is replaced although a check failed", "key", k.Name, "version", number, "error", err)
 		return nil
@@ -106,8 +106,8 @@ func (e *Engine) preCheck(ctx context.Context, r Repo, k lifecycle.Key, policy *
 }
 
 // wrapperWorks wraps and unwraps a random probe with the wrapper of material in use.
-func (t *trial) wrapperWorks(ctx context.Context) error {
-	wrapper, _, err := t.r.Sealer(ctx, PurposeUse, false)
+func (t *checkRun) wrapperWorks(ctx context.Context) error {
+	wrapper, _, err := t.r.Wrapper(ctx, PurposeOnline, false)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (t *trial) wrapperWorks(ctx context.Context) error {
 }
 
 // staysStored opens the stored entry of a staged version. A new one has none yet; see [lifecycle.Commit].
-func (t *trial) staysStored(ctx context.Context) error {
+func (t *checkRun) staysStored(ctx context.Context) error {
 	if t.number > t.k.Latest {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (t *trial) staysStored(ctx context.Context) error {
 	return err
 }
 
-func (t *trial) clockIsSane(ctx context.Context) error {
+func (t *checkRun) clockIsSane(ctx context.Context) error {
 	clock, err := t.r.Clock(ctx)
 	if err != nil {
 		return err
@@ -148,22 +148,22 @@ func (t *trial) clockIsSane(ctx context.Context) error {
 }
 
 // roundTrips encrypts and decrypts with the material that storage holds, not with what is in memory.
-func (t *trial) roundTrips(ctx context.Context) error { return t.roundTrip(ctx, t.number) }
+func (t *checkRun) roundTrips(ctx context.Context) error { return t.roundTrip(ctx, t.number) }
 
 // oldRoundTrips does the same with the version before, so that what it encrypted can still be read.
-func (t *trial) oldRoundTrips(ctx context.Context) error {
-	if old := t.k.Before(); old != 0 && t.k.ToProcess(old, t.terms) == nil {
+func (t *checkRun) oldRoundTrips(ctx context.Context) error {
+	if old := t.k.RollbackTarget(); old != 0 && t.k.ToProcess(old, t.rules) == nil {
 		return t.roundTrip(ctx, old)
 	}
 	return nil
 }
 
-func (t *trial) roundTrip(ctx context.Context, number int) error {
+func (t *checkRun) roundTrip(ctx context.Context, number int) error {
 	v, err := t.version(ctx, number)
 	if err != nil {
 		return err
 	}
-	open := func() (envelope.Material, error) { return t.open(ctx, t.r, &t.k, v, PurposeUse) }
+	open := func() (envelope.Material, error) { return t.open(ctx, t.r, &t.k, v, PurposeOnline) }
 	if len(v.Sealed) == 0 { // on its way between the archive and where it is in use
 		open = func() (envelope.Material, error) { return t.load(ctx, t.r, &t.k, number) }
 	}
@@ -187,12 +187,12 @@ func (t *trial) roundTrip(ctx context.Context, number int) error {
 
 // isAnother compares fingerprints with the version made before and with the one that a rollback leads to. It is bounded
 // to these two, whatever the number of versions: a source of randomness that repeats itself shows there.
-func (t *trial) isAnother(ctx context.Context) error {
+func (t *checkRun) isAnother(ctx context.Context) error {
 	v, err := t.version(ctx, t.number)
 	if err != nil {
 		return err
 	}
-	for _, other := range []int{t.number - 1, t.k.Before()} {
+	for _, other := range []int{t.number - 1, t.k.RollbackTarget()} {
 		if other < 1 {
 			continue
 		}
@@ -208,7 +208,7 @@ func (t *trial) isAnother(ctx context.Context) error {
 	return nil
 }
 
-func (t *trial) version(ctx context.Context, number int) (lifecycle.Version, error) {
+func (t *checkRun) version(ctx context.Context, number int) (lifecycle.Version, error) {
 	if v, ok := t.stored[number]; ok {
 		return v, nil
 	}

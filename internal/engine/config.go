@@ -40,8 +40,8 @@ func (e *Engine) SetGovernance(ctx context.Context, r Repo, c GovernanceChange) 
 	return after, err
 }
 
-// governed returns a key that is being made under the policy that it gets where its maker named none.
-func (e *Engine) governed(ctx context.Context, r Repo, k lifecycle.Key, asked *string) (lifecycle.Key, error) {
+// withDefaultPolicy returns a key that is being made under the policy that it gets where its maker named none.
+func (e *Engine) withDefaultPolicy(ctx context.Context, r Repo, k lifecycle.Key, asked *string) (lifecycle.Key, error) {
 	if k.Policy != "" {
 		return k, nil
 	}

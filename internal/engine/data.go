@@ -44,8 +44,8 @@ type faultError struct{ error }
 func (f faultError) Is(target error) bool { return target == ErrFault }
 func (f faultError) Unwrap() error        { return f.error }
 
-// blame marks an error as ours unless the caller's data or the key's state caused it.
-func blame(err error) error {
+// classify marks an error as ours unless the caller's data or the key's state caused it.
+func classify(err error) error {
 	for _, theirs := range []error{envelope.ErrInput, lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrConflict} {
 		if errors.Is(err, theirs) {
 			return err
@@ -89,23 +89,23 @@ func (e *Engine) Rewrap(ctx context.Context, r Repo, name string, items []Item) 
 	return e.each(ctx, r, name, items, e.rewrap)
 }
 
-// subject is the key that a request is about, with the rules in force for it.
-type subject struct {
+// governedKey is the key that a request is about, with the rules in force for it.
+type governedKey struct {
 	*lifecycle.Key
-	terms lifecycle.Terms
+	rules lifecycle.EffectiveRules
 }
 
-// subject returns one snapshot of the key, so that one request sees one state.
-func (e *Engine) subject(ctx context.Context, r Repo, name string) (subject, error) {
+// governedKey returns one snapshot of the key, so that one request sees one state.
+func (e *Engine) governedKey(ctx context.Context, r Repo, name string) (governedKey, error) {
 	k, err := e.key(ctx, r, name)
 	if err != nil {
-		return subject{}, err
+		return governedKey{}, err
 	}
-	terms, err := e.terms(ctx, r, k)
-	return subject{k, terms}, err
+	rules, err := e.rulesFor(ctx, r, k)
+	return governedKey{k, rules}, err
 }
 
-type itemFunc = func(ctx context.Context, r Repo, k subject, item *Item) Outcome
+type itemFunc = func(ctx context.Context, r Repo, k governedKey, item *Item) Outcome
 
 // snapshots is how often a request begins anew because its key was changed under it.
 const snapshots = 3
@@ -116,7 +116,7 @@ func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do
 		return nil, err
 	}
 	for range snapshots {
-		k, err := e.subject(ctx, r, name)
+		k, err := e.governedKey(ctx, r, name)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +128,7 @@ func (e *Engine) each(ctx context.Context, r Repo, name string, items []Item, do
 }
 
 // all runs it over the items with one snapshot of the key.
-func (e *Engine) all(ctx context.Context, r Repo, k subject, items []Item, do itemFunc) ([]Outcome, error) {
+func (e *Engine) all(ctx context.Context, r Repo, k governedKey, items []Item, do itemFunc) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(items))
 	for i := range items {
 		outcomes[i] = do(ctx, r, k, &items[i])

@@ -48,7 +48,7 @@ type Engine struct {
 	openings turns         // of keys of which a denied use is looked into, by id
 	keyTime  time.Duration // what a tick spends on one key at most
 	clock    clock
-	sweep    sweep
+	scrub    scrub
 }
 
 // New returns an engine.
@@ -97,15 +97,15 @@ func (e *Engine) update(
 	defer e.keys.drop(name)
 	return r.UpdateKey(ctx, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
 		c, err := act(k)
-		c.Settle = k.Displaced(c.Key)
-		return c.WithSuccession(k), err
+		c.Relocate = k.Displaced(c.Key)
+		return c.WithSuccessorDetails(k), err
 	})
 }
 
 // commit completes a commit whose key and event are decided: when the key is looked at next, which version the clock
 // archives next, and under which policy it happened.
 func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *lifecycle.Policy) (lifecycle.Commit, error) {
-	c.Key = c.Key.Unasked(p)
+	c.Key = c.Key.WithoutPendingChecks(p)
 	key, err := e.withOldest(ctx, r, c.Key, p)
 	switch {
 	case err == nil:
@@ -122,7 +122,7 @@ func (e *Engine) commit(ctx context.Context, r Repo, c lifecycle.Commit, p *life
 // withOldest names the version that the clock archives next. Its date is looked for only when the one that was has gone.
 func (e *Engine) withOldest(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy) (lifecycle.Key, error) {
 	v := k.OldestDeactivated()
-	if k.TermsOf(p).ArchiveAfter == 0 || v == 0 || !k.Marks[v].At.IsZero() {
+	if k.RulesFor(p).ArchiveAfter == 0 || v == 0 || !k.Overrides[v].At.IsZero() {
 		return k.WithOldest(p, nil), nil
 	}
 	if v == k.Oldest.Version {
@@ -132,10 +132,10 @@ func (e *Engine) withOldest(ctx context.Context, r Repo, k lifecycle.Key, p *lif
 	return k.WithOldest(p, dates), err
 }
 
-// terms returns the rules in force for a key.
-func (e *Engine) terms(ctx context.Context, r Repo, k *lifecycle.Key) (lifecycle.Terms, error) {
+// rulesFor returns the rules in force for a key.
+func (e *Engine) rulesFor(ctx context.Context, r Repo, k *lifecycle.Key) (lifecycle.EffectiveRules, error) {
 	p, err := e.policyOf(ctx, r, *k)
-	return k.TermsOf(p), err
+	return k.RulesFor(p), err
 }
 
 // due returns the time to list the key under: when the plan wants it looked at, though not in the past, which the
@@ -143,13 +143,13 @@ func (e *Engine) terms(ctx context.Context, r Repo, k *lifecycle.Key) (lifecycle
 func (e *Engine) due(k lifecycle.Key, p *lifecycle.Policy) time.Time {
 	now := e.now()
 	wake := lifecycle.Plan(k, p, now).Wake
-	if agenda := lifecycle.AgendaAt(k, p, now); len(agenda) > 0 && (wake.IsZero() || agenda[0].At.Before(wake)) {
-		wake = agenda[0].At
+	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 && (wake.IsZero() || pending[0].At.Before(wake)) {
+		wake = pending[0].At
 	}
 	switch {
-	case k.ToCheck(p) && !k.Due.IsZero() && k.Due.Before(now):
+	case k.NeedsPostChecks(p) && !k.Due.IsZero() && k.Due.Before(now):
 		return k.Due // where a tick that rotates late is at work: the checks move it in a moment
-	case k.NeedsSuccessor(), k.ToCheck(p), !wake.IsZero() && wake.Before(now):
+	case k.NeedsSuccessor(), k.NeedsPostChecks(p), !wake.IsZero() && wake.Before(now):
 		return now
 	default:
 		return wake

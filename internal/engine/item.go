@@ -11,7 +11,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Outcome {
+func (e *Engine) encrypt(ctx context.Context, r Repo, k governedKey, item *Item) Outcome {
 	params, err := item.params()
 	if err != nil {
 		return Outcome{Err: err}
@@ -19,23 +19,23 @@ func (e *Engine) encrypt(ctx context.Context, r Repo, k subject, item *Item) Out
 	if item.Nonce != "" || item.Padding != "" {
 		return Outcome{Err: item.checkExtras()}
 	}
-	version, err := k.ToProtect(item.Version, k.terms)
+	version, err := k.ToProtect(item.Version, k.rules)
 	if err != nil {
 		return Outcome{Err: err}
 	}
 	text, err := e.protect(ctx, r, k.Key, version, item.Text, params)
 	if err != nil {
-		return Outcome{Err: blame(err)}
+		return Outcome{Err: classify(err)}
 	}
 	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
 	// the ciphertext.
 	use := lifecycle.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
-	charged, to, err := e.spend(ctx, r, k, version, charge{use, item.Version})
+	charged, to, err := e.charge(ctx, r, k, version, itemCharge{use, item.Version})
 	if err == nil && to != version {
 		text, err = e.protect(ctx, r, charged.Key, to, item.Text, params)
 	}
 	if err != nil {
-		return Outcome{Err: blame(err)}
+		return Outcome{Err: classify(err)}
 	}
 	return Outcome{Text: text, Version: to}
 }
@@ -48,13 +48,13 @@ func (e *Engine) protect(ctx context.Context, r Repo, k *lifecycle.Key, version 
 	return c.Encrypt(text, params)
 }
 
-func (e *Engine) decrypt(ctx context.Context, r Repo, k subject, item *Item) Outcome {
+func (e *Engine) decrypt(ctx context.Context, r Repo, k governedKey, item *Item) Outcome {
 	return e.opened(ctx, r, k, item, k.ToProcess)
 }
 
 // opened opens an item of a version that may be opened.
 func (e *Engine) opened(
-	ctx context.Context, r Repo, k subject, item *Item, may func(version int, t lifecycle.Terms) error,
+	ctx context.Context, r Repo, k governedKey, item *Item, may func(version int, t lifecycle.EffectiveRules) error,
 ) Outcome {
 	if item.Text == "" {
 		return Outcome{Err: errNoCiphertext}
@@ -70,21 +70,21 @@ func (e *Engine) opened(
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := may(version, k.terms); err != nil {
+	if err := may(version, k.rules); err != nil {
 		return Outcome{Err: err}
 	}
 	c, err := e.cipher(ctx, r, k.Key, version)
 	if err != nil {
-		return Outcome{Err: blame(err)}
+		return Outcome{Err: classify(err)}
 	}
 	text, err := c.Decrypt(payload, params)
 	if err != nil {
-		return Outcome{Err: blame(err)}
+		return Outcome{Err: classify(err)}
 	}
 	return Outcome{Text: text}
 }
 
-func (e *Engine) rewrap(ctx context.Context, r Repo, k subject, item *Item) Outcome {
+func (e *Engine) rewrap(ctx context.Context, r Repo, k governedKey, item *Item) Outcome {
 	if err := checkAssociatedData(item.AssociatedData); err != nil {
 		return Outcome{Err: err}
 	}

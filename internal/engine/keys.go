@@ -19,7 +19,7 @@ import (
 type View struct {
 	Key     lifecycle.Key
 	Dates   map[int]time.Time // when each version from the floor on was made
-	Outlook lifecycle.Outlook
+	Plan    lifecycle.RotationPlan
 	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
 	Fault   error             // why the policy that the key names does not; nil: it does, or the key names none
 	Pending bool              // after an act: material is still where it was, which a tick changes
@@ -86,7 +86,7 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 const creations = 3
 
 func (e *Engine) existing(ctx context.Context, r Repo, c Creation) (View, error) {
-	view, _, err := e.configure(ctx, r, c.Spec.Name, lifecycle.Change{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
+	view, _, err := e.configure(ctx, r, c.Spec.Name, lifecycle.ConfigChange{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
 	return view, err
 }
 
@@ -103,10 +103,10 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creatio
 	if err := lifecycle.CheckRevision(pre.CAS, 0); err != nil {
 		return err
 	}
-	if k, err = e.governed(ctx, r, k, in.Policy); err != nil {
+	if k, err = e.withDefaultPolicy(ctx, r, k, in.Policy); err != nil {
 		return err
 	}
-	policy, err := e.admit(ctx, r, k)
+	policy, err := e.policyIfAdmitted(ctx, r, k)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creatio
 	return nil
 }
 
-// admit returns the policy that is to govern the key, if it admits it.
-func (e *Engine) admit(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
+// policyIfAdmitted returns the policy that is to govern the key, if it admits it.
+func (e *Engine) policyIfAdmitted(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
 	policy, err := e.demanded(ctx, r, k)
 	if policy == nil || err != nil { // no policy admits every key
 		return nil, err
@@ -177,9 +177,9 @@ func (e *Engine) view(ctx context.Context, r Repo, k lifecycle.Key) (View, error
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Key: k, Dates: dates, Policy: policy, Fault: fault, Outlook: lifecycle.Plan(k, policy, e.now())}
+	v := View{Key: k, Dates: dates, Policy: policy, Fault: fault, Plan: lifecycle.Plan(k, policy, e.now())}
 	if fault != nil {
-		v.Outlook.Why += ": " + fault.Error()
+		v.Plan.Why += ": " + fault.Error()
 	}
 	return v, nil
 }
@@ -189,7 +189,7 @@ func (e *Engine) Names(ctx context.Context, r Repo) ([]string, error) { return r
 
 // Configure changes settings of a key and returns what the operator should be warned of.
 func (e *Engine) Configure(
-	ctx context.Context, r Repo, name string, c lifecycle.Change, pre Precondition,
+	ctx context.Context, r Repo, name string, c lifecycle.ConfigChange, pre Precondition,
 ) (View, []string, error) {
 	view, warnings, err := e.configure(ctx, r, name, c, pre)
 	if errors.Is(err, lifecycle.ErrRepeated) {
@@ -200,7 +200,7 @@ func (e *Engine) Configure(
 
 // configure is Configure; a request that comes again has its answer beside [lifecycle.ErrRepeated].
 func (e *Engine) configure(
-	ctx context.Context, r Repo, name string, c lifecycle.Change, pre Precondition,
+	ctx context.Context, r Repo, name string, c lifecycle.ConfigChange, pre Precondition,
 ) (View, []string, error) {
 	var warnings []string
 	changed := false
@@ -238,7 +238,7 @@ func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, 
 	if err != nil {
 		return c, err
 	}
-	policy, err := e.governor(ctx, r, k, next)
+	policy, err := e.policyAfter(ctx, r, k, next)
 	if err != nil {
 		return c, err
 	}
@@ -250,7 +250,7 @@ func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, 
 		if err != nil {
 			return c, err
 		}
-		next = next.KeepQuiet(k.TermsOf(was), denied.last)
+		next = next.PinQuietPeriods(k.RulesFor(was), denied.last)
 	}
 	event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: k.Differences(next)}
 	return e.commit(ctx, r, lifecycle.Commit{Key: next, Event: event}, policy)
@@ -272,16 +272,16 @@ func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifec
 	return nil
 }
 
-// governor returns the policy of the changed key. One that is newly bound has to admit the key, and so has the one that
+// policyAfter returns the policy of the changed key. One that is newly bound has to admit the key, and so has the one that
 // a key has whose flags are loosened. Otherwise it is asked again at the next version, so that no key is stuck with what
 // it was.
-func (e *Engine) governor(ctx context.Context, r Repo, before, after lifecycle.Key) (*lifecycle.Policy, error) {
+func (e *Engine) policyAfter(ctx context.Context, r Repo, before, after lifecycle.Key) (*lifecycle.Policy, error) {
 	loosened := after.Exportable != before.Exportable || after.AllowPlaintextBackup != before.AllowPlaintextBackup
 	switch {
 	case after.Policy == "" && before.Policy != "":
 		return nil, e.checkDetach(ctx, r)
 	case after.Policy != before.Policy || loosened:
-		return e.admit(ctx, r, after)
+		return e.policyIfAdmitted(ctx, r, after)
 	default:
 		return e.policyOf(ctx, r, after)
 	}

@@ -15,7 +15,7 @@ import (
 
 // The purposes that material is sealed for: each has a key encryption key of its own.
 const (
-	PurposeUse     = "use"
+	PurposeOnline  = "use"
 	PurposeArchive = "archive"
 )
 
@@ -58,7 +58,7 @@ func requireHardware(ctx context.Context, r Repo, policy *lifecycle.Policy) erro
 	if policy == nil || policy.HSM != lifecycle.Required {
 		return nil
 	}
-	wrapper, _, err := r.Sealer(ctx, PurposeUse, false)
+	wrapper, _, err := r.Wrapper(ctx, PurposeOnline, false)
 	if err == nil {
 		if w, ok := wrapper.(hardware); ok && w.Hardware() {
 			return nil
@@ -117,7 +117,7 @@ func (e *Engine) load(ctx context.Context, r Repo, k *lifecycle.Key, number int)
 			return m, err
 		}
 		if len(v.Sealed) > 0 {
-			return e.open(ctx, r, k, v, PurposeUse)
+			return e.open(ctx, r, k, v, PurposeOnline)
 		}
 		v, err = r.Archived(ctx, k.Name, number)
 		if err == nil {
@@ -134,7 +134,7 @@ func (e *Engine) open(ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle
 	if v.KeyID != k.ID {
 		return envelope.Material{}, errOtherKey
 	}
-	wrapper, instance, err := r.Sealer(ctx, purpose, false)
+	wrapper, instance, err := r.Wrapper(ctx, purpose, false)
 	if err != nil {
 		return envelope.Material{}, err
 	}
@@ -145,7 +145,7 @@ func (e *Engine) open(ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle
 func (e *Engine) seal(
 	ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle.Version, m envelope.Material, purpose string,
 ) (lifecycle.Version, error) {
-	wrapper, instance, err := r.Sealer(ctx, purpose, false)
+	wrapper, instance, err := r.Wrapper(ctx, purpose, false)
 	if err != nil {
 		return v, err
 	}
@@ -164,7 +164,7 @@ func (e *Engine) newVersion(
 	if err := requireHardware(ctx, r, policy); err != nil {
 		return nil, err
 	}
-	wrapper, instance, err := r.Sealer(ctx, PurposeUse, true)
+	wrapper, instance, err := r.Wrapper(ctx, PurposeOnline, true)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (e *Engine) newVersion(
 	if err := c.SelfTest(); err != nil {
 		return nil, err
 	}
-	bound := binding(instance, PurposeUse, k, number)
+	bound := binding(instance, PurposeOnline, k, number)
 	sealed, err := envelope.Seal(ctx, wrapper, material, bound, e.rand)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type Page struct {
 
 // of returns the page of the names, which are sorted, and what the next page is to begin after; empty: this is the last.
 func (p Page) of(names []string) (page []string, next string) {
-	page = behind(names, p.After)
+	page = namesAfter(names, p.After)
 	if p.Limit < len(page) {
 		page = page[:p.Limit]
 		next = page[p.Limit-1]
@@ -32,8 +32,8 @@ func (p Page) of(names []string) (page []string, next string) {
 	return page, next
 }
 
-// behind returns the names, which are sorted, that come after one of them or after where it would be.
-func behind(names []string, name string) []string {
+// namesAfter returns the names, which are sorted, that come after one of them or after where it would be.
+func namesAfter(names []string, name string) []string {
 	start, found := slices.BinarySearch(names, name)
 	if found {
 		start++
@@ -53,47 +53,47 @@ type PolicyPlan struct {
 // KeyPlan is how a bound key stands under the policy in force and under the one that is planned.
 type KeyPlan struct {
 	Name          string
-	Before, After Standing
+	Before, After PolicyStatus
 }
 
-// Standing is how a key stands under a policy.
-type Standing struct {
-	Outlook  lifecycle.Outlook
-	First    *lifecycle.Entry // of the agenda; nil: it is empty
+// PolicyStatus is how a key stands under a policy.
+type PolicyStatus struct {
+	Plan     lifecycle.RotationPlan
+	First    *lifecycle.Pending // of the pending transitions; nil: there is none
 	Findings []lifecycle.Finding
 	At       time.Time // as of when
 }
 
-// Due reports whether the time has come of a rotation, whoever has to rotate, or of something else on the agenda.
-func (s Standing) Due() bool {
+// Due reports whether the time has come of a rotation, whoever has to rotate, or of a pending transition.
+func (s PolicyStatus) Due() bool {
 	step := s.First != nil && !s.First.At.After(s.At)
-	next := s.Outlook.Next
+	next := s.Plan.Next
 	return step || (!next.IsZero() && !next.After(s.At))
 }
 
 // Compliance returns what the key would no longer meet, what it does not meet either way, and what it would meet again.
 func (k KeyPlan) Compliance() (becomes, stays, ends []lifecycle.Finding) {
 	for _, f := range k.After.Findings {
-		if among(k.Before.Findings, f) {
+		if containsFinding(k.Before.Findings, f) {
 			stays = append(stays, f)
 		} else {
 			becomes = append(becomes, f)
 		}
 	}
 	for _, f := range k.Before.Findings {
-		if !among(k.After.Findings, f) {
+		if !containsFinding(k.After.Findings, f) {
 			ends = append(ends, f)
 		}
 	}
 	return becomes, stays, ends
 }
 
-func among(findings []lifecycle.Finding, f lifecycle.Finding) bool {
-	return slices.ContainsFunc(findings, func(o lifecycle.Finding) bool { return gist(o) == gist(f) })
+func containsFinding(findings []lifecycle.Finding, f lifecycle.Finding) bool {
+	return slices.ContainsFunc(findings, func(o lifecycle.Finding) bool { return findingID(o) == findingID(f) })
 }
 
-// gist is what a finding is about, whatever numbers and times it quotes. A key has one finding about its rotation.
-func gist(f lifecycle.Finding) string {
+// findingID is what a finding is about, whatever numbers and times it quotes. A key has one finding about its rotation.
+func findingID(f lifecycle.Finding) string {
 	if f.Field == "rotation" {
 		return f.Field
 	}
@@ -123,11 +123,11 @@ func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit,
 		if err != nil {
 			return err
 		}
-		before, err := e.standing(ctx, r, k, now.rules, leased)
+		before, err := e.policyStatus(ctx, r, k, now.rules, leased)
 		if err != nil {
 			return err
 		}
-		after, err := e.standing(ctx, r, k, &plan.After, leased)
+		after, err := e.policyStatus(ctx, r, k, &plan.After, leased)
 		plan.Keys = append(plan.Keys, KeyPlan{Name: k.Name, Before: before, After: after})
 		return err
 	})
@@ -158,16 +158,16 @@ func (e *Engine) eachBound(
 	return len(names), next, nil
 }
 
-func (e *Engine) standing(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage) (Standing, error) {
+func (e *Engine) policyStatus(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage) (PolicyStatus, error) {
 	k, err := e.withOldest(ctx, r, k, p)
 	if err != nil {
-		return Standing{}, err
+		return PolicyStatus{}, err
 	}
 	now := e.now()
-	k = e.worn(k, p, leased, now)
-	s := Standing{Outlook: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now), At: now}
-	if agenda := lifecycle.AgendaAt(k, p, now); len(agenda) > 0 {
-		s.First = &agenda[0]
+	k = e.withLimitNoted(k, p, leased, now)
+	s := PolicyStatus{Plan: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now), At: now}
+	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 {
+		s.First = &pending[0]
 	}
 	return s, nil
 }
@@ -201,7 +201,7 @@ func (e *Engine) DriftOf(ctx context.Context, r Repo, name string, page Page) (P
 			return err
 		}
 		now := e.now()
-		findings := lifecycle.Drift(e.worn(k, p.rules, leased, now), p.rules, now)
+		findings := lifecycle.Drift(e.withLimitNoted(k, p.rules, leased, now), p.rules, now)
 		if p.fault != nil {
 			findings[0].Rule += ": " + p.fault.Error()
 		}

@@ -32,26 +32,26 @@ func (t *tick) erase(ctx context.Context) error {
 	return err
 }
 
-// settleOpen goes on with moving and erasing material, behind the key where the last tick stopped: some that cannot be
+// relocatePending goes on with moving and erasing material, behind the key where the last tick stopped: some that cannot be
 // settled must not hold up the others.
-func (t *tick) settleOpen(ctx context.Context) error {
-	names, err := t.r.Settlements(ctx)
+func (t *tick) relocatePending(ctx context.Context) error {
+	names, err := t.r.PendingRelocations(ctx)
 	if err != nil {
 		return err
 	}
-	next := behind(names, t.clock.settled)
+	next := namesAfter(names, t.clock.lastRelocated)
 	names = append(slices.Clone(next), names[:len(names)-len(next)]...)
-	for _, name := range names[:min(len(names), tickSettle)] {
+	for _, name := range names[:min(len(names), tickRelocations)] {
 		if t.spent(ctx) {
 			break
 		}
-		t.clock.settled = name
-		settleErr := t.alone(ctx, name, func(ctx context.Context) error { return t.settle(ctx, t.r, name) })
+		t.clock.lastRelocated = name
+		settleErr := t.alone(ctx, name, func(ctx context.Context) error { return t.relocateMaterial(ctx, t.r, name) })
 		if settleErr != nil {
 			err = errors.Join(err, settleErr)
 			continue
 		}
-		t.Settled++
+		t.Relocated++
 	}
 	return err
 }
@@ -79,7 +79,7 @@ func (t *tick) watchClock(ctx context.Context) error {
 		return err
 	}
 	next, frozen := was.Watch(t.started)
-	t.r = knowing{t.r, next}
+	t.r = repoWithClock{t.r, next}
 	t.clock.guard.Store(&next)
 	if t.Frozen = frozen; frozen != "" {
 		t.log.Error("clock guard: nothing is archived, retired or destroyed; rotation goes on", "why", frozen, "acknowledge", "config/clock")
@@ -90,21 +90,21 @@ func (t *tick) watchClock(ctx context.Context) error {
 	return t.r.SetClock(ctx, next)
 }
 
-// knowing is a repo that need not ask storage for what the clock guard remembers: a tick has just learned it.
-type knowing struct {
+// repoWithClock is a repo that need not ask storage for what the clock guard remembers: a tick has just learned it.
+type repoWithClock struct {
 	Repo
 	clock lifecycle.Clock
 }
 
 // Clock is Settings'.
-func (r knowing) Clock(context.Context) (lifecycle.Clock, error) { return r.clock, nil }
+func (r repoWithClock) Clock(context.Context) (lifecycle.Clock, error) { return r.clock, nil }
 
 func sameMinute(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && a.Truncate(time.Minute).Equal(b.Truncate(time.Minute))
 }
 
-// sweep remembers how far the check of the due index has come.
-type sweep struct {
+// scrub remembers how far the check of the due index has come.
+type scrub struct {
 	names  []string
 	alerts []listedAlert
 	again  time.Time // when the next round may begin
@@ -116,30 +116,30 @@ type listedAlert struct {
 	status lifecycle.Status
 }
 
-// sweepEvery is the least time between two rounds over all keys.
-const sweepEvery = time.Hour
+// scrubEvery is the least time between two rounds over all keys.
+const scrubEvery = time.Hour
 
-// sweepIndex checks for a few keys, another few each time, that the due index lists them where their records say and
+// scrubIndex checks for a few keys, another few each time, that the due index lists them where their records say and
 // the plan wants. The index is written with the records, so there is nothing to find unless storage was tampered
 // with or partly restored.
-func (t *tick) sweepIndex(ctx context.Context) error {
-	s := &t.sweep
+func (t *tick) scrubIndex(ctx context.Context) error {
+	s := &t.scrub
 	if len(s.names) == 0 && len(s.alerts) == 0 {
-		if wait := s.again.Sub(t.started); wait > 0 && wait <= sweepEvery { // more was set by a clock that was ahead
+		if wait := s.again.Sub(t.started); wait > 0 && wait <= scrubEvery { // more was set by a clock that was ahead
 			return nil
 		}
-		if err := t.beginSweep(ctx, s); err != nil {
+		if err := t.beginScrub(ctx, s); err != nil {
 			return err
 		}
 	}
-	listed := s.alerts[:min(tickSweep, len(s.alerts))]
+	listed := s.alerts[:min(tickScrub, len(s.alerts))]
 	s.alerts = s.alerts[len(listed):]
 	for _, alert := range listed {
-		if err := t.alone(ctx, alert.Name, func(ctx context.Context) error { return t.r.MendAlert(ctx, alert.status, alert.Alerted) }); err != nil {
+		if err := t.alone(ctx, alert.Name, func(ctx context.Context) error { return t.r.RepairAlert(ctx, alert.status, alert.Alerted) }); err != nil {
 			t.log.Error("alert of a key could not be checked", "key", alert.Name, "error", err)
 		}
 	}
-	few := s.names[:min(tickSweep, len(s.names))]
+	few := s.names[:min(tickScrub, len(s.names))]
 	s.names = s.names[len(few):]
 	for _, name := range few {
 		if err := t.alone(ctx, name, func(ctx context.Context) error { return t.repair(ctx, name) }); err != nil {
@@ -149,8 +149,8 @@ func (t *tick) sweepIndex(ctx context.Context) error {
 	return nil
 }
 
-// beginSweep begins a round over all keys, and over the alerts that are listed.
-func (t *tick) beginSweep(ctx context.Context, s *sweep) error {
+// beginScrub begins a round over all keys, and over the alerts that are listed.
+func (t *tick) beginScrub(ctx context.Context, s *scrub) error {
 	names, err := t.r.KeyNames(ctx)
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (t *tick) beginSweep(ctx context.Context, s *sweep) error {
 			alerts = append(alerts, listedAlert{alerted, status})
 		}
 	}
-	s.names, s.alerts, s.again = names, alerts, t.started.Add(sweepEvery)
+	s.names, s.alerts, s.again = names, alerts, t.started.Add(scrubEvery)
 	return t.nameUngoverned(ctx)
 }
 
@@ -192,9 +192,9 @@ func (t *tick) repair(ctx context.Context, name string) error {
 	}
 	if !sameMinute(t.due(k, policy), k.Due) || k.Alert.Status != lifecycle.Plan(k, policy, t.now()).Alert().Status {
 		t.Repaired++
-		return t.relist(ctx, name)
+		return t.reindexKey(ctx, name)
 	}
-	lost, err := t.r.ListAlert(ctx, k)
+	lost, err := t.r.RestoreAlert(ctx, k)
 	if lost {
 		t.Repaired++
 	}
@@ -206,5 +206,5 @@ func (t *tick) repair(ctx context.Context, name string) error {
 		return err
 	}
 	t.Repaired++
-	return t.r.List(ctx, k.Due, name)
+	return t.r.AddDue(ctx, k.Due, name)
 }

@@ -20,16 +20,16 @@ type Repo interface {
 	DueIndex
 	AlertIndex
 	Intents
-	Placing
+	MaterialStore
 	Usage
 	Settings
-	Sealer
+	WrapperSource
 	// AsSystem returns the storage as the engine itself uses it: custody names nobody for what it does then.
 	AsSystem() Repo
 }
 
-// Ask is a request for a lease on what a version may protect.
-type Ask = struct {
+// LeaseRequest is a request for a lease on what a version may protect.
+type LeaseRequest = struct {
 	KeyID      string
 	Version    int
 	Need, Want lifecycle.Usage  // at least, and at best
@@ -77,42 +77,42 @@ type Policies interface {
 
 // DueIndex lists keys by the minute in which they are to be looked at. It is a cache of lifecycle.Key.Due.
 type DueIndex interface {
-	Minutes(ctx context.Context) ([]time.Time, error)
-	Listed(ctx context.Context, minute time.Time) ([]string, error)
+	DueMinutes(ctx context.Context) ([]time.Time, error)
+	KeysDue(ctx context.Context, minute time.Time) ([]string, error)
 	IsListed(ctx context.Context, at time.Time, name string) (bool, error)
-	List(ctx context.Context, at time.Time, name string) error
-	Unlist(ctx context.Context, minute time.Time, name string) error
-	Defer(ctx context.Context, minute, later time.Time, name string) error
+	AddDue(ctx context.Context, at time.Time, name string) error
+	RemoveDue(ctx context.Context, minute time.Time, name string) error
+	PostponeDue(ctx context.Context, minute, later time.Time, name string) error
 }
 
 // AlertIndex lists the keys that need attention. It is a cache of lifecycle.Key.Alert.
 type AlertIndex interface {
 	// Alerts returns the keys listed under a status, the longest first.
 	Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.Alerted, error)
-	// MendAlert removes an entry that the key's record does not confirm.
-	MendAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error
-	// ListAlert lists a key again whose entry was lost.
-	ListAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error)
+	// RepairAlert removes an entry that the key's record does not confirm.
+	RepairAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error
+	// RestoreAlert lists a key again whose entry was lost.
+	RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error)
 }
 
 // Intents are acts of several writes that have begun.
 type Intents interface {
 	Erasures(ctx context.Context) ([]string, error)
 	FinishErasure(ctx context.Context, name string) error
-	Reschedules(ctx context.Context) ([]string, error)
-	RescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error)
-	Rescheduled(ctx context.Context, policy string, revision int, after string, done bool) error
+	PendingReindexes(ctx context.Context) ([]string, error)
+	ReindexCursor(ctx context.Context, policy string) (after string, revision int, err error)
+	SaveReindexCursor(ctx context.Context, policy string, revision int, after string, done bool) error
 	BoundKeys(ctx context.Context, policy string) ([]string, error)
 	BoundPolicies(ctx context.Context) ([]string, error)
 }
 
-// Placing moves material between the versions in use and the archive.
-type Placing interface {
-	Settlements(ctx context.Context) ([]string, error)
-	// Unsettled returns the versions whose material may be in the wrong place; zero: none.
-	Unsettled(ctx context.Context, name string) (lifecycle.Range, error)
-	// Settle calls place for some of these, while no writer of the key runs; left: there are more.
-	Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error)
+// MaterialStore moves material between the versions in use and the archive.
+type MaterialStore interface {
+	PendingRelocations(ctx context.Context) ([]string, error)
+	// Displaced returns the versions whose material may be in the wrong place; zero: none.
+	Displaced(ctx context.Context, name string) (lifecycle.Range, error)
+	// Relocate calls place for some of these, while no writer of the key runs; left: there are more.
+	Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error)
 	Archived(ctx context.Context, name string, n int) (lifecycle.Version, error)
 	PutArchived(ctx context.Context, name string, v lifecycle.Version) error
 	DropArchived(ctx context.Context, name string, n int) error
@@ -123,7 +123,7 @@ type Placing interface {
 type Usage interface {
 	// Lease adds to what is leased of a version, before it is used; a zero grant means that the limits leave no room beside
 	// what was leased before.
-	Lease(ctx context.Context, name string, ask Ask) (granted, before lifecycle.Usage, err error)
+	Lease(ctx context.Context, name string, ask LeaseRequest) (granted, before lifecycle.Usage, err error)
 	Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error)
 	// Denied returns the denied uses of these versions.
 	Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]lifecycle.Denials, error)
@@ -142,8 +142,8 @@ type Settings interface {
 	SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error)
 }
 
-// Sealer gives the wrapper that seals stored material.
-type Sealer interface {
-	// Sealer returns the wrapper for a purpose and the mount's identity. With create it makes what a new mount lacks.
-	Sealer(ctx context.Context, purpose string, create bool) (w envelope.KeyWrapper, instance string, err error)
+// WrapperSource gives the wrapper that seals stored material.
+type WrapperSource interface {
+	// Wrapper returns the wrapper for a purpose and the mount's identity. With create it makes what a new mount lacks.
+	Wrapper(ctx context.Context, purpose string, create bool) (w envelope.KeyWrapper, instance string, err error)
 }

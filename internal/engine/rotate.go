@@ -19,19 +19,19 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return lifecycle.Commit{}, err
 		}
-		return e.rotated(ctx, r, k, rotation{trigger: lifecycle.ByOperator, reason: pre.Reason, stage: stage})
+		return e.newVersionCommit(ctx, r, k, rotation{trigger: lifecycle.ByOperator, reason: pre.Reason, stage: stage})
 	})
 	if errors.Is(err, lifecycle.ErrRepeated) {
 		return e.answerAgain(ctx, r, k)
 	}
 	if err != nil {
-		if errors.Is(blame(err), ErrFault) && !errors.Is(err, lifecycle.ErrNotFound) {
+		if errors.Is(classify(err), ErrFault) && !errors.Is(err, lifecycle.ErrNotFound) {
 			e.log.Error("rotation failed", "key", name, "trigger", string(lifecycle.ByOperator), "error", err)
 		}
 		return View{}, err
 	}
 	e.log.Info("rotated key", "key", name, "version", k.Latest, "trigger", string(lifecycle.ByOperator), "staged", stage, "reason", pre.Reason)
-	if k, err = e.prove(ctx, r, k); err != nil {
+	if k, err = e.runPostChecks(ctx, r, k); err != nil {
 		return View{}, err
 	}
 	return e.view(ctx, r, k)
@@ -39,8 +39,8 @@ func (e *Engine) Rotate(ctx context.Context, r Repo, name string, stage bool, pr
 
 // answerAgain answers a request that came again, and completes what the first one may have left.
 func (e *Engine) answerAgain(ctx context.Context, r Repo, k lifecycle.Key) (View, error) {
-	pending := e.settleNow(ctx, r, k.Name)
-	k, err := e.prove(ctx, r, k)
+	pending := e.relocateNow(ctx, r, k.Name)
+	k, err := e.runPostChecks(ctx, r, k)
 	if err != nil {
 		return View{}, err
 	}
@@ -63,13 +63,13 @@ func (w rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to life
 		next, err = k.Stage(w.trigger, w.reason, w.slot, at)
 		return next, lifecycle.PreActive, err
 	}
-	next, err = k.Rotated(w.trigger, w.reason, w.slot, at)
+	next, err = k.Rotate(w.trigger, w.reason, w.slot, at)
 	return next, lifecycle.Active, err
 }
 
-// rotated is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
+// newVersionCommit is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
 // passed the policy's checks before; those after its promotion are for prove, or a tick.
-func (e *Engine) rotated(ctx context.Context, r Repo, k lifecycle.Key, why rotation) (c lifecycle.Commit, err error) {
+func (e *Engine) newVersionCommit(ctx context.Context, r Repo, k lifecycle.Key, why rotation) (c lifecycle.Commit, err error) {
 	policy, err := e.admitVersion(ctx, r, k)
 	if err != nil {
 		return c, err
@@ -121,7 +121,7 @@ func (e *Engine) abandonStored(ctx context.Context, r Repo, k lifecycle.Key, pol
 			return k, err
 		}
 		e.log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", k.Latest+1)
-		k = k.Abandoned(k.TermsOf(policy), e.now())
+		k = k.Abandoned(k.RulesFor(policy), e.now())
 	}
 	return k, lifecycle.Refusedf("key %q has more than %d stored versions that no act committed; restore versions/%s/ from a snapshot", k.Name, mostAbandoned, k.Name)
 }

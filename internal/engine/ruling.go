@@ -11,7 +11,7 @@ import (
 )
 
 // This file finds the policy of a key. One that is missing or cannot be read is not in the way of what its keys did: they
-// have strict terms, and it is said why.
+// have strict rules, and it is said why.
 
 func (e *Engine) policy(ctx context.Context, r Repo, name string) (*lifecycle.Policy, error) {
 	return e.policies.get(name, func() (*lifecycle.Policy, error) {

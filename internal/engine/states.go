@@ -28,8 +28,8 @@ var reasonCodes = []string{
 	"unspecified", "key_compromise", "ca_compromise", "affiliation_changed", "superseded", "cessation_of_operation", "privilege_withdrawn",
 }
 
-// Do changes the state of a version or of a whole key.
-func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (View, error) {
+// Transition changes the state of a version or of a whole key.
+func (e *Engine) Transition(ctx context.Context, r Repo, name string, in Operation) (View, error) {
 	if err := in.check(); err != nil {
 		return View{}, err
 	}
@@ -40,7 +40,7 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 			return c, err
 		}
 		before = k
-		c, did, err = e.done(ctx, r, k, in)
+		c, did, err = e.decideTransition(ctx, r, k, in)
 		return c, err
 	})
 	if errors.Is(err, lifecycle.ErrRepeated) {
@@ -50,13 +50,13 @@ func (e *Engine) Do(ctx context.Context, r Repo, name string, in Operation) (Vie
 		return View{}, err
 	}
 	e.log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
-	pending := e.settleMoved(ctx, r, before, k)
-	if _, err := e.prove(ctx, r, k); err != nil && in.Op != lifecycle.ReportCompromise {
+	pending := e.relocateDisplaced(ctx, r, before, k)
+	if _, err := e.runPostChecks(ctx, r, k); err != nil && in.Op != lifecycle.ReportCompromise {
 		return View{}, err // a report stands whatever became of the version that took over
 	}
 	view, err := e.Read(ctx, r, name)
 	if err != nil && in.Op.Urgent() {
-		view, err = View{Key: k, Outlook: lifecycle.Plan(k, nil, e.now()), Unread: err}, nil
+		view, err = View{Key: k, Plan: lifecycle.Plan(k, nil, e.now()), Unread: err}, nil
 	}
 	view.Pending = pending
 	return view, err
@@ -72,8 +72,8 @@ func (o Operation) check() error {
 	return nil
 }
 
-// done decides an operation. What stops a key is decided also where storage does not give its policy.
-func (e *Engine) done(ctx context.Context, r Repo, k lifecycle.Key, in Operation) (c lifecycle.Commit, did lifecycle.Step, err error) {
+// decideTransition decides an operation. What stops a key is decided also where storage does not give its policy.
+func (e *Engine) decideTransition(ctx context.Context, r Repo, k lifecycle.Key, in Operation) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	policy, fault := e.ruling(ctx, r, k)
 	unread := fault != nil && !saysNothing(fault)
 	if unread && !in.Op.Stops() {
@@ -108,7 +108,7 @@ func (e *Engine) applied(
 	}
 	switch {
 	case in.Op == lifecycle.Rollback:
-		c.Key, did, err = k.RolledBack(order)
+		c.Key, did, err = k.Rollback(order)
 	case in.Version == 0:
 		c.Key, did, err = k.ApplyToKey(in.Op, order)
 	default:
@@ -123,7 +123,7 @@ func (e *Engine) applied(
 // order is what goes with an operation. Denied uses are asked for where they can hold it back: what stops a key must not
 // wait for them.
 func (e *Engine) order(ctx context.Context, r Repo, k lifecycle.Key, in Operation, policy *lifecycle.Policy) (o lifecycle.Order, err error) {
-	o = lifecycle.Order{Terms: k.TermsOf(policy), Code: in.Code, Occurred: in.Occurred}
+	o = lifecycle.Order{Rules: k.RulesFor(policy), Code: in.Code, Occurred: in.Occurred}
 	if o.At, o.Behind, err = e.dated(ctx, r, in.Op); err != nil {
 		return o, err
 	}
@@ -183,7 +183,7 @@ func (e *Engine) compromised(ctx context.Context, r Repo, c lifecycle.Commit, in
 func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, policy *lifecycle.Policy) lifecycle.Commit {
 	k := c.Key
 	if staged := k.Successor(); staged != 0 {
-		next, _, err := k.Apply(lifecycle.Promote, staged, lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy)})
+		next, _, err := k.Apply(lifecycle.Promote, staged, lifecycle.Order{At: e.now(), Rules: k.RulesFor(policy)})
 		if err == nil {
 			_ = e.preCheck(ctx, r, k, policy, staged, true)
 			next.Revision = k.Revision
@@ -192,7 +192,7 @@ func (e *Engine) replaced(ctx context.Context, r Repo, c lifecycle.Commit, polic
 			return c
 		}
 	}
-	emergency, err := e.rotated(ctx, r, k, rotation{trigger: lifecycle.ByIncident, reason: c.Event.Reason})
+	emergency, err := e.newVersionCommit(ctx, r, k, rotation{trigger: lifecycle.ByIncident, reason: c.Event.Reason})
 	if err != nil {
 		if ctx.Err() == nil { // else nothing comes of the report either
 			e.log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
@@ -216,7 +216,7 @@ func (e *Engine) Hold(ctx context.Context, r Repo, name string, on bool, pre Pre
 
 // Trim destroys the versions below floor at once, as Transit does, for keys that no policy governs.
 func (e *Engine) Trim(ctx context.Context, r Repo, name string, floor int, pre Precondition) (View, error) {
-	return e.change(ctx, r, name, "trim", pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trimmed(floor) })
+	return e.change(ctx, r, name, "trim", pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trim(floor) })
 }
 
 // change commits a simple change of a key that custody keeps.
@@ -250,7 +250,7 @@ func (e *Engine) change(
 		return View{}, err
 	}
 	e.log.Info("changed key", "key", name, "act", act, "reason", pre.Reason)
-	pending := e.settleMoved(ctx, r, before, k)
+	pending := e.relocateDisplaced(ctx, r, before, k)
 	view, err := e.view(ctx, r, k)
 	view.Pending = pending
 	return view, err

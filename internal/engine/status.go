@@ -117,13 +117,13 @@ func (s *RotationStatus) waits(since time.Time) {
 func (e *Engine) countDue(ctx context.Context, r Repo, s *RotationStatus) error {
 	var last time.Time
 	s.Progress, s.Running, last = e.clock.shown.get()
-	minutes, err := passed(ctx, r, last, e.now())
+	minutes, err := dueMinutes(ctx, r, last, e.now())
 	if err != nil {
 		return err
 	}
 	s.Complete = len(minutes) <= minutesCounted
 	for _, minute := range minutes[:min(len(minutes), minutesCounted)] {
-		names, err := r.Listed(ctx, minute)
+		names, err := r.KeysDue(ctx, minute)
 		if err != nil {
 			return err
 		}

@@ -19,11 +19,11 @@ const (
 	tickTime        = 20 * time.Second
 	tickKeyTime     = 10 * time.Second // for one key; what it holds up waits for the next tick
 	tickKeys        = 5000             // keys looked at because they are due
-	tickReschedules = 5000             // keys put on the due index again because their policy changed
-	relistTurn      = 100              // of them, keys of one policy before the next one has its turn
-	tickSweep       = 32               // keys whose due index entry is checked
+	tickReindexes   = 5000             // keys put on the due index again because their policy changed
+	reindexTurn     = 100              // of them, keys of one policy before the next one has its turn
+	tickScrub       = 32               // keys whose due index entry is checked
 	tickSteps       = 16               // changes of state of one key
-	tickSettle      = 64               // keys whose material is moved, some versions of each
+	tickRelocations = 64               // keys whose material is moved, some versions of each
 )
 
 // followFor is how long after the last tick the next one asks for the minutes that have passed, rather than for the
@@ -32,11 +32,11 @@ const followFor = time.Hour
 
 // clock is what a tick remembers for the next one. It is a shortcut: without it the tick reads the whole due index.
 type clock struct {
-	running sync.Mutex
-	last    time.Time // minute up to which the due index has been worked off; zero: unknown
-	settled string    // key whose material was moved last
-	shown   progress
-	guard   atomic.Pointer[lifecycle.Clock] // what the clock guard remembers, as the last tick had it; nil: none ran yet
+	running       sync.Mutex
+	last          time.Time // minute up to which the due index has been worked off; zero: unknown
+	lastRelocated string    // key whose material was moved last
+	shown         progress
+	guard         atomic.Pointer[lifecycle.Clock] // what the clock guard remembers, as the last tick had it; nil: none ran yet
 }
 
 // Report says what a tick did.
@@ -44,7 +44,7 @@ type Report struct {
 	Rotated, Failed, Overdue     int
 	RolledBack                   int // promoted versions that failed a check
 	Moved                        int // versions and keys that changed their state
-	Erased, Settled, Rescheduled int
+	Erased, Relocated, Reindexed int
 	Repaired                     int
 	Frozen                       string // why nothing is archived, retired or destroyed; empty: it is
 	Unfinished                   bool   // something is left that is due now
@@ -60,10 +60,10 @@ func (e *Engine) Tick(ctx context.Context, r Repo) (Report, error) {
 	defer e.clock.running.Unlock()
 	t := &tick{Engine: e, r: r, started: e.now()}
 	defer e.clock.shown.begin(t)()
-	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.settleOpen(ctx), t.storeDenied(ctx), t.reschedule(ctx),
-		t.workOffDue(ctx), t.sweepIndex(ctx))
+	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
+		t.workOffDue(ctx), t.scrubIndex(ctx))
 	e.log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
-		"settled", t.Settled, "rescheduled", t.Rescheduled, "repaired", t.Repaired, "unfinished", t.Unfinished)
+		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "unfinished", t.Unfinished)
 	return t.Report, err
 }
 
@@ -109,14 +109,14 @@ func (t *tick) full(ctx context.Context) bool {
 // not due yet when it was young, and the one before it, for acts that decided on it before it was worked off and
 // committed after.
 func (t *tick) minutes(ctx context.Context) ([]time.Time, error) {
-	return passed(ctx, t.r, t.clock.last, t.started)
+	return dueMinutes(ctx, t.r, t.clock.last, t.started)
 }
 
-// passed returns the minutes of the due index from the one before last to now.
-func passed(ctx context.Context, r Repo, last, now time.Time) ([]time.Time, error) {
+// dueMinutes returns the minutes of the due index from the one before last to now.
+func dueMinutes(ctx context.Context, r Repo, last, now time.Time) ([]time.Time, error) {
 	now = now.Truncate(time.Minute)
 	if last.IsZero() || now.Before(last) || now.Sub(last) > followFor {
-		all, err := r.Minutes(ctx)
+		all, err := r.DueMinutes(ctx)
 		return slices.DeleteFunc(all, func(m time.Time) bool { return m.After(now) }), err
 	}
 	var minutes []time.Time
@@ -128,7 +128,7 @@ func passed(ctx context.Context, r Repo, last, now time.Time) ([]time.Time, erro
 
 // workOff looks at the keys listed under the minute.
 func (t *tick) workOff(ctx context.Context, minute time.Time) error {
-	names, err := t.r.Listed(ctx, minute)
+	names, err := t.r.KeysDue(ctx, minute)
 	if err != nil {
 		return err
 	}
@@ -153,11 +153,11 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	defer cancel()
 	var stale bool
 	err := t.Guard(name, func() (err error) {
-		stale, err = t.attend(own, minute, name)
+		stale, err = t.processKey(own, minute, name)
 		return err
 	})
 	if stale || errors.Is(err, lifecycle.ErrNotFound) {
-		return t.r.Unlist(ctx, minute, name)
+		return t.r.RemoveDue(ctx, minute, name)
 	}
 	if err == nil {
 		return nil
@@ -171,7 +171,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		return noted // the storage takes no write: the next tick tries again
 	}
 	// The record cannot be read, or not in time: put the key off without it.
-	return t.r.Defer(ctx, minute, t.started.Add(10*time.Minute), name)
+	return t.r.PostponeDue(ctx, minute, t.started.Add(10*time.Minute), name)
 }
 
 // alone does something to one key, which neither its panic nor a storage that does not answer lets disturb the others.

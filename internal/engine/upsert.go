@@ -70,7 +70,7 @@ func (i *Item) check() error {
 	if err := i.checkExtras(); err != nil {
 		return err
 	}
-	if _, err := firstVersion.ToProtect(i.Version, lifecycle.Terms{}); err != nil {
+	if _, err := firstVersion.ToProtect(i.Version, lifecycle.EffectiveRules{}); err != nil {
 		return err
 	}
 	if params.AssociatedDataErr != nil {

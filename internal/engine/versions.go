@@ -15,7 +15,7 @@ import (
 type VersionDetail struct {
 	lifecycle.Version // without material
 	State             lifecycle.State
-	Mark              lifecycle.Mark
+	Override          lifecycle.StateOverride
 	Denied            lifecycle.Denials
 	DeniedErr         error // why Denied has only what is not stored yet
 	Pending           bool  // its material may not be where the state says
@@ -28,7 +28,7 @@ func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number in
 	if err != nil {
 		return VersionDetail{}, err
 	}
-	if !k.Has(number) {
+	if !k.Exists(number) {
 		return VersionDetail{}, lifecycle.NoVersion(name, number)
 	}
 	v, err := r.Version(ctx, name, number)
@@ -37,10 +37,10 @@ func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number in
 	}
 	v.Sealed = nil
 	denied, deniedErr := e.deniedUses(ctx, r, *k, number)
-	unsettled, err := r.Unsettled(ctx, name)
+	unsettled, err := r.Displaced(ctx, name)
 	return VersionDetail{
-		Version: v, State: k.State(number), Mark: k.Marks[number], Denied: denied[number], DeniedErr: deniedErr,
-		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.Gone(number),
+		Version: v, State: k.State(number), Override: k.Overrides[number], Denied: denied[number], DeniedErr: deniedErr,
+		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.IsDestroyed(number),
 	}, err
 }
 
@@ -57,7 +57,7 @@ type Affected struct {
 
 // replacement is the version that is in the place of compromised ones; 0: none is yet.
 func replacement(k *lifecycle.Key) int {
-	if !k.Marks[k.Primary].Compromise.Reported.IsZero() {
+	if !k.Overrides[k.Primary].Compromise.Reported.IsZero() {
 		return 0
 	}
 	return k.Primary
@@ -65,7 +65,7 @@ func replacement(k *lifecycle.Key) int {
 
 // CompromiseReport lists the versions of a key that were reported as compromised, oldest first.
 func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]Affected, error) {
-	k, err := e.subject(ctx, r, name)
+	k, err := e.governedKey(ctx, r, name)
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +74,13 @@ func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]A
 		return nil, err
 	}
 	var report []Affected
-	for v, mark := range k.Marks {
-		if mark.Compromise.Reported.IsZero() {
+	for v, override := range k.Overrides {
+		if override.Compromise.Reported.IsZero() {
 			continue
 		}
 		report = append(report, Affected{
-			Version: v, State: k.State(v), Compromise: mark.Compromise, From: dates[v], Until: dates[v+1],
-			Processes: k.ToProcess(v, k.terms) == nil, Rewraps: k.ToRewrap(v, k.terms) == nil, ReplacedBy: replacement(k.Key),
+			Version: v, State: k.State(v), Compromise: override.Compromise, From: dates[v], Until: dates[v+1],
+			Processes: k.ToProcess(v, k.rules) == nil, Rewraps: k.ToRewrap(v, k.rules) == nil, ReplacedBy: replacement(k.Key),
 		})
 	}
 	slices.SortFunc(report, func(a, b Affected) int { return a.Version - b.Version })

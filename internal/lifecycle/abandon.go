@@ -12,11 +12,11 @@ import (
 // Abandoned returns the key with its next version number given up (transition T5): a version is stored under it that no
 // record ever named. It is retired as a staged version is that is abandoned, so it can be restored until the destroy delay
 // is over.
-func (k Key) Abandoned(t Terms, at time.Time) Key {
+func (k Key) Abandoned(t EffectiveRules, at time.Time) Key {
 	next := k
 	next.Latest++
 	next.Recent = append(slices.Clip(k.Recent), at)
-	next.Marks = maps.Clone(k.Marks)
-	next.mark(next.Latest, Mark{State: Retired, Before: PreActive, At: at, Until: at.Add(t.DestroyDelay)})
+	next.Overrides = maps.Clone(k.Overrides)
+	next.setOverride(next.Latest, StateOverride{State: Retired, Before: PreActive, At: at, Until: at.Add(t.DestroyDelay)})
 	return next
 }

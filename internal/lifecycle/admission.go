@@ -73,14 +73,14 @@ func Drift(k Key, p *Policy, now time.Time) []Finding {
 	if end := k.originatorEnd(p); !end.IsZero() && !now.Before(end) {
 		found = append(found, Finding{"primary_version", strconv.Itoa(k.Primary), "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})
 	}
-	return append(found, k.late(p, now)...)
+	return append(found, k.overdueTransition(p, now)...)
 }
 
-// late names the first thing that the clock should have done to the key and has not: the clock guard, or another guard,
+// overdueTransition names the first thing that the clock should have done to the key and has not: the clock guard, or another guard,
 // holds it back.
-func (k Key) late(p *Policy, now time.Time) []Finding {
+func (k Key) overdueTransition(p *Policy, now time.Time) []Finding {
 	const patience = time.Hour
-	for _, entry := range AgendaAt(k, p, now) {
+	for _, entry := range PendingTransitions(k, p, now) {
 		if entry.Op == Lapse { // a finding of its own
 			continue
 		}
@@ -89,11 +89,11 @@ func (k Key) late(p *Policy, now time.Time) []Finding {
 		}
 		return []Finding{{"version", strconv.Itoa(entry.Version), "was due to " + string(entry.Op) + " at " + timeText(entry.At)}}
 	}
-	return k.crowded(p, now)
+	return k.overrideLimitReached(p, now)
 }
 
-// crowded names a version that the clock does not archive because the key's record has no room for it.
-func (k Key) crowded(p *Policy, now time.Time) []Finding {
+// overrideLimitReached names a version that the clock does not archive because the key's record has no room for it.
+func (k Key) overrideLimitReached(p *Policy, now time.Time) []Finding {
 	v, after := k.Oldest.Version, p.archiveAfter()
 	if v == 0 || after == 0 || k.roomFor(v) || now.Before(k.Oldest.Deactivated.Add(after)) {
 		return nil

@@ -96,9 +96,9 @@ func TestDriftNamesWhatTheClockShouldHaveDone(t *testing.T) {
 	}, lifecycle.Drift(k, p, start.Add(49*time.Hour)))
 
 	full := newKey(t, 2100)
-	full.Marks = map[int]lifecycle.Mark{}
+	full.Overrides = map[int]lifecycle.StateOverride{}
 	for v := range 2048 {
-		full.Marks[v+1] = lifecycle.Mark{State: lifecycle.Archived, At: start.Add(time.Duration(v))}
+		full.Overrides[v+1] = lifecycle.StateOverride{State: lifecycle.Archived, At: start.Add(time.Duration(v))}
 	}
 	full = full.WithOldest(p, map[int]time.Time{2050: start})
 	require.Equal(t, 2049, full.Oldest.Version)
@@ -131,26 +131,26 @@ func TestQuietPeriodOfAnEarlierRevisionGoesOn(t *testing.T) {
 		return &p
 	}
 	until := func(p *lifecycle.Policy, began time.Time) time.Time {
-		return newKey(t, 1).TermsOf(p).QuietUntil(start, began)
+		return newKey(t, 1).RulesFor(p).QuietUntil(start, began)
 	}
 	first := quiet(1, "30d", start, nil)
-	require.Zero(t, first.Looser)
+	require.Zero(t, first.LongerQuiet)
 	require.Equal(t, start.Add(30*day), until(first, start))
 
 	second := quiet(2, "2d", start.Add(10*day), first)
-	require.Equal(t, lifecycle.Looser{Before: start.Add(10 * day), Quiet: 30 * day}, second.Looser)
+	require.Equal(t, lifecycle.LongerQuietPeriod{Before: start.Add(10 * day), Quiet: 30 * day}, second.LongerQuiet)
 	require.Equal(t, start.Add(39*day), until(second, start.Add(9*day)), "it ran already")
 	require.Equal(t, start.Add(40*day), until(second, start.Add(20*day)), "a denial later does not end it sooner")
 	require.Equal(t, start.Add(52*day), until(second, start.Add(50*day)), "all of that is over")
 
-	require.Equal(t, start.Add(17*day), newKey(t, 1).TermsOf(second).QuietUntil(start.Add(15*day), time.Time{}), "nothing ran yet when it was archived")
+	require.Equal(t, start.Add(17*day), newKey(t, 1).RulesFor(second).QuietUntil(start.Add(15*day), time.Time{}), "nothing ran yet when it was archived")
 
 	third := quiet(3, "5d", start.Add(20*day), second)
-	require.Equal(t, lifecycle.Looser{Before: start.Add(20 * day), Quiet: 30 * day}, third.Looser, "that of the first may still run")
+	require.Equal(t, lifecycle.LongerQuietPeriod{Before: start.Add(20 * day), Quiet: 30 * day}, third.LongerQuiet, "that of the first may still run")
 	late := quiet(3, "1d", start.Add(40*day), second)
-	require.Equal(t, lifecycle.Looser{Before: start.Add(40 * day), Quiet: 2 * day}, late.Looser, "that of the first is over")
-	require.Zero(t, quiet(3, "30d", start.Add(20*day), second).Looser, "as long as the longest that runs")
-	require.Zero(t, quiet(2, "31d", start, first).Looser, "a longer one needs no memory")
+	require.Equal(t, lifecycle.LongerQuietPeriod{Before: start.Add(40 * day), Quiet: 2 * day}, late.LongerQuiet, "that of the first is over")
+	require.Zero(t, quiet(3, "30d", start.Add(20*day), second).LongerQuiet, "as long as the longest that runs")
+	require.Zero(t, quiet(2, "31d", start, first).LongerQuiet, "a longer one needs no memory")
 
 	for began := start; began.Before(start.Add(60 * day)); began = began.Add(day) {
 		require.False(t, until(second, began.Add(day)).Before(until(second, began)))
@@ -159,12 +159,12 @@ func TestQuietPeriodOfAnEarlierRevisionGoesOn(t *testing.T) {
 
 func TestRetirementWaitsForTheQuietPeriodOfAnEarlierRevision(t *testing.T) {
 	first := policyOf(t, func(d doc) { d.QuietPeriod, d.RetireAfter = span(t, "30d"), span(t, "1d") })
-	k := step(t, newKey(t, 5), lifecycle.Archive, 2, lifecycle.Order{At: later, Terms: newKey(t, 1).TermsOf(first)})
+	k := step(t, newKey(t, 5), lifecycle.Archive, 2, lifecycle.Order{At: later, Rules: newKey(t, 1).RulesFor(first)})
 	looser := policyOf(t, func(d doc) { d.QuietPeriod, d.RetireAfter = span(t, "2d"), span(t, "1d") })
 	looser.Created = later.Add(10 * day)
 	second := looser.Revised(first)
 
-	order := lifecycle.Order{At: later.Add(30*day - 1), Terms: k.TermsOf(&second)}
+	order := lifecycle.Order{At: later.Add(30*day - 1), Rules: k.RulesFor(&second)}
 	refused(t, k, lifecycle.Retire, 2, order, "quiet_period is 48h0m0s: without a denied use it is over at 2026-07-09T12:00:00Z")
 	order.LastDenied = later.Add(5 * day) // under the first revision
 	order.At = later.Add(35*day - 1)
@@ -192,7 +192,7 @@ func TestTermsCostNoMemory(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		for _, policy := range []*lifecycle.Policy{&p, nil} {
-			if terms := k.TermsOf(policy); terms.QuietUntil(start, time.Time{}).Before(start) {
+			if rules := k.RulesFor(policy); rules.QuietUntil(start, time.Time{}).Before(start) {
 				t.Error("before it began")
 			}
 		}

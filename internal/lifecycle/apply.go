@@ -13,7 +13,7 @@ import (
 type Order struct {
 	At         time.Time
 	Behind     string // why no date of this clock can be trusted; empty: it can
-	Terms      Terms
+	Rules      EffectiveRules
 	Until      time.Time // Recover: archive it again then; zero: as the policy says
 	LastDenied time.Time // of the version, or of any version for a whole key; zero: never
 	Code       string    // ReportCompromise: a KMIP revocation reason
@@ -33,14 +33,14 @@ type Step struct {
 func (op Op) Urgent() bool { return op == ReportCompromise || op == Suspend || op == Resume }
 
 // Apply returns the key after an operation on one of its versions. The error is [ErrInvalid] for a version that
-// does not exist and [ErrRefused] where state or terms forbid it.
+// does not exist and [ErrRefused] where state or rules forbid it.
 func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
-	from := k.ownState(v)
+	from := k.versionState(v)
 	if from == NoState {
 		return k, Step{}, Invalidf("version: %d: key %q has versions 1 to %d", v, k.Name, k.Latest)
 	}
-	if !k.Mark.admits(op, from) {
-		return k, Step{}, Refusedf("version %d: key %q is %s as a whole; use the operations of the key", v, k.Name, k.Mark.State)
+	if !k.Status.admits(op, from) {
+		return k, Step{}, Refusedf("version %d: key %q is %s as a whole; use the operations of the key", v, k.Name, k.Status.State)
 	}
 	row, err := k.row(op, from, v)
 	if err != nil {
@@ -50,32 +50,32 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 		return k, Step{}, err
 	}
 	next := k
-	next.Marks = maps.Clone(k.Marks)
+	next.Overrides = maps.Clone(k.Overrides)
 	next.move(row, v, o)
-	next.fold()
+	next.compactDestroyed()
 	next.share()
-	if len(next.Marks) == 0 {
-		next.Marks = nil // as it will be read back
+	if len(next.Overrides) == 0 {
+		next.Overrides = nil // as it will be read back
 	}
 	next.Revision = after(k.Revision)
-	if err := k.checkMarks(next, op.Urgent()); err != nil {
+	if err := k.checkOverrides(next, op.Urgent()); err != nil {
 		return k, Step{}, err
 	}
-	return next, Step{ID: row.id, Op: op, Version: v, From: from.String(), To: next.ownState(v).String()}, nil
+	return next, Step{ID: row.id, Op: op, Version: v, From: from.String(), To: next.versionState(v).String()}, nil
 }
 
 // row returns the row of the table for an operation on version v. A version that only the floor archives can be archived
 // for good, and has to be before it is retired: its quiet period begins there. A version is reported once, also where it
 // was retired since.
 func (k Key) row(op Op, from State, v int) (edge, error) {
-	byFloor := from == Archived && k.Marks[v].State != Archived
+	byFloor := from == Archived && k.Overrides[v].State != Archived
 	switch {
 	case byFloor && op == Archive:
 		return find(op, Deactivated, v)
 	case byFloor && op == Retire:
 		return edge{}, Refusedf("version %d is archived only by min_decryption_version, which is %d: archive it first", v, k.MinDecryption)
-	case op == ReportCompromise && from == Retired && k.Marks[v].Compromise.reported():
-		reported := k.Marks[v].Compromise.Reported
+	case op == ReportCompromise && from == Retired && k.Overrides[v].Compromise.reported():
+		reported := k.Overrides[v].Compromise.Reported
 		return edge{}, Refusedf("version %d is retired and was reported as compromised at %s: a report stands, and gives nothing back", v, timeText(reported))
 	default:
 		return find(op, from, v)
@@ -84,23 +84,23 @@ func (k Key) row(op Op, from State, v int) (edge, error) {
 
 // guard holds what the table cannot say.
 func (k Key) guard(row edge, v int, o Order) error {
-	mark := k.Marks[v]
+	override := k.Overrides[v]
 	switch row.op {
 	case Archive:
-		return k.guardArchive(v, o.Terms.MinVersionsKept)
+		return k.guardArchive(v, o.Rules.MinVersionsKept)
 	case Recover:
 		return k.guardRecover(v, o)
 	case Restore:
-		if err := k.guardRestore(mark.Until, o.At); err != nil {
+		if err := k.guardRestore(override.Until, o.At); err != nil {
 			return err
 		}
-		return k.guardStaged(v, mark)
+		return k.guardStaged(v, override)
 	case Resume:
-		return k.guardStaged(v, mark)
+		return k.guardStaged(v, override)
 	case Retire:
-		return k.guardRetire(o, mark.At, mark.Until, row.from != PreActive)
+		return k.guardRetire(o, override.At, override.Until, row.from != PreActive)
 	case Destroy:
-		return k.guardDestroy(mark.Until, o.At)
+		return k.guardDestroy(override.Until, o.At)
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (k Key) guard(row edge, v int, o Order) error {
 // guardArchive keeps enough readable versions. One that was recovered for a time is not among those that are kept. One
 // below the floor counts as readable, as it is once the floor is lowered again.
 func (k Key) guardArchive(v, kept int) error {
-	if !k.Marks[v].Until.IsZero() {
+	if !k.Overrides[v].Until.IsZero() {
 		return nil
 	}
 	floor := k.MinDecryption
@@ -124,13 +124,13 @@ func (k Key) guardArchive(v, kept int) error {
 // guardRecover leaves to the floor what it archives. Of the compromised versions it is for those that are locked, and for
 // good: the clock has no way to lock one again.
 func (k Key) guardRecover(v int, o Order) error {
-	mark := k.Marks[v]
+	override := k.Overrides[v]
 	switch {
 	case v < k.MinDecryption:
 		return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
-	case mark.State != Compromised:
+	case override.State != Compromised:
 		return nil
-	case !mark.Locked:
+	case !override.Locked:
 		return Refusedf("version %d is compromised and not locked: recover needs archived or locked; possible now: retire", v)
 	case !o.Until.IsZero():
 		return Refusedf("time_limit: version %d is compromised, and is recovered for good: leave time_limit out", v)
@@ -148,9 +148,9 @@ func (k Key) guardRestore(destroyTime, at time.Time) error {
 }
 
 // guardStaged keeps a version that was staged from coming back where another is, or where it could not decrypt.
-func (k Key) guardStaged(v int, mark Mark) error {
+func (k Key) guardStaged(v int, override StateOverride) error {
 	switch {
-	case mark.Before != PreActive, v == k.Staged:
+	case override.Before != PreActive, v == k.Staged:
 		return nil
 	case k.Staged != 0:
 		return Refusedf("version %d was staged, and version %d is now", v, k.Staged)
@@ -171,9 +171,9 @@ func (k Key) guardRetire(o Order, since, notBefore time.Time, needsQuiet bool) e
 	case o.Behind != "": // it would be destroyed too soon, when the clock is right again
 		return Refusedf("%s: nothing is retired until it has caught up, or is acknowledged on config/clock", o.Behind)
 	}
-	quiet := laterOf(o.Terms.QuietUntil(since, o.LastDenied), notBefore)
+	quiet := laterOf(o.Rules.QuietUntil(since, o.LastDenied), notBefore)
 	if needsQuiet && o.At.Before(quiet) {
-		return Refusedf("quiet_period is %s: without a denied use it is over at %s", o.Terms.QuietPeriod, quiet.UTC().Format(time.RFC3339))
+		return Refusedf("quiet_period is %s: without a denied use it is over at %s", o.Rules.QuietPeriod, quiet.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -196,81 +196,81 @@ func (k Key) readable() int { return k.readableFrom(k.MinDecryption) }
 func (k Key) readableFrom(floor int) int {
 	floor = max(floor, k.MinAvailable, k.DestroyedBelow, 1)
 	n := k.Latest - floor + 1
-	if k.Staged != 0 && k.ownState(k.Staged) == PreActive {
+	if k.Staged != 0 && k.versionState(k.Staged) == PreActive {
 		n--
 	}
-	for v, mark := range k.Marks {
-		if (mark.State != Deactivated || !mark.Until.IsZero()) && v >= floor {
+	for v, override := range k.Overrides {
+		if (override.State != Deactivated || !override.Until.IsZero()) && v >= floor {
 			n--
 		}
 	}
 	return n
 }
 
-// move changes pointers and marks as the row says. The key's marks are its own already.
+// move changes pointers and overrides as the row says. The key's overrides are its own already.
 func (k *Key) move(row edge, v int, o Order) {
-	mark := k.Marks[v]
+	override := k.Overrides[v]
 	switch row.op {
 	case Promote:
-		k.Ancestors = k.ancestry()
+		k.Predecessors = k.predecessors()
 		k.promote(v, o.At)
 		k.Rotation = k.Rotation.succeeded()
 		return
 	case Lapse:
 		k.Primary = 0
-		k.mark(v, Mark{State: Deactivated, At: o.At, Lapsed: true})
+		k.setOverride(v, StateOverride{State: Deactivated, At: o.At, Lapsed: true})
 		return
 	case Resume:
 		k.resume(v, o)
 		return
 	case Restore:
-		k.restore(v, mark, o.At, o.Terms.QuietPeriod)
+		k.restore(v, override, o.At, o.Rules.QuietPeriod)
 		return
 	}
 	if v == k.Staged && row.op != Suspend {
 		k.Staged = 0
 	}
-	k.mark(v, row.marked(mark, o))
+	k.setOverride(v, row.overrideAfter(override, o))
 }
 
-// marked returns the mark that a row makes of a version's mark.
-func (row edge) marked(mark Mark, o Order) Mark {
-	next := Mark{State: row.to, At: o.At, Lapsed: mark.Lapsed, Compromise: mark.Compromise}
+// overrideAfter returns the override that a row makes of a version's override.
+func (row edge) overrideAfter(override StateOverride, o Order) StateOverride {
+	next := StateOverride{State: row.to, At: o.At, Lapsed: override.Lapsed, Compromise: override.Compromise}
 	switch row.op {
 	case Recover:
 		if row.from == Compromised {
-			next = mark
+			next = override
 			next.Locked, next.Stored = false, false
 			return next
 		}
 		next.Until = o.Until
 	case Suspend:
-		next.Until, next.Before = mark.Until, row.from
-		if mark.State == Deactivated {
-			next.Ended = mark.At
+		next.Until, next.Before = override.Until, row.from
+		if override.State == Deactivated {
+			next.Ended = override.At
 		}
 	case Archive:
-		next.Until = o.At.Add(o.Terms.QuietPeriod)
+		next.Until = o.At.Add(o.Rules.QuietPeriod)
 	case Retire:
-		next.Before, next.Until = row.from, o.At.Add(o.Terms.DestroyDelay)
-		next.Locked, next.Stored = mark.Locked, mark.Stored
+		next.Before, next.Until = row.from, o.At.Add(o.Rules.DestroyDelay)
+		next.Locked, next.Stored = override.Locked, override.Stored
 	case ReportCompromise:
-		next.Locked, next.Stored = permissions[row.from][Process] != always, mark.inArchive()
-		next.Until = o.At.Add(o.Terms.QuietPeriod)
+		next.Locked, next.Stored = permissions[row.from][Process] != always, override.inArchive()
+		next.Until = o.At.Add(o.Rules.QuietPeriod)
 		next.Compromise = Compromise{Code: o.Code, Occurred: o.Occurred, Reported: o.At}
 	}
 	return next
 }
 
-func (k *Key) mark(v int, m Mark) {
-	if k.Marks == nil {
-		k.Marks = map[int]Mark{}
+func (k *Key) setOverride(v int, m StateOverride) {
+	if k.Overrides == nil {
+		k.Overrides = map[int]StateOverride{}
 	}
-	k.Marks[v] = m
+	k.Overrides[v] = m
 }
 
 // promote makes v the primary. The one before is deactivated from now on: as a rule that is the date of its successor,
-// which counts from its promotion; otherwise a mark says it.
+// which counts from its promotion; otherwise an override says it.
 func (k *Key) promote(v int, at time.Time) {
 	i := len(k.Recent) - 1 - (k.Latest - v)
 	dated := k.Staged == v && i >= 0
@@ -279,48 +279,48 @@ func (k *Key) promote(v int, at time.Time) {
 		k.Recent = slices.Clone(k.Recent)
 		k.Recent[i] = at
 	}
-	delete(k.Marks, v)
+	delete(k.Overrides, v)
 	k.Primary = v
 	if k.Staged == v {
 		k.Staged = 0
 	}
-	k.Rotation.Promoted, k.Rotation.Unchecked = at, true
+	k.Rotation.Promoted, k.Rotation.ChecksPending = at, true
 }
 
 // supersede notes since when the primary is deactivated, unless the date of its successor tells.
 func (k *Key) supersede(at time.Time, byDate bool) {
-	mark, marked := k.Marks[k.Primary]
+	override, marked := k.Overrides[k.Primary]
 	switch {
-	case k.Primary == 0, marked && mark.State != Suspended, !marked && byDate:
+	case k.Primary == 0, marked && override.State != Suspended, !marked && byDate:
 		return
 	case marked:
-		mark.Ended = at
+		override.Ended = at
 	default:
-		mark = Mark{State: Deactivated, At: at}
+		override = StateOverride{State: Deactivated, At: at}
 	}
-	k.Marks = maps.Clone(k.Marks)
-	k.mark(k.Primary, mark)
+	k.Overrides = maps.Clone(k.Overrides)
+	k.setOverride(k.Primary, override)
 }
 
-func (k *Key) restore(v int, m Mark, at time.Time, quiet time.Duration) {
+func (k *Key) restore(v int, m StateOverride, at time.Time, quiet time.Duration) {
 	switch m.Before {
 	case PreActive:
-		delete(k.Marks, v)
+		delete(k.Overrides, v)
 		k.Staged = v
 	case Compromised:
 		m.State, m.Before, m.At, m.Until = Compromised, NoState, at, at.Add(quiet)
-		k.mark(v, m)
+		k.setOverride(v, m)
 	default:
-		k.mark(v, Mark{State: Archived, At: at, Until: at.Add(quiet), Lapsed: m.Lapsed, Compromise: m.Compromise})
+		k.setOverride(v, StateOverride{State: Archived, At: at, Until: at.Add(quiet), Lapsed: m.Lapsed, Compromise: m.Compromise})
 	}
 }
 
-// fold turns the marks of versions destroyed from the oldest on into a floor.
-func (k *Key) fold() {
-	for v := max(k.DestroyedBelow, k.MinAvailable, 1); k.ownState(v) == Destroyed; v++ {
+// compactDestroyed turns the overrides of versions destroyed from the oldest on into a floor.
+func (k *Key) compactDestroyed() {
+	for v := max(k.DestroyedBelow, k.MinAvailable, 1); k.versionState(v) == Destroyed; v++ {
 		k.DestroyedBelow = v + 1
-		if !k.Marks[v].Compromise.reported() { // which is never cleared
-			delete(k.Marks, v)
+		if !k.Overrides[v].Compromise.reported() { // which is never cleared
+			delete(k.Overrides, v)
 		}
 	}
 }

@@ -5,43 +5,43 @@ package lifecycle
 
 import "time"
 
-// This file bounds the marks of a key, and with them its record. What is the same for many versions is stored once. Reports
-// of compromise are never cleared and never held back, so where there are many they share a mark.
+// This file bounds the overrides of a key, and with them its record. What is the same for many versions is stored once. Reports
+// of compromise are never cleared and never held back, so where there are many they share an override.
 
 const (
-	// most bounds what the marks of a key weigh.
+	// most bounds what the overrides of a key weigh.
 	most = 2048
 	// reserve is what the clock leaves of it to acts by hand.
 	reserve = 64
-	// Alone is how many versions may be in states of their own before those that are alike share a mark.
+	// Alone is how many versions may be in states of their own before those that are alike share an override.
 	Alone = most / 2
 	// Crowd is how many may be at all.
 	Crowd = 16_384
 )
 
-// weight is what the marks come to: one for each that is like no other, two with a report.
+// weight is what the overrides come to: one for each that is like no other, two with a report.
 func (k Key) weight() (w int) {
-	seen := make(map[Mark]bool, len(k.Marks))
-	for _, mark := range k.Marks {
-		if seen[mark] {
+	seen := make(map[StateOverride]bool, len(k.Overrides))
+	for _, override := range k.Overrides {
+		if seen[override] {
 			continue
 		}
-		seen[mark] = true
+		seen[override] = true
 		w++
-		if mark.Compromise.reported() {
+		if override.Compromise.reported() {
 			w++
 		}
 	}
 	return w
 }
 
-// checkMarks holds the bounds. Where the record is full already, what needs no more room goes on; so does what is urgent, as
+// checkOverrides holds the bounds. Where the record is full already, what needs no more room goes on; so does what is urgent, as
 // far as the record takes another version at all.
-func (k Key) checkMarks(next Key, urgent bool) error {
+func (k Key) checkOverrides(next Key, urgent bool) error {
 	switch {
-	case len(next.Marks) <= Alone:
+	case len(next.Overrides) <= Alone:
 		return nil
-	case len(next.Marks) > max(Crowd, len(k.Marks)):
+	case len(next.Overrides) > max(Crowd, len(k.Overrides)):
 		return Refusedf("key %q has %d versions in states of their own, the most that its record holds; suspend or archive the key as a whole", k.Name, Crowd)
 	case urgent || next.weight() <= max(most, k.weight()):
 		return nil
@@ -49,46 +49,46 @@ func (k Key) checkMarks(next Key, urgent bool) error {
 	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
 }
 
-// roomFor reports whether the clock may give version v a mark: acts by hand still fit into the record afterwards.
+// roomFor reports whether the clock may give version v an override: acts by hand still fit into the record afterwards.
 func (k Key) roomFor(v int) bool {
-	_, marked := k.Marks[v]
-	return marked || len(k.Marks) < Alone-reserve || len(k.Marks) < Crowd-reserve && k.weight() < most-reserve
+	_, marked := k.Overrides[v]
+	return marked || len(k.Overrides) < Alone-reserve || len(k.Overrides) < Crowd-reserve && k.weight() < most-reserve
 }
 
-// share lets the versions that are reported, or suspended, in the same way have one mark once there are many: with the
+// share lets the versions that are reported, or suspended, in the same way have one override once there are many: with the
 // latest of their dates, so that no period is shortened, and the earliest time of what happened. Custody keeps what was
-// said of each. The key's marks are its own already.
+// said of each. The key's overrides are its own already.
 func (k *Key) share() {
-	if len(k.Marks) <= Alone {
+	if len(k.Overrides) <= Alone {
 		return
 	}
-	shared := map[Mark]Mark{}
-	for _, mark := range k.Marks {
-		if mark.shares() {
-			like := mark.undated()
-			shared[like] = mark.with(shared[like])
+	shared := map[StateOverride]StateOverride{}
+	for _, override := range k.Overrides {
+		if override.shares() {
+			like := override.undated()
+			shared[like] = override.with(shared[like])
 		}
 	}
-	for v, mark := range k.Marks {
-		if mark.shares() {
-			k.Marks[v] = shared[mark.undated()]
+	for v, override := range k.Overrides {
+		if override.shares() {
+			k.Overrides[v] = shared[override.undated()]
 		}
 	}
 }
 
-// shares reports whether the mark is of the kind that nothing holds back. A retired version keeps its own time to be
+// shares reports whether the override is of the kind that nothing holds back. A retired version keeps its own time to be
 // destroyed.
-func (m Mark) shares() bool {
+func (m StateOverride) shares() bool {
 	return m.State == Suspended || m.Compromise.reported() && m.State != Retired
 }
 
-// dates are those of the mark.
-func (m *Mark) dates() []*time.Time {
+// dates are those of the override.
+func (m *StateOverride) dates() []*time.Time {
 	return []*time.Time{&m.At, &m.Until, &m.Ended, &m.Compromise.Reported, &m.Compromise.Occurred}
 }
 
-// undated is the mark with no more of its dates than which it has.
-func (m Mark) undated() Mark {
+// undated is the override with no more of its dates than which it has.
+func (m StateOverride) undated() StateOverride {
 	for _, at := range m.dates() {
 		if !at.IsZero() {
 			*at = time.Unix(0, 0).UTC()
@@ -97,8 +97,8 @@ func (m Mark) undated() Mark {
 	return m
 }
 
-// with returns the mark with the later dates of both, and the earlier time of what happened; o may be zero.
-func (m Mark) with(o Mark) Mark {
+// with returns the override with the later dates of both, and the earlier time of what happened; o may be zero.
+func (m StateOverride) with(o StateOverride) StateOverride {
 	occurred := m.Compromise.Occurred
 	if before := o.Compromise.Occurred; !before.IsZero() && before.Before(occurred) {
 		occurred = before

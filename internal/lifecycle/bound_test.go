@@ -15,23 +15,23 @@ import (
 func withMarks(t testing.TB, n int) lifecycle.Key {
 	t.Helper()
 	k := newKey(t, 1)
-	k.Latest, k.Primary, k.Marks = 3000, 3000, map[int]lifecycle.Mark{}
+	k.Latest, k.Primary, k.Overrides = 3000, 3000, map[int]lifecycle.StateOverride{}
 	for v := 2; v < 2+n; v++ {
-		k.Marks[v] = lifecycle.Mark{State: lifecycle.Archived, At: start.Add(time.Duration(v))}
+		k.Overrides[v] = lifecycle.StateOverride{State: lifecycle.Archived, At: start.Add(time.Duration(v))}
 	}
 	return k
 }
 
 func TestMarksOfAKeyAreBounded(t *testing.T) {
 	k := step(t, withMarks(t, lifecycle.Most-1), lifecycle.Archive, 2500, free(later))
-	require.Len(t, k.Marks, lifecycle.Most)
+	require.Len(t, k.Overrides, lifecycle.Most)
 	refused(t, k, lifecycle.Archive, 2600, free(later.Add(1)), "has 2048 versions in states of their own, the most a key may have")
 	step(t, k, lifecycle.Recover, 2500, free(later)) // as many
 	step(t, k, lifecycle.Retire, 2500, free(later))
 	k.Primary = 2999
-	_, err := k.Rotated(lifecycle.ByOperator, "", time.Time{}, later)
+	_, err := k.Rotate(lifecycle.ByOperator, "", time.Time{}, later)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
-	k.Marks[2601] = lifecycle.Mark{State: lifecycle.Retired, At: start, Until: start} // one more, in an emergency
+	k.Overrides[2601] = lifecycle.StateOverride{State: lifecycle.Retired, At: start, Until: start} // one more, in an emergency
 	step(t, k, lifecycle.Destroy, 2601, free(later))
 }
 
@@ -44,19 +44,19 @@ func TestTheBoundHoldsBackNoEmergency(t *testing.T) {
 	require.True(t, reported.NeedsSuccessor())
 	rotated(t, reported, lifecycle.ByIncident, "", 0, later)
 
-	k.Primary = 2999 // after a rollback: it needs a mark when it is superseded
+	k.Primary = 2999 // after a rollback: it needs an override when it is superseded
 	rotated(t, k, lifecycle.ByIncident, "", 0, later)
 }
 
 func TestTheClockLeavesRoomForActsByHand(t *testing.T) {
 	p := clockPolicy(t, lifecycle.Auto)
-	archives := func(marks int, marked bool) bool {
-		k := withMarks(t, marks)
+	archives := func(overrides int, marked bool) bool {
+		k := withMarks(t, overrides)
 		k.Oldest = lifecycle.Oldest{Version: 2900, Deactivated: start}
 		if marked {
-			k.Marks[2900] = lifecycle.Mark{State: lifecycle.Deactivated, At: start}
+			k.Overrides[2900] = lifecycle.StateOverride{State: lifecycle.Deactivated, At: start}
 		}
-		for _, e := range lifecycle.Agenda(k, p) {
+		for _, e := range lifecycle.AllPendingTransitions(k, p) {
 			if e.Op == lifecycle.Archive {
 				return true
 			}
@@ -72,10 +72,10 @@ func TestTheClockLeavesRoomForActsByHand(t *testing.T) {
 func reportedAlone(t testing.TB, n int) lifecycle.Key {
 	t.Helper()
 	k := newKey(t, 1)
-	k.Latest, k.Primary, k.Marks = 40_000, 40_000, map[int]lifecycle.Mark{}
+	k.Latest, k.Primary, k.Overrides = 40_000, 40_000, map[int]lifecycle.StateOverride{}
 	for i := range n {
 		at := start.Add(time.Duration(i) * time.Second)
-		k.Marks[2*i+1] = lifecycle.Mark{
+		k.Overrides[2*i+1] = lifecycle.StateOverride{
 			State: lifecycle.Compromised, At: at, Until: at, Compromise: lifecycle.Compromise{Code: "unspecified", Occurred: at, Reported: at},
 		}
 	}
@@ -83,11 +83,11 @@ func reportedAlone(t testing.TB, n int) lifecycle.Key {
 }
 
 func different(k lifecycle.Key) int {
-	marks := map[lifecycle.Mark]bool{}
-	for _, mark := range k.Marks {
-		marks[mark] = true
+	overrides := map[lifecycle.StateOverride]bool{}
+	for _, override := range k.Overrides {
+		overrides[override] = true
 	}
-	return len(marks)
+	return len(overrides)
 }
 
 func TestReportsShareAMarkWhereThereAreMany(t *testing.T) {
@@ -95,16 +95,16 @@ func TestReportsShareAMarkWhereThereAreMany(t *testing.T) {
 	require.Equal(t, lifecycle.Alone, different(few))
 
 	k := step(t, reportedAlone(t, 6000), lifecycle.ReportCompromise, 39_999, lifecycle.Order{At: later, Code: "unspecified", Occurred: later})
-	require.Len(t, k.Marks, 6001)
+	require.Len(t, k.Overrides, 6001)
 	require.Equal(t, 1, different(k))
-	require.Equal(t, lifecycle.Mark{
+	require.Equal(t, lifecycle.StateOverride{
 		State: lifecycle.Compromised, At: later, Until: later,
 		Compromise: lifecycle.Compromise{Code: "unspecified", Occurred: start, Reported: later},
-	}, k.Marks[1], "no period is shortened, and it may have happened as early")
+	}, k.Overrides[1], "no period is shortened, and it may have happened as early")
 
 	k = step(t, k, lifecycle.ReportCompromise, 2, lifecycle.Order{At: later, Code: "superseded"})
 	k = steps(t, steps(t, k, 4, lifecycle.Archive, lifecycle.ReportCompromise), 6, lifecycle.Suspend)
-	require.Equal(t, []any{4, true, "superseded"}, []any{different(k), k.Marks[4].Locked, k.Marks[2].Compromise.Code}, "what differs is not mixed up")
+	require.Equal(t, []any{4, true, "superseded"}, []any{different(k), k.Overrides[4].Locked, k.Overrides[2].Compromise.Code}, "what differs is not mixed up")
 	k = steps(t, k, 8, lifecycle.Suspend)
 	require.Equal(t, 4, different(k))
 	k = step(t, k, lifecycle.Resume, 8, free(later.Add(2*day)))
@@ -137,6 +137,6 @@ func TestARecordTakesNoMoreVersionsThanItHoldsAndTheKeyIsStoppedAllTheSame(t *te
 	for _, op := range []lifecycle.Op{lifecycle.ReportCompromise, lifecycle.Suspend, lifecycle.Archive} {
 		refused(t, k, op, 2, free(later), "has 16384 versions in states of their own, the most that its record holds; suspend or archive the key as a whole")
 	}
-	require.Equal(t, lifecycle.KeySuspended, moved(t, k, lifecycle.KeySuspended).Mark.State)
+	require.Equal(t, lifecycle.KeySuspended, moved(t, k, lifecycle.KeySuspended).Status.State)
 	step(t, k, lifecycle.Retire, 1, free(later))
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Change is what an operator asks to change of a key; nil leaves a setting as it is.
-type Change struct {
+// ConfigChange is what an operator asks to change of a key; nil leaves a setting as it is.
+type ConfigChange struct {
 	MinDecryption        *int
 	MinEncryption        *int
 	DeletionAllowed      *bool
@@ -23,7 +23,7 @@ type Change struct {
 
 // Configure returns the key with the change applied, and what the operator should be warned of. A change that
 // changes nothing returns the key as it was, revision included. The error is [ErrInvalid].
-func (k Key) Configure(c Change) (Key, []string, error) {
+func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	next := k
 	warnings, err := next.setFloors(c)
 	if err != nil {
@@ -55,7 +55,7 @@ func (k Key) Configure(c Change) (Key, []string, error) {
 }
 
 // setFloors applies the two version floors by Transit's rules.
-func (k *Key) setFloors(c Change) ([]string, error) {
+func (k *Key) setFloors(c ConfigChange) ([]string, error) {
 	var warnings []string
 	if c.MinDecryption != nil {
 		floor := *c.MinDecryption

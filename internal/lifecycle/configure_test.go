@@ -16,7 +16,7 @@ import (
 
 func TestConfigureAppliesEveryField(t *testing.T) {
 	before := newKey(t, 5)
-	changes := map[string]lifecycle.Change{
+	changes := map[string]lifecycle.ConfigChange{
 		"MinDecryption":        {MinDecryption: ptr(2)},
 		"MinEncryption":        {MinEncryption: ptr(2)},
 		"DeletionAllowed":      {DeletionAllowed: ptr(true)},
@@ -27,7 +27,7 @@ func TestConfigureAppliesEveryField(t *testing.T) {
 		"Owner":                {Owner: ptr("payments")},
 		"Labels":               {Labels: map[string]string{"env": "prod"}},
 	}
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Change]()) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.ConfigChange]()) {
 		change, ok := changes[field.Name]
 		require.True(t, ok, "no test for the new field %s", field.Name)
 		after, warnings, err := before.Configure(change)
@@ -47,12 +47,12 @@ func TestConfigureAppliesEveryField(t *testing.T) {
 
 func TestConfigureWithoutAChangeReturnsTheKeyAsItWas(t *testing.T) {
 	k := newKey(t, 3)
-	got, warnings, err := k.Configure(lifecycle.Change{})
+	got, warnings, err := k.Configure(lifecycle.ConfigChange{})
 	require.NoError(t, err)
 	require.Empty(t, warnings)
 	require.Equal(t, k, got)
 
-	got, _, err = k.Configure(lifecycle.Change{Labels: map[string]string{}})
+	got, _, err = k.Configure(lifecycle.ConfigChange{Labels: map[string]string{}})
 	require.NoError(t, err)
 	require.Equal(t, k, got, "no labels are no labels")
 }
@@ -60,12 +60,12 @@ func TestConfigureWithoutAChangeReturnsTheKeyAsItWas(t *testing.T) {
 func TestDecryptionFloorOfZeroMeansOneAndWarns(t *testing.T) {
 	k := newKey(t, 3)
 	k.MinDecryption = 2
-	got, warnings, err := k.Configure(lifecycle.Change{MinDecryption: ptr(0)})
+	got, warnings, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(0)})
 	require.NoError(t, err)
 	require.Equal(t, 1, got.MinDecryption)
 	require.Equal(t, []string{"min_decryption_version: 0: key versions start at 1; using 1"}, warnings)
 
-	again, warnings, err := got.Configure(lifecycle.Change{MinDecryption: ptr(0)})
+	again, warnings, err := got.Configure(lifecycle.ConfigChange{MinDecryption: ptr(0)})
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 	require.Equal(t, got, again)
@@ -74,7 +74,7 @@ func TestDecryptionFloorOfZeroMeansOneAndWarns(t *testing.T) {
 func TestFloorsMoveWithinTheVersionsOfTheKey(t *testing.T) {
 	k := newKey(t, 5)
 	k.MinDecryption, k.MinEncryption = 2, 3
-	for name, c := range map[string]lifecycle.Change{
+	for name, c := range map[string]lifecycle.ConfigChange{
 		"both to the latest":        {MinDecryption: ptr(5), MinEncryption: ptr(5)},
 		"decryption to encryption":  {MinDecryption: ptr(3)},
 		"encryption to decryption":  {MinEncryption: ptr(2)},
@@ -93,20 +93,20 @@ func TestConfigureRefusesWhatBreaksARuleAndLeavesTheKey(t *testing.T) {
 	k.MinDecryption, k.MinEncryption, k.MinAvailable = 3, 4, 2
 	for _, row := range []struct {
 		text   string
-		change lifecycle.Change
+		change lifecycle.ConfigChange
 	}{
-		{"min_decryption_version: -1: must not be negative", lifecycle.Change{MinDecryption: ptr(-1)}},
-		{"min_encryption_version: -1: must not be negative", lifecycle.Change{MinEncryption: ptr(-1)}},
-		{"min_decryption_version: 6: must be at most the latest key version, which is 5", lifecycle.Change{MinDecryption: ptr(6)}},
-		{"min_encryption_version: 6: must be at most the latest key version, which is 5", lifecycle.Change{MinEncryption: ptr(6)}},
-		{"min_encryption_version: 4: must be 0 or at least min_decryption_version, which is 5", lifecycle.Change{MinDecryption: ptr(5)}},
-		{"min_encryption_version: 2: must be 0 or at least min_decryption_version, which is 3", lifecycle.Change{MinEncryption: ptr(2)}},
-		{"min_decryption_version: 1: must be at least the minimum available version, which is 2", lifecycle.Change{MinDecryption: ptr(1)}},
-		{"min_decryption_version: 1: must be at least the minimum available version, which is 2", lifecycle.Change{MinDecryption: ptr(0)}},
-		{"min_encryption_version: 0: must be at least the minimum available version, which is 2", lifecycle.Change{MinEncryption: ptr(0)}},
-		{"auto_rotate_period: 59m59s: ", lifecycle.Change{AutoRotatePeriod: ptr(time.Hour - time.Second)}},
-		{"auto_rotate_period: -1ns: ", lifecycle.Change{AutoRotatePeriod: ptr(-time.Nanosecond)}},
-		{`auto_rotate_period: 1h0m0s: policy "pci" sets the rotation`, lifecycle.Change{AutoRotatePeriod: ptr(time.Hour), Policy: ptr("pci")}},
+		{"min_decryption_version: -1: must not be negative", lifecycle.ConfigChange{MinDecryption: ptr(-1)}},
+		{"min_encryption_version: -1: must not be negative", lifecycle.ConfigChange{MinEncryption: ptr(-1)}},
+		{"min_decryption_version: 6: must be at most the latest key version, which is 5", lifecycle.ConfigChange{MinDecryption: ptr(6)}},
+		{"min_encryption_version: 6: must be at most the latest key version, which is 5", lifecycle.ConfigChange{MinEncryption: ptr(6)}},
+		{"min_encryption_version: 4: must be 0 or at least min_decryption_version, which is 5", lifecycle.ConfigChange{MinDecryption: ptr(5)}},
+		{"min_encryption_version: 2: must be 0 or at least min_decryption_version, which is 3", lifecycle.ConfigChange{MinEncryption: ptr(2)}},
+		{"min_decryption_version: 1: must be at least the minimum available version, which is 2", lifecycle.ConfigChange{MinDecryption: ptr(1)}},
+		{"min_decryption_version: 1: must be at least the minimum available version, which is 2", lifecycle.ConfigChange{MinDecryption: ptr(0)}},
+		{"min_encryption_version: 0: must be at least the minimum available version, which is 2", lifecycle.ConfigChange{MinEncryption: ptr(0)}},
+		{"auto_rotate_period: 59m59s: ", lifecycle.ConfigChange{AutoRotatePeriod: ptr(time.Hour - time.Second)}},
+		{"auto_rotate_period: -1ns: ", lifecycle.ConfigChange{AutoRotatePeriod: ptr(-time.Nanosecond)}},
+		{`auto_rotate_period: 1h0m0s: policy "pci" sets the rotation`, lifecycle.ConfigChange{AutoRotatePeriod: ptr(time.Hour), Policy: ptr("pci")}},
 	} {
 		row.change.Owner = ptr("somebody else")
 		got, warnings, err := k.Configure(row.change)
@@ -120,7 +120,7 @@ func TestConfigureRefusesWhatBreaksARuleAndLeavesTheKey(t *testing.T) {
 func TestTrimmedKeyCanStillBeConfigured(t *testing.T) {
 	k := newKey(t, 5)
 	k.MinDecryption, k.MinEncryption, k.MinAvailable = 3, 4, 3
-	got, _, err := k.Configure(lifecycle.Change{DeletionAllowed: ptr(true)})
+	got, _, err := k.Configure(lifecycle.ConfigChange{DeletionAllowed: ptr(true)})
 	require.NoError(t, err)
 	require.True(t, got.DeletionAllowed)
 }
@@ -128,7 +128,7 @@ func TestTrimmedKeyCanStillBeConfigured(t *testing.T) {
 func TestFlagsGoOneWayOnly(t *testing.T) {
 	k := newKey(t, 1)
 	k.Exportable, k.AllowPlaintextBackup = true, true
-	got, warnings, err := k.Configure(lifecycle.Change{Exportable: ptr(false), AllowPlaintextBackup: ptr(false)})
+	got, warnings, err := k.Configure(lifecycle.ConfigChange{Exportable: ptr(false), AllowPlaintextBackup: ptr(false)})
 	require.NoError(t, err)
 	require.Equal(t, k, got)
 	require.Equal(t, []string{
@@ -136,17 +136,17 @@ func TestFlagsGoOneWayOnly(t *testing.T) {
 		"allow_plaintext_backup: false: once set it cannot be unset; ignored",
 	}, warnings)
 
-	_, warnings, err = newKey(t, 1).Configure(lifecycle.Change{Exportable: ptr(false)})
+	_, warnings, err = newKey(t, 1).Configure(lifecycle.ConfigChange{Exportable: ptr(false)})
 	require.NoError(t, err)
 	require.Empty(t, warnings, "there is nothing to warn of where it was never set")
 }
 
 func TestPolicyTakesOverFromAutoRotate(t *testing.T) {
-	k, _, err := newKey(t, 1).Configure(lifecycle.Change{AutoRotatePeriod: ptr(time.Hour)})
+	k, _, err := newKey(t, 1).Configure(lifecycle.ConfigChange{AutoRotatePeriod: ptr(time.Hour)})
 	require.NoError(t, err)
-	_, _, err = k.Configure(lifecycle.Change{Policy: ptr("pci")})
+	_, _, err = k.Configure(lifecycle.ConfigChange{Policy: ptr("pci")})
 	require.ErrorContains(t, err, "auto_rotate_period must be 0")
-	got, _, err := k.Configure(lifecycle.Change{Policy: ptr("pci"), AutoRotatePeriod: ptr(time.Duration(0))})
+	got, _, err := k.Configure(lifecycle.ConfigChange{Policy: ptr("pci"), AutoRotatePeriod: ptr(time.Duration(0))})
 	require.NoError(t, err)
 	require.Equal(t, "pci", got.Policy)
 }
@@ -171,7 +171,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		{map[string]string{"x": strings.Repeat("v", 257)}, "a label's value has at most 256 bytes"},
 	} {
 		k := newKey(t, 1)
-		got, _, err := k.Configure(lifecycle.Change{Labels: row.labels})
+		got, _, err := k.Configure(lifecycle.ConfigChange{Labels: row.labels})
 		if row.text == "" {
 			require.NoError(t, err)
 			require.Equal(t, row.labels, got.Labels)
@@ -185,16 +185,16 @@ func TestLabelsAreBounded(t *testing.T) {
 }
 
 func TestLabelsAreReplacedAndNotShared(t *testing.T) {
-	first, _, err := newKey(t, 1).Configure(lifecycle.Change{Labels: map[string]string{"a": "1", "b": "2"}})
+	first, _, err := newKey(t, 1).Configure(lifecycle.ConfigChange{Labels: map[string]string{"a": "1", "b": "2"}})
 	require.NoError(t, err)
 	asked := map[string]string{"c": "3"}
-	second, _, err := first.Configure(lifecycle.Change{Labels: asked})
+	second, _, err := first.Configure(lifecycle.ConfigChange{Labels: asked})
 	require.NoError(t, err)
 	asked["c"] = "edited"
 	require.Equal(t, map[string]string{"c": "3"}, second.Labels)
 	require.Equal(t, map[string]string{"a": "1", "b": "2"}, first.Labels)
 
-	third, _, err := second.Configure(lifecycle.Change{Labels: map[string]string{"c": "4"}})
+	third, _, err := second.Configure(lifecycle.ConfigChange{Labels: map[string]string{"c": "4"}})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"c": "4"}, third.Labels)
 	require.Equal(t, second.Revision+1, third.Revision)

@@ -89,5 +89,5 @@ func namesNothing(place int, piece string) bool {
 	return err == nil && expr.Next(cronEpoch).IsZero()
 }
 
-// cronEpoch is a day to look for the first time of a timetable from.
+// cronEpoch is a day to look for the first time of a cron schedule from.
 var cronEpoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)

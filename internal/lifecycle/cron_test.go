@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireDays holds that a timetable names those days of the week, Sunday being 0, on a clock on the wall.
+// requireDays holds that a cron schedule names those days of the week, Sunday being 0, on a clock on the wall.
 func requireDays(t *testing.T, text string, days ...int) {
 	t.Helper()
 	c := cron{text: "30 2 * * " + text, sets: [5]map[int]bool{{30: true}, {2: true}, nil, nil, {}}}
@@ -69,7 +69,7 @@ func TestAStepWithoutARangeIsRefusedWithWhatToWrite(t *testing.T) {
 	for text, instead := range map[string]string{
 		"5/15 * * * *": "5-59/15", "0 1/3 * * *": "1-23/3", "0 0 2/7 * *": "2-31/7", "0 0 1 3/3 *": "3-12/3", "0 0 * * 1/2": "1-6/2",
 	} {
-		_, err := lifecycle.ParseTimetable("rotation_schedule", text, time.UTC)
+		_, err := lifecycle.ParseCronSchedule("rotation_schedule", text, time.UTC)
 		require.ErrorIs(t, err, lifecycle.ErrInvalid)
 		require.ErrorContains(t, err, fmt.Sprintf("rotation_schedule: %q: ", text))
 		require.ErrorContains(t, err, fmt.Sprintf("write %q", instead))

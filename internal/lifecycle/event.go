@@ -39,9 +39,9 @@ func (e Event) With(name, text string) Event {
 
 // Commit is one act on a key: the key after it, what it made, and what custody says of it.
 type Commit struct {
-	Key     Key
-	Version *Version // a new version; nil: none
-	Event   Event
-	Settle  Range // versions whose material has to move or go, after the commit
-	Verify  bool  // the entry of the new version is read back before the commit, and has to be what was written
+	Key      Key
+	Version  *Version // a new version; nil: none
+	Event    Event
+	Relocate Range // versions whose material has to move or go, after the commit
+	Verify   bool  // the entry of the new version is read back before the commit, and has to be what was written
 }

@@ -3,7 +3,7 @@
 
 package lifecycle
 
-// Most and Reserve are the bounds on marks.
+// Most and Reserve are the bounds on overrides.
 const Most, Reserve = most, reserve
 
 // Edge is one row of the transition table of versions.

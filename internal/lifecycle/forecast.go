@@ -19,7 +19,7 @@ type Forecasted struct {
 // Forecast returns the next n things that the clock will do to the key under the policy, soonest first, as if every
 // attempt succeeded and no use was denied. Dates hold when the key's versions were made.
 func Forecast(k Key, p *Policy, dates map[int]time.Time, now time.Time, n int) []Forecasted {
-	f := forecast{key: k, policy: p, dates: maps.Clone(dates), now: now, skip: map[Entry]bool{}}
+	f := forecast{key: k, policy: p, dates: maps.Clone(dates), now: now, skip: map[Pending]bool{}}
 	if f.dates == nil {
 		f.dates = map[int]time.Time{}
 	}
@@ -40,8 +40,8 @@ type forecast struct {
 	policy  *Policy
 	dates   map[int]time.Time
 	now     time.Time
-	skip    map[Entry]bool // what the guards refused
-	overdue [2]int         // the latest and the staged version when the key was said to be overdue
+	skip    map[Pending]bool // what the guards refused
+	overdue [2]int           // the latest and the staged version when the key was said to be overdue
 }
 
 // next lets the next thing happen.
@@ -71,7 +71,7 @@ func (f *forecast) next() (Forecasted, bool) {
 
 // rotation returns when the key rotates, or becomes overdue; ok is false where it does neither, or is overdue already.
 func (f *forecast) rotation() (at time.Time, ok bool) {
-	if f.key.Successor() != 0 && f.key.Rotation.Failures > 0 { // the agenda promotes it
+	if f.key.Successor() != 0 && f.key.Rotation.Failures > 0 { // a pending transition promotes it
 		return time.Time{}, false
 	}
 	plan := schedule(f.key, f.policy, f.now)
@@ -81,12 +81,12 @@ func (f *forecast) rotation() (at time.Time, ok bool) {
 // succeed replaces an active version that was reported as compromised.
 func (f *forecast) succeed() (Forecasted, bool) {
 	switch {
-	case !f.key.NeedsSuccessor() || f.key.rules(f.policy).admits(f.key, f.now) != nil:
+	case !f.key.NeedsSuccessor() || f.key.rotationRules(f.policy).admits(f.key, f.now) != nil:
 		return Forecasted{}, false
 	case f.key.Successor() != 0:
-		return f.apply(Entry{f.now, Promote, f.key.Staged})
+		return f.apply(Pending{f.now, Promote, f.key.Staged})
 	}
-	next, err := f.key.Rotated(ByIncident, "", time.Time{}, f.now)
+	next, err := f.key.Rotate(ByIncident, "", time.Time{}, f.now)
 	if err != nil {
 		return Forecasted{}, false
 	}
@@ -96,19 +96,19 @@ func (f *forecast) succeed() (Forecasted, bool) {
 // pointers tell whether the key had new versions since.
 func (f *forecast) pointers() [2]int { return [2]int{f.key.Latest, f.key.Staged} }
 
-func (f *forecast) entry() (Entry, bool) {
-	for _, entry := range AgendaAt(f.key, f.policy, f.now) {
+func (f *forecast) entry() (Pending, bool) {
+	for _, entry := range PendingTransitions(f.key, f.policy, f.now) {
 		if !f.skip[entry] {
 			return entry, true
 		}
 	}
-	return Entry{}, false
+	return Pending{}, false
 }
 
 // rotate lets the key rotate, or become overdue where nothing rotates it.
-func (f *forecast) rotate(plan Outlook) Forecasted {
-	grow, act := f.key.Rotated, "rotate"
-	if f.key.TermsOf(f.policy).StagingTime > 0 {
+func (f *forecast) rotate(plan RotationPlan) Forecasted {
+	grow, act := f.key.Rotate, "rotate"
+	if f.key.RulesFor(f.policy).StagingTime > 0 {
 		grow, act = f.key.Stage, "stage"
 	}
 	why := plan.Why
@@ -130,9 +130,9 @@ func (f *forecast) grown(next Key, act, why string) Forecasted {
 	return Forecasted{f.now, act, next.Latest, why}
 }
 
-// apply lets an entry of the agenda happen; ok is false where a guard refuses it.
-func (f *forecast) apply(entry Entry) (done Forecasted, ok bool) {
-	order := Order{At: f.now, Terms: f.key.TermsOf(f.policy)}
+// apply lets a pending transition happen; ok is false where a guard refuses it.
+func (f *forecast) apply(entry Pending) (done Forecasted, ok bool) {
+	order := Order{At: f.now, Rules: f.key.RulesFor(f.policy)}
 	var next Key
 	var err error
 	if entry.Version == 0 {

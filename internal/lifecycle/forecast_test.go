@@ -108,7 +108,7 @@ func TestForecastArchivesOnlyVersionsWhoseDatesAreKnown(t *testing.T) {
 
 func TestForecastOfARetiredKey(t *testing.T) {
 	k := inKeyState(t, lifecycle.KeyRetired)
-	require.Equal(t, []string{k.Mark.Until.Format("2006-01-02 15:04") + " destroy 0"}, events(lifecycle.Forecast(k, policyOf(t), nil, later.Add(day), 5)))
+	require.Equal(t, []string{k.Status.Until.Format("2006-01-02 15:04") + " destroy 0"}, events(lifecycle.Forecast(k, policyOf(t), nil, later.Add(day), 5)))
 	require.Empty(t, lifecycle.Forecast(inKeyState(t, lifecycle.KeyArchived), policyOf(t), nil, later, 5))
 	require.Empty(t, lifecycle.Forecast(newKey(t, 1), policyOf(t), nil, start, 0))
 	require.Empty(t, lifecycle.Forecast(newKey(t, 1), nil, nil, start, 5), "nothing rotates it")
@@ -167,7 +167,7 @@ func TestForecastEndsAndNeverGoesBackForEveryKeyAndPolicy(t *testing.T) {
 	}
 }
 
-// TestForecastIsWhatHappens executes plan and agenda minute by minute, as a tick does that nothing fails.
+// TestForecastIsWhatHappens executes plan and pending transitions minute by minute, as a tick does that nothing fails.
 func TestForecastIsWhatHappens(t *testing.T) {
 	r := chance(32)
 	compared, keys := 0, 25
@@ -177,7 +177,7 @@ func TestForecastIsWhatHappens(t *testing.T) {
 	for range keys {
 		p := simPolicy(t, r, 1, start)
 		k, dates, now := anyKey(t, r, &p)
-		for k.Mark.State != lifecycle.Enabled && k.Mark.State != lifecycle.KeyRetired || k.NeedsSuccessor() {
+		for k.Status.State != lifecycle.Enabled && k.Status.State != lifecycle.KeyRetired || k.NeedsSuccessor() {
 			k, dates, now = anyKey(t, r, &p)
 		}
 		const days = 22
@@ -217,7 +217,7 @@ func executed(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]
 func ticked(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]time.Time, now time.Time) (lifecycle.Key, string) {
 	t.Helper()
 	if out := lifecycle.Plan(k, p, now); out.ToRotate() {
-		grow, act := k.Rotated, "rotate"
+		grow, act := k.Rotate, "rotate"
 		if p.StagingTime.Duration > 0 {
 			grow, act = k.Stage, "stage"
 		}
@@ -226,11 +226,11 @@ func ticked(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]ti
 		dates[next.Latest] = now
 		return next, fmt.Sprintf("%s %d", act, next.Latest)
 	}
-	agenda := lifecycle.AgendaAt(k, p, now)
-	if len(agenda) == 0 || agenda[0].At.After(now) {
+	pending := lifecycle.PendingTransitions(k, p, now)
+	if len(pending) == 0 || pending[0].At.After(now) {
 		return k, ""
 	}
-	e, o := agenda[0], lifecycle.Order{At: now, Terms: k.TermsOf(p)}
+	e, o := pending[0], lifecycle.Order{At: now, Rules: k.RulesFor(p)}
 	next, _, err := k.Apply(e.Op, e.Version, o)
 	if e.Version == 0 {
 		next, _, err = k.ApplyToKey(e.Op, o)

@@ -45,7 +45,7 @@ func TestLegalHoldBlocksRetiringDestroyingDeletingAndTrimming(t *testing.T) {
 	k.DeletionAllowed = true
 	require.NoError(t, k.CheckDelete())
 	require.EqualError(t, held(k).CheckDelete(), hold)
-	_, err := held(k).Trimmed(2)
+	_, err := held(k).Trim(2)
 	require.EqualError(t, err, hold)
 }
 
@@ -60,7 +60,7 @@ func TestHoldThatIsSetAgainIsNoChange(t *testing.T) {
 
 func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T) {
 	o := func(at, denied time.Time, quiet time.Duration) lifecycle.Order {
-		return lifecycle.Order{At: at, LastDenied: denied, Terms: lifecycle.Terms{QuietPeriod: quiet, DestroyDelay: day}}
+		return lifecycle.Order{At: at, LastDenied: denied, Rules: lifecycle.EffectiveRules{QuietPeriod: quiet, DestroyDelay: day}}
 	}
 	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
 		k := step(t, newKey(t, 5), op, 3, o(later, time.Time{}, 14*day))
@@ -75,13 +75,13 @@ func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T)
 }
 
 func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
-	quiet := lifecycle.Terms{QuietPeriod: 14 * day, DestroyDelay: day}
-	o := lifecycle.Order{At: later, Terms: quiet}
+	quiet := lifecycle.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
+	o := lifecycle.Order{At: later, Rules: quiet}
 	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
 		k := step(t, newKey(t, 5), op, 3, o)
-		require.Equal(t, later.Add(14*day), k.Marks[3].Until, op)
-		retired := step(t, k, lifecycle.Retire, 3, lifecycle.Order{At: later.Add(20 * day), Terms: quiet})
-		restored := step(t, retired, lifecycle.Restore, 3, lifecycle.Order{At: later.Add(20*day + time.Hour), Terms: quiet})
+		require.Equal(t, later.Add(14*day), k.Overrides[3].Until, op)
+		retired := step(t, k, lifecycle.Retire, 3, lifecycle.Order{At: later.Add(20 * day), Rules: quiet})
+		restored := step(t, retired, lifecycle.Restore, 3, lifecycle.Order{At: later.Add(20*day + time.Hour), Rules: quiet})
 		for _, row := range []struct {
 			k    lifecycle.Key
 			ends time.Time
@@ -97,7 +97,7 @@ func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
 func TestQuietPeriodThatBeganWithTheRestoreOfAKeyIsNotShortened(t *testing.T) {
 	at := later.Add(day)
 	k, _, err := inKeyState(t, lifecycle.KeyRetired).ApplyToKey(lifecycle.Restore,
-		lifecycle.Order{At: at, Terms: lifecycle.Terms{QuietPeriod: 14 * day}})
+		lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{QuietPeriod: 14 * day}})
 	require.NoError(t, err)
 	for when, ok := range map[time.Time]bool{at.Add(14*day - 1): false, at.Add(14 * day): true} {
 		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: when})
@@ -108,18 +108,18 @@ func TestQuietPeriodThatBeganWithTheRestoreOfAKeyIsNotShortened(t *testing.T) {
 func TestTrimmingLeavesNoMarksButReports(t *testing.T) {
 	k := steps(t, steps(t, newKey(t, 5), 1, lifecycle.Archive), 2, lifecycle.ReportCompromise)
 	k = steps(t, k, 3, lifecycle.Suspend)
-	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(4), MinEncryption: ptr(4)})
+	k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(4), MinEncryption: ptr(4)})
 	require.NoError(t, err)
 	before := copied(k)
-	trimmed, err := k.Trimmed(3)
+	trimmed, err := k.Trim(3)
 	require.NoError(t, err)
 	require.Equal(t, before, k, "the snapshot before stays as it was")
-	require.Equal(t, map[int]lifecycle.Mark{2: k.Marks[2], 3: k.Marks[3]}, trimmed.Marks)
+	require.Equal(t, map[int]lifecycle.StateOverride{2: k.Overrides[2], 3: k.Overrides[3]}, trimmed.Overrides)
 }
 
 func TestQuietPeriodOfAWholeKey(t *testing.T) {
-	terms := lifecycle.Terms{QuietPeriod: 14 * day, DestroyDelay: day}
-	k, _, err := newKey(t, 3).ApplyToKey(lifecycle.Archive, lifecycle.Order{At: later, Terms: terms})
+	rules := lifecycle.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
+	k, _, err := newKey(t, 3).ApplyToKey(lifecycle.Archive, lifecycle.Order{At: later, Rules: rules})
 	require.NoError(t, err)
 	for _, row := range []struct {
 		at, denied time.Time
@@ -132,8 +132,8 @@ func TestQuietPeriodOfAWholeKey(t *testing.T) {
 		{later.Add(24 * day), later.Add(10 * day), 14 * day, true},
 		{later.Add(2 * day), time.Time{}, day, false}, // a looser revision
 	} {
-		terms.QuietPeriod = row.quiet
-		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: row.at, LastDenied: row.denied, Terms: terms})
+		rules.QuietPeriod = row.quiet
+		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: row.at, LastDenied: row.denied, Rules: rules})
 		require.Equal(t, row.ok, err == nil, "%v", row)
 	}
 }
@@ -144,29 +144,29 @@ func TestNothingIsDestroyedEarly(t *testing.T) {
 			continue
 		}
 		k := h.key(t)
-		until := k.Marks[h.version].Until
+		until := k.Overrides[h.version].Until
 		o := free(until.Add(-1))
-		o.Terms.DestroyDelay = 0 // a looser revision
+		o.Rules.DestroyDelay = 0 // a looser revision
 		refused(t, k, lifecycle.Destroy, h.version, o, "destroy_time is "+until.Format(time.RFC3339))
 		require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, h.version, free(until)).State(h.version))
 	}
 	k := inKeyState(t, lifecycle.KeyRetired)
-	_, _, err := k.ApplyToKey(lifecycle.Destroy, free(k.Mark.Until.Add(-1)))
+	_, _, err := k.ApplyToKey(lifecycle.Destroy, free(k.Status.Until.Add(-1)))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
-	k.Mark.Until = time.Time{} // as no key has it
+	k.Status.Until = time.Time{} // as no key has it
 	_, _, err = k.ApplyToKey(lifecycle.Destroy, free(later))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 }
 
 func TestNothingIsRestoredPastItsDestroyTime(t *testing.T) {
 	k := steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Retire)
-	until := k.Marks[3].Until
+	until := k.Overrides[3].Until
 	step(t, k, lifecycle.Restore, 3, free(until.Add(-1)))
 	refused(t, k, lifecycle.Restore, 3, free(until), "destroy_time was "+until.Format(time.RFC3339))
 	step(t, k.WithHold(true), lifecycle.Restore, 3, free(until)) // it is not destroyed either
 
 	k = inKeyState(t, lifecycle.KeyRetired)
-	for at, ok := range map[time.Time]bool{k.Mark.Until.Add(-1): true, k.Mark.Until: false} {
+	for at, ok := range map[time.Time]bool{k.Status.Until.Add(-1): true, k.Status.Until: false} {
 		_, _, err := k.ApplyToKey(lifecycle.Restore, free(at))
 		require.Equal(t, ok, err == nil, at)
 		_, _, err = k.WithHold(true).ApplyToKey(lifecycle.Restore, free(at))
@@ -176,7 +176,7 @@ func TestNothingIsRestoredPastItsDestroyTime(t *testing.T) {
 
 func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
 	o := free(later)
-	o.Terms.MinVersionsKept = 3
+	o.Rules.MinVersionsKept = 3
 	k := newKey(t, 5)
 	k = step(t, k, lifecycle.Archive, 1, o)
 	k = step(t, k, lifecycle.Archive, 2, o)
@@ -197,10 +197,10 @@ func TestArchivingLeavesAsManyReadableVersionsAsThePolicySays(t *testing.T) {
 
 func TestRaisingTheFloorFreesNoVersionToBeArchived(t *testing.T) {
 	o := free(later)
-	o.Terms.MinVersionsKept = 2
+	o.Rules.MinVersionsKept = 2
 	k := step(t, newKey(t, 3), lifecycle.Archive, 1, o)
 	refused(t, k, lifecycle.Archive, 2, o, "has 2 readable versions")
-	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(3)})
+	k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(3)})
 	require.NoError(t, err)
 	refused(t, k, lifecycle.Archive, 2, o, "version 2: min_versions_kept is 2 and the key has 2 readable versions")
 	step(t, floored(t, 5, 5), lifecycle.Archive, 3, o) // 1, 2, 4 and 5 are left, once the floor is lowered
@@ -208,25 +208,25 @@ func TestRaisingTheFloorFreesNoVersionToBeArchived(t *testing.T) {
 
 func TestATimeLimitIsHeldWhateverIsKept(t *testing.T) {
 	o := free(later.Add(2 * day))
-	o.Terms.MinVersionsKept, o.Until = 5, later.Add(3*day)
+	o.Rules.MinVersionsKept, o.Until = 5, later.Add(3*day)
 	k := step(t, steps(t, newKey(t, 5), 1, lifecycle.Archive), lifecycle.Recover, 1, o)
-	require.Equal(t, []lifecycle.Entry{{At: o.Until, Op: lifecycle.Archive, Version: 1}}, lifecycle.Agenda(k, nil))
+	require.Equal(t, []lifecycle.Pending{{At: o.Until, Op: lifecycle.Archive, Version: 1}}, lifecycle.AllPendingTransitions(k, nil))
 	o.At = o.Until
 	require.Equal(t, lifecycle.Archived, step(t, k, lifecycle.Archive, 1, o).State(1))
-	require.Equal(t, lifecycle.Archived, resumed(t, k, 1, 3, o.Terms).State(1))
+	require.Equal(t, lifecycle.Archived, resumed(t, k, 1, 3, o.Rules).State(1))
 
-	o.Terms.MinVersionsKept = 4
+	o.Rules.MinVersionsKept = 4
 	refused(t, k, lifecycle.Archive, 2, o, "has 4 readable versions") // the first is none for long
 }
 
 func TestVersionBelowTheFloorIsRecoveredByTheFloor(t *testing.T) {
 	k := steps(t, newKey(t, 5), 2, lifecycle.Archive)
-	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(4), MinEncryption: ptr(4)})
+	k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(4), MinEncryption: ptr(4)})
 	require.NoError(t, err)
 	for _, v := range []int{1, 2} {
 		refused(t, k, lifecycle.Recover, v, free(later.Add(day)), "lower min_decryption_version, which is 4, on keys/orders/config")
 	}
-	k, _, err = k.Configure(lifecycle.Change{MinDecryption: ptr(1)})
+	k, _, err = k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(1)})
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Deactivated, k.State(1))
 	require.Equal(t, lifecycle.Deactivated, step(t, k, lifecycle.Recover, 2, free(later.Add(day))).State(2))
@@ -235,7 +235,7 @@ func TestVersionBelowTheFloorIsRecoveredByTheFloor(t *testing.T) {
 func TestVersionThatOnlyTheFloorArchivesIsNotRetiredWithoutAQuietPeriod(t *testing.T) {
 	k := floored(t, 5, 3)
 	o := free(later)
-	o.Terms.QuietPeriod = 14 * day
+	o.Rules.QuietPeriod = 14 * day
 	refused(t, k, lifecycle.Retire, 1, o, "archive it first")
 	k = step(t, k, lifecycle.Archive, 1, o)
 	refused(t, k, lifecycle.Retire, 1, o, "quiet_period")
@@ -250,20 +250,20 @@ func TestStagedVersionIsNotRestoredNextToAnotherOrBelowTheFloor(t *testing.T) {
 	refused(t, next, lifecycle.Restore, 6, free(later.Add(day)), "version 6 was staged, and version 7 is now")
 
 	next = rotated(t, k, lifecycle.ByOperator, "", 0, later)
-	next, _, err = next.Configure(lifecycle.Change{MinDecryption: ptr(7)})
+	next, _, err = next.Configure(lifecycle.ConfigChange{MinDecryption: ptr(7)})
 	require.NoError(t, err)
 	refused(t, next, lifecycle.Restore, 6, free(later.Add(day)), "below min_decryption_version, which is 7")
 }
 
 func TestReportIsNeverCleared(t *testing.T) {
-	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Terms: lifecycle.Terms{DestroyDelay: day}}
+	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Rules: lifecycle.EffectiveRules{DestroyDelay: day}}
 	want := lifecycle.Compromise{Code: "key compromise", Occurred: start, Reported: later}
 	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
-	require.Equal(t, want, k.Marks[1].Compromise)
+	require.Equal(t, want, k.Overrides[1].Compromise)
 	for _, op := range []lifecycle.Op{lifecycle.Retire, lifecycle.Restore, lifecycle.Retire, lifecycle.Destroy} {
 		o.At = o.At.Add(map[bool]time.Duration{true: time.Hour, false: 2 * day}[op == lifecycle.Restore])
 		k = step(t, k, op, 1, o)
-		require.Equal(t, want, k.Marks[1].Compromise, op)
+		require.Equal(t, want, k.Overrides[1].Compromise, op)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestACompromisedActiveVersionIsReplacedWhateverBecameOfIt(t *testing.T) {
 }
 
 func TestAVersionIsReportedOnce(t *testing.T) {
-	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Terms: lifecycle.Terms{DestroyDelay: day}}
+	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Rules: lifecycle.EffectiveRules{DestroyDelay: day}}
 	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
 	again := lifecycle.Order{At: later.Add(time.Hour), Code: "unspecified"}
 	refused(t, k, lifecycle.ReportCompromise, 1, again, "version 1 is compromised: compromise needs")
@@ -298,21 +298,21 @@ func TestAVersionIsReportedOnce(t *testing.T) {
 func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
 	k := rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later.Add(day))
 	k = step(t, k, lifecycle.Restore, 6, free(later.Add(2*day))) // 7 is active
-	_, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(7)})
+	_, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(7)})
 	require.ErrorIs(t, err, lifecycle.ErrInvalid)
 	require.ErrorContains(t, err, "min_decryption_version: 7: must not be above the active and the staged version, of which one is 6")
-	back, _, err := newKey(t, 5).RolledBack(free(later))
+	back, _, err := newKey(t, 5).Rollback(free(later))
 	require.NoError(t, err)
-	_, _, err = back.Configure(lifecycle.Change{MinDecryption: ptr(5)})
+	_, _, err = back.Configure(lifecycle.ConfigChange{MinDecryption: ptr(5)})
 	require.ErrorContains(t, err, "of which one is 4")
 }
 
 func TestFloorDeniesWhateverThePolicyAllows(t *testing.T) {
-	all := lifecycle.Terms{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
+	all := lifecycle.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
 	for _, op := range []lifecycle.Op{lifecycle.Suspend, lifecycle.ReportCompromise} {
 		k := steps(t, newKey(t, 5), 2, op)
 		require.NoError(t, k.ToProcess(2, all))
-		k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(3)})
+		k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(3)})
 		require.NoError(t, err)
 		require.ErrorIs(t, k.ToProcess(2, all), lifecycle.ErrDenied)
 		require.ErrorIs(t, k.ToRewrap(2, all), lifecycle.ErrDenied)
@@ -324,7 +324,7 @@ func TestVersionsDestroyedFromTheOldestOnNeedNoMarks(t *testing.T) {
 	for _, v := range []int{2, 1} {
 		k = steps(t, k, v, lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy)
 	}
-	require.Empty(t, k.Marks)
+	require.Empty(t, k.Overrides)
 	require.Equal(t, 3, k.DestroyedBelow)
 	require.Equal(t, lifecycle.Deactivated, k.State(3))
 }

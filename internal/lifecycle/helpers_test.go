@@ -40,12 +40,12 @@ func rotated(t testing.TB, k lifecycle.Key, trigger lifecycle.Trigger, reason st
 	t.Helper()
 	var slot time.Time
 	if trigger == lifecycle.BySchedule && period > 0 {
-		slot = k.Rotation.Since.Add(period)
+		slot = k.Rotation.Base.Add(period)
 		for !slot.Add(period).After(at) {
 			slot = slot.Add(period)
 		}
 	}
-	next, err := k.Rotated(trigger, reason, slot, at)
+	next, err := k.Rotate(trigger, reason, slot, at)
 	require.NoError(t, err)
 	return next
 }
@@ -113,7 +113,7 @@ func policyOf(t testing.TB, edits ...func(*lifecycle.Document)) *lifecycle.Polic
 	return &p
 }
 
-func newPolicy(t testing.TB, period, spread string, mode lifecycle.Mode) *lifecycle.Policy {
+func newPolicy(t testing.TB, period, spread string, mode lifecycle.RotationMode) *lifecycle.Policy {
 	t.Helper()
 	return policyOf(t, func(d *lifecycle.Document) {
 		d.RotationPeriod, d.RotationJitter, d.RotationMode = span(t, period), jitter(t, spread), mode

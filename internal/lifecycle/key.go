@@ -37,16 +37,16 @@ type Key struct {
 	MinAvailable   int // versions below were trimmed; 0: none was
 	DestroyedBelow int // versions below are destroyed; 0: none is
 
-	Marks  map[int]Mark // versions whose state does not follow from the above; shared, so never changed in place
-	Mark   KeyMark
-	Hold   bool // legal hold: nothing is retired, destroyed or deleted
-	Oldest Oldest
+	Overrides map[int]StateOverride // versions whose state does not follow from the above; shared, so never changed in place
+	Status    KeyStatus
+	Hold      bool // legal hold: nothing is retired, destroyed or deleted
+	Oldest    Oldest
 
 	Created  time.Time
 	Recent   []time.Time // when the newest versions were made, or promoted if staged, the last of them Latest's; the store keeps the rest
 	Rotation Rotation
 
-	Ancestors []Ancestor // the versions active before the active one, the last of them just before; shared, so never changed in place
+	Predecessors []Predecessor // the versions active before the active one, the last of them just before; shared, so never changed in place
 
 	Alert    Alert     // what operators should look at
 	Due      time.Time // the time under which the due index lists the key; zero: it has nothing scheduled
@@ -61,7 +61,7 @@ type Oldest struct {
 
 // Rotation is what is remembered of a key's rotations.
 type Rotation struct {
-	Since    time.Time // the point of the schedule the next rotation is counted from
+	Base     time.Time // the point of the schedule the next rotation is counted from
 	Last     time.Time // when the latest version was made
 	Promoted time.Time // when the active version became active first: a rollback does not begin it anew
 	Trigger  Trigger   // what made the latest version
@@ -72,16 +72,16 @@ type Rotation struct {
 	FailedAt  time.Time // when that was
 	RetryAt   time.Time // no automatic attempt before
 
-	Exhausted   int       // the version that reached a usage limit; 0: none did
-	ExhaustedAt time.Time // when that was
-	ExhaustedBy Usage     // what it would have come to; above the limits of then
-	Unchecked   bool      // the active version was promoted and has not passed the policy's checks yet
-	Previous    time.Time // what Since was before the latest version
-	Tried       int       // what Failures was before the latest version
+	Exhausted     int       // the version that reached a usage limit; 0: none did
+	ExhaustedAt   time.Time // when that was
+	ExhaustedBy   Usage     // what it would have come to; above the limits of then
+	ChecksPending bool      // the active version was promoted and has not passed the policy's checks yet
+	PriorBase     time.Time // what Since was before the latest version
+	PriorFailures int       // what Failures was before the latest version
 }
 
-// Ancestor is a version that was active, and was not rolled back from.
-type Ancestor struct {
+// Predecessor is a version that was active, and was not rolled back from.
+type Predecessor struct {
 	Version int
 	Since   time.Time // when it became active first
 }
@@ -142,7 +142,7 @@ func New(spec Key, at time.Time) (Key, error) {
 		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
 		Latest: 1, Primary: 1, MinDecryption: 1,
 		Created: at, Recent: []time.Time{at}, Revision: 1,
-		Rotation: Rotation{Since: at, Last: at, Promoted: at, Trigger: ByCreation},
+		Rotation: Rotation{Base: at, Last: at, Promoted: at, Trigger: ByCreation},
 	}, nil
 }
 

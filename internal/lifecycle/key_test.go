@@ -23,7 +23,7 @@ func TestNewKeyStartsWithOneActiveVersion(t *testing.T) {
 	want := asked
 	want.Latest, want.Primary, want.MinDecryption, want.Revision = 1, 1, 1, 1
 	want.Created, want.Recent = start, []time.Time{start}
-	want.Rotation = lifecycle.Rotation{Since: start, Last: start, Promoted: start, Trigger: lifecycle.ByCreation}
+	want.Rotation = lifecycle.Rotation{Base: start, Last: start, Promoted: start, Trigger: lifecycle.ByCreation}
 	require.Equal(t, want, k)
 }
 
@@ -34,9 +34,9 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Recent = []time.Time{start, start}
 	asked.Rotation.Failures = 3
 	asked.Staged, asked.DestroyedBelow, asked.Hold, asked.Due, asked.Created = 3, 2, true, start, start.Add(day)
-	asked.Marks = map[int]lifecycle.Mark{1: {State: lifecycle.Destroyed}}
-	asked.Mark = lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start}
-	asked.Ancestors = []lifecycle.Ancestor{{Version: 1, Since: start}}
+	asked.Overrides = map[int]lifecycle.StateOverride{1: {State: lifecycle.Destroyed}}
+	asked.Status = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, Until: start}
+	asked.Predecessors = []lifecycle.Predecessor{{Version: 1, Since: start}}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
 	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
 	requireNoProgressForgotten(t, asked)
@@ -98,10 +98,10 @@ func TestRotationMakesTheNextVersionPrimary(t *testing.T) {
 	require.Equal(t, 2, after.Primary)
 	require.Equal(t, before.Revision+1, after.Revision)
 	require.Equal(t, []time.Time{start, at}, after.Recent)
-	require.Empty(t, after.Marks, "however often a key is rotated, its record stays small")
-	require.Equal(t, []lifecycle.Ancestor{{Version: 1, Since: start}}, after.Ancestors)
+	require.Empty(t, after.Overrides, "however often a key is rotated, its record stays small")
+	require.Equal(t, []lifecycle.Predecessor{{Version: 1, Since: start}}, after.Predecessors)
 	require.Equal(t, lifecycle.Rotation{
-		Since: at, Last: at, Promoted: at, Trigger: lifecycle.ByOperator, Reason: "yearly audit", Previous: start, Unchecked: true,
+		Base: at, Last: at, Promoted: at, Trigger: lifecycle.ByOperator, Reason: "yearly audit", PriorBase: start, ChecksPending: true,
 	}, after.Rotation)
 	require.Equal(t, newKey(t, 1), before, "the snapshot before stays as it was")
 }
@@ -122,12 +122,12 @@ func TestLateScheduledRotationsStayOnTheGrid(t *testing.T) {
 	k := newKey(t, 1)
 	for range 1000 {
 		late := time.Duration(r.Int64N(int64(3 * period)))
-		at := k.Rotation.Since.Add(period + late)
+		at := k.Rotation.Base.Add(period + late)
 		k = rotated(t, k, lifecycle.BySchedule, "", period, at)
 
-		require.Zero(t, k.Rotation.Since.Sub(start)%period, "the schedule drifted")
-		require.False(t, k.Rotation.Since.After(at))
-		require.True(t, k.Rotation.Since.Add(period).After(at), "a rotation is due again at once")
+		require.Zero(t, k.Rotation.Base.Sub(start)%period, "the schedule drifted")
+		require.False(t, k.Rotation.Base.After(at))
+		require.True(t, k.Rotation.Base.Add(period).After(at), "a rotation is due again at once")
 		require.Equal(t, at, k.Rotation.Last)
 	}
 }
@@ -135,12 +135,12 @@ func TestLateScheduledRotationsStayOnTheGrid(t *testing.T) {
 func TestOperatorsRotationStartsThePeriodAnew(t *testing.T) {
 	k := newKey(t, 1)
 	at := start.Add(40 * time.Minute)
-	require.Equal(t, at, rotated(t, k, lifecycle.ByOperator, "", time.Hour, at).Rotation.Since)
+	require.Equal(t, at, rotated(t, k, lifecycle.ByOperator, "", time.Hour, at).Rotation.Base)
 }
 
 func TestScheduledRotationWithoutAPeriodCountsFromItself(t *testing.T) {
 	at := start.Add(40 * time.Minute)
-	require.Equal(t, at, rotated(t, newKey(t, 1), lifecycle.BySchedule, "", 0, at).Rotation.Since)
+	require.Equal(t, at, rotated(t, newKey(t, 1), lifecycle.BySchedule, "", 0, at).Rotation.Base)
 }
 
 func TestRotationsOfOneSnapshotDoNotOverwriteEachOther(t *testing.T) {
@@ -168,7 +168,7 @@ func TestFailureBacksOffUpToAnHour(t *testing.T) {
 		require.Equal(t, "token removed", k.Rotation.LastError)
 		require.Equal(t, at.Add(minutes*time.Minute), k.Rotation.RetryAt, "after failure %d", i+1)
 		require.Equal(t, before.Revision, k.Revision, "no operator changed the key")
-		require.Equal(t, before.Rotation.Since, k.Rotation.Since)
+		require.Equal(t, before.Rotation.Base, k.Rotation.Base)
 	}
 	for range 100 {
 		k = k.Failed("token removed", nil, start)

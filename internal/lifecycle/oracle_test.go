@@ -36,7 +36,7 @@ var crons = map[string]cron{
 func newOracle(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, now time.Time) oracle {
 	const ahead = 9 * day
 	o := oracle{key: k, policy: p, length: p.RotationWindowLength.Duration}
-	since, until := k.Rotation.Since, now.Add(ahead)
+	since, until := k.Rotation.Base, now.Add(ahead)
 	if until.Before(since.Add(ahead)) {
 		until = since.Add(ahead)
 	}
@@ -110,11 +110,11 @@ func (o oracle) given(t *testing.T, open *time.Time, slot time.Time, most time.D
 	} else { // at which the key is spread as it is in every window
 		p.RotationSchedule, p.RotationPeriod, slot = "", lifecycle.Span{Text: "1m", Duration: time.Minute}, *open
 		p.RotationWindow, p.RotationJitter = "", jitter(t, most.String())
-		k.Rotation.Since = open.Add(-time.Minute)
+		k.Rotation.Base = open.Add(-time.Minute)
 	}
 	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Revision: 1, Created: p.Created, Document: p.Document})
 	require.NoError(t, err)
-	put := lifecycle.Plan(k, &p, k.Rotation.Since).Next.Sub(slot)
+	put := lifecycle.Plan(k, &p, k.Rotation.Base).Next.Sub(slot)
 	require.GreaterOrEqual(t, put, time.Duration(0))
 	require.LessOrEqual(t, put, most)
 	return put

@@ -12,22 +12,22 @@ func Of(v int) Range { return Range{v, v} }
 // All is the range of all versions of a key.
 func (k Key) All() Range { return Range{1, k.Latest} }
 
-// Placement says where the material of a version belongs.
-type Placement int
+// MaterialLocation says where the material of a version belongs.
+type MaterialLocation int
 
 // The placements.
 const (
-	InUse     Placement = iota
-	InArchive           // sealed under the archive's key encryption key, apart from material in use
+	InUse     MaterialLocation = iota
+	InArchive                  // sealed under the archive's key encryption key, apart from material in use
 	Erased
 )
 
-// Placement returns where the material of version v belongs. Versions that only a floor archives stay where they are.
-func (k Key) Placement(v int) Placement {
+// MaterialLocation returns where the material of version v belongs. Versions that only a floor archives stay where they are.
+func (k Key) MaterialLocation(v int) MaterialLocation {
 	switch {
 	case k.State(v) == Destroyed:
 		return Erased
-	case k.Mark.State == KeyArchived, k.Mark.State == KeyRetired, k.Marks[v].inArchive():
+	case k.Status.State == KeyArchived, k.Status.State == KeyRetired, k.Overrides[v].inArchive():
 		return InArchive
 	default:
 		return InUse
@@ -35,10 +35,10 @@ func (k Key) Placement(v int) Placement {
 }
 
 // Displaced returns the versions whose material belongs elsewhere in next, from the first to the last of them; zero:
-// none. Between the floors and the marks all versions belong in one place, so few are asked, however many there are.
+// none. Between the floors and the overrides all versions belong in one place, so few are asked, however many there are.
 func (k Key) Displaced(next Key) (r Range) {
 	ask := func(v int) {
-		if v < 1 || v > k.Latest || k.Placement(v) == next.Placement(v) {
+		if v < 1 || v > k.Latest || k.MaterialLocation(v) == next.MaterialLocation(v) {
 			return
 		}
 		if r.From == 0 || v < r.From {
@@ -52,8 +52,8 @@ func (k Key) Displaced(next Key) (r Range) {
 		ask(floor - 1)
 		ask(floor)
 	}
-	for _, marks := range []map[int]Mark{k.Marks, next.Marks} {
-		for v := range marks {
+	for _, overrides := range []map[int]StateOverride{k.Overrides, next.Overrides} {
+		for v := range overrides {
 			ask(v - 1)
 			ask(v)
 			ask(v + 1)

@@ -15,7 +15,7 @@ import (
 
 func TestPlacementFollowsFromTheState(t *testing.T) {
 	const in, archive, erased = lifecycle.InUse, lifecycle.InArchive, lifecycle.Erased
-	want := map[string]lifecycle.Placement{
+	want := map[string]lifecycle.MaterialLocation{
 		"pre_active": in, "active": in, "deactivated": in,
 		"suspended": in, "suspended, active before": in, "suspended, pre_active before": in,
 		"archived": archive, "archived by the floor": in,
@@ -27,24 +27,24 @@ func TestPlacementFollowsFromTheState(t *testing.T) {
 	for _, h := range histories() {
 		k := h.key(t)
 		require.Contains(t, want, h.name)
-		require.Equal(t, want[h.name], k.Placement(h.version), h.name)
-		require.Equal(t, want[h.name], moved(t, k, lifecycle.KeySuspended).Placement(h.version), h.name)
+		require.Equal(t, want[h.name], k.MaterialLocation(h.version), h.name)
+		require.Equal(t, want[h.name], moved(t, k, lifecycle.KeySuspended).MaterialLocation(h.version), h.name)
 		for _, s := range []lifecycle.KeyState{lifecycle.KeyArchived, lifecycle.KeyRetired} {
-			require.Equal(t, max(archive, want[h.name]), moved(t, k, s).Placement(h.version), "%s, key %s", h.name, s)
+			require.Equal(t, max(archive, want[h.name]), moved(t, k, s).MaterialLocation(h.version), "%s, key %s", h.name, s)
 		}
-		require.Equal(t, erased, moved(t, k, lifecycle.KeyDestroyed).Placement(h.version), h.name)
+		require.Equal(t, erased, moved(t, k, lifecycle.KeyDestroyed).MaterialLocation(h.version), h.name)
 	}
 }
 
 // TestWhatMayBeOpenedIsInUse ties the two tables together: a version that processes or is rewrapped has its material at hand.
 func TestWhatMayBeOpenedIsInUse(t *testing.T) {
-	all := lifecycle.Terms{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
+	all := lifecycle.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
 	for _, s := range keyStates {
 		for _, h := range histories() {
 			k := moved(t, h.key(t), s)
 			_, err := k.ToProtect(h.version, all)
 			if err == nil || k.ToProcess(h.version, all) == nil || k.ToRewrap(h.version, all) == nil {
-				require.Equal(t, lifecycle.InUse, k.Placement(h.version), "%s, key %s", h.name, s)
+				require.Equal(t, lifecycle.InUse, k.MaterialLocation(h.version), "%s, key %s", h.name, s)
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func TestDisplacedVersionsAreThoseOfWhichThePlacementChanges(t *testing.T) {
 			}
 			var want lifecycle.Range
 			for v := 1; v <= k.Latest; v++ {
-				if k.Placement(v) != next.Placement(v) {
+				if k.MaterialLocation(v) != next.MaterialLocation(v) {
 					want = lifecycle.Range{From: max(min(want.From, v), map[bool]int{true: v}[want.From == 0]), To: v}
 				}
 			}
@@ -89,7 +89,7 @@ func TestSuspendingAKeyDisplacesNothingHoweverManyVersionsItHas(t *testing.T) {
 func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 	k := newKey(t, 5)
 	require.Empty(t, k.Differences(k))
-	next, _, err := k.Configure(lifecycle.Change{
+	next, _, err := k.Configure(lifecycle.ConfigChange{
 		MinDecryption: ptr(2), MinEncryption: ptr(3), DeletionAllowed: ptr(true), Exportable: ptr(true),
 		AllowPlaintextBackup: ptr(true), AutoRotatePeriod: ptr(time.Hour), Owner: ptr("payments"),
 		Labels: map[string]string{"env": "prod"},
@@ -102,5 +102,5 @@ func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 		"exportable": "false -> true", "allow_plaintext_backup": "false -> true", "auto_rotate_period": "0s -> 1h0m0s",
 		"policy": " -> pci", "owner": " -> payments", "legal_hold": "false -> true", "labels": `env: none -> "prod"`,
 	}, got)
-	require.Len(t, got, reflect.TypeFor[lifecycle.Change]().NumField()+1, "and the hold")
+	require.Len(t, got, reflect.TypeFor[lifecycle.ConfigChange]().NumField()+1, "and the hold")
 }

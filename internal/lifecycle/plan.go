@@ -26,11 +26,11 @@ const (
 // Alerts lists the statuses that somebody has to look at.
 func Alerts() []Status { return []Status{Retrying, Stalled, Overdue, Stopped} }
 
-// Outlook is the decision of [Plan]: how the key stands, why, and when to look again.
-type Outlook struct {
+// RotationPlan is the decision of [Plan]: how the key stands, why, and when to look again.
+type RotationPlan struct {
 	Status  Status
-	Mode    Mode
-	Period  time.Duration // 0: none, or a timetable
+	Mode    RotationMode
+	Period  time.Duration // 0: none, or a cron schedule
 	Next    time.Time     // when the key is, or was, due for rotation; zero: never
 	Wake    time.Time     // when the engine has to look at the key again; zero: not by itself
 	Trigger Trigger       // what makes the key due
@@ -42,10 +42,10 @@ type Outlook struct {
 }
 
 // ToRotate reports whether the engine rotates the key now.
-func (o Outlook) ToRotate() bool { return o.Status == Due }
+func (o RotationPlan) ToRotate() bool { return o.Status == Due }
 
 // Alert returns what operators should look at.
-func (o Outlook) Alert() Alert {
+func (o RotationPlan) Alert() Alert {
 	switch {
 	case o.Status == Stopped:
 		return Alert{Stopped, o.since}
@@ -60,28 +60,28 @@ func (o Outlook) Alert() Alert {
 
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing or cannot be read. It is pure: the tick only executes what it says, and reading a key shows the same answer.
-func Plan(k Key, p *Policy, now time.Time) Outlook {
-	return schedule(k, p, now).orStopped(k, k.TermsOf(p))
+func Plan(k Key, p *Policy, now time.Time) RotationPlan {
+	return schedule(k, p, now).orStopped(k, k.RulesFor(p))
 }
 
 // schedule is the plan of a key as if it could encrypt.
-func schedule(k Key, p *Policy, now time.Time) Outlook {
-	r := k.rules(p)
-	out := Outlook{Mode: r.mode, Period: r.cadence.every}
-	if k.Mark.State != Enabled {
-		return unscheduled(out, fmt.Sprintf("the key is %s", k.Mark.State))
+func schedule(k Key, p *Policy, now time.Time) RotationPlan {
+	r := k.rotationRules(p)
+	out := RotationPlan{Mode: r.mode, Period: r.recurrence.every}
+	if k.Status.State != Enabled {
+		return unscheduled(out, fmt.Sprintf("the key is %s", k.Status.State))
 	}
 	if k.Successor() != 0 && k.Rotation.Failures > 0 {
-		return k.unpromoted(out, r)
+		return k.promotionFailing(out, r)
 	}
-	causes := k.causes(r)
-	if len(causes) == 0 {
+	reasons := k.dueReasons(r)
+	if len(reasons) == 0 {
 		return unscheduled(out, unscheduledWhy(k, p))
 	}
 	if c, ok := k.byClock(now); ok {
-		causes = append(causes, c)
+		reasons = append(reasons, c)
 	}
-	first := earliest(causes)
+	first := earliest(reasons)
 	out.Next, out.Wake, out.Trigger = first.at, first.at, first.trigger
 	if now.Before(first.at) {
 		out.Status, out.Why = Scheduled, scheduledWhy(k, first)
@@ -91,20 +91,20 @@ func schedule(k Key, p *Policy, now time.Time) Outlook {
 		out.Status, out.Wake, out.Why = Overdue, time.Time{}, "due, "+obstacle
 		return out
 	}
-	for i, c := range causes {
-		causes[i] = k.missed(r, c, now)
+	for i, c := range reasons {
+		reasons[i] = k.nextWindow(r, c, now)
 	}
-	return k.due(out, r, earliest(causes), now)
+	return k.due(out, r, earliest(reasons), now)
 }
 
 // obstacle says why a key that is due is left to an operator, to go on after "due, "; empty: the engine rotates it.
-func (k Key) obstacle(r rules, now time.Time) string {
+func (k Key) obstacle(r rotationRules, now time.Time) string {
 	refusal := r.admits(k, now)
 	switch {
 	case refusal != nil:
 		return "but " + refusal.Error()
 	case k.Staged != 0:
-		return fmt.Sprintf("and version %d is still %s", k.Staged, k.inTheWay())
+		return fmt.Sprintf("and version %d is still %s", k.Staged, k.stagedBlocker())
 	case r.mode != Auto:
 		return fmt.Sprintf("and rotation_mode %s leaves the rotation to an operator", r.mode)
 	}
@@ -113,7 +113,7 @@ func (k Key) obstacle(r rules, now time.Time) string {
 
 // due decides for a key whose time has come and that the engine rotates: now, after a pause where attempts failed, or in
 // the next window where that of the schedule has closed.
-func (k Key) due(out Outlook, r rules, c cause, now time.Time) Outlook {
+func (k Key) due(out RotationPlan, r rotationRules, c dueReason, now time.Time) RotationPlan {
 	failed := k.Rotation.Failures > 0
 	out.failing = k.failing(r)
 	wait := laterOf(c.at, k.Rotation.retryAt(now))
@@ -127,14 +127,14 @@ func (k Key) due(out Outlook, r rules, c cause, now time.Time) Outlook {
 	default:
 		out.Status, out.Next, out.Wake, out.Trigger, out.Why = Due, c.at, c.at, c.trigger, c.why
 		if c.trigger == BySchedule {
-			out.Slot = r.cadence.last(k.Rotation.Since, now)
+			out.Slot = r.recurrence.last(k.Rotation.Base, now)
 		}
 	}
 	return out
 }
 
 // failing says whether the last attempt failed, and whether so many did that somebody has to look; empty: it did not.
-func (k Key) failing(r rules) Status {
+func (k Key) failing(r rotationRules) Status {
 	switch {
 	case k.Rotation.Failures == 0:
 		return ""
@@ -145,55 +145,55 @@ func (k Key) failing(r rules) Status {
 	}
 }
 
-func unscheduled(out Outlook, why string) Outlook {
+func unscheduled(out RotationPlan, why string) RotationPlan {
 	out.Status, out.Why = Unscheduled, why
 	return out
 }
 
-// rules are those of a policy, or of the key itself, that bear on its rotation.
-type rules struct {
-	cadence cadence
-	window  window
-	mode    Mode
-	cycles  int
-	policy  *Policy // nil: none
+// rotationRules are those of a policy, or of the key itself, that bear on its rotation.
+type rotationRules struct {
+	recurrence recurrence
+	window     window
+	mode       RotationMode
+	cycles     int
+	policy     *Policy // nil: none
 }
 
-// rules returns the rotation rules in force for the key.
-func (k Key) rules(p *Policy) rules {
+// rotationRules returns the rotation rules in force for the key.
+func (k Key) rotationRules(p *Policy) rotationRules {
 	const never = math.MaxInt
 	switch {
 	case p != nil:
-		return rules{cadence: p.rhythm(), window: p.window, mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
+		return rotationRules{recurrence: p.recurrence(), window: p.window, mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
 	case k.Policy != "": // the policy says nothing: rotate nothing on a guess
-		return rules{mode: Manual, cycles: never}
+		return rotationRules{mode: Manual, cycles: never}
 	default:
-		return rules{cadence: cadence{every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
+		return rotationRules{recurrence: recurrence{every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
 	}
 }
 
 // jitter returns the most by which a rotation at the slot is put off.
-func (r rules) jitter(slot time.Time) time.Duration {
-	if r.policy == nil || r.cadence.none() {
+func (r rotationRules) jitter(slot time.Time) time.Duration {
+	if r.policy == nil || r.recurrence.none() {
 		return 0
 	}
-	return r.policy.RotationJitter.Of(r.cadence.gap(slot))
+	return r.policy.RotationJitter.Of(r.recurrence.gap(slot))
 }
 
-func (r rules) admits(k Key, now time.Time) error {
+func (r rotationRules) admits(k Key, now time.Time) error {
 	if r.policy == nil {
 		return nil
 	}
 	return r.policy.AdmitsVersion(k.Type, now)
 }
 
-func scheduledWhy(k Key, c cause) string {
+func scheduledWhy(k Key, c dueReason) string {
 	if c.trigger != BySchedule {
 		return c.why
 	}
-	why := fmt.Sprintf("version %d is in force from %s until %s", k.Primary, timeText(k.Rotation.Since), timeText(c.at))
-	if c.put > 0 {
-		why += fmt.Sprintf(", put off by %s of jitter", c.put)
+	why := fmt.Sprintf("version %d is in force from %s until %s", k.Primary, timeText(k.Rotation.Base), timeText(c.at))
+	if c.jitter > 0 {
+		why += fmt.Sprintf(", put off by %s of jitter", c.jitter)
 	}
 	return why
 }

@@ -68,14 +68,14 @@ func TestPlanRotatesWhatAClockThatWasAheadHasDated(t *testing.T) {
 func TestPlanOfAPolicyWithoutAPeriodSchedulesNothing(t *testing.T) {
 	p := newPolicy(t, "0", "0%", lifecycle.Notify)
 	got := lifecycle.Plan(newKey(t, 1), p, start.Add(1000*day))
-	require.Equal(t, lifecycle.Outlook{
+	require.Equal(t, lifecycle.RotationPlan{
 		Status: lifecycle.Unscheduled, Mode: lifecycle.Notify, Why: `policy "pci" has rotation_period 0 and no rotation_schedule`,
 	}, got)
 }
 
 func TestPlanOfAKeyWithoutAPolicyFollowsItsAutoRotatePeriod(t *testing.T) {
 	k := newKey(t, 1)
-	require.Equal(t, lifecycle.Outlook{
+	require.Equal(t, lifecycle.RotationPlan{
 		Status: lifecycle.Unscheduled, Mode: lifecycle.Auto, Why: "the key has no policy and no auto_rotate_period",
 	}, lifecycle.Plan(k, nil, start.Add(1000*day)))
 
@@ -89,7 +89,7 @@ func TestPlanOfAKeyWithoutAPolicyFollowsItsAutoRotatePeriod(t *testing.T) {
 func TestPlanRotatesNothingWhenThePolicyIsMissing(t *testing.T) {
 	k := newKey(t, 1)
 	k.Policy, k.AutoRotatePeriod = "gone", time.Hour
-	require.Equal(t, lifecycle.Outlook{
+	require.Equal(t, lifecycle.RotationPlan{
 		Status: lifecycle.Unscheduled, Mode: lifecycle.Manual, Why: `policy "gone" is missing or cannot be read`,
 	}, lifecycle.Plan(k, nil, start.Add(1000*day)))
 }
@@ -97,7 +97,7 @@ func TestPlanRotatesNothingWhenThePolicyIsMissing(t *testing.T) {
 func TestPlanOfAKeyWithAStagedVersionRotatesNothing(t *testing.T) {
 	k, err := newKey(t, 1).Stage(lifecycle.BySchedule, "", start.Add(10*day), start.Add(10*day))
 	require.NoError(t, err)
-	for _, mode := range []lifecycle.Mode{lifecycle.Auto, lifecycle.Manual} {
+	for _, mode := range []lifecycle.RotationMode{lifecycle.Auto, lifecycle.Manual} {
 		got := lifecycle.Plan(k, newPolicy(t, "10d", "0", mode), start.Add(1000*day))
 		require.Equal(t, lifecycle.Overdue, got.Status, "an operator has to see that nothing rotates")
 		require.Zero(t, got.Wake)
@@ -110,7 +110,7 @@ func TestPlanOfAKeyWithAStagedVersionRotatesNothing(t *testing.T) {
 func TestPlanOfAKeyThatIsNotEnabledRotatesNothing(t *testing.T) {
 	for _, s := range keyStates[1:] {
 		got := lifecycle.Plan(inKeyState(t, s), newPolicy(t, "10d", "0", lifecycle.Auto), start.Add(1000*day))
-		require.Equal(t, lifecycle.Outlook{
+		require.Equal(t, lifecycle.RotationPlan{
 			Status: lifecycle.Unscheduled, Mode: lifecycle.Auto, Period: 10 * day, Why: "the key is " + s.String(),
 		}, got)
 	}
@@ -186,7 +186,7 @@ func TestWhyIsOneSentenceWithoutASecret(t *testing.T) {
 
 // jitterOf is how long the policy puts off the rotation of the key.
 func jitterOf(p *lifecycle.Policy, id string, version int) time.Duration {
-	k := lifecycle.Key{ID: id, Latest: version, Primary: version, Rotation: lifecycle.Rotation{Since: start, Promoted: start}}
+	k := lifecycle.Key{ID: id, Latest: version, Primary: version, Rotation: lifecycle.Rotation{Base: start, Promoted: start}}
 	out := lifecycle.Plan(k, p, start)
 	return out.Next.Sub(start) - out.Period
 }

@@ -37,7 +37,7 @@ func (a asked) scene(t *testing.T) scene {
 	k := newKey(t, 1)
 	k.ID = a.id
 	at := utc(t, born)
-	k.Rotation.Since, k.Rotation.Promoted, k.Rotation.Last, k.Recent = at, at, at, []time.Time{at}
+	k.Rotation.Base, k.Rotation.Promoted, k.Rotation.Last, k.Recent = at, at, at, []time.Time{at}
 	minutes := func(n uint16) lifecycle.Span {
 		d := time.Duration(n) * time.Minute
 		return lifecycle.Span{Text: d.String(), Duration: d}
@@ -70,7 +70,7 @@ func (a asked) scene(t *testing.T) scene {
 		k = usedUp(k, &p, at.Add(time.Duration(a.exhausted%(10*24*60))*time.Minute))
 	}
 	if a.marks&2 > 0 {
-		since := k.Rotation.Since
+		since := k.Rotation.Base
 		k, err = k.Stage(lifecycle.ByOperator, "", since, at)
 		require.NoError(t, err)
 	}
@@ -126,9 +126,9 @@ func FuzzPlan(f *testing.F) {
 		f.Add(a.id, a.schedule, a.window, a.spread, a.mode, a.zone, a.period, a.staging, a.originator, a.failures, a.marks, a.exhausted, a.after, a.seconds)
 	}
 	f.Fuzz(func(t *testing.T, id string, schedule, window, spread, mode, zone uint8, period, staging, originator uint16,
-		failures, marks uint8, exhausted, after uint16, seconds uint8,
+		failures, overrides uint8, exhausted, after uint16, seconds uint8,
 	) {
-		s := asked{id, schedule, window, spread, mode, zone, period, staging, originator, failures, marks, exhausted, after, seconds}.scene(t)
+		s := asked{id, schedule, window, spread, mode, zone, period, staging, originator, failures, overrides, exhausted, after, seconds}.scene(t)
 		got := lifecycle.Plan(s.key, s.policy, s.now)
 		require.Equal(t, got, lifecycle.Plan(s.key, s.policy, s.now))
 		checkAgainstOracle(t, s, got)
@@ -138,10 +138,10 @@ func FuzzPlan(f *testing.F) {
 	})
 }
 
-func checkAgainstOracle(t *testing.T, s scene, got lifecycle.Outlook) {
+func checkAgainstOracle(t *testing.T, s scene, got lifecycle.RotationPlan) {
 	o := newOracle(t, s.key, s.policy, s.now)
 	require.Equal(t, o.plan(t, s.now), wanted{got.Status, got.Next, got.Slot}, "%s", got.Why)
-	unpromoted := s.key.Staged != 0 && s.key.Rotation.Failures > 0 // for the agenda
+	unpromoted := s.key.Staged != 0 && s.key.Rotation.Failures > 0 // for the pending transitions
 	by := o.schedule(t, s.now).status                              // whether the key has stopped or not
 	require.Equal(t, unpromoted || by == lifecycle.Overdue || by == lifecycle.Unscheduled, got.Wake.IsZero())
 	require.Equal(t, s.policy.RotationMode, got.Mode)
@@ -161,8 +161,8 @@ func checkAgainstOracle(t *testing.T, s scene, got lifecycle.Outlook) {
 }
 
 // checkCatchUp rotates once, as the tick does: whatever the outage, nothing more is due then, and the schedule is kept.
-func checkCatchUp(t *testing.T, s scene, due lifecycle.Outlook) {
-	grow := s.key.Rotated
+func checkCatchUp(t *testing.T, s scene, due lifecycle.RotationPlan) {
+	grow := s.key.Rotate
 	if s.policy.StagingTime.Duration > 0 {
 		grow = s.key.Stage
 	}
@@ -175,7 +175,7 @@ func checkCatchUp(t *testing.T, s scene, due lifecycle.Outlook) {
 		require.True(t, after.Next.After(s.now))
 	}
 	if !due.Slot.IsZero() {
-		require.Equal(t, due.Slot, next.Rotation.Since)
+		require.Equal(t, due.Slot, next.Rotation.Base)
 		require.False(t, due.Slot.After(s.now))
 	}
 }
@@ -190,11 +190,11 @@ func TestAnyOutageAsksForExactlyOneRotation(t *testing.T) {
 		asked := 0
 		for out := lifecycle.Plan(k, p, now); out.ToRotate(); out = lifecycle.Plan(k, p, now) {
 			var err error
-			k, err = k.Rotated(out.Trigger, out.Why, out.Slot, now)
+			k, err = k.Rotate(out.Trigger, out.Why, out.Slot, now)
 			require.NoError(t, err)
 			asked++
 			require.LessOrEqual(t, asked, 1)
-			require.Zero(t, k.Rotation.Since.Sub(start)%time.Hour, "the schedule drifted")
+			require.Zero(t, k.Rotation.Base.Sub(start)%time.Hour, "the schedule drifted")
 		}
 		require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(k, p, now).Status)
 	}

@@ -13,30 +13,30 @@ import (
 
 // This file moves the pointers of a key: which version is the latest, the active and the staged one.
 
-// Rotated returns the key with a new active version, the old one deactivated (transitions T1 and T2 in one step).
+// Rotate returns the key with a new active version, the old one deactivated (transitions T1 and T2 in one step).
 // The next one is counted from slot: for a scheduled rotation that is a point of the schedule, however late it ran, so
 // that lateness never adds up; zero starts anew from at. The error is [ErrRefused].
-func (k Key) Rotated(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
+func (k Key) Rotate(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
 	if trigger == ByIncident {
-		k = k.released()
+		k = k.withoutStoppedStaged()
 	}
-	next, err := k.grown(trigger, reason, slot, at)
+	next, err := k.withNewVersion(trigger, reason, slot, at)
 	if err != nil {
 		return k, err
 	}
 	next.supersede(at, k.Primary == k.Latest)
-	if err := k.checkMarks(next, false); err != nil && trigger != ByIncident {
+	if err := k.checkOverrides(next, false); err != nil && trigger != ByIncident {
 		return k, err
 	}
 	next.Primary = next.Latest
-	next.Ancestors = k.ancestry()
-	next.Rotation.Promoted, next.Rotation.Unchecked = at, true
+	next.Predecessors = k.predecessors()
+	next.Rotation.Promoted, next.Rotation.ChecksPending = at, true
 	return next, nil
 }
 
-// Stage returns the key with a new pre-active version (transition T1); see [Key.Rotated]. The error is [ErrRefused].
+// Stage returns the key with a new pre-active version (transition T1); see [Key.Rotate]. The error is [ErrRefused].
 func (k Key) Stage(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
-	next, err := k.grown(trigger, reason, slot, at)
+	next, err := k.withNewVersion(trigger, reason, slot, at)
 	if err != nil {
 		return k, err
 	}
@@ -45,13 +45,13 @@ func (k Key) Stage(trigger Trigger, reason string, slot, at time.Time) (Key, err
 	return next, nil
 }
 
-// grown returns the key with one version more.
-func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
+// withNewVersion returns the key with one version more.
+func (k Key) withNewVersion(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
 	switch {
-	case k.Mark.State != Enabled:
-		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Mark.State)
+	case k.Status.State != Enabled:
+		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Status.State)
 	case k.Staged != 0:
-		return k, Refusedf("version %d of key %q is %s first", k.Staged, k.Name, k.inTheWay())
+		return k, Refusedf("version %d of key %q is %s first", k.Staged, k.Name, k.stagedBlocker())
 	case k.Latest >= math.MaxInt32:
 		return k, Refusedf("key %q has version %d, and no number is left for another one: make a new key", k.Name, k.Latest)
 	}
@@ -60,25 +60,25 @@ func (k Key) grown(trigger Trigger, reason string, slot, at time.Time) (Key, err
 	next.Recent = append(slices.Clip(k.Recent), at)
 	was := k.Rotation
 	next.Rotation = Rotation{
-		Since: at, Last: at, Trigger: trigger, Reason: reason,
-		Exhausted: was.Exhausted, ExhaustedAt: was.ExhaustedAt, ExhaustedBy: was.ExhaustedBy, Unchecked: was.Unchecked, Previous: was.Since, Tried: was.Failures,
+		Base: at, Last: at, Trigger: trigger, Reason: reason,
+		Exhausted: was.Exhausted, ExhaustedAt: was.ExhaustedAt, ExhaustedBy: was.ExhaustedBy, ChecksPending: was.ChecksPending, PriorBase: was.Base, PriorFailures: was.Failures,
 	}
 	if !slot.IsZero() {
-		next.Rotation.Since = slot
+		next.Rotation.Base = slot
 	}
 	next.Revision = after(k.Revision)
 	return next, nil
 }
 
-// RolledBack returns the key with the version that was active before the active one active again, and that one
+// Rollback returns the key with the version that was active before the active one active again, and that one
 // deactivated (transition T3). The window is that of the version rolled back from, since it became active first. The error
 // is [ErrRefused].
-func (k Key) RolledBack(o Order) (Key, Step, error) {
+func (k Key) Rollback(o Order) (Key, Step, error) {
 	from := k.Primary
-	to := k.before(from)
+	to := k.rollbackTarget(from)
 	switch {
-	case k.Mark.State != Enabled:
-		return k, Step{}, Refusedf("key %q is %s: rollback needs enabled", k.Name, k.Mark.State)
+	case k.Status.State != Enabled:
+		return k, Step{}, Refusedf("key %q is %s: rollback needs enabled", k.Name, k.Status.State)
 	case from == 0 || k.State(from) != Active:
 		return k, Step{}, Refusedf("key %q has no active version to roll back from", k.Name)
 	case to == 0:
@@ -87,13 +87,13 @@ func (k Key) RolledBack(o Order) (Key, Step, error) {
 	if err := k.guardRollback(o); err != nil {
 		return k, Step{}, err
 	}
-	if end := k.protectsSince(to).Add(o.Terms.OriginatorPeriod); o.Terms.OriginatorPeriod > 0 && !o.At.Before(end) {
+	if end := k.protectsSince(to).Add(o.Rules.OriginatorPeriod); o.Rules.OriginatorPeriod > 0 && !o.At.Before(end) {
 		return k, Step{}, Refusedf("originator_period of version %d, before version %d, ended at %s: rotate instead", to, from, timeText(end))
 	}
 	next := k
-	next.Marks = maps.Clone(k.Marks)
+	next.Overrides = maps.Clone(k.Overrides)
 	next.promote(to, o.At)
-	next.Ancestors = k.ancestryOf(to)
+	next.Predecessors = k.predecessorsOf(to)
 	if since := k.protectsSince(to); since.Before(o.At) { // else a clock that was ahead has dated it
 		next.Rotation.Promoted = since
 	}
@@ -111,7 +111,7 @@ func (k Key) encryptionFloor() string {
 
 // guardRollback holds the rollback window. The error is [ErrRefused].
 func (k Key) guardRollback(o Order) error {
-	window := o.Terms.RollbackWindow
+	window := o.Rules.RollbackWindow
 	end := k.Rotation.Promoted.Add(window)
 	switch {
 	case window == 0:
@@ -129,27 +129,27 @@ func (k Key) ApplyToKey(op Op, o Order) (Key, Step, error) {
 		return k, Step{}, err
 	}
 	next := k
-	next.Mark = KeyMark{State: to, At: o.At}
-	next.Mark.Before = k.Mark.Before
+	next.Status = KeyStatus{State: to, At: o.At}
+	next.Status.Before = k.Status.Before
 	switch op {
 	case Archive:
-		next.Mark.Until, next.Mark.Before = o.At.Add(o.Terms.QuietPeriod), k.Mark.State
+		next.Status.Until, next.Status.Before = o.At.Add(o.Rules.QuietPeriod), k.Status.State
 	case Restore:
-		err = k.guardRestore(k.Mark.Until, o.At)
-		next.Mark.Until = o.At.Add(o.Terms.QuietPeriod)
+		err = k.guardRestore(k.Status.Until, o.At)
+		next.Status.Until = o.At.Add(o.Rules.QuietPeriod)
 	case Recover:
-		next.Mark.Before = Enabled
+		next.Status.Before = Enabled
 	case Retire:
-		err = k.guardRetire(o, k.Mark.At, k.Mark.Until, true)
-		next.Mark.Until = o.At.Add(o.Terms.DestroyDelay)
+		err = k.guardRetire(o, k.Status.At, k.Status.Until, true)
+		next.Status.Until = o.At.Add(o.Rules.DestroyDelay)
 	case Destroy:
-		err = k.guardDestroy(k.Mark.Until, o.At)
+		err = k.guardDestroy(k.Status.Until, o.At)
 	}
 	if err != nil {
 		return k, Step{}, err
 	}
 	next.Revision = after(k.Revision)
-	return next, Step{Op: op, From: k.Mark.State.String(), To: to.String()}, nil
+	return next, Step{Op: op, From: k.Status.State.String(), To: to.String()}, nil
 }
 
 // WithHold returns the key with the legal hold set or lifted.
@@ -163,9 +163,9 @@ func (k Key) WithHold(on bool) Key {
 	return next
 }
 
-// Trimmed returns the key with the versions below floor destroyed, by Transit's rules. The error is [ErrInvalid] or
+// Trim returns the key with the versions below floor destroyed, by Transit's rules. The error is [ErrInvalid] or
 // [ErrRefused].
-func (k Key) Trimmed(floor int) (Key, error) {
+func (k Key) Trim(floor int) (Key, error) {
 	switch {
 	case k.Policy != "":
 		return k, Refusedf("key %q is governed by policy %q and its versions are not destroyed at once; archive and retire them on keys/%s/versions", k.Name, k.Policy, k.Name)
@@ -182,8 +182,8 @@ func (k Key) Trimmed(floor int) (Key, error) {
 	}
 	next := k
 	next.MinAvailable = floor
-	next.Marks = maps.Clone(k.Marks)
-	maps.DeleteFunc(next.Marks, func(v int, m Mark) bool { return v < floor && !m.Compromise.reported() })
+	next.Overrides = maps.Clone(k.Overrides)
+	maps.DeleteFunc(next.Overrides, func(v int, m StateOverride) bool { return v < floor && !m.Compromise.reported() })
 	next.Revision = after(k.Revision)
 	return next, nil
 }
@@ -191,7 +191,7 @@ func (k Key) Trimmed(floor int) (Key, error) {
 // CheckDelete reports whether the key may be destroyed at once, as Transit's DELETE does. The error is [ErrRefused].
 func (k Key) CheckDelete() error {
 	switch {
-	case k.Policy != "" && k.Mark.State == KeyDestroyed:
+	case k.Policy != "" && k.Status.State == KeyDestroyed:
 		return Refusedf("key %q is destroyed; to give its name again, detach it from policy %q on keys/%s/config and delete it then", k.Name, k.Policy, k.Name)
 	case k.Policy != "":
 		return Refusedf("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Mode says who rotates a key when it is due.
-type Mode string
+// RotationMode says who rotates a key when it is due.
+type RotationMode string
 
 // The rotation modes of a policy.
 const (
-	Auto   Mode = "auto"   // the engine rotates
-	Manual Mode = "manual" // an operator rotates; the engine raises "overdue"
-	Notify Mode = "notify" // as manual, for keys whose rotation another system drives
+	Auto   RotationMode = "auto"   // the engine rotates
+	Manual RotationMode = "manual" // an operator rotates; the engine raises "overdue"
+	Notify RotationMode = "notify" // as manual, for keys whose rotation another system drives
 )
 
 // Document is the text of a policy as its author wrote it. Field names are those of the API.
@@ -30,9 +30,9 @@ type Document struct {
 	DenyAfter            map[Type]string // the last day on which a key of the type gets a version: a date, or an RFC 3339 time
 	Exportable           bool            // a bound key may be exportable
 	AllowPlaintextBackup bool            // a bound key may be backed up in the clear
-	HSM                  Need            // whether material has to be wrapped by an HSM
+	HSM                  Requirement     // whether material has to be wrapped by an HSM
 
-	RotationMode         Mode
+	RotationMode         RotationMode
 	RotationPeriod       Span   // 0: none
 	RotationSchedule     string // a cron expression; excludes RotationPeriod
 	RotationZone         string // of the schedule and the window, an IANA name; empty: UTC
@@ -58,8 +58,8 @@ type Document struct {
 	QuietPeriod           Span // without denied uses before a version is retired
 	DestroyDelay          Span // between retiring and destroying
 	MinVersionsKept       int  // readable versions that archiving leaves
-	CompromisedProcessing Rule
-	SuspendedProcessing   Rule
+	CompromisedProcessing Permission
+	SuspendedProcessing   Permission
 	RequireReason         []string // operations that need a reason
 	ReasonPattern         string   // a regular expression (RE2) that such a reason has to match; empty: any
 
@@ -68,13 +68,13 @@ type Document struct {
 	Source     string   // the HCL text that the policy was written as; empty: it was written field by field
 }
 
-// Need says whether something is required.
-type Need string
+// Requirement says whether something is required.
+type Requirement string
 
 // The needs.
 const (
-	Optional Need = "optional"
-	Required Need = "required"
+	Optional Requirement = "optional"
+	Required Requirement = "required"
 )
 
 // OnLimit says what happens to a version that reached its usage limit.
@@ -86,13 +86,13 @@ const (
 	OnLimitBlock  OnLimit = "block"
 )
 
-// Rule allows or denies.
-type Rule string
+// Permission allows or denies.
+type Permission string
 
 // The two rules.
 const (
-	Allow Rule = "allow"
-	Deny  Rule = "deny"
+	Allow Permission = "allow"
+	Deny  Permission = "deny"
 )
 
 // DefaultDocument is what the fields hold that an author leaves out.
@@ -133,16 +133,16 @@ type Policy struct {
 	Hash     string // hex SHA-256 of the canonical JSON of the document, the same for equal documents however written
 	Created  time.Time
 	Document
-	Looser Looser
+	LongerQuiet LongerQuietPeriod
 
-	timetable         Timetable // of RotationSchedule
+	schedule          CronSchedule // of RotationSchedule
 	window            window
-	shortest, longest time.Duration // between two times of the timetable
+	shortest, longest time.Duration // between two times of the cron schedule
 	closed            time.Duration // the longest time for which the window is closed
 }
 
-// Looser remembers a longer quiet period of an earlier revision, which goes on for what was denied under it.
-type Looser struct {
+// LongerQuietPeriod remembers a longer quiet period of an earlier revision, which goes on for what was denied under it.
+type LongerQuietPeriod struct {
 	Before time.Time // uses denied before; zero: no revision had a longer one that could still run
 	Quiet  time.Duration
 }
@@ -174,14 +174,14 @@ func StoredPolicy(p Policy) (Policy, error) {
 		return Policy{}, err
 	}
 	if p.RotationSchedule != "" {
-		if p.timetable, err = ParseTimetable("rotation_schedule", p.RotationSchedule, zone); err != nil {
+		if p.schedule, err = ParseCronSchedule("rotation_schedule", p.RotationSchedule, zone); err != nil {
 			return Policy{}, err
 		}
-		p.shortest, p.longest = p.timetable.gaps(p.Created)
+		p.shortest, p.longest = p.schedule.gaps(p.Created)
 	}
 	if p.RotationWindow != "" {
 		p.window.length = p.RotationWindowLength.Duration
-		if p.window.opens, err = ParseTimetable("rotation_window", p.RotationWindow, zone); err != nil {
+		if p.window.opens, err = ParseCronSchedule("rotation_window", p.RotationWindow, zone); err != nil {
 			return Policy{}, err
 		}
 		_, apart := p.window.opens.gaps(p.Created)
@@ -196,11 +196,11 @@ func (p Policy) Revised(before *Policy) Policy {
 		return p
 	}
 	quiet := before.QuietPeriod.Duration
-	if running := before.Looser; p.Created.Before(running.Before.Add(running.Quiet)) {
+	if running := before.LongerQuiet; p.Created.Before(running.Before.Add(running.Quiet)) {
 		quiet = max(quiet, running.Quiet)
 	}
 	if quiet > p.QuietPeriod.Duration {
-		p.Looser = Looser{Before: p.Created, Quiet: quiet}
+		p.LongerQuiet = LongerQuietPeriod{Before: p.Created, Quiet: quiet}
 	}
 	return p
 }
@@ -214,9 +214,9 @@ func Unreadable(name string, revisions int) Policy {
 // Same reports whether the revisions say the same, in the same words.
 func (p Policy) Same(o Policy) bool { return p.Hash == o.Hash && p.Source == o.Source }
 
-// rhythm returns the grid of rotations.
-func (p *Policy) rhythm() cadence {
-	return cadence{every: p.RotationPeriod.Duration, table: p.timetable}
+// recurrence returns the grid of rotations.
+func (p *Policy) recurrence() recurrence {
+	return recurrence{every: p.RotationPeriod.Duration, table: p.schedule}
 }
 
 // copied returns the document with lists and maps of its own, never nil: none given and an empty one are one content.

@@ -35,19 +35,19 @@ func TestDefaultsOfTheFieldsThatBearOnStates(t *testing.T) {
 func TestOriginatorPeriodIsAYearOrThePeriodWhereNoneIsGiven(t *testing.T) {
 	for period, want := range map[string]time.Duration{"90d": 365 * day, "0": 365 * day, "500d": 500 * day} {
 		p := newPolicy(t, period, "0", lifecycle.Auto)
-		require.Equal(t, want, newKey(t, 1).TermsOf(p).OriginatorPeriod, period)
+		require.Equal(t, want, newKey(t, 1).RulesFor(p).OriginatorPeriod, period)
 		p.OriginatorPeriod = span(t, "0")
-		require.Zero(t, newKey(t, 1).TermsOf(p).OriginatorPeriod, "none, where its author says so")
+		require.Zero(t, newKey(t, 1).RulesFor(p).OriginatorPeriod, "none, where its author says so")
 	}
-	require.Equal(t, 500*day+25*day, newKey(t, 1).TermsOf(newPolicy(t, "500d", "5%", lifecycle.Auto)).OriginatorPeriod)
+	require.Equal(t, 500*day+25*day, newKey(t, 1).RulesFor(newPolicy(t, "500d", "5%", lifecycle.Auto)).OriginatorPeriod)
 }
 
 func TestRollbackWindowIsADayOrAQuarterOfThePeriodWhereNoneIsGiven(t *testing.T) {
 	for period, want := range map[string]time.Duration{"90d": day, "4d": day, "2d": 12 * time.Hour, "4m": time.Minute, "0": day} {
 		p := newPolicy(t, period, "0", lifecycle.Auto)
-		require.Equal(t, want, newKey(t, 1).TermsOf(p).RollbackWindow, period)
+		require.Equal(t, want, newKey(t, 1).RulesFor(p).RollbackWindow, period)
 		p.RollbackWindow = span(t, "3h")
-		require.Equal(t, 3*time.Hour, newKey(t, 1).TermsOf(p).RollbackWindow, period)
+		require.Equal(t, 3*time.Hour, newKey(t, 1).RulesFor(p).RollbackWindow, period)
 	}
 }
 
@@ -88,19 +88,19 @@ func TestTermsAreThoseOfThePolicy(t *testing.T) {
 	p, err := lifecycle.NewPolicy("pci", 1, document(t), start)
 	require.NoError(t, err)
 	k := newKey(t, 1)
-	require.Equal(t, lifecycle.Terms{
+	require.Equal(t, lifecycle.EffectiveRules{
 		PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: false,
 		StagingTime: 2 * day, RollbackWindow: 12 * time.Hour, ArchiveAfter: 60 * day, RetireAfter: 90 * day,
 		QuietPeriod: 7 * day, DestroyDelay: 45 * day, MinVersionsKept: 3, OriginatorPeriod: 400 * day, Lapses: true,
 		Limits: lifecycle.Limits{Encryptions: 1_000_000, Bytes: 1 << 40}, OnLimit: lifecycle.OnLimitBlock,
-	}, k.TermsOf(&p))
-	require.Equal(t, lifecycle.Terms{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, k.TermsOf(nil), "as Transit")
+	}, k.RulesFor(&p))
+	require.Equal(t, lifecycle.EffectiveRules{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, k.RulesFor(nil), "as Transit")
 }
 
 func TestTermsOfAKeyWhosePolicyIsMissingAreTheStrictestOfBoth(t *testing.T) {
 	k := newKey(t, 1)
 	k.Policy = "gone"
-	got, byDefault := k.TermsOf(nil), newPolicy(t, "90d", "0", lifecycle.Auto)
+	got, byDefault := k.RulesFor(nil), newPolicy(t, "90d", "0", lifecycle.Auto)
 	require.False(t, got.PinnedEncrypt)
 	require.Zero(t, got.RollbackWindow, "no rollback")
 	require.Zero(t, got.ArchiveAfter+got.RetireAfter, "nothing on a guess")

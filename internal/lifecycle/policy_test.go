@@ -38,7 +38,7 @@ func TestPolicyIsItsDocumentWithNumberAndDate(t *testing.T) {
 	p, err := lifecycle.NewPolicy("pci", 7, document(t), start)
 	require.NoError(t, err)
 	require.Equal(t, []any{"pci", 7, start, document(t)}, []any{p.Name, p.Revision, p.Created, p.Document})
-	require.Zero(t, p.Looser)
+	require.Zero(t, p.LongerQuiet)
 	stored, err := lifecycle.StoredPolicy(lifecycle.Policy{Name: "pci", Revision: 7, Hash: p.Hash, Created: start, Document: document(t)})
 	require.NoError(t, err)
 	require.Equal(t, p, stored, "what is read back decides as what was written")

@@ -35,7 +35,7 @@ func (p *Policy) originatorPeriod() time.Duration {
 
 // periods returns the shortest and the longest time between two slots of the schedule; 0: there is none.
 func (p *Policy) periods() (shortest, longest time.Duration) {
-	if p.timetable.IsZero() {
+	if p.schedule.IsZero() {
 		return p.RotationPeriod.Duration, p.RotationPeriod.Duration
 	}
 	return p.shortest, p.longest

@@ -106,7 +106,7 @@ func windowRules(t testing.TB) []fieldRule {
 
 func TestOriginatorPeriodLeftOutFollowsTheScheduleAndItsWindow(t *testing.T) {
 	originator := func(edit func(doc)) time.Duration {
-		return newKey(t, 1).TermsOf(policyOf(t, edit)).OriginatorPeriod
+		return newKey(t, 1).RulesFor(policyOf(t, edit)).OriginatorPeriod
 	}
 	require.Equal(t, 365*day, originator(func(doc) {}))
 	fourYears := 1461 * day
@@ -149,12 +149,12 @@ func TestLongestGapOfAScheduleCountsWhereverItIs(t *testing.T) {
 
 func TestRollbackWindowIsAtMostAQuarterOfTheShortestGapOfASchedule(t *testing.T) {
 	p := policyOf(t, func(d doc) { d.RotationPeriod, d.RotationSchedule = span(t, "0"), "0 1,3 * * *" })
-	require.Equal(t, 30*time.Minute, newKey(t, 1).TermsOf(p).RollbackWindow)
+	require.Equal(t, 30*time.Minute, newKey(t, 1).RulesFor(p).RollbackWindow)
 }
 
 func TestPolicyOfTheDensestTimetableIsMadeAtOnce(t *testing.T) {
 	for _, schedule := range []string{"* * * * *", "* * * 1 *", "* * 29 2 *", "*/2 9-17 * * 1-5"} {
-		table, err := lifecycle.ParseTimetable("rotation_schedule", schedule, time.UTC)
+		table, err := lifecycle.ParseCronSchedule("rotation_schedule", schedule, time.UTC)
 		require.NoError(t, err)
 		require.LessOrEqual(t, table.LookUps(start), 1001, "%s: it has up to 527,040 times in a year", schedule)
 	}

@@ -15,7 +15,7 @@ import (
 // past, and are remembered in case its checks fail.
 func (r Rotation) succeeded() Rotation {
 	if r.Failures > 0 {
-		r.Tried = r.Failures
+		r.PriorFailures = r.Failures
 	}
 	r.Failures, r.LastError, r.FailedAt, r.RetryAt = 0, "", time.Time{}, time.Time{}
 	return r
@@ -30,40 +30,40 @@ func (r Rotation) retryAt(now time.Time) time.Time {
 	return r.RetryAt
 }
 
-// unpromoted decides for a key whose staged version could not be promoted; the agenda tries again.
-func (k Key) unpromoted(out Outlook, r rules) Outlook {
+// promotionFailing decides for a key whose staged version could not be promoted; the pending transitions try again.
+func (k Key) promotionFailing(out RotationPlan, r rotationRules) RotationPlan {
 	out.failing = k.failing(r)
-	out.Status, out.Next = out.failing, k.Rotation.Last.Add(k.TermsOf(r.policy).StagingTime)
+	out.Status, out.Next = out.failing, k.Rotation.Last.Add(k.RulesFor(r.policy).StagingTime)
 	out.Why = fmt.Sprintf("version %d is staged, and the last of %d attempts to promote it failed: %s", k.Staged, k.Rotation.Failures, k.Rotation.LastError)
 	return out
 }
 
 // Successor returns the staged version where it can be promoted; 0: there is none, or it is stopped.
 func (k Key) Successor() int {
-	if k.ownState(k.Staged) != PreActive {
+	if k.versionState(k.Staged) != PreActive {
 		return 0
 	}
 	return k.Staged
 }
 
-// inTheWay says of the staged version what makes room for another one.
-func (k Key) inTheWay() string {
+// stagedBlocker says of the staged version what makes room for another one.
+func (k Key) stagedBlocker() string {
 	if k.Successor() == 0 {
-		return fmt.Sprintf("staged and %s: resume it, then promote or retire it", k.ownState(k.Staged))
+		return fmt.Sprintf("staged and %s: resume it, then promote or retire it", k.versionState(k.Staged))
 	}
 	return "staged: promote or retire it"
 }
 
-// released returns the key without the staged version that is stopped: an emergency does not wait for it. Resuming it
+// withoutStoppedStaged returns the key without the staged version that is stopped: an emergency does not wait for it. Resuming it
 // stages it again.
-func (k Key) released() Key {
+func (k Key) withoutStoppedStaged() Key {
 	if k.Staged == 0 || k.Successor() != 0 {
 		return k
 	}
-	mark := k.Marks[k.Staged]
-	mark.Before = PreActive
-	k.Marks = maps.Clone(k.Marks)
-	k.mark(k.Staged, mark)
+	override := k.Overrides[k.Staged]
+	override.Before = PreActive
+	k.Overrides = maps.Clone(k.Overrides)
+	k.setOverride(k.Staged, override)
 	k.Staged = 0
 	return k
 }

@@ -24,7 +24,7 @@ type move struct {
 
 // anyMove draws an act, often one that is refused.
 func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
-	o := lifecycle.Order{At: at, Code: "key compromise", Terms: lifecycle.Terms{
+	o := lifecycle.Order{At: at, Code: "key compromise", Rules: lifecycle.EffectiveRules{
 		RollbackWindow: lifecycle.Unlimited, DestroyDelay: day, QuietPeriod: time.Duration(r.IntN(3)) * time.Hour, MinVersionsKept: r.IntN(3),
 	}}
 	if r.IntN(3) == 0 {
@@ -34,19 +34,19 @@ func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 	floor := r.IntN(k.Latest + 2)
 	moves := []move{
 		{"rotate", func(k lifecycle.Key) (lifecycle.Key, error) {
-			return k.Rotated(lifecycle.ByOperator, "", time.Time{}, at)
+			return k.Rotate(lifecycle.ByOperator, "", time.Time{}, at)
 		}},
 		{"stage", func(k lifecycle.Key) (lifecycle.Key, error) {
 			return k.Stage(lifecycle.ByOperator, "", time.Time{}, at)
 		}},
-		{"roll back", func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.RolledBack(o); return next, err }},
-		{"trim to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trimmed(floor) }},
+		{"roll back", func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.Rollback(o); return next, err }},
+		{"trim to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trim(floor) }},
 		{"floors to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) {
-			next, _, err := k.Configure(lifecycle.Change{MinDecryption: &floor, MinEncryption: &floor})
+			next, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: &floor, MinEncryption: &floor})
 			return next, err
 		}},
 		{"floors to 1", func(k lifecycle.Key) (lifecycle.Key, error) {
-			next, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(1)})
+			next, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(1)})
 			return next, err
 		}},
 		{"hold", func(k lifecycle.Key) (lifecycle.Key, error) { return k.WithHold(r.IntN(3) == 0), nil }},
@@ -84,7 +84,7 @@ func TestWhateverIsDoneToAKeyItsRulesHold(t *testing.T) {
 			for v := range next.Latest + 1 {
 				reached[next.State(v)]++
 			}
-			if k = next; k.Mark.State == lifecycle.KeyDestroyed {
+			if k = next; k.Status.State == lifecycle.KeyDestroyed {
 				break
 			}
 		}
@@ -105,14 +105,14 @@ func checkStep(t *testing.T, before, next lifecycle.Key, what string, did []stri
 		switch {
 		case before.State(v) == lifecycle.Destroyed:
 			require.Equal(t, lifecycle.Destroyed, next.State(v), "version %d revived: %v", v, did)
-			require.Equal(t, lifecycle.Erased, next.Placement(v))
+			require.Equal(t, lifecycle.Erased, next.MaterialLocation(v))
 		case next.State(v) == lifecycle.Destroyed:
 			require.True(t, strings.HasPrefix(what, "destroy") || strings.HasPrefix(what, "trim"), "%v", did)
 			require.False(t, before.Hold, "destroyed under legal hold: %v", did)
 		}
-		if c := before.Marks[v].Compromise; c != (lifecycle.Compromise{}) {
-			require.NotZero(t, next.Marks[v].Compromise, "the report on version %d was cleared: %v", v, did)
-			_, err := next.ToProtect(v, lifecycle.Terms{PinnedEncrypt: true})
+		if c := before.Overrides[v].Compromise; c != (lifecycle.Compromise{}) {
+			require.NotZero(t, next.Overrides[v].Compromise, "the report on version %d was cleared: %v", v, did)
+			_, err := next.ToProtect(v, lifecycle.EffectiveRules{PinnedEncrypt: true})
 			require.Error(t, err, "version %d was compromised: %v", v, did)
 		}
 	}
@@ -128,7 +128,7 @@ func checkStates(t *testing.T, k lifecycle.Key, did []string) {
 	inOrder := !slices.Contains([]lifecycle.State{
 		lifecycle.Suspended, lifecycle.Compromised, lifecycle.Retired, lifecycle.Destroyed, lifecycle.NoState,
 	}, k.State(k.Primary))
-	if k.Mark.State == lifecycle.Enabled && inOrder {
+	if k.Status.State == lifecycle.Enabled && inOrder {
 		require.Equal(t, 1, count[lifecycle.Active], "%v", did)
 		v, err := k.ToProtect(0, ungoverned)
 		require.NoError(t, err, "%v", did)
@@ -140,30 +140,30 @@ func checkStates(t *testing.T, k lifecycle.Key, did []string) {
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 	}
 	require.LessOrEqual(t, count[lifecycle.PreActive], 1)
-	if k.Staged != 0 && k.Mark.State == lifecycle.Enabled {
+	if k.Staged != 0 && k.Status.State == lifecycle.Enabled {
 		require.Contains(t, []lifecycle.State{lifecycle.PreActive, lifecycle.Suspended}, k.State(k.Staged), "%v", did)
 		require.NotEqual(t, k.Primary, k.Staged)
 	}
 }
 
-// checkAgenda holds that the clock can do what the agenda says, when it says so, and nothing irreversible before.
+// checkAgenda holds that the clock can do what the pending transitions say, when they say so, and nothing irreversible before.
 func checkAgenda(t *testing.T, k lifecycle.Key, did []string) {
 	t.Helper()
-	terms := lifecycle.Terms{
+	rules := lifecycle.EffectiveRules{
 		StagingTime: day, ArchiveAfter: 10 * day, RetireAfter: 5 * day, QuietPeriod: 6 * day, DestroyDelay: day, MinVersionsKept: 2,
 	}
 	p := newPolicy(t, "90d", "0", lifecycle.Manual)
-	p.StagingTime.Duration, p.ArchiveAfter.Duration, p.RetireAfter.Duration = terms.StagingTime, terms.ArchiveAfter, terms.RetireAfter
-	p.QuietPeriod.Duration, p.DestroyDelay.Duration = terms.QuietPeriod, terms.DestroyDelay
+	p.StagingTime.Duration, p.ArchiveAfter.Duration, p.RetireAfter.Duration = rules.StagingTime, rules.ArchiveAfter, rules.RetireAfter
+	p.QuietPeriod.Duration, p.DestroyDelay.Duration = rules.QuietPeriod, rules.DestroyDelay
 	if v := k.OldestDeactivated(); v != 0 {
 		k.Oldest = lifecycle.Oldest{Version: v, Deactivated: later.Add(100 * day)}
 	}
-	agenda := lifecycle.Agenda(k, p)
-	require.True(t, slices.IsSortedFunc(agenda, func(a, b lifecycle.Entry) int { return a.At.Compare(b.At) }))
-	for _, e := range agenda {
+	pending := lifecycle.AllPendingTransitions(k, p)
+	require.True(t, slices.IsSortedFunc(pending, func(a, b lifecycle.Pending) int { return a.At.Compare(b.At) }))
+	for _, e := range pending {
 		require.NotZero(t, e.At, "%v: %v", e, did)
 		apply := func(at time.Time) error {
-			o := lifecycle.Order{At: at, Terms: terms}
+			o := lifecycle.Order{At: at, Rules: rules}
 			if e.Version == 0 {
 				_, _, err := k.ApplyToKey(e.Op, o)
 				return err

@@ -12,14 +12,14 @@ import (
 )
 
 // resumed is a version that was suspended a hundred days after the start, and is resumed the days after.
-func resumed(t testing.TB, k lifecycle.Key, v, days int, terms lifecycle.Terms) lifecycle.Key {
+func resumed(t testing.TB, k lifecycle.Key, v, days int, rules lifecycle.EffectiveRules) lifecycle.Key {
 	t.Helper()
 	return step(t, step(t, k, lifecycle.Suspend, v, free(later)), lifecycle.Resume, v,
-		lifecycle.Order{At: later.Add(time.Duration(days) * day), Terms: terms})
+		lifecycle.Order{At: later.Add(time.Duration(days) * day), Rules: rules})
 }
 
 func TestADeactivationIsDatedAsBeforeOnceTheVersionIsResumed(t *testing.T) {
-	back, _, err := newKey(t, 5).RolledBack(free(later.Add(-day)))
+	back, _, err := newKey(t, 5).Rollback(free(later.Add(-day)))
 	require.NoError(t, err)
 	recovered := steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Recover)
 	for name, row := range map[string]struct {
@@ -28,8 +28,8 @@ func TestADeactivationIsDatedAsBeforeOnceTheVersionIsResumed(t *testing.T) {
 	}{
 		"by its successor": {newKey(t, 5), 3}, "by a rollback": {back, 5}, "by a recovery": {recovered, 3},
 	} {
-		k := resumed(t, row.key, row.v, 1, lifecycle.Terms{})
-		require.Equal(t, row.key.Marks, k.Marks, name)
+		k := resumed(t, row.key, row.v, 1, lifecycle.EffectiveRules{})
+		require.Equal(t, row.key.Overrides, k.Overrides, name)
 	}
 }
 
@@ -47,15 +47,15 @@ func TestAVersionThatIsSupersededWhileItIsSuspendedIsDeactivatedSinceThen(t *tes
 		k := grow(step(t, newKey(t, 5), lifecycle.Suspend, 5, free(later)))
 		require.Equal(t, lifecycle.Suspended, k.State(5))
 		k = step(t, k, lifecycle.Resume, 5, free(later.Add(9*day)))
-		require.Equal(t, lifecycle.Mark{State: lifecycle.Deactivated, At: later.Add(day)}, k.Marks[5])
+		require.Equal(t, lifecycle.StateOverride{State: lifecycle.Deactivated, At: later.Add(day)}, k.Overrides[5])
 	}
 }
 
 func TestASuspensionOfAnEarlierReleaseDatesTheDeactivation(t *testing.T) {
 	k := newKey(t, 5)
-	k.Marks = map[int]lifecycle.Mark{2: {State: lifecycle.Suspended, At: later}}
+	k.Overrides = map[int]lifecycle.StateOverride{2: {State: lifecycle.Suspended, At: later}}
 	k = step(t, k, lifecycle.Resume, 2, free(later.Add(day)))
-	require.Equal(t, lifecycle.Mark{State: lifecycle.Deactivated, At: later}, k.Marks[2])
+	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Deactivated, At: later}, k.Overrides[2])
 }
 
 func TestAVersionIsResumedAsItsPeriodsHaveLeftIt(t *testing.T) {
@@ -66,38 +66,38 @@ func TestAVersionIsResumedAsItsPeriodsHaveLeftIt(t *testing.T) {
 	for name, row := range map[string]struct {
 		key     lifecycle.Key
 		v, days int
-		terms   lifecycle.Terms
+		terms   lifecycle.EffectiveRules
 		want    lifecycle.State
 	}{
-		"before archive_after":     {newKey(t, 5), 2, 1, lifecycle.Terms{ArchiveAfter: 100 * day}, deactivated}, // since the second day
-		"at archive_after":         {newKey(t, 5), 2, 2, lifecycle.Terms{ArchiveAfter: 100 * day}, archived},
-		"kept":                     {newKey(t, 5), 2, 2, lifecycle.Terms{ArchiveAfter: 100 * day, MinVersionsKept: 5}, deactivated},
-		"nothing archives":         {newKey(t, 5), 2, 900, lifecycle.Terms{}, deactivated},
-		"before the limit":         {forATime, 2, 2, lifecycle.Terms{ArchiveAfter: 1}, deactivated},
-		"at the limit":             {forATime, 2, 3, lifecycle.Terms{}, archived},
-		"before originator_period": {newKey(t, 5), 5, 0, lifecycle.Terms{OriginatorPeriod: 97 * day, Lapses: true}, active}, // since the fourth
-		"at originator_period":     {newKey(t, 5), 5, 1, lifecycle.Terms{OriginatorPeriod: 97 * day, Lapses: true}, deactivated},
-		"rotated by the clock":     {newKey(t, 5), 5, 9, lifecycle.Terms{OriginatorPeriod: 97 * day}, active},
-		"no originator_period":     {newKey(t, 5), 5, 9, lifecycle.Terms{Lapses: true}, active},
+		"before archive_after":     {newKey(t, 5), 2, 1, lifecycle.EffectiveRules{ArchiveAfter: 100 * day}, deactivated}, // since the second day
+		"at archive_after":         {newKey(t, 5), 2, 2, lifecycle.EffectiveRules{ArchiveAfter: 100 * day}, archived},
+		"kept":                     {newKey(t, 5), 2, 2, lifecycle.EffectiveRules{ArchiveAfter: 100 * day, MinVersionsKept: 5}, deactivated},
+		"nothing archives":         {newKey(t, 5), 2, 900, lifecycle.EffectiveRules{}, deactivated},
+		"before the limit":         {forATime, 2, 2, lifecycle.EffectiveRules{ArchiveAfter: 1}, deactivated},
+		"at the limit":             {forATime, 2, 3, lifecycle.EffectiveRules{}, archived},
+		"before originator_period": {newKey(t, 5), 5, 0, lifecycle.EffectiveRules{OriginatorPeriod: 97 * day, Lapses: true}, active}, // since the fourth
+		"at originator_period":     {newKey(t, 5), 5, 1, lifecycle.EffectiveRules{OriginatorPeriod: 97 * day, Lapses: true}, deactivated},
+		"rotated by the clock":     {newKey(t, 5), 5, 9, lifecycle.EffectiveRules{OriginatorPeriod: 97 * day}, active},
+		"no originator_period":     {newKey(t, 5), 5, 9, lifecycle.EffectiveRules{Lapses: true}, active},
 	} {
 		k := resumed(t, row.key, row.v, row.days, row.terms)
 		require.Equal(t, row.want, k.State(row.v), name)
 		if row.v == 5 && row.want == deactivated {
 			require.Zero(t, k.Primary)
-			require.True(t, k.Marks[5].Lapsed, "it never protects again")
+			require.True(t, k.Overrides[5].Lapsed, "it never protects again")
 		}
 	}
 }
 
 func TestAVersionArchivedWhenItIsResumedHasItsQuietPeriod(t *testing.T) {
-	k := resumed(t, newKey(t, 5), 2, 9, lifecycle.Terms{ArchiveAfter: day, QuietPeriod: 14 * day})
-	require.Equal(t, lifecycle.Mark{State: lifecycle.Archived, At: later.Add(9 * day), Until: later.Add(23 * day)}, k.Marks[2])
+	k := resumed(t, newKey(t, 5), 2, 9, lifecycle.EffectiveRules{ArchiveAfter: day, QuietPeriod: 14 * day})
+	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Archived, At: later.Add(9 * day), Until: later.Add(23 * day)}, k.Overrides[2])
 }
 
 func TestAVersionOfWhichOnlyTheStoreKnowsTheDateIsResumedAndLeftToTheClock(t *testing.T) {
 	k := newKey(t, 5)
 	k.Recent = nil
-	k = resumed(t, k, 2, 9, lifecycle.Terms{ArchiveAfter: day})
+	k = resumed(t, k, 2, 9, lifecycle.EffectiveRules{ArchiveAfter: day})
 	require.Equal(t, lifecycle.Deactivated, k.State(2))
-	require.Empty(t, k.Marks)
+	require.Empty(t, k.Overrides)
 }

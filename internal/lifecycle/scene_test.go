@@ -26,9 +26,9 @@ var (
 	}
 )
 
-// free is an order whose terms stand in nobody's way but for the destroy delay.
+// free is an order whose rules stand in nobody's way but for the destroy delay.
 func free(at time.Time) lifecycle.Order {
-	return lifecycle.Order{At: at, Terms: lifecycle.Terms{RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, Code: "key compromise"}
+	return lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, Code: "key compromise"}
 }
 
 // step applies one operation that succeeds.
@@ -46,7 +46,7 @@ func steps(t testing.TB, k lifecycle.Key, v int, list ...lifecycle.Op) lifecycle
 	for _, op := range list {
 		at = at.Add(time.Hour)
 		if op == lifecycle.Destroy {
-			at = k.Marks[v].Until
+			at = k.Overrides[v].Until
 		}
 		k = step(t, k, op, v, free(at))
 	}
@@ -105,7 +105,7 @@ func histories() []history {
 		{lifecycle.Retired, "retired, locked before", 3, way(3, archive, compromise, retire)},
 		{lifecycle.Destroyed, "destroyed", 3, way(3, archive, retire, destroy)},
 		{lifecycle.Destroyed, "trimmed", 1, func(t testing.TB) lifecycle.Key {
-			k, err := floored(t, 5, 2).Trimmed(2)
+			k, err := floored(t, 5, 2).Trim(2)
 			require.NoError(t, err)
 			return k
 		}},
@@ -115,7 +115,7 @@ func histories() []history {
 // floored returns a key whose versions below the floor are archived by it.
 func floored(t testing.TB, versions, floor int) lifecycle.Key {
 	t.Helper()
-	k, _, err := newKey(t, versions).Configure(lifecycle.Change{MinDecryption: ptr(floor), MinEncryption: ptr(floor)})
+	k, _, err := newKey(t, versions).Configure(lifecycle.ConfigChange{MinDecryption: ptr(floor), MinEncryption: ptr(floor)})
 	require.NoError(t, err)
 	return k
 }
@@ -139,19 +139,19 @@ func moved(t testing.TB, k lifecycle.Key, s lifecycle.KeyState) lifecycle.Key {
 	for i, op := range ways[s] {
 		at := later.Add(time.Duration(i+1) * time.Hour)
 		if op == lifecycle.Destroy {
-			at = k.Mark.Until
+			at = k.Status.Until
 		}
 		next, _, err := k.ApplyToKey(op, free(at))
 		require.NoError(t, err)
 		k = next
 	}
-	require.Equal(t, s, k.Mark.State)
+	require.Equal(t, s, k.Status.State)
 	return k
 }
 
 // copied is a snapshot that shares nothing with k.
 func copied(k lifecycle.Key) lifecycle.Key {
-	k.Marks = maps.Clone(k.Marks)
+	k.Overrides = maps.Clone(k.Overrides)
 	k.Labels = maps.Clone(k.Labels)
 	k.Recent = append([]time.Time(nil), k.Recent...)
 	return k

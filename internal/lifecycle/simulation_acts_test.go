@@ -26,7 +26,7 @@ func (s *simulation) act() {
 func (s *simulation) admitted() error { return s.policy.AdmitsVersion(s.key.Type, s.now) }
 
 func (s *simulation) rotateByHand() error {
-	next, err := s.key.Rotated(lifecycle.ByOperator, "", time.Time{}, s.now)
+	next, err := s.key.Rotate(lifecycle.ByOperator, "", time.Time{}, s.now)
 	if err == nil {
 		err = s.admitted()
 	}
@@ -63,9 +63,9 @@ func (s *simulation) rollBack() error {
 	if s.r.IntN(4) > 0 {
 		_ = s.rotateByHand()
 	}
-	next, _, err := s.key.RolledBack(s.order(0))
+	next, _, err := s.key.Rollback(s.order(0))
 	if err == nil {
-		require.NotZero(s.t, s.key.TermsOf(&s.policy).RollbackWindow, "rolled back where the policy allows none")
+		require.NotZero(s.t, s.key.RulesFor(&s.policy).RollbackWindow, "rolled back where the policy allows none")
 		s.commit("rolled back", next)
 	}
 	return err
@@ -85,11 +85,11 @@ func (s *simulation) operate() error {
 
 // operateKey stops a key as a whole, or lets it go on.
 func (s *simulation) operateKey() error {
-	switch s.key.Mark.State {
+	switch s.key.Status.State {
 	case lifecycle.Enabled:
 		op := pick(s.r, lifecycle.Suspend, lifecycle.Suspend, lifecycle.Archive)
 		err := s.apply(op, 0, s.order(0))
-		s.seen["key "+s.key.Mark.State.String()]++
+		s.seen["key "+s.key.Status.State.String()]++
 		return err
 	case lifecycle.KeySuspended:
 		return s.apply(lifecycle.Resume, 0, s.order(0))
@@ -112,7 +112,7 @@ func (s *simulation) hold() error {
 
 // exhaust lets the active version reach its usage limit.
 func (s *simulation) exhaust() error {
-	if s.key.TermsOf(&s.policy).Limits.None() || s.key.Primary == 0 {
+	if s.key.RulesFor(&s.policy).Limits.None() || s.key.Primary == 0 {
 		return nil
 	}
 	if s.policy.OnLimit == lifecycle.OnLimitBlock {
@@ -125,7 +125,7 @@ func (s *simulation) exhaust() error {
 // deny lets somebody use what is out of use.
 func (s *simulation) deny() error {
 	for v := s.key.Latest; v > 0 && v > s.key.Latest-200; v-- {
-		err := s.key.ToProcess(v, s.key.TermsOf(&s.policy))
+		err := s.key.ToProcess(v, s.key.RulesFor(&s.policy))
 		if err == nil || s.r.IntN(2) == 0 || s.key.State(v) == lifecycle.Destroyed {
 			continue
 		}
@@ -147,7 +147,7 @@ func (s *simulation) revise() error {
 	s.policy = simPolicy(s.t, s.r, before.Revision+1, s.now).Revised(&before)
 	if s.policy.QuietPeriod.Duration < before.QuietPeriod.Duration {
 		s.seen["looser"]++
-		require.NotZero(s.t, s.policy.Looser)
+		require.NotZero(s.t, s.policy.LongerQuiet)
 	}
 	s.seen["revised"]++
 	s.key = s.key.WithOldest(&s.policy, s.dates)

@@ -45,7 +45,7 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 	}
 	actives := 0
 	for v := 1; v <= k.Latest; v++ {
-		_, marked := k.Marks[v]
+		_, marked := k.Overrides[v]
 		if v < from && !marked && v != k.Primary {
 			continue
 		}
@@ -59,7 +59,7 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 		b.protects[k.Primary] = s.now // promoted while the key is suspended
 	}
 	switch primary := k.State(k.Primary); {
-	case k.Mark.State != lifecycle.Enabled:
+	case k.Status.State != lifecycle.Enabled:
 		require.Zero(t, actives)
 	case k.Primary == 0:
 		require.Zero(t, actives)
@@ -69,10 +69,10 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 	default:
 		require.Equal(t, 1, actives, "after %s", what)
 	}
-	if k.Mark.State == lifecycle.KeyRetired && before.Mark.State != lifecycle.KeyRetired {
+	if k.Status.State == lifecycle.KeyRetired && before.Status.State != lifecycle.KeyRetired {
 		b.whole = s.now.Add(s.policy.DestroyDelay.Duration)
 	}
-	if k.Mark.State == lifecycle.KeyDestroyed && before.Mark.State != lifecycle.KeyDestroyed {
+	if k.Status.State == lifecycle.KeyDestroyed && before.Status.State != lifecycle.KeyDestroyed {
 		require.False(t, s.now.Before(b.whole), "the key was destroyed before its time")
 		require.False(t, before.Hold)
 	}
@@ -87,13 +87,13 @@ func (b *rulebook) version(s *simulation, v int, from, to lifecycle.State) {
 	if from == to {
 		return
 	}
-	wholeKey := s.key.Mark.State != lifecycle.Enabled && s.key.Mark.State != lifecycle.KeySuspended
+	wholeKey := s.key.Status.State != lifecycle.Enabled && s.key.Status.State != lifecycle.KeySuspended
 	switch to {
 	case lifecycle.Active:
 		if b.protects[v].IsZero() {
 			b.protects[v] = s.now
 		}
-		require.Zero(t, s.key.Marks[v].Compromise, "version %d was compromised", v)
+		require.Zero(t, s.key.Overrides[v].Compromise, "version %d was compromised", v)
 	case lifecycle.Archived:
 		b.quiet(s, v)
 	case lifecycle.Retired:
@@ -113,7 +113,7 @@ func (b *rulebook) version(s *simulation, v int, from, to lifecycle.State) {
 }
 
 // beforeRotation holds what is true when the engine rotates a key.
-func (b *rulebook) beforeRotation(s *simulation, out lifecycle.Outlook) {
+func (b *rulebook) beforeRotation(s *simulation, out lifecycle.RotationPlan) {
 	t := s.t
 	if s.now.Sub(out.Next) > time.Hour && s.late > time.Hour {
 		s.seen["catch-up"]++
@@ -124,7 +124,7 @@ func (b *rulebook) beforeRotation(s *simulation, out lifecycle.Outlook) {
 		return
 	}
 	require.False(t, out.Slot.After(s.now))
-	require.True(t, out.Slot.After(s.key.Rotation.Since), "a slot is used once")
+	require.True(t, out.Slot.After(s.key.Rotation.Base), "a slot is used once")
 	slot, after := b.slots(s)
 	require.False(t, out.Next.Before(slot), "before its time")
 	if s.policy.RotationWindow == "" {
@@ -143,7 +143,7 @@ func (b *rulebook) beforeRotation(s *simulation, out lifecycle.Outlook) {
 func (b *rulebook) beforePromotion(s *simulation) {
 	k := s.key
 	require.Greater(s.t, k.Staged, k.Primary, "the clock never goes back to an older version")
-	period := k.TermsOf(&s.policy).OriginatorPeriod
+	period := k.RulesFor(&s.policy).OriginatorPeriod
 	ended := period > 0 && k.Primary > 0 && !s.now.Before(b.protects[k.Primary].Add(period))
 	if s.policy.RotationWindow == "" || ended || k.Rotation.Exhausted == k.Primary {
 		return
@@ -154,7 +154,7 @@ func (b *rulebook) beforePromotion(s *simulation) {
 
 // slots are the next two points of the schedule.
 func (b *rulebook) slots(s *simulation) (slot, after time.Time) {
-	since := s.key.Rotation.Since
+	since := s.key.Rotation.Base
 	if s.policy.RotationSchedule == "" {
 		return since.Add(s.policy.RotationPeriod.Duration), since.Add(2 * s.policy.RotationPeriod.Duration)
 	}
@@ -191,8 +191,8 @@ func (b *rulebook) open(s *simulation) bool {
 // the key is looked at again.
 func (b *rulebook) afterTick(s *simulation, wake time.Time) {
 	t, k := s.t, s.key
-	period := k.TermsOf(&s.policy).OriginatorPeriod
-	if period == 0 || k.Mark.State != lifecycle.Enabled || k.State(k.Primary) != lifecycle.Active {
+	period := k.RulesFor(&s.policy).OriginatorPeriod
+	if period == 0 || k.Status.State != lifecycle.Enabled || k.State(k.Primary) != lifecycle.Active {
 		return
 	}
 	if s.policy.RotationMode == lifecycle.Auto {

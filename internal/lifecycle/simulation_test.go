@@ -127,7 +127,7 @@ func (s *simulation) commit(what string, next lifecycle.Key) {
 	s.rules.afterStep(s, what, before)
 }
 
-// attend does what the plan and the agenda say, one thing after another.
+// attend does what the plan and the pending transitions say, one thing after another.
 func (s *simulation) attend() {
 	rotations := 0
 	for steps := 0; ; steps++ {
@@ -136,7 +136,7 @@ func (s *simulation) attend() {
 		s.seen[string(out.Status)]++
 		switch {
 		case s.key.NeedsSuccessor() && s.succeed():
-		case s.key.ToCheck(&s.policy):
+		case s.key.NeedsPostChecks(&s.policy):
 			s.check()
 		case out.ToRotate():
 			if s.r.Float64() < s.failing {
@@ -155,7 +155,7 @@ func (s *simulation) attend() {
 
 // rotate makes the next version, staged where the policy says so.
 func (s *simulation) rotate(trigger lifecycle.Trigger, slot time.Time) {
-	grow, what := s.key.Rotated, "by "+string(trigger)
+	grow, what := s.key.Rotate, "by "+string(trigger)
 	if s.policy.StagingTime.Duration > 0 && trigger != lifecycle.ByIncident {
 		grow = s.key.Stage
 		s.seen["staged"]++
@@ -181,10 +181,10 @@ func (s *simulation) succeed() bool {
 // check runs the checks of the policy on the version that was promoted.
 func (s *simulation) check() {
 	if s.r.Float64() >= max(s.failing, 0.03) {
-		s.commit("proved", s.key.Proved())
+		s.commit("proved", s.key.WithChecksPassed())
 		return
 	}
-	next, did := s.key.Disproved("round_trip", &s.policy, s.order(0))
+	next, did := s.key.WithChecksFailed("round_trip", &s.policy, s.order(0))
 	if did.Op == "" {
 		s.seen["nothing to roll back to"]++
 	}
@@ -192,7 +192,7 @@ func (s *simulation) check() {
 }
 
 func (s *simulation) order(v int) lifecycle.Order {
-	o := lifecycle.Order{At: s.now, Terms: s.key.TermsOf(&s.policy), LastDenied: s.denied[v], Code: "key compromise"}
+	o := lifecycle.Order{At: s.now, Rules: s.key.RulesFor(&s.policy), LastDenied: s.denied[v], Code: "key compromise"}
 	if v == 0 {
 		for _, at := range s.denied {
 			if at.After(o.LastDenied) {
@@ -203,9 +203,9 @@ func (s *simulation) order(v int) lifecycle.Order {
 	return o
 }
 
-// step does the first thing on the agenda that is due.
+// step does the first pending transition that is due.
 func (s *simulation) step() bool {
-	for _, entry := range lifecycle.AgendaAt(s.key, &s.policy, s.now) {
+	for _, entry := range lifecycle.PendingTransitions(s.key, &s.policy, s.now) {
 		if entry.At.After(s.now) {
 			return false
 		}
@@ -213,7 +213,7 @@ func (s *simulation) step() bool {
 			s.seen["frozen"]++
 			continue
 		}
-		quiet := s.order(0).Terms.QuietUntil(s.key.Marks[entry.Version].At, s.denied[entry.Version])
+		quiet := s.order(0).Rules.QuietUntil(s.key.Overrides[entry.Version].At, s.denied[entry.Version])
 		if entry.Op == lifecycle.Retire && s.now.Before(quiet) {
 			s.seen["put off by a denial"]++
 			s.key = s.key.PutOff(entry.Version, quiet)
@@ -252,7 +252,7 @@ func (s *simulation) wake() time.Time {
 			wake = at
 		}
 	}
-	for _, entry := range lifecycle.AgendaAt(s.key, &s.policy, s.now) {
+	for _, entry := range lifecycle.PendingTransitions(s.key, &s.policy, s.now) {
 		if s.weather.frozen[s.minute] && entry.Irreversible() && entry.At.Before(s.now.Add(3*time.Hour)) {
 			entry.At = s.now.Add(3 * time.Hour)
 		}

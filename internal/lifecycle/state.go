@@ -59,8 +59,8 @@ type grant int
 const (
 	never    grant = iota
 	always         // the state alone permits it
-	pinned         // permitted to a caller who names the version, unless the terms of a policy forbid it
-	byPolicy       // the terms in force say, unless it was locked when it was reported as compromised
+	pinned         // permitted to a caller who names the version, unless the rules of a policy forbid it
+	byPolicy       // the rules in force say, unless it was locked when it was reported as compromised
 	unlocked       // permitted unless it was locked then
 )
 
@@ -77,8 +77,8 @@ var permissions = map[State]map[Use]grant{
 	Destroyed:   {Protect: never, Process: never, Rewrap: never},
 }
 
-// permits answers from the table, under the terms in force.
-func (s State) permits(use Use, t Terms, locked bool) bool {
+// permits answers from the table, under the rules in force.
+func (s State) permits(use Use, t EffectiveRules, locked bool) bool {
 	switch permissions[s][use] {
 	case always:
 		return true
@@ -94,27 +94,27 @@ func (s State) permits(use Use, t Terms, locked bool) bool {
 }
 
 // State returns the state of version v of the key. Most states follow from the key's pointers and floors, so that a
-// rotation, or a floor moved over ten thousand versions, is one write; a mark says what does not follow.
+// rotation, or a floor moved over ten thousand versions, is one write; an override says what does not follow.
 func (k Key) State(v int) State {
-	return k.Mark.over(k.ownState(v))
+	return k.Status.combinedWith(k.versionState(v))
 }
 
-// Has reports whether the key has, or had, a version of the number.
-func (k Key) Has(v int) bool { return k.ownState(v) != NoState }
+// Exists reports whether the key has, or had, a version of the number.
+func (k Key) Exists(v int) bool { return k.versionState(v) != NoState }
 
-// Gone reports whether the version is destroyed by itself, so that what becomes of the key changes it no more.
-func (k Key) Gone(v int) bool { return k.ownState(v) == Destroyed }
+// IsDestroyed reports whether the version is destroyed by itself, so that what becomes of the key changes it no more.
+func (k Key) IsDestroyed(v int) bool { return k.versionState(v) == Destroyed }
 
-// ownState is the state of a version without regard to that of the whole key.
-func (k Key) ownState(v int) State {
-	mark, marked := k.Marks[v]
+// versionState is the state of a version without regard to that of the whole key.
+func (k Key) versionState(v int) State {
+	override, marked := k.Overrides[v]
 	switch {
 	case v < 1, v > k.Latest:
 		return NoState
 	case v < k.MinAvailable, v < k.DestroyedBelow:
 		return Destroyed
-	case marked && (mark.State != Deactivated || v >= k.MinDecryption):
-		return mark.State
+	case marked && (override.State != Deactivated || v >= k.MinDecryption):
+		return override.State
 	case v == k.Primary:
 		return Active
 	case v == k.Staged:
@@ -127,8 +127,8 @@ func (k Key) ownState(v int) State {
 }
 
 // ToProtect returns the version that new protection uses: the primary for a request of 0, else the one asked for if
-// the key's floors, its state and the terms in force permit. The error is [ErrInvalid] or [ErrRefused].
-func (k Key) ToProtect(requested int, t Terms) (int, error) {
+// the key's floors, its state and the rules in force permit. The error is [ErrInvalid] or [ErrRefused].
+func (k Key) ToProtect(requested int, t EffectiveRules) (int, error) {
 	v := requested
 	switch {
 	case v == 0:
@@ -140,11 +140,11 @@ func (k Key) ToProtect(requested int, t Terms) (int, error) {
 	case v < k.MinEncryption:
 		return 0, Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
 	}
-	if k.Mark.State != Enabled {
-		return 0, Refusedf("key %q cannot encrypt: the key as a whole is %s", k.Name, k.Mark.State)
+	if k.Status.State != Enabled {
+		return 0, Refusedf("key %q cannot encrypt: the key as a whole is %s", k.Name, k.Status.State)
 	}
 	state := k.State(v)
-	if state == Deactivated && k.Marks[v].Lapsed {
+	if state == Deactivated && k.Overrides[v].Lapsed {
 		return 0, Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion", v)
 	}
 	if state.permits(Protect, t, false) {
@@ -166,15 +166,15 @@ func (k Key) protectsNot(requested, v int, state State) error {
 	return Refusedf("no such key version: key_version %d is %s", v, state)
 }
 
-// ToProcess reports whether version v may decrypt under the terms in force. The error is [ErrInvalid], [ErrRefused],
+// ToProcess reports whether version v may decrypt under the rules in force. The error is [ErrInvalid], [ErrRefused],
 // or [ErrDenied] where the denied use counts against retiring the version.
-func (k Key) ToProcess(v int, t Terms) error { return k.mayOpen(v, Process, t) }
+func (k Key) ToProcess(v int, t EffectiveRules) error { return k.mayOpen(v, Process, t) }
 
 // ToRewrap reports whether a ciphertext of version v may be opened to protect it anew. The errors are those of
 // ToProcess.
-func (k Key) ToRewrap(v int, t Terms) error { return k.mayOpen(v, Rewrap, t) }
+func (k Key) ToRewrap(v int, t EffectiveRules) error { return k.mayOpen(v, Rewrap, t) }
 
-func (k Key) mayOpen(v int, use Use, t Terms) error {
+func (k Key) mayOpen(v int, use Use, t EffectiveRules) error {
 	if v > k.Latest {
 		return Invalidf("invalid ciphertext: version is too new: version %d, latest %d", v, k.Latest)
 	}
@@ -182,9 +182,9 @@ func (k Key) mayOpen(v int, use Use, t Terms) error {
 	switch {
 	case state == NoState, state == Destroyed:
 		return Refusedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
-	case k.Mark.denies(use, t):
-		return deniedf("ciphertext or signature version is disallowed by policy: key %q is %s", k.Name, k.Mark.State)
-	case v >= k.MinDecryption && state.permits(use, t, k.Marks[v].Locked):
+	case k.Status.denies(use, t):
+		return deniedf("ciphertext or signature version is disallowed by policy: key %q is %s", k.Name, k.Status.State)
+	case v >= k.MinDecryption && state.permits(use, t, k.Overrides[v].Locked):
 		return nil
 	default:
 		return deniedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ungoverned and governed are the terms without a policy, and with one that allows nothing.
-var ungoverned, governed = lifecycle.Key{}.TermsOf(nil), lifecycle.Terms{}
+// ungoverned and governed are the rules without a policy, and with one that allows nothing.
+var ungoverned, governed = lifecycle.Key{}.RulesFor(nil), lifecycle.EffectiveRules{}
 
 func TestStatesHaveNamesThatAreReadBack(t *testing.T) {
 	for _, s := range lifecycle.States() {
@@ -63,8 +63,8 @@ func TestStateIsDerivedFromThePointersOfTheKey(t *testing.T) {
 }
 
 func TestRequestWithoutAVersionGetsThePrimary(t *testing.T) {
-	for _, terms := range []lifecycle.Terms{ungoverned, governed} {
-		got, err := newKey(t, 5).ToProtect(0, terms)
+	for _, rules := range []lifecycle.EffectiveRules{ungoverned, governed} {
+		got, err := newKey(t, 5).ToProtect(0, rules)
 		require.NoError(t, err)
 		require.Equal(t, 5, got)
 	}
@@ -114,10 +114,10 @@ func TestKeyWithoutAnActiveVersionSaysWhy(t *testing.T) {
 }
 
 func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
-	terms := lifecycle.Terms{CompromisedProcessing: true}
+	rules := lifecycle.EffectiveRules{CompromisedProcessing: true}
 	for _, s := range keyStates[1:] {
 		for _, h := range histories() {
-			err := moved(t, h.key(t), s).ToProcess(h.version, terms)
+			err := moved(t, h.key(t), s).ToProcess(h.version, rules)
 			require.ErrorIs(t, err, lifecycle.ErrRefused, "key %s, version %s", s, h.name)
 		}
 	}
@@ -127,7 +127,7 @@ func TestAKeyThatIsStoppedAsAWholeSaysSo(t *testing.T) {
 	for _, s := range keyStates[1:] {
 		k := inKeyState(t, s)
 		for _, v := range []int{0, 1, k.Primary} {
-			_, err := k.ToProtect(v, lifecycle.Terms{PinnedEncrypt: true})
+			_, err := k.ToProtect(v, lifecycle.EffectiveRules{PinnedEncrypt: true})
 			require.ErrorIs(t, err, lifecycle.ErrRefused)
 			require.EqualError(t, err, fmt.Sprintf(`key "orders" cannot encrypt: the key as a whole is %s`, s))
 		}

@@ -11,8 +11,8 @@ import (
 // This file is about keys that are enabled and cannot encrypt: the active version lapsed, is suspended or was reported as
 // compromised and not replaced, or it has reached a usage limit that blocks.
 
-// orStopped returns the outlook of a key that has stopped, unless the next tick rotates it.
-func (o Outlook) orStopped(k Key, t Terms) Outlook {
+// orStopped returns the plan of a key that has stopped, unless the next tick rotates it.
+func (o RotationPlan) orStopped(k Key, t EffectiveRules) RotationPlan {
 	since, why := k.stopped(t)
 	if why == "" || o.ToRotate() {
 		return o
@@ -22,8 +22,8 @@ func (o Outlook) orStopped(k Key, t Terms) Outlook {
 }
 
 // stopped says since when, and why, an enabled key cannot encrypt; empty: it can.
-func (k Key) stopped(t Terms) (since time.Time, why string) {
-	if k.Mark.State != Enabled {
+func (k Key) stopped(t EffectiveRules) (since time.Time, why string) {
+	if k.Status.State != Enabled {
 		return since, ""
 	}
 	if _, err := k.ToProtect(0, t); err != nil {
@@ -37,21 +37,23 @@ func (k Key) stopped(t Terms) (since time.Time, why string) {
 
 // stoppedSince returns when the active version stopped to protect: the last one to lapse where there is none.
 func (k Key) stoppedSince() (since time.Time) {
-	mark := k.Marks[k.Primary]
+	override := k.Overrides[k.Primary]
 	switch {
 	case k.Primary == 0:
-		for _, mark := range k.Marks {
-			if mark.Lapsed {
-				since = laterOf(since, mark.At)
+		for _, override := range k.Overrides {
+			if override.Lapsed {
+				since = laterOf(since, override.At)
 			}
 		}
 		return since
-	case mark.Compromise.reported():
-		return mark.Compromise.Reported
+	case override.Compromise.reported():
+		return override.Compromise.Reported
 	default:
-		return mark.At
+		return override.At
 	}
 }
 
 // blocked reports whether the active version reached a usage limit at which it stops.
-func (k Key) blocked(t Terms) bool { return t.OnLimit == OnLimitBlock && k.exhausted(t.Limits) }
+func (k Key) blocked(t EffectiveRules) bool {
+	return t.OnLimit == OnLimitBlock && k.exhausted(t.Limits)
+}

@@ -46,7 +46,7 @@ func TestAKeyIsStoppedJustWhenItRefusesToEncrypt(t *testing.T) {
 			k = next
 			_, err = k.ToProtect(0, ungoverned)
 			stopped := lifecycle.Plan(k, nil, at).Status == lifecycle.Stopped
-			require.Equal(t, err != nil && k.Mark.State == lifecycle.Enabled, stopped)
+			require.Equal(t, err != nil && k.Status.State == lifecycle.Enabled, stopped)
 			if stopped {
 				seen++
 			}

@@ -47,11 +47,11 @@ func TestAStagedVersionThatGaveWayIsStagedAgainWhenItIsResumed(t *testing.T) {
 
 func TestNothingButAnEmergencyPassesAStagedVersionThatIsSuspended(t *testing.T) {
 	for _, trigger := range []lifecycle.Trigger{lifecycle.ByOperator, lifecycle.BySchedule} {
-		_, err := stopped(t).Rotated(trigger, "", time.Time{}, later.Add(day))
+		_, err := stopped(t).Rotate(trigger, "", time.Time{}, later.Add(day))
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.EqualError(t, err, `version 6 of key "orders" is staged and suspended: resume it, then promote or retire it first`)
 	}
-	_, err := staged(t, 5).Rotated(lifecycle.ByIncident, "", time.Time{}, later)
+	_, err := staged(t, 5).Rotate(lifecycle.ByIncident, "", time.Time{}, later)
 	require.ErrorContains(t, err, "promote or retire it first", "one that is in order takes over")
 	out := lifecycle.Plan(stopped(t).Failed("token removed", nil, later), tenDays(t), later.Add(day))
 	require.Equal(t, lifecycle.Overdue, out.Status, "nobody tries to promote it")

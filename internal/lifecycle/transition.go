@@ -22,7 +22,7 @@ const (
 	Restore          Op = "restore"
 	Destroy          Op = "destroy"
 	ReportCompromise Op = "compromise"
-	Rollback         Op = "rollback" // moves pointers: see Key.RolledBack
+	Rollback         Op = "rollback" // moves pointers: see Key.Rollback
 	Lapse            Op = "lapse"    // the originator-usage period has ended: protects no longer, without a successor
 )
 
@@ -43,7 +43,7 @@ type edge struct {
 }
 
 // edges is the whole state machine of versions; nothing else decides a transition. T1 (new versions), T3 (rollback)
-// and T14 (emergency rotation) move the key's pointers: see Key.Staged, Rotated and RolledBack.
+// and T14 (emergency rotation) move the key's pointers: see Key.Staged, Rotate and Rollback.
 var edges = []edge{
 	{"T2", Promote, PreActive, Active},
 	{"T4", Lapse, Active, Deactivated},
@@ -119,13 +119,13 @@ var keyEdges = []struct {
 func findKey(op Op, k Key) (to KeyState, err error) {
 	var needs, ops names
 	for _, e := range keyEdges {
-		if e.op == op && e.from == k.Mark.State && (op != Recover || e.to == k.Mark.Before) {
+		if e.op == op && e.from == k.Status.State && (op != Recover || e.to == k.Status.Before) {
 			return e.to, nil
 		}
 		if e.op == op {
 			needs.add(e.from.String())
 		}
-		if e.from == k.Mark.State && e.op != Destroy {
+		if e.from == k.Status.State && e.op != Destroy {
 			ops.add(string(e.op))
 		}
 	}
@@ -133,5 +133,5 @@ func findKey(op Op, k Key) (to KeyState, err error) {
 		return Enabled, Refusedf("a key as a whole has no operation %q", string(op))
 	}
 	return Enabled, Refusedf("key %q is %s: %s needs %s; possible now: %s",
-		k.Name, k.Mark.State, op, needs.list(" or "), ops.list(", "))
+		k.Name, k.Status.State, op, needs.list(" or "), ops.list(", "))
 }

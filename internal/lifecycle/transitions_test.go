@@ -72,7 +72,7 @@ func versionRows(t *testing.T) []row {
 			var did lifecycle.Step
 			var err error
 			if op == lifecycle.Destroy && h.state == lifecycle.Retired {
-				_, did, err = k.Apply(op, h.version, free(k.Marks[h.version].Until))
+				_, did, err = k.Apply(op, h.version, free(k.Overrides[h.version].Until))
 			} else {
 				_, did, err = k.Apply(op, h.version, free(later.Add(day)))
 			}
@@ -91,7 +91,7 @@ func keyRows(t *testing.T) []row {
 			k := inKeyState(t, s)
 			at := later.Add(day)
 			if op == lifecycle.Destroy && s == lifecycle.KeyRetired {
-				at = k.Mark.Until
+				at = k.Status.Until
 			}
 			_, did, err := k.ApplyToKey(op, free(at))
 			r.follows = append(r.follows, follows(t, did, err))
@@ -110,7 +110,7 @@ func follows(t *testing.T, did lifecycle.Step, err error) string {
 	return did.To
 }
 
-// permissionTable has every state and use in every state of the key, under all combinations of the terms that bear on it.
+// permissionTable has every state and use in every state of the key, under all combinations of the rules that bear on it.
 func permissionTable(t *testing.T, out *strings.Builder) {
 	out.WriteString("What a version permits, by its state (row) and that of its key (column). Each of the eight letters is for a policy that allows\n" +
 		"nothing, p, s, ps, c, pc, sc, psc (pinned encrypt, suspended processing, compromised processing): y yes, d denied and counted, . refused.\n")
@@ -132,13 +132,13 @@ func permissionTable(t *testing.T, out *strings.Builder) {
 func answers(k lifecycle.Key, use string, v int) string {
 	letters := ""
 	for i := range 8 {
-		terms := lifecycle.Terms{PinnedEncrypt: i&1 > 0, SuspendedProcessing: i&2 > 0, CompromisedProcessing: i&4 > 0}
-		_, err := k.ToProtect(v, terms)
+		rules := lifecycle.EffectiveRules{PinnedEncrypt: i&1 > 0, SuspendedProcessing: i&2 > 0, CompromisedProcessing: i&4 > 0}
+		_, err := k.ToProtect(v, rules)
 		switch use {
 		case "process":
-			err = k.ToProcess(v, terms)
+			err = k.ToProcess(v, rules)
 		case "rewrap":
-			err = k.ToRewrap(v, terms)
+			err = k.ToRewrap(v, rules)
 		}
 		switch {
 		case err == nil:
@@ -232,7 +232,7 @@ func TestVersionThatNeverWasIsTheCallersMistake(t *testing.T) {
 
 func TestAVersionRetiredBeforeItsKeyWasArchivedIsDestroyedOrRestored(t *testing.T) {
 	k := moved(t, steps(t, newKey(t, 5), 2, lifecycle.Archive, lifecycle.Retire), lifecycle.KeyArchived)
-	until := k.Marks[2].Until
+	until := k.Overrides[2].Until
 	refused(t, k, lifecycle.Destroy, 2, free(until.Add(-1)), "destroy_time is")
 	require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, 2, free(until)).State(2))
 	back := step(t, k, lifecycle.Restore, 2, free(until.Add(-1)))

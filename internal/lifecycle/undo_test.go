@@ -68,14 +68,14 @@ func TestRecoveringAKeyLiftsNoSuspension(t *testing.T) {
 			require.NoError(t, err)
 			k = next
 		}
-		require.Equal(t, lifecycle.KeySuspended, k.Mark.State)
+		require.Equal(t, lifecycle.KeySuspended, k.Status.State)
 		k, did, err := k.ApplyToKey(lifecycle.Resume, free(later.Add(day)))
 		require.NoError(t, err)
 		require.Equal(t, "enabled", did.To)
 		k = moved(t, k, lifecycle.KeyArchived)
 		k, _, err = k.ApplyToKey(lifecycle.Recover, free(later.Add(2*day)))
 		require.NoError(t, err)
-		require.Equal(t, lifecycle.Enabled, k.Mark.State, "what was resumed stays so")
+		require.Equal(t, lifecycle.Enabled, k.Status.State, "what was resumed stays so")
 	}
 }
 
@@ -92,18 +92,18 @@ func TestVersionRecoveredForATimeIsArchivedAgainAlsoWhenItWasSuspended(t *testin
 	o := free(later.Add(day))
 	o.Until = later.Add(10 * day)
 	k := step(t, steps(t, newKey(t, 5), 3, lifecycle.Archive), lifecycle.Recover, 3, o)
-	want := []lifecycle.Entry{{At: o.Until, Op: lifecycle.Archive, Version: 3}}
-	require.Equal(t, want, lifecycle.Agenda(k, nil))
+	want := []lifecycle.Pending{{At: o.Until, Op: lifecycle.Archive, Version: 3}}
+	require.Equal(t, want, lifecycle.AllPendingTransitions(k, nil))
 	k = step(t, k, lifecycle.Suspend, 3, free(later.Add(2*day)))
 	k = step(t, k, lifecycle.Resume, 3, free(later.Add(3*day)))
-	require.Equal(t, want, lifecycle.Agenda(k, nil))
+	require.Equal(t, want, lifecycle.AllPendingTransitions(k, nil))
 }
 
 func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	k := newKey(t, 5) // the fifth since four days after start
 	promoted := start.Add(4 * day)
-	o := lifecycle.Order{At: promoted.Add(12 * time.Hour), Terms: lifecycle.Terms{RollbackWindow: 12 * time.Hour}}
-	back, did, err := k.RolledBack(o)
+	o := lifecycle.Order{At: promoted.Add(12 * time.Hour), Rules: lifecycle.EffectiveRules{RollbackWindow: 12 * time.Hour}}
+	back, did, err := k.Rollback(o)
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Step{ID: "T3", Op: "rollback", Version: 4, From: "deactivated", To: "active"}, did)
 	require.Equal(t, []lifecycle.State{lifecycle.Active, lifecycle.Deactivated}, []lifecycle.State{back.State(4), back.State(5)})
@@ -111,19 +111,19 @@ func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	require.Equal(t, 6, rotated(t, back, lifecycle.ByOperator, "", 0, later).Primary)
 
 	o.At = o.At.Add(1)
-	got, _, err := k.RolledBack(o)
+	got, _, err := k.Rollback(o)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.ErrorContains(t, err, "rollback_window of 12h0m0s ended at 2026-03-06T00:00:00Z")
 	require.Equal(t, k, got)
-	o.Terms.RollbackWindow = lifecycle.Unlimited
-	_, _, err = k.RolledBack(o)
+	o.Rules.RollbackWindow = lifecycle.Unlimited
+	_, _, err = k.Rollback(o)
 	require.NoError(t, err)
 }
 
 func TestWindowOfZeroAllowsNoRollback(t *testing.T) {
 	k := newKey(t, 5)
 	for _, at := range []time.Time{k.Rotation.Promoted, later} {
-		got, _, err := k.RolledBack(lifecycle.Order{At: at})
+		got, _, err := k.Rollback(lifecycle.Order{At: at})
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.EqualError(t, err, "rollback_window is 0: a promotion is not rolled back; rotate instead")
 		require.Equal(t, k, got)
@@ -137,23 +137,23 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 		"retired":                           {lifecycle.Archive, lifecycle.Retire},
 		"destroyed":                         {lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy},
 	} {
-		back, _, err := steps(t, newKey(t, 5), 4, list...).RolledBack(free(later.Add(2 * day)))
+		back, _, err := steps(t, newKey(t, 5), 4, list...).Rollback(free(later.Add(2 * day)))
 		require.NoError(t, err, name)
 		require.Equal(t, 3, back.Primary, name)
 	}
 	limited := free(later.Add(day))
 	limited.Until = later.Add(3 * day)
 	recovered := step(t, steps(t, newKey(t, 5), 4, lifecycle.Archive), lifecycle.Recover, 4, limited)
-	back, _, err := recovered.RolledBack(free(later.Add(2 * day)))
+	back, _, err := recovered.Rollback(free(later.Add(2 * day)))
 	require.NoError(t, err)
 	require.Equal(t, 3, back.Primary, "4 was recovered only for a time")
-	require.Equal(t, recovered.Marks[4], back.Marks[4])
+	require.Equal(t, recovered.Overrides[4], back.Overrides[4])
 	lapsed := rotated(t, steps(t, newKey(t, 5), 5, lifecycle.Lapse), lifecycle.ByOperator, "", 0, later.Add(day))
 	for name, list := range map[string][]lifecycle.Op{
 		"lapsed": nil, "suspended meanwhile": {lifecycle.Suspend, lifecycle.Resume}, "archived meanwhile": {lifecycle.Archive, lifecycle.Recover},
 		"retired meanwhile": {lifecycle.Archive, lifecycle.Retire, lifecycle.Restore, lifecycle.Recover},
 	} {
-		back, _, err := steps(t, lapsed, 5, list...).RolledBack(free(later.Add(2 * day)))
+		back, _, err := steps(t, lapsed, 5, list...).Rollback(free(later.Add(2 * day)))
 		require.NoError(t, err)
 		require.Equal(t, 4, back.Primary, "%s: it is past its originator-usage period", name)
 	}
@@ -161,7 +161,7 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 
 func TestRollbackLeadsToTheVersionThatWasActiveBefore(t *testing.T) {
 	back := func(k lifecycle.Key) lifecycle.Key {
-		next, _, err := k.RolledBack(free(later.Add(5 * day)))
+		next, _, err := k.Rollback(free(later.Add(5 * day)))
 		require.NoError(t, err)
 		return next
 	}
@@ -180,23 +180,23 @@ func TestRollbackLeadsToTheVersionThatWasActiveBefore(t *testing.T) {
 
 func TestRollbackOfARecordThatRemembersNoAncestorsGoesByNumbers(t *testing.T) {
 	old := newKey(t, 5)
-	old.Ancestors = nil
-	next, _, err := old.RolledBack(free(later))
+	old.Predecessors = nil
+	next, _, err := old.Rollback(free(later))
 	require.NoError(t, err)
 	require.Equal(t, 4, next.Primary)
-	require.Empty(t, next.Ancestors)
-	next, _, err = rotated(t, next, lifecycle.ByOperator, "", 0, later).RolledBack(free(later))
+	require.Empty(t, next.Predecessors)
+	next, _, err = rotated(t, next, lifecycle.ByOperator, "", 0, later).Rollback(free(later))
 	require.NoError(t, err)
 	require.Equal(t, 4, next.Primary, "5 was rolled back from")
 }
 
 func TestKeyRemembersABoundedNumberOfAncestors(t *testing.T) {
 	k := newKey(t, 100)
-	require.Len(t, k.Ancestors, 8)
-	require.Equal(t, lifecycle.Ancestor{Version: 99, Since: start.Add(98 * day)}, k.Ancestors[7])
+	require.Len(t, k.Predecessors, 8)
+	require.Equal(t, lifecycle.Predecessor{Version: 99, Since: start.Add(98 * day)}, k.Predecessors[7])
 	for v := 99; v > 80; v-- {
 		var err error
-		k, _, err = k.RolledBack(free(later))
+		k, _, err = k.Rollback(free(later))
 		require.NoError(t, err)
 		require.Equal(t, v, k.Primary, "below, numbers tell")
 	}
@@ -206,13 +206,13 @@ func TestKeyRemembersABoundedNumberOfAncestors(t *testing.T) {
 func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
 	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later)
 	old := k
-	old.Ancestors = nil
+	old.Predecessors = nil
 	for _, k := range []lifecycle.Key{k, old} {
-		o := lifecycle.Order{At: later.Add(time.Minute), Terms: lifecycle.Terms{RollbackWindow: time.Hour}}
-		back, _, err := k.RolledBack(o)
+		o := lifecycle.Order{At: later.Add(time.Minute), Rules: lifecycle.EffectiveRules{RollbackWindow: time.Hour}}
+		back, _, err := k.Rollback(o)
 		require.NoError(t, err)
 		require.Equal(t, start.Add(2*day), back.Rotation.Promoted)
-		_, _, err = back.RolledBack(o)
+		_, _, err = back.Rollback(o)
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.EqualError(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
 	}
@@ -221,7 +221,7 @@ func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
 func TestAVersionDatedByAClockThatWasAheadIsDatedAnewByARollback(t *testing.T) {
 	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later.Add(1000*day))
 	k = rotated(t, k, lifecycle.ByClock, "", 0, later)
-	back, _, err := k.RolledBack(free(later.Add(time.Hour)))
+	back, _, err := k.Rollback(free(later.Add(time.Hour)))
 	require.NoError(t, err)
 	require.Equal(t, later.Add(time.Hour), back.Rotation.Promoted)
 }
@@ -229,10 +229,10 @@ func TestAVersionDatedByAClockThatWasAheadIsDatedAnewByARollback(t *testing.T) {
 func TestAKeyOfWhichThePageOfDatesIsFullKnowsItsWindowAllTheSame(t *testing.T) {
 	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later)
 	k.Recent = nil // the store keeps them
-	o := lifecycle.Order{At: later.Add(time.Minute), Terms: lifecycle.Terms{RollbackWindow: time.Hour}}
-	back, _, err := k.RolledBack(o)
+	o := lifecycle.Order{At: later.Add(time.Minute), Rules: lifecycle.EffectiveRules{RollbackWindow: time.Hour}}
+	back, _, err := k.Rollback(o)
 	require.NoError(t, err)
-	_, _, err = back.RolledBack(o)
+	_, _, err = back.Rollback(o)
 	require.ErrorContains(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
 }
 
@@ -244,7 +244,7 @@ func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {
 		"no active version to roll":               steps(t, newKey(t, 5), 5, lifecycle.Lapse),
 		"rollback needs enabled":                  inKeyState(t, lifecycle.KeySuspended),
 	} {
-		got, _, err := k.RolledBack(free(later))
+		got, _, err := k.Rollback(free(later))
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.ErrorContains(t, err, text)
 		require.Equal(t, k, got)
@@ -254,7 +254,7 @@ func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {
 func TestNewVersionIsStagedAndThenPromoted(t *testing.T) {
 	k := newKey(t, 5)
 	at := later.Add(day)
-	next, err := k.Stage(lifecycle.BySchedule, "why", k.Rotation.Since.Add(10*day), later)
+	next, err := k.Stage(lifecycle.BySchedule, "why", k.Rotation.Base.Add(10*day), later)
 	require.NoError(t, err)
 	require.Equal(t, []int{6, 6, 5}, []int{next.Latest, next.Staged, next.Primary})
 	require.Equal(t, k.Rotation.Promoted, next.Rotation.Promoted)
@@ -263,7 +263,7 @@ func TestNewVersionIsStagedAndThenPromoted(t *testing.T) {
 	for _, grow := range []func(lifecycle.Key) error{
 		func(k lifecycle.Key) error { _, err := k.Stage(lifecycle.ByOperator, "", time.Time{}, at); return err },
 		func(k lifecycle.Key) error {
-			_, err := k.Rotated(lifecycle.ByOperator, "", time.Time{}, at)
+			_, err := k.Rotate(lifecycle.ByOperator, "", time.Time{}, at)
 			return err
 		},
 	} {
@@ -277,13 +277,13 @@ func TestNewVersionIsStagedAndThenPromoted(t *testing.T) {
 	promoted := step(t, next, lifecycle.Promote, 6, free(at))
 	require.Equal(t, []int{6, 0, 6}, []int{promoted.Latest, promoted.Staged, promoted.Primary})
 	require.Equal(t, at, promoted.Rotation.Promoted)
-	require.Empty(t, promoted.Marks, "however often a key is rotated, its record stays small")
+	require.Empty(t, promoted.Overrides, "however often a key is rotated, its record stays small")
 	require.Equal(t, at, promoted.Recent[5], "the version before is superseded when its successor is promoted")
 	require.Equal(t, later, next.Recent[5], "the snapshot before stays as it was")
 
-	back, _, err := promoted.RolledBack(free(at.Add(time.Hour)))
+	back, _, err := promoted.Rollback(free(at.Add(time.Hour)))
 	require.NoError(t, err)
 	again := rotated(t, back, lifecycle.ByOperator, "", 0, at.Add(2*time.Hour))
-	require.Equal(t, lifecycle.Mark{State: lifecycle.Deactivated, At: at.Add(time.Hour)}, again.Marks[6])
-	require.Equal(t, lifecycle.Mark{State: lifecycle.Deactivated, At: at.Add(2 * time.Hour)}, again.Marks[5], "no successor's date tells when")
+	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Deactivated, At: at.Add(time.Hour)}, again.Overrides[6])
+	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Deactivated, At: at.Add(2 * time.Hour)}, again.Overrides[5], "no successor's date tells when")
 }

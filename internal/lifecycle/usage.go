@@ -97,7 +97,7 @@ func (p *Policy) limits(k Key) Limits {
 }
 
 // Exhausted returns the key with the note that its active version reached a usage limit, where by, which is what it would
-// have come to, is above one. The plan rotates it, or the agenda stops it, as the policy says.
+// have come to, is above one. The plan rotates it, or a pending transition stops it, as the policy says.
 func (k Key) Exhausted(by Usage, l Limits, at time.Time) Key {
 	if k.Primary == 0 || k.exhausted(l) || !l.Exceeded(by) {
 		return k

@@ -13,13 +13,13 @@ import (
 
 // usedUp is the key with the note that its active version would have been used for more than the policy's limits.
 func usedUp(k lifecycle.Key, p *lifecycle.Policy, at time.Time) lifecycle.Key {
-	l := k.TermsOf(p).Limits
+	l := k.RulesFor(p).Limits
 	return k.Exhausted(lifecycle.Usage(l).Plus(lifecycle.Usage{Encryptions: 1, Bytes: 1}), l, at)
 }
 
 func TestLimitsAreThoseOfTheTypeUnlessThePolicyNamesSome(t *testing.T) {
 	limits := func(k lifecycle.Key, encryptions, bytes int64) lifecycle.Limits {
-		return k.TermsOf(policyOf(t, func(d doc) { d.MaxEncryptions, d.MaxBytes = encryptions, bytes })).Limits
+		return k.RulesFor(policyOf(t, func(d doc) { d.MaxEncryptions, d.MaxBytes = encryptions, bytes })).Limits
 	}
 	const most = 3_865_470_566
 	plain, convergent, signs := newKey(t, 1), newKey(t, 1), newKey(t, 1)
@@ -30,7 +30,7 @@ func TestLimitsAreThoseOfTheTypeUnlessThePolicyNamesSome(t *testing.T) {
 	require.True(t, limits(signs, lifecycle.LimitByType, 0).None())
 	require.True(t, limits(plain, 0, 0).None(), "its author says none")
 	require.Equal(t, lifecycle.Limits{Encryptions: 5, Bytes: 7}, limits(convergent, 5, 7))
-	require.True(t, plain.TermsOf(nil).Limits.None(), "as Transit")
+	require.True(t, plain.RulesFor(nil).Limits.None(), "as Transit")
 }
 
 func TestLimitIsExceededByEitherAndHardANinthBeyond(t *testing.T) {
@@ -54,7 +54,7 @@ func TestLimitThatIsReachedIsNotedOncePerVersion(t *testing.T) {
 	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(k, p, at(3, 0, 0)).Trigger)
 	next := byPlan(t, k, p, at(3, 0, 1))
 	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(next, p, at(3, 0, 1)).Status, "the successor has used nothing")
-	back, _ := next.Disproved("round_trip", p, lifecycle.Order{At: at(3, 0, 2)})
+	back, _ := next.WithChecksFailed("round_trip", p, lifecycle.Order{At: at(3, 0, 2)})
 	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(back, p, at(3, 0, 3)).Trigger, "the version before is still used up")
 	lapsed := step(t, newKey(t, 1), lifecycle.Lapse, 1, free(start))
 	require.Equal(t, lapsed, usedUp(lapsed, p, later), "no version protects")
@@ -67,7 +67,7 @@ func TestALimitThatIsRaisedIsNotReachedAnyMore(t *testing.T) {
 	manual := func(d doc) { d.RotationMode = lifecycle.Manual }
 	block := func(d doc) { d.OnLimit = lifecycle.OnLimitBlock }
 	note := func(k lifecycle.Key, p *lifecycle.Policy, encryptions, bytes int64) lifecycle.Key {
-		return k.Exhausted(lifecycle.Usage{Encryptions: encryptions, Bytes: bytes}, k.TermsOf(p).Limits, at(3, 0, 0))
+		return k.Exhausted(lifecycle.Usage{Encryptions: encryptions, Bytes: bytes}, k.RulesFor(p).Limits, at(3, 0, 0))
 	}
 	now := at(4, 0, 0)
 	k := note(newKey(t, 1), limited(10, 1000), 11, 600)
@@ -78,7 +78,7 @@ func TestALimitThatIsRaisedIsNotReachedAnyMore(t *testing.T) {
 		require.Equal(t, want, lifecycle.Plan(k, limited(limits.Encryptions, limits.Bytes), now).ToRotate(), "%+v", limits)
 		overdue := lifecycle.Plan(k, limited(limits.Encryptions, limits.Bytes, manual), now).Status == lifecycle.Overdue
 		require.Equal(t, want, overdue, "%+v", limits)
-		require.Equal(t, want, len(lifecycle.Agenda(k, limited(limits.Encryptions, limits.Bytes, block))) > 0, "%+v", limits)
+		require.Equal(t, want, len(lifecycle.AllPendingTransitions(k, limited(limits.Encryptions, limits.Bytes, block))) > 0, "%+v", limits)
 	}
 
 	raised := limited(20, 1000)
@@ -93,9 +93,9 @@ func TestAStagedVersionDoesNotHurryForALimitThatWasRaised(t *testing.T) {
 	p := policyOf(t, func(d doc) { d.StagingTime, d.MaxEncryptions = span(t, "2d"), 10 })
 	k, err := usedUp(newKey(t, 1), p, at(3, 0, 0)).Stage(lifecycle.ByOperator, "", time.Time{}, at(3, 0, 0))
 	require.NoError(t, err)
-	require.Equal(t, at(3, 0, 0), lifecycle.Agenda(k, p)[0].At)
+	require.Equal(t, at(3, 0, 0), lifecycle.AllPendingTransitions(k, p)[0].At)
 	raised := policyOf(t, func(d doc) { d.StagingTime, d.MaxEncryptions = span(t, "2d"), 11 })
-	require.Equal(t, at(5, 0, 0), lifecycle.Agenda(k, raised)[0].At)
+	require.Equal(t, at(5, 0, 0), lifecycle.AllPendingTransitions(k, raised)[0].At)
 }
 
 func TestALeaseIsA256thOfTheLimitAndBounded(t *testing.T) {

@@ -45,8 +45,8 @@ func (r Repo) Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.
 	return list, nil
 }
 
-// MendAlert makes the index say of a key what its record says: listed is an entry that it has.
-func (r Repo) MendAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error {
+// RepairAlert makes the index say of a key what its record says: listed is an entry that it has.
+func (r Repo) RepairAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error {
 	unlock, err := r.lock(ctx, &r.s.keys, listed.Name)
 	if err != nil {
 		return err
@@ -63,8 +63,8 @@ func (r Repo) MendAlert(ctx context.Context, status lifecycle.Status, listed lif
 	return r.delete(ctx, entry)
 }
 
-// ListAlert lists the key again, if its entry was lost, and reports whether it was.
-func (r Repo) ListAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
+// RestoreAlert lists the key again, if its entry was lost, and reports whether it was.
+func (r Repo) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
 	path := alertPath(k)
 	if path == "" {
 		return false, nil

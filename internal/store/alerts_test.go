@@ -112,17 +112,17 @@ func TestWhatIsLostOfAnAlertIsMended(t *testing.T) {
 					list, err := w.Alerts(ctx, status)
 					require.NoError(t, err)
 					for _, listed := range list {
-						require.NoError(t, w.MendAlert(ctx, status, listed))
+						require.NoError(t, w.RepairAlert(ctx, status, listed))
 					}
 				}
 				k, err := w.Key(ctx, "orders")
 				require.NoError(t, err)
 				require.Equal(t, []string{"alerts/" + string(k.Alert.Status) + "/20260301T1200-orders"}, w.alerts(t))
-				lost, err := w.ListAlert(ctx, k)
+				lost, err := w.RestoreAlert(ctx, k)
 				require.NoError(t, err)
 				require.False(t, lost)
 				require.NoError(t, w.disk.Delete(ctx, w.alerts(t)[0]))
-				lost, err = w.ListAlert(ctx, k)
+				lost, err = w.RestoreAlert(ctx, k)
 				require.NoError(t, err)
 				require.True(t, lost)
 				require.Len(t, w.alerts(t), 1)

@@ -79,7 +79,7 @@ func readers(kek string) []reader {
 		{"keys/orders", "key", map[string]func(w *world) error{
 			"read":   func(w *world) error { _, err := w.Key(ctx, "orders"); return err },
 			"create": create, "update": update, "delete": remove,
-			"unlist": func(w *world) error { return w.Unlist(ctx, start, "orders") },
+			"unlist": func(w *world) error { return w.RemoveDue(ctx, start, "orders") },
 		}},
 		{"versions/orders/2", "version", map[string]func(w *world) error{
 			"read": func(w *world) error { _, err := w.Version(ctx, "orders", 2); return err },
@@ -124,7 +124,7 @@ func readers(kek string) []reader {
 		}},
 		{"intents/settle/orders", "settle", map[string]func(w *world) error{
 			"settle": func(w *world) error {
-				return w.Settle(ctx, "orders", func(lifecycle.Key, int) error { panic("internal error: called") })
+				return w.RelocateAsATick(ctx, "orders", func(lifecycle.Key, int) error { panic("internal error: called") })
 			},
 		}},
 		{"config/keys", "settings", map[string]func(w *world) error{
@@ -136,8 +136,8 @@ func readers(kek string) []reader {
 			"create": create, "delete": remove,
 		}},
 		{"intents/reschedule/pci", "reschedule", map[string]func(w *world) error{
-			"read": func(w *world) error { _, _, err := w.RescheduleAfter(ctx, "pci"); return err },
-			"done": func(w *world) error { return w.Rescheduled(ctx, "pci", 4, "", true) },
+			"read": func(w *world) error { _, _, err := w.ReindexCursor(ctx, "pci"); return err },
+			"done": func(w *world) error { return w.SaveReindexCursor(ctx, "pci", 4, "", true) },
 		}},
 	}
 }

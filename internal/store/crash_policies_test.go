@@ -20,7 +20,7 @@ func revisePCI(w *world, _ string) error {
 func deletePCI(w *world, _ string) error { return w.DeletePolicy(ctx, "pci", anyPolicy) }
 
 func rescheduled(done bool) func(w *world, attempt string) error {
-	return func(w *world, _ string) error { return w.Rescheduled(ctx, "pci", 1, "orders", done) }
+	return func(w *world, _ string) error { return w.SaveReindexCursor(ctx, "pci", 1, "orders", done) }
 }
 
 // unbound arranges a policy of two revisions, with an entry of a key in its index that is not bound any more.
@@ -69,10 +69,10 @@ func mountActs() []act {
 		{name: "set the clock", arrange: nothing, do: func(w *world, _ string) error { return w.SetClock(ctx, goldenClock()) }, writes: 1},
 		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error { return addDenied(w) }, writes: 1},
 		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 1},
-		{name: "list a key", arrange: nothing, do: func(w *world, _ string) error { return w.List(ctx, start, "orders") }, writes: 1},
-		{name: "unlist a key", arrange: withKey(1, false), do: func(w *world, _ string) error { return w.Unlist(ctx, start, "orders") }, writes: 1},
+		{name: "list a key", arrange: nothing, do: func(w *world, _ string) error { return w.AddDue(ctx, start, "orders") }, writes: 1},
+		{name: "unlist a key", arrange: withKey(1, false), do: func(w *world, _ string) error { return w.RemoveDue(ctx, start, "orders") }, writes: 1},
 		{name: "defer a key", arrange: withKey(1, false), do: func(w *world, _ string) error {
-			return w.Defer(ctx, start, start.Add(10*time.Minute), "orders")
+			return w.PostponeDue(ctx, start, start.Add(10*time.Minute), "orders")
 		}, writes: 2},
 	}
 }

@@ -74,7 +74,7 @@ func TestKeyWithValuesNoKeyCanHaveIsRefused(t *testing.T) {
 	}
 }
 
-// marks is the field with one mark.
+// overrides is the field with one override.
 func marks(version, state, before string) map[string]any {
 	return map[string]any{"marks": map[string]any{version: map[string]any{"s": state, "t": start, "b": before}}}
 }
@@ -176,9 +176,9 @@ func inUTC(k lifecycle.Key) lifecycle.Key {
 		}
 	}
 	walk(reflect.ValueOf(&k).Elem())
-	for v, m := range k.Marks {
+	for v, m := range k.Overrides {
 		walk(reflect.ValueOf(&m).Elem())
-		k.Marks[v] = m
+		k.Overrides[v] = m
 	}
 	return k
 }

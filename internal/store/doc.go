@@ -29,7 +29,7 @@
 //
 // Rules that make a crash at any write harmless:
 //   - what a record refers to is written before the record, what it no longer refers to is deleted after it;
-//   - schedule, alerts, bound and a version above the record's latest are caches and leavings: the record is the truth;
+//   - schedule, alerts, bound and a version above the record's latest are caches and orphans: the record is the truth;
 //   - an act that needs more than one deletion writes an intent first and is replayed from it.
 //
 // Writes outlive their requests, and an act that fails finds out what became of it (write.go, [Repo.UpdateKey]). Where the

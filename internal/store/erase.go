@@ -52,7 +52,7 @@ func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if err := allow(k); err != nil {
 		return lifecycle.Key{}, err
 	}
-	at, err := r.tail(ctx, name, head, true)
+	at, err := r.chainHead(ctx, name, head, true)
 	if err != nil {
 		return k, err
 	}
@@ -148,7 +148,7 @@ func (r Repo) dropIntent(ctx context.Context, name string, intent eraseRecord) e
 			return err
 		}
 	}
-	for _, path := range []string{settleIntents + name, usagePrefix + name, eraseIntents + name} {
+	for _, path := range []string{relocationIntents + name, usagePrefix + name, eraseIntents + name} {
 		if err := r.delete(ctx, path); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func goldenKey() lifecycle.Key {
 		Policy: "pci", Owner: "payments", Labels: map[string]string{"env": "prod", "team": "cards"},
 		AutoRotatePeriod: time.Hour, Latest: 3, Primary: 2, Staged: 3, MinDecryption: 2, MinEncryption: 3, MinAvailable: 1,
 		DestroyedBelow: 1,
-		Marks: map[int]lifecycle.Mark{
+		Overrides: map[int]lifecycle.StateOverride{
 			1: {
 				State: lifecycle.Retired, At: start, Before: lifecycle.Compromised, Until: start.Add(720 * time.Hour), Locked: true,
 				Compromise: lifecycle.Compromise{Code: "key compromise", Occurred: start.Add(-time.Hour), Reported: start},
@@ -45,16 +45,16 @@ func goldenKey() lifecycle.Key {
 				State: lifecycle.Suspended, At: start.Add(time.Hour), Before: lifecycle.Deactivated, Ended: start, Lapsed: true,
 			},
 		},
-		Mark:      lifecycle.KeyMark{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour), Before: lifecycle.KeySuspended},
-		Ancestors: []lifecycle.Ancestor{{Version: 1, Since: start}},
-		Hold:      true, Oldest: lifecycle.Oldest{Version: 1, Deactivated: start.Add(time.Hour)},
+		Status:       lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour), Before: lifecycle.KeySuspended},
+		Predecessors: []lifecycle.Predecessor{{Version: 1, Since: start}},
+		Hold:         true, Oldest: lifecycle.Oldest{Version: 1, Deactivated: start.Add(time.Hour)},
 		Created: start.Add(1), Recent: []time.Time{start, start.Add(time.Hour), start.Add(2 * time.Hour)},
 		Rotation: lifecycle.Rotation{
-			Since: start.Add(2 * time.Hour), Last: start.Add(3 * time.Hour), Promoted: start.Add(4 * time.Hour), Trigger: lifecycle.BySchedule,
+			Base: start.Add(2 * time.Hour), Last: start.Add(3 * time.Hour), Promoted: start.Add(4 * time.Hour), Trigger: lifecycle.BySchedule,
 			Reason: "yearly audit", Failures: 2, LastError: "token removed",
 			FailedAt: start.Add(4 * time.Hour), RetryAt: start.Add(5 * time.Hour),
 			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), ExhaustedBy: lifecycle.Usage{Encryptions: 1001, Bytes: 4096},
-			Unchecked: true, Previous: start.Add(time.Hour), Tried: 4,
+			ChecksPending: true, PriorBase: start.Add(time.Hour), PriorFailures: 4,
 		},
 		Alert: lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
 		Due:   start.Add(time.Hour), Revision: 9,
@@ -75,7 +75,7 @@ func goldenPolicy(t *testing.T) lifecycle.Policy {
 	require.NoError(t, err)
 	p, err := lifecycle.StoredPolicy(lifecycle.Policy{
 		Name: "pci", Revision: 4, Hash: "0123abcd", Created: start,
-		Looser: lifecycle.Looser{Before: start.Add(-time.Hour), Quiet: 240 * time.Hour},
+		LongerQuiet: lifecycle.LongerQuietPeriod{Before: start.Add(-time.Hour), Quiet: 240 * time.Hour},
 		Document: lifecycle.Document{
 			Description: "card data", Owner: "payments", AllowedTypes: []lifecycle.Type{lifecycle.AES256GCM96}, MinStrengthBits: 128,
 			DenyAfter:  map[lifecycle.Type]string{lifecycle.AES128GCM96: "2030-12-31"},
@@ -135,9 +135,9 @@ func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
 	k, err := load(t, map[string]string{"keys/orders": golden(t, "key-first")}).Key(ctx, "orders")
 	require.NoError(t, err)
 	want := goldenKey()
-	want.Ancestors, want.Mark.Before = nil, lifecycle.Enabled
+	want.Predecessors, want.Status.Before = nil, lifecycle.Enabled
 	want.Rotation.ExhaustedBy = lifecycle.Usage{}
-	want.Marks[2] = lifecycle.Mark{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
+	want.Overrides[2] = lifecycle.StateOverride{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
 	require.Equal(t, want, k)
 }
 
@@ -185,7 +185,7 @@ func TestGoldenSettingsDecode(t *testing.T) {
 
 func TestGoldenRescheduleIntentDecodes(t *testing.T) {
 	w := load(t, map[string]string{"intents/reschedule/pci": golden(t, "reschedule"), "policies/pci": golden(t, "policy")})
-	after, revision, err := w.RescheduleAfter(ctx, "pci")
+	after, revision, err := w.ReindexCursor(ctx, "pci")
 	require.NoError(t, err)
 	require.Equal(t, "orders", after)
 	require.Equal(t, 4, revision)
@@ -274,14 +274,14 @@ func goldenWorld(t *testing.T) *world {
 	w := newWorld()
 	_, err := w.PutPolicy(ctx, "pci", func(*lifecycle.Policy) (lifecycle.Policy, error) { return goldenPolicy(t), nil })
 	require.NoError(t, err)
-	require.NoError(t, w.Rescheduled(ctx, "pci", 4, "orders", false))
+	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 4, "orders", false))
 	c := creation(goldenKey(), goldenVersion())
 	c.Event.Reason, c.Event.PolicyRevision, c.Event.Details = "for the golden record", 4, map[string]string{"owner": " -> payments"}
-	c.Settle = lifecycle.Range{From: 2, To: 3}
+	c.Relocate = lifecycle.Range{From: 2, To: 3}
 	require.NoError(t, w.by("r1").CreateKey(ctx, c))
 	w.by("")
 	require.NoError(t, addDenied(w))
-	_, _, err = w.Lease(ctx, "orders", store.Ask{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
+	_, _, err = w.Lease(ctx, "orders", store.LeaseRequest{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
 	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))

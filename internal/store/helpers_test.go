@@ -41,9 +41,9 @@ func (w *world) DeleteKey(ctx context.Context, name string, allow func(lifecycle
 	return k, w.FinishErasure(ctx, name)
 }
 
-// Settle settles as a tick does, which comes again.
-func (w *world) Settle(ctx context.Context, name string, place func(lifecycle.Key, int) error) error {
-	_, err := w.Repo.Settle(ctx, name, place)
+// RelocateAsATick relocates as a tick does, which comes again.
+func (w *world) RelocateAsATick(ctx context.Context, name string, place func(lifecycle.Key, int) error) error {
+	_, err := w.Relocate(ctx, name, place)
 	return err
 }
 
@@ -64,7 +64,7 @@ func emptyWorld() *world {
 }
 
 // who asks for all that these tests do.
-var who = store.Who{
+var who = store.Caller{
 	Actor: custody.Actor{EntityID: "e1", DisplayName: "token-ops", TokenAccessorHMAC: "hmac-1", Address: "192.0.2.1"},
 }
 
@@ -156,7 +156,7 @@ func rotate(sealed string) store.Act {
 }
 
 func rotated(k lifecycle.Key, sealed string, at time.Time) (lifecycle.Commit, error) {
-	next, err := k.Rotated(lifecycle.ByOperator, "", time.Time{}, at)
+	next, err := k.Rotate(lifecycle.ByOperator, "", time.Time{}, at)
 	v := version(next, sealed)
 	event := lifecycle.Event{Act: "rotate", Versions: []int{next.Latest}, From: "none", To: "active", Policy: k.Policy}
 	return lifecycle.Commit{Key: next, Version: &v, Event: event}, err
@@ -235,7 +235,7 @@ func (w *world) finish(t testing.TB) {
 	for range mostRounds {
 		names, err := w.Erasures(ctx)
 		require.NoError(t, err)
-		settle, err := w.Settlements(ctx)
+		settle, err := w.PendingRelocations(ctx)
 		require.NoError(t, err)
 		if len(names)+len(settle) == 0 {
 			return

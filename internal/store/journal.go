@@ -22,14 +22,14 @@ func journalPath(name string, seq int) string {
 	return fmt.Sprintf("%s%s/%010d", journalPrefix, name, seq)
 }
 
-// Who is on whose behalf a request acts.
-type Who struct {
+// Caller is on whose behalf a request acts.
+type Caller struct {
 	Actor     custody.Actor
 	RequestID string
 	Accessor  func() string // digest of the token accessor; nil: none. Asked for only where a record is written
 }
 
-func (w Who) actor() custody.Actor {
+func (w Caller) actor() custody.Actor {
 	actor := w.Actor
 	if w.Accessor != nil {
 		actor.TokenAccessorHMAC = w.Accessor()
@@ -40,8 +40,8 @@ func (w Who) actor() custody.Actor {
 // begin records that an act is about to take effect.
 func (r Repo) begin(ctx context.Context, k lifecycle.Key, e lifecycle.Event, at chain) (chain, error) {
 	return r.append(ctx, k.Name, at, custody.Record{
-		Kind: custody.Begin, KeyID: k.ID, Act: e.Act, Versions: e.Versions, From: e.From, To: e.To, Actor: r.who.actor(),
-		Reason: custody.Clip(e.Reason), Policy: e.Policy, PolicyRevision: e.PolicyRevision, RequestID: r.who.RequestID, Details: clipped(e.Details),
+		Kind: custody.Begin, KeyID: k.ID, Act: e.Act, Versions: e.Versions, From: e.From, To: e.To, Actor: r.caller.actor(),
+		Reason: custody.Clip(e.Reason), Policy: e.Policy, PolicyRevision: e.PolicyRevision, RequestID: r.caller.RequestID, Details: clipped(e.Details),
 	})
 }
 

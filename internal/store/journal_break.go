@@ -16,22 +16,22 @@ import (
 // ErrBroken is matched by errors that say that the end of a key's custody chain was altered or lost.
 var ErrBroken = errors.New("broken custody chain")
 
-// breakError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
+// ChainBrokenError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
 // it; but what stops a key in an emergency must not be stopped by whoever can damage the journal.
-type breakError struct{ error }
+type ChainBrokenError struct{ error }
 
-func (b breakError) Error() string {
+func (b ChainBrokenError) Error() string {
 	return b.error.Error() + "; the custody of the key was altered or lost: restore journal/ from a snapshot, or suspend the key, which records the break and goes on behind it"
 }
 
-func (b breakError) Unwrap() error { return b.error }
+func (b ChainBrokenError) Unwrap() error { return b.error }
 
-func (b breakError) Is(target error) bool { return target == ErrBroken }
+func (b ChainBrokenError) Is(target error) bool { return target == ErrBroken }
 
-// asBreak marks an error that says of the journal itself that it is damaged.
-func asBreak(err error) error {
+// asChainBroken marks an error that says of the journal itself that it is damaged.
+func asChainBroken(err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, custody.ErrMalformed) {
-		return breakError{err}
+		return ChainBrokenError{err}
 	}
 	return err
 }
@@ -39,25 +39,25 @@ func asBreak(err error) error {
 // emergencies are the acts that go on behind a break.
 var emergencies = map[string]bool{string(lifecycle.Suspend): true, string(lifecycle.ReportCompromise): true}
 
-// tailOf returns the end of the journal that an act adds to, and the event as it is recorded there: behind a break it
+// headForAct returns the end of the journal that an act adds to, and the event as it is recorded there: behind a break it
 // names the break.
-func (r Repo) tailOf(ctx context.Context, c change, exists bool) (chain, lifecycle.Event, error) {
-	at, err := r.tail(ctx, c.Key.Name, c.head, exists)
-	var broken breakError
+func (r Repo) headForAct(ctx context.Context, c change, exists bool) (chain, lifecycle.Event, error) {
+	at, err := r.chainHead(ctx, c.Key.Name, c.head, exists)
+	var broken ChainBrokenError
 	if !errors.As(err, &broken) || !emergencies[c.Event.Act] {
 		return at, c.Event, err
 	}
 	details := map[string]string{"custody_break": broken.error.Error()}
 	maps.Copy(details, c.Event.Details)
 	c.Event.Details = details
-	at, err = r.behind(ctx, c.Key.Name, c.head)
+	at, err = r.headPastBreak(ctx, c.Key.Name, c.head)
 	return at, c.Event, err
 }
 
-// behind returns where a chain goes on that is broken: behind all that is stored of it, and behind the end of the act
+// headPastBreak returns where a chain goes on that is broken: behind all that is stored of it, and behind the end of the act
 // that the key's record names. No number is used twice; a record that is missing is a gap for ever, and verification
 // reports it, as it does one that was altered.
-func (r Repo) behind(ctx context.Context, name string, known custody.Head) (chain, error) {
+func (r Repo) headPastBreak(ctx context.Context, name string, known custody.Head) (chain, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil {
 		return chain{}, err

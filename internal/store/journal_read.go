@@ -108,8 +108,8 @@ func (r Repo) CheckJournal(ctx context.Context, name string) (problem string, er
 	if err != nil {
 		return "", err
 	}
-	at, err := r.readTail(ctx, name, from, true)
-	if broken := new(breakError); errors.As(asBreak(err), broken) {
+	at, err := r.readForward(ctx, name, from, true)
+	if broken := new(ChainBrokenError); errors.As(asChainBroken(err), broken) {
 		return fmt.Sprintf("key %q: %v", name, broken.error), nil
 	}
 	if err == nil && at.open == nil && at.done != from {
@@ -139,7 +139,7 @@ func (r Repo) JournalHead(ctx context.Context, name string) (custody.Head, error
 	if from, exists, err = r.named(ctx, name); err != nil {
 		return custody.Head{}, err
 	}
-	at, err = r.tail(ctx, name, from, exists)
+	at, err = r.chainHead(ctx, name, from, exists)
 	return at.head, err
 }
 

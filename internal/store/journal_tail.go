@@ -46,31 +46,31 @@ func (c chain) with(rec custody.Record, head custody.Head) chain {
 // did reports whether the request is known to have been carried out.
 func (c chain) did(request string) bool { return request != "" && slices.Contains(c.requests, request) }
 
-// tail returns the end of a key's journal, having ended an act that was cut short. The caller holds the lock of the key
+// chainHead returns the end of a key's journal, having ended an act that was cut short. The caller holds the lock of the key
 // and is certain of what it reads; from is what the key record says of the chain, zero where there is no record.
-func (r Repo) tail(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
+func (r Repo) chainHead(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	at, err := r.known(ctx, name, from, exists)
 	switch {
 	case err != nil:
 		return at, err
 	case at.head.Count+custody.ActRecords > custody.MaxSeq:
-		return at, asBreak(fmt.Errorf("%s: %w: no number is left for the records of another act", journalPath(name, at.head.Count), ErrCorrupt))
+		return at, asChainBroken(fmt.Errorf("%s: %w: no number is left for the records of another act", journalPath(name, at.head.Count), ErrCorrupt))
 	case at.open == nil:
 		return at, nil
 	}
-	return r.end(ctx, name, at, settled(at, from, exists), true)
+	return r.end(ctx, name, at, outcomeOf(at, from, exists), true)
 }
 
 // known returns the end of a key's journal from memory or from storage. The error matches [ErrBroken] where the journal and
 // the key's record contradict each other.
 func (r Repo) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	if at, ok := r.s.chains.Get(name); ok && at.done.Count >= from.Count {
-		return at, asBreak(checkDone(name, at, from, exists))
+		return at, asChainBroken(checkDone(name, at, from, exists))
 	}
 	certain := r.s.doubts.none() // else a record may still land behind what is read
-	at, err := r.readTail(ctx, name, from, exists)
+	at, err := r.readForward(ctx, name, from, exists)
 	if err != nil {
-		return chain{}, asBreak(err)
+		return chain{}, asChainBroken(err)
 	}
 	if at.open == nil && certain {
 		r.s.chains.Add(name, at)
@@ -87,9 +87,9 @@ func checkDone(name string, at chain, from custody.Head, exists bool) error {
 	return fmt.Errorf("%s: %w: record %d took effect, and the key's record names record %d", keyPath(name), ErrCorrupt, at.done.Count, from.Count)
 }
 
-// settled tells whether an act that was cut short took effect: the key record names the beginning of the act that
+// outcomeOf tells whether an act that was cut short took effect: the key record names the beginning of the act that
 // wrote it, and a deletion took effect if the record is gone.
-func settled(at chain, from custody.Head, exists bool) custody.Outcome {
+func outcomeOf(at chain, from custody.Head, exists bool) custody.Outcome {
 	if (exists && from == at.begun) || (!exists && at.open.Act == actDelete) {
 		return custody.Done
 	}
@@ -99,9 +99,9 @@ func settled(at chain, from custody.Head, exists bool) custody.Outcome {
 // actDelete is the one act that a missing key record completes.
 const actDelete = "delete"
 
-// readTail reads the records from the one that the key's record names to the end, and before it as many as may be of
+// readForward reads the records from the one that the key's record names to the end, and before it as many as may be of
 // requests that come again.
-func (r Repo) readTail(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
+func (r Repo) readForward(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	start := from.Count
 	if !exists {
 		last, err := r.lastSeq(ctx, name)

@@ -115,11 +115,11 @@ type change struct {
 // repeated reports whether custody knows that the request was carried out. What cannot be read of the journal is for the act
 // to find.
 func (r Repo) repeated(ctx context.Context, name string, from custody.Head, exists bool) bool {
-	if r.who.RequestID == "" {
+	if r.caller.RequestID == "" {
 		return false
 	}
-	at, err := r.tail(ctx, name, from, exists)
-	return err == nil && at.did(r.who.RequestID)
+	at, err := r.chainHead(ctx, name, from, exists)
+	return err == nil && at.did(r.caller.RequestID)
 }
 
 // record commits the change between the two custody records of the act, if it is one that custody keeps. Once the key
@@ -128,7 +128,7 @@ func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	if c.Event.Act == "" {
 		return r.commit(ctx, c)
 	}
-	at, event, err := r.tailOf(ctx, c, exists)
+	at, event, err := r.headForAct(ctx, c, exists)
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
@@ -183,7 +183,7 @@ func (r Repo) outcome(ctx context.Context, name string, begun chain) custody.Out
 	if err != nil {
 		return ""
 	}
-	at, err := r.tail(ctx, name, from, exists)
+	at, err := r.chainHead(ctx, name, from, exists)
 	switch {
 	case err != nil:
 		return ""
@@ -198,7 +198,7 @@ func (r Repo) outcome(ctx context.Context, name string, begun chain) custody.Out
 type entry struct{ was, now string }
 
 // commit writes what the next record refers to, then the record, then removes what only the old record referred to.
-// A crash before the Put of the record leaves leavings that the next act overwrites or the tick removes; a crash
+// A crash before the Put of the record leaves orphans that the next act overwrites or the tick removes; a crash
 // after it leaves stale index entries that the tick removes. The last step therefore cannot fail the act.
 func (r Repo) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 	next, err := r.prepare(ctx, c)
@@ -235,8 +235,8 @@ func (r Repo) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
 			return lifecycle.Key{}, err
 		}
 	}
-	if c.Settle != (lifecycle.Range{}) {
-		if err := r.intendSettle(ctx, c.Key.Name, c.Settle); err != nil {
+	if c.Relocate != (lifecycle.Range{}) {
+		if err := r.intendRelocation(ctx, c.Key.Name, c.Relocate); err != nil {
 			return lifecycle.Key{}, err
 		}
 	}

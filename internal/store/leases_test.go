@@ -13,8 +13,8 @@ import (
 )
 
 // asking is a request for a block of ten encryptions with version 1 of the key, which may have a hundred.
-func asking(k lifecycle.Key) store.Ask {
-	return store.Ask{
+func asking(k lifecycle.Key) store.LeaseRequest {
+	return store.LeaseRequest{
 		KeyID: k.ID, Version: 1, Need: lifecycle.Usage{Encryptions: 1, Bytes: 7}, Want: lifecycle.Usage{Encryptions: 10, Bytes: 100},
 		Most: lifecycle.Limits{Encryptions: 100},
 	}

@@ -122,7 +122,7 @@ func TestLocksCostNothingWhenNobodyHoldsThem(t *testing.T) {
 			name := fmt.Sprint(i % 5)
 			_, _ = w.PutPolicy(ctx, name, revise(name, fmt.Sprint(i)))
 			_ = w.CreateKey(ctx, creation(lifecycle.Key{Name: name, Policy: name}, lifecycle.Version{}))
-			_ = w.Unlist(ctx, start, name)
+			_ = w.RemoveDue(ctx, start, name)
 			_, _ = w.DeleteKey(ctx, name, anyKey, "")
 			_ = w.DeletePolicy(ctx, name, anyPolicy)
 			_ = w.SetDisableUpsert(ctx, i%2 == 0)
@@ -201,7 +201,7 @@ func TestRescheduleOfARevisionBeginsWhenItIsInForce(t *testing.T) {
 	if <-seen == 2 {
 		return
 	}
-	names, err := w.Reschedules(ctx)
+	names, err := w.PendingReindexes(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []string{"pci"}, names, "the keys were rescheduled by the old revision only")
 }
@@ -209,7 +209,7 @@ func TestRescheduleOfARevisionBeginsWhenItIsInForce(t *testing.T) {
 // tickReschedules does what the tick does of a reschedule, and returns the revision it went by.
 func tickReschedules(w *world, done *atomic.Bool) int {
 	defer done.Store(true)
-	_, revision, err := w.RescheduleAfter(ctx, "pci")
+	_, revision, err := w.ReindexCursor(ctx, "pci")
 	if err != nil {
 		return 0
 	}
@@ -217,6 +217,6 @@ func tickReschedules(w *world, done *atomic.Bool) int {
 	if err != nil {
 		return 0
 	}
-	_ = w.Rescheduled(ctx, "pci", revision, "", true)
+	_ = w.SaveReindexCursor(ctx, "pci", revision, "", true)
 	return p.Revision
 }

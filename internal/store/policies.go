@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	policiesPrefix    = "policies/"
-	revisionsPrefix   = "revisions/"
-	rescheduleIntents = "intents/reschedule/"
+	policiesPrefix  = "policies/"
+	revisionsPrefix = "revisions/"
+	reindexIntents  = "intents/reschedule/"
 )
 
 func revisionPath(name string, n int) string {
 	return revisionsPrefix + name + "/" + strconv.Itoa(n)
 }
 
-// rescheduleRecord is intents/reschedule/<policy>: the keys bound to the policy have to be put on the due index
+// reindexRecord is intents/reschedule/<policy>: the keys bound to the policy have to be put on the due index
 // again, because the policy has a new revision. After names the last key done.
-type rescheduleRecord struct {
+type reindexRecord struct {
 	Schema   int    `json:"schema"`
 	Revision int    `json:"revision"`
 	After    string `json:"after"`
@@ -154,8 +154,8 @@ func (r Repo) PutPolicy(
 	if err := r.put(ctx, revisionPath(name, next.Revision), recordOfPolicy(next), nil); err != nil {
 		return lifecycle.Policy{}, err
 	}
-	intent := rescheduleRecord{Schema: schema, Revision: next.Revision}
-	if err := r.put(ctx, rescheduleIntents+name, intent, nil); err != nil {
+	intent := reindexRecord{Schema: schema, Revision: next.Revision}
+	if err := r.put(ctx, reindexIntents+name, intent, nil); err != nil {
 		return lifecycle.Policy{}, err
 	}
 	return next, r.put(ctx, policiesPrefix+name, recordOfPolicy(next), rest)
@@ -189,7 +189,7 @@ func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycl
 	// From here on the policy is gone. A revision left behind is overwritten when the name is used again.
 	limit := allOfIt
 	_, _ = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
-	_ = r.delete(ctx, rescheduleIntents+name)
+	_ = r.delete(ctx, reindexIntents+name)
 	return nil
 }
 
@@ -239,25 +239,25 @@ func (r Repo) BoundKeys(ctx context.Context, policy string) ([]string, error) {
 	return r.list(ctx, boundPath(policy, ""))
 }
 
-// Reschedules returns the policies whose bound keys have to be put on the due index again.
-func (r Repo) Reschedules(ctx context.Context) ([]string, error) {
-	return r.list(ctx, rescheduleIntents)
+// PendingReindexes returns the policies whose bound keys have to be put on the due index again.
+func (r Repo) PendingReindexes(ctx context.Context) ([]string, error) {
+	return r.list(ctx, reindexIntents)
 }
 
-// RescheduleAfter returns the key after which the reschedule of the policy goes on, and the revision it is for. It
+// ReindexCursor returns the key after which the reschedule of the policy goes on, and the revision it is for. It
 // waits for a write of the policy that is under way: the intent is there before the revision is.
-func (r Repo) RescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error) {
+func (r Repo) ReindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
 	unlock, err := r.s.policies.shared(ctx, policy)
 	if err != nil {
 		return "", 0, err
 	}
 	defer unlock()
-	return r.rescheduleAfter(ctx, policy)
+	return r.reindexCursor(ctx, policy)
 }
 
-func (r Repo) rescheduleAfter(ctx context.Context, policy string) (after string, revision int, err error) {
-	var rec rescheduleRecord
-	if _, _, err = read(ctx, r, rescheduleIntents+policy, &rec); err != nil {
+func (r Repo) reindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
+	var rec reindexRecord
+	if _, _, err = read(ctx, r, reindexIntents+policy, &rec); err != nil {
 		return "", 0, err
 	}
 	p, err := r.Policy(ctx, policy)
@@ -272,21 +272,21 @@ func (r Repo) rescheduleAfter(ctx context.Context, policy string) (after string,
 	return rec.After, rec.Revision, nil
 }
 
-// Rescheduled notes that the keys up to after are done, all of them where done is set. A newer revision of the
+// SaveReindexCursor notes that the keys up to after are done, all of them where done is set. A newer revision of the
 // policy, written meanwhile, starts from the beginning again.
-func (r Repo) Rescheduled(ctx context.Context, policy string, revision int, after string, done bool) error {
+func (r Repo) SaveReindexCursor(ctx context.Context, policy string, revision int, after string, done bool) error {
 	unlock, err := r.lock(ctx, &r.s.policies, policy)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	_, current, err := r.rescheduleAfter(ctx, policy)
+	_, current, err := r.reindexCursor(ctx, policy)
 	if err != nil || current != revision {
 		return err
 	}
 	if done {
-		return r.delete(ctx, rescheduleIntents+policy)
+		return r.delete(ctx, reindexIntents+policy)
 	}
-	rec := rescheduleRecord{Schema: schema, Revision: revision, After: after}
-	return r.put(ctx, rescheduleIntents+policy, rec, nil)
+	rec := reindexRecord{Schema: schema, Revision: revision, After: after}
+	return r.put(ctx, reindexIntents+policy, rec, nil)
 }

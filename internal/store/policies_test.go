@@ -133,21 +133,21 @@ func TestDeletionOfAPolicyThatIsNotAllowedChangesNothing(t *testing.T) {
 func TestRescheduleGoesOnWhereItStopped(t *testing.T) {
 	w := newWorld()
 	w.putPolicy(t, "pci", "first")
-	names, err := w.Reschedules(ctx)
+	names, err := w.PendingReindexes(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []string{"pci"}, names)
-	after, revision, err := w.RescheduleAfter(ctx, "pci")
+	after, revision, err := w.ReindexCursor(ctx, "pci")
 	require.NoError(t, err)
 	require.Equal(t, "", after)
 	require.Equal(t, 1, revision)
 
-	require.NoError(t, w.Rescheduled(ctx, "pci", 1, "orders", false))
-	after, _, err = w.RescheduleAfter(ctx, "pci")
+	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 1, "orders", false))
+	after, _, err = w.ReindexCursor(ctx, "pci")
 	require.NoError(t, err)
 	require.Equal(t, "orders", after)
 
-	require.NoError(t, w.Rescheduled(ctx, "pci", 1, "orders2", true))
-	names, err = w.Reschedules(ctx)
+	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 1, "orders2", true))
+	names, err = w.PendingReindexes(ctx)
 	require.NoError(t, err)
 	require.Empty(t, names)
 }
@@ -155,11 +155,11 @@ func TestRescheduleGoesOnWhereItStopped(t *testing.T) {
 func TestNewerRevisionReschedulesFromTheBeginning(t *testing.T) {
 	w := newWorld()
 	w.putPolicy(t, "pci", "first")
-	require.NoError(t, w.Rescheduled(ctx, "pci", 1, "orders", false))
+	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 1, "orders", false))
 	w.putPolicy(t, "pci", "second")
 	for _, done := range []bool{false, true} { // by one that began with the first
-		require.NoError(t, w.Rescheduled(ctx, "pci", 1, "orders", done))
-		after, revision, err := w.RescheduleAfter(ctx, "pci")
+		require.NoError(t, w.SaveReindexCursor(ctx, "pci", 1, "orders", done))
+		after, revision, err := w.ReindexCursor(ctx, "pci")
 		require.NoError(t, err)
 		require.Equal(t, "", after)
 		require.Equal(t, 2, revision)
@@ -171,7 +171,7 @@ func TestRevisionInForceIsAlwaysToBeRescheduled(t *testing.T) {
 		for _, applied := range []bool{false, true} {
 			w := newWorld()
 			w.putPolicy(t, "pci", "first")
-			require.NoError(t, w.Rescheduled(ctx, "pci", 1, "", true))
+			require.NoError(t, w.SaveReindexCursor(ctx, "pci", 1, "", true))
 			w.disk.FailWrite(at, applied)
 			require.Error(t, revisePCI(w, ""))
 			w.disk.Heal()
@@ -180,7 +180,7 @@ func TestRevisionInForceIsAlwaysToBeRescheduled(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, at == 3 && applied, p.Revision == 2)
 			if p.Revision == 2 {
-				_, revision, err := w.RescheduleAfter(ctx, "pci")
+				_, revision, err := w.ReindexCursor(ctx, "pci")
 				require.NoError(t, err)
 				require.Equal(t, 2, revision)
 			}
@@ -197,11 +197,11 @@ func TestRescheduleByAnotherRevisionOfTheSameNumberDoesNotCount(t *testing.T) {
 	require.Error(t, revisePCI(w, ""))
 	w.disk.Heal()
 
-	_, revision, err := w.RescheduleAfter(ctx, "pci") // and goes by what is in force, the first
+	_, revision, err := w.ReindexCursor(ctx, "pci") // and goes by what is in force, the first
 	require.NoError(t, err)
 	require.NoError(t, revisePCI(w, ""))
-	require.NoError(t, w.Rescheduled(ctx, "pci", revision, "", true))
-	names, err := w.Reschedules(ctx)
+	require.NoError(t, w.SaveReindexCursor(ctx, "pci", revision, "", true))
+	names, err := w.PendingReindexes(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []string{"pci"}, names, "the keys were rescheduled by the first revision only")
 }

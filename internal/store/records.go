@@ -12,48 +12,48 @@ import (
 
 // keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf).
 type keyRecord struct {
-	Schema               int                 `json:"schema"`
-	ID                   string              `json:"id"`
-	Type                 string              `json:"type"`
-	Derived              bool                `json:"derived"`
-	Convergent           bool                `json:"convergent"`
-	Exportable           bool                `json:"exportable"`
-	AllowPlaintextBackup bool                `json:"allow_plaintext_backup"`
-	DeletionAllowed      bool                `json:"deletion_allowed"`
-	Policy               string              `json:"policy"`
-	Owner                string              `json:"owner"`
-	Labels               map[string]string   `json:"labels"`
-	AutoRotatePeriod     time.Duration       `json:"auto_rotate_period"`
-	Latest               int                 `json:"latest"`
-	Primary              int                 `json:"primary"`
-	MinDecryption        int                 `json:"min_decryption"`
-	MinEncryption        int                 `json:"min_encryption"`
-	MinAvailable         int                 `json:"min_available"`
-	DestroyedBelow       int                 `json:"destroyed_below"`
-	Staged               int                 `json:"staged"`
-	Marks                map[string]markJSON `json:"marks"`
-	State                string              `json:"state"`
-	StateAt              time.Time           `json:"state_at"`
-	DestroyTime          time.Time           `json:"destroy_time"`
-	StateBefore          string              `json:"state_before"`
-	Hold                 bool                `json:"legal_hold"`
-	OldestVersion        int                 `json:"oldest_version"`
-	OldestDeactivated    time.Time           `json:"oldest_deactivated"`
-	Created              time.Time           `json:"created"`
-	Recent               []int64             `json:"recent"`
-	Due                  time.Time           `json:"due"`
-	AlertStatus          string              `json:"alert_status"`
-	AlertSince           time.Time           `json:"alert_since"`
-	Revision             int                 `json:"revision"`
-	JournalCount         int                 `json:"journal_count"` // chain of custody up to the act that wrote this
-	JournalHash          string              `json:"journal_hash"`
-	Ancestors            []ancestorJSON      `json:"ancestors"`
+	Schema               int                     `json:"schema"`
+	ID                   string                  `json:"id"`
+	Type                 string                  `json:"type"`
+	Derived              bool                    `json:"derived"`
+	Convergent           bool                    `json:"convergent"`
+	Exportable           bool                    `json:"exportable"`
+	AllowPlaintextBackup bool                    `json:"allow_plaintext_backup"`
+	DeletionAllowed      bool                    `json:"deletion_allowed"`
+	Policy               string                  `json:"policy"`
+	Owner                string                  `json:"owner"`
+	Labels               map[string]string       `json:"labels"`
+	AutoRotatePeriod     time.Duration           `json:"auto_rotate_period"`
+	Latest               int                     `json:"latest"`
+	Primary              int                     `json:"primary"`
+	MinDecryption        int                     `json:"min_decryption"`
+	MinEncryption        int                     `json:"min_encryption"`
+	MinAvailable         int                     `json:"min_available"`
+	DestroyedBelow       int                     `json:"destroyed_below"`
+	Staged               int                     `json:"staged"`
+	Marks                map[string]overrideJSON `json:"marks"`
+	State                string                  `json:"state"`
+	StateAt              time.Time               `json:"state_at"`
+	DestroyTime          time.Time               `json:"destroy_time"`
+	StateBefore          string                  `json:"state_before"`
+	Hold                 bool                    `json:"legal_hold"`
+	OldestVersion        int                     `json:"oldest_version"`
+	OldestDeactivated    time.Time               `json:"oldest_deactivated"`
+	Created              time.Time               `json:"created"`
+	Recent               []int64                 `json:"recent"`
+	Due                  time.Time               `json:"due"`
+	AlertStatus          string                  `json:"alert_status"`
+	AlertSince           time.Time               `json:"alert_since"`
+	Revision             int                     `json:"revision"`
+	JournalCount         int                     `json:"journal_count"` // chain of custody up to the act that wrote this
+	JournalHash          string                  `json:"journal_hash"`
+	Ancestors            []predecessorJSON       `json:"ancestors"`
 	rotationRecord
 }
 
-// markJSON is the state of one version that does not follow from the rest of its key's record. A key may have two
+// overrideJSON is the state of one version that does not follow from the rest of its key's record. A key may have two
 // thousand of them, so names are short and what is empty is left out.
-type markJSON struct {
+type overrideJSON struct {
 	State    string     `json:"s"`
 	At       time.Time  `json:"t"`
 	Before   string     `json:"b,omitempty"`
@@ -87,8 +87,8 @@ type rotationRecord struct {
 	Tried       int             `json:"rotation_tried"`
 }
 
-// ancestorJSON is a version that was active before.
-type ancestorJSON struct {
+// predecessorJSON is a version that was active before.
+type predecessorJSON struct {
 	Version int       `json:"v"`
 	Since   time.Time `json:"t"`
 }
@@ -101,14 +101,14 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
 		Latest: k.Latest, Primary: k.Primary,
 		MinDecryption: k.MinDecryption, MinEncryption: k.MinEncryption, MinAvailable: k.MinAvailable,
-		DestroyedBelow: k.DestroyedBelow, Staged: k.Staged, Marks: marksJSON(k.Marks),
-		State: k.Mark.State.String(), StateAt: k.Mark.At, DestroyTime: k.Mark.Until, StateBefore: k.Mark.Before.String(), Hold: k.Hold,
+		DestroyedBelow: k.DestroyedBelow, Staged: k.Staged, Marks: overridesJSON(k.Overrides),
+		State: k.Status.State.String(), StateAt: k.Status.At, DestroyTime: k.Status.Until, StateBefore: k.Status.Before.String(), Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
-		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: ancestorsJSON(k.Ancestors),
+		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: predecessorsJSON(k.Predecessors),
 		rotationRecord: rotationRecord{
-			r.Since, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
-			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.Unchecked, r.Previous, r.Tried,
+			r.Base, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
+			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.ChecksPending, r.PriorBase, r.PriorFailures,
 		},
 	}
 }
@@ -121,7 +121,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	if err != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
 		return lifecycle.Key{}, ErrCorrupt
 	}
-	marks, err := marksOf(r.Marks, r.Latest)
+	overrides, err := overridesOf(r.Marks, r.Latest)
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
@@ -132,15 +132,15 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
-		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Marks: marks, Hold: r.Hold,
+		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Overrides: overrides, Hold: r.Hold,
 		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
-		Mark:    lifecycle.KeyMark{State: state, At: r.StateAt, Until: r.DestroyTime, Before: before},
+		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Until: r.DestroyTime, Before: before},
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
-		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Ancestors: ancestorsOf(r.Ancestors),
+		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Predecessors: predecessorsOf(r.Ancestors),
 		Rotation: lifecycle.Rotation{
-			Since: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
+			Base: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
-			Exhausted: o.Exhausted, ExhaustedAt: o.ExhaustedAt, ExhaustedBy: o.ExhaustedBy, Unchecked: o.Unchecked, Previous: o.Previous, Tried: o.Tried,
+			Exhausted: o.Exhausted, ExhaustedAt: o.ExhaustedAt, ExhaustedBy: o.ExhaustedBy, ChecksPending: o.Unchecked, PriorBase: o.Previous, PriorFailures: o.Tried,
 		},
 	}, nil
 }
@@ -172,19 +172,19 @@ type datesRecord struct {
 	Created []int64 `json:"created"`
 }
 
-func ancestorsJSON(list []lifecycle.Ancestor) []ancestorJSON {
-	out := make([]ancestorJSON, len(list))
+func predecessorsJSON(list []lifecycle.Predecessor) []predecessorJSON {
+	out := make([]predecessorJSON, len(list))
 	for i, a := range list {
-		out[i] = ancestorJSON(a)
+		out[i] = predecessorJSON(a)
 	}
 	return out
 }
 
-// ancestorsOf reads them back; an older record has none.
-func ancestorsOf(list []ancestorJSON) []lifecycle.Ancestor {
-	var out []lifecycle.Ancestor
+// predecessorsOf reads them back; an older record has none.
+func predecessorsOf(list []predecessorJSON) []lifecycle.Predecessor {
+	var out []lifecycle.Predecessor
 	for _, a := range list {
-		out = append(out, lifecycle.Ancestor(a))
+		out = append(out, lifecycle.Predecessor(a))
 	}
 	return out
 }

@@ -72,7 +72,7 @@ type spansRecord struct {
 func recordOfPolicy(p lifecycle.Policy) policyRecord {
 	return policyRecord{
 		Schema: schema, Revision: p.Revision, Hash: p.Hash, Created: p.Created,
-		LooserBefore: p.Looser.Before, LooserQuiet: p.Looser.Quiet,
+		LooserBefore: p.LongerQuiet.Before, LooserQuiet: p.LongerQuiet.Quiet,
 		Description: p.Description, Owner: p.Owner, AllowedTypes: namesOf(p.AllowedTypes), MinStrengthBits: p.MinStrengthBits,
 		DenyAfter: keyed[string](p.DenyAfter), Exportable: p.Exportable, AllowPlaintextBackup: p.AllowPlaintextBackup, HSM: string(p.HSM),
 		RotationMode: string(p.RotationMode), RotationSchedule: p.RotationSchedule, RotationZone: p.RotationZone,
@@ -98,12 +98,12 @@ func (r policyRecord) policy(name string) (lifecycle.Policy, error) {
 	doc := lifecycle.Document{
 		Description: r.Description, Owner: r.Owner, AllowedTypes: typesOf(r.AllowedTypes), MinStrengthBits: r.MinStrengthBits,
 		DenyAfter: keyed[lifecycle.Type](r.DenyAfter), Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup,
-		HSM: lifecycle.Need(r.HSM), RotationMode: lifecycle.Mode(r.RotationMode), RotationSchedule: r.RotationSchedule,
+		HSM: lifecycle.Requirement(r.HSM), RotationMode: lifecycle.RotationMode(r.RotationMode), RotationSchedule: r.RotationSchedule,
 		RotationZone: r.RotationZone, RotationWindow: r.RotationWindow, RotationRetryCycles: r.RotationRetryCycles,
 		MaxEncryptions: r.MaxEncryptions, MaxBytes: r.MaxBytes, OnLimit: lifecycle.OnLimit(r.OnLimit),
 		PreChecks: r.PreChecks, PostChecks: r.PostChecks,
 		AllowPinnedEncrypt: r.AllowPinnedEncrypt, MinVersionsKept: r.MinVersionsKept,
-		CompromisedProcessing: lifecycle.Rule(r.CompromisedProcessing), SuspendedProcessing: lifecycle.Rule(r.SuspendedProcessing),
+		CompromisedProcessing: lifecycle.Permission(r.CompromisedProcessing), SuspendedProcessing: lifecycle.Permission(r.SuspendedProcessing),
 		RequireReason: r.RequireReason, ReasonPattern: r.ReasonPattern, Labels: r.Labels, Compliance: r.Compliance, Source: r.Source,
 	}
 	if err := r.spans(&doc); err != nil {
@@ -111,7 +111,7 @@ func (r policyRecord) policy(name string) (lifecycle.Policy, error) {
 	}
 	p, err := lifecycle.StoredPolicy(lifecycle.Policy{
 		Name: name, Revision: r.Revision, Hash: r.Hash, Created: r.Created, Document: doc,
-		Looser: lifecycle.Looser{Before: r.LooserBefore, Quiet: r.LooserQuiet},
+		LongerQuiet: lifecycle.LongerQuietPeriod{Before: r.LooserBefore, Quiet: r.LooserQuiet},
 	})
 	return p, inField(err)
 }

@@ -108,16 +108,16 @@ func spansOf(doc *lifecycle.Document) []*lifecycle.Span {
 	return spans
 }
 
-func fullMark(t *testing.T) lifecycle.Mark {
-	return filled(t, func(m *lifecycle.Mark) { m.State, m.Before = lifecycle.Retired, lifecycle.Archived })
+func fullMark(t *testing.T) lifecycle.StateOverride {
+	return filled(t, func(m *lifecycle.StateOverride) { m.State, m.Before = lifecycle.Retired, lifecycle.Archived })
 }
 
 func fullKey(t *testing.T) lifecycle.Key {
 	return filled(t, func(k *lifecycle.Key) {
 		k.Name, k.Policy, k.Type = "orders", "pci", lifecycle.AES128GCM96
 		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
-		k.Staged, k.DestroyedBelow, k.Mark.State, k.Mark.Before = 5, 2, lifecycle.KeySuspended, lifecycle.KeySuspended
-		k.Marks = map[int]lifecycle.Mark{2: fullMark(t), 3: {State: lifecycle.Suspended, At: start}}
+		k.Staged, k.DestroyedBelow, k.Status.State, k.Status.Before = 5, 2, lifecycle.KeySuspended, lifecycle.KeySuspended
+		k.Overrides = map[int]lifecycle.StateOverride{2: fullMark(t), 3: {State: lifecycle.Suspended, At: start}}
 		k.Recent = nil
 		for n := range k.Latest {
 			k.Recent = append(k.Recent, start.Add(time.Duration(n)*time.Hour))

@@ -33,9 +33,9 @@ func duePath(k lifecycle.Key) string {
 	return schedulePath(minuteOf(k.Due), k.Name)
 }
 
-// Minutes returns the minutes that have keys listed in the due index, oldest first. It reads the whole index; the
+// DueMinutes returns the minutes that have keys listed in the due index, oldest first. It reads the whole index; the
 // tick asks once and then follows the clock.
-func (r Repo) Minutes(ctx context.Context) ([]time.Time, error) {
+func (r Repo) DueMinutes(ctx context.Context) ([]time.Time, error) {
 	folders, err := r.list(ctx, schedulePrefix)
 	if err != nil {
 		return nil, err
@@ -49,8 +49,8 @@ func (r Repo) Minutes(ctx context.Context) ([]time.Time, error) {
 	return minutes, nil
 }
 
-// Listed returns the names of the keys listed under the minute.
-func (r Repo) Listed(ctx context.Context, minute time.Time) ([]string, error) {
+// KeysDue returns the names of the keys listed under the minute.
+func (r Repo) KeysDue(ctx context.Context, minute time.Time) ([]string, error) {
 	return r.list(ctx, schedulePath(minuteOf(minute), ""))
 }
 
@@ -61,14 +61,14 @@ func (r Repo) IsListed(ctx context.Context, at time.Time, name string) (bool, er
 	return entry != nil, storageError("get", path, err)
 }
 
-// List puts the key on the due index, for one whose entry was lost.
-func (r Repo) List(ctx context.Context, at time.Time, name string) error {
+// AddDue puts the key on the due index, for one whose entry was lost.
+func (r Repo) AddDue(ctx context.Context, at time.Time, name string) error {
 	return r.mark(ctx, schedulePath(minuteOf(at), name))
 }
 
-// Unlist removes the entry of a key that is not to be looked at then, and leaves it where the key's record says it
+// RemoveDue removes the entry of a key that is not to be looked at then, and leaves it where the key's record says it
 // is.
-func (r Repo) Unlist(ctx context.Context, minute time.Time, name string) error {
+func (r Repo) RemoveDue(ctx context.Context, minute time.Time, name string) error {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return err
@@ -84,10 +84,10 @@ func (r Repo) Unlist(ctx context.Context, minute time.Time, name string) error {
 	return r.delete(ctx, schedulePath(minuteOf(minute), name))
 }
 
-// Defer moves the entry of a key whose record cannot be read or written to a later time, so that it neither gets
+// PostponeDue moves the entry of a key whose record cannot be read or written to a later time, so that it neither gets
 // lost nor holds up the others.
-func (r Repo) Defer(ctx context.Context, minute, later time.Time, name string) error {
-	if err := r.List(ctx, later, name); err != nil {
+func (r Repo) PostponeDue(ctx context.Context, minute, later time.Time, name string) error {
+	if err := r.AddDue(ctx, later, name); err != nil {
 		return err
 	}
 	return r.delete(ctx, schedulePath(minuteOf(minute), name))

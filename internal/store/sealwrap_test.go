@@ -35,7 +35,7 @@ func everything(t *testing.T) *world {
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
 	w.putPolicy(t, "pci", "")
 	w.putPolicy(t, "pci", "second")
-	require.NoError(t, w.Rescheduled(ctx, "pci", 2, "orders", false))
+	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 2, "orders", false))
 	w.create(t, "orders", "pci")
 	w.grow(t, "orders", store.PageSize+1)
 	_, err = w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
@@ -43,7 +43,7 @@ func everything(t *testing.T) *world {
 	})
 	require.NoError(t, err)
 	w.settle(t, 1, 2)
-	require.ErrorIs(t, w.Settle(ctx, "orders", func(k lifecycle.Key, n int) error {
+	require.ErrorIs(t, w.RelocateAsATick(ctx, "orders", func(k lifecycle.Key, n int) error {
 		if n == 2 {
 			return errRead // leaves the intent
 		}
@@ -52,7 +52,7 @@ func everything(t *testing.T) *world {
 		return w.PutArchived(ctx, k.Name, v)
 	}), errRead)
 	require.NoError(t, addDenied(w))
-	require.NoError(t, w.Defer(ctx, start, start.Add(time.Hour), "broken"))
+	require.NoError(t, w.PostponeDue(ctx, start, start.Add(time.Hour), "broken"))
 	w.create(t, "dying", "")
 	w.disk.FailWrite(5, false) // custody, intent, record, outcome, first version
 	_, err = w.DeleteKey(ctx, "dying", anyKey, "")

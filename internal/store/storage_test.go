@@ -61,15 +61,15 @@ var reads = map[string]func(w *world) error{
 	"get policies/pci":           func(w *world) error { _, err := w.Policy(ctx, "pci"); return err },
 	"get config/kek":             func(w *world) error { _, _, err := w.Keyring(ctx); return err },
 	"get config/keys":            func(w *world) error { _, err := w.DisableUpsert(ctx); return err },
-	"get intents/reschedule/pci": func(w *world) error { _, _, err := w.RescheduleAfter(ctx, "pci"); return err },
+	"get intents/reschedule/pci": func(w *world) error { _, _, err := w.ReindexCursor(ctx, "pci"); return err },
 	"list keys/":                 func(w *world) error { _, err := w.KeyNames(ctx); return err },
 	"list policies/":             func(w *world) error { _, err := w.PolicyNames(ctx); return err },
 	"list bound/pci/":            func(w *world) error { _, err := w.BoundKeys(ctx, "pci"); return err },
 	"list intents/erase/":        func(w *world) error { _, err := w.Erasures(ctx); return err },
-	"list intents/reschedule/":   func(w *world) error { _, err := w.Reschedules(ctx); return err },
-	"list schedule/":             func(w *world) error { _, err := w.Minutes(ctx); return err },
+	"list intents/reschedule/":   func(w *world) error { _, err := w.PendingReindexes(ctx); return err },
+	"list schedule/":             func(w *world) error { _, err := w.DueMinutes(ctx); return err },
 	"list schedule/20260301T1200/": func(w *world) error {
-		_, err := w.Listed(ctx, start)
+		_, err := w.KeysDue(ctx, start)
 		return err
 	},
 	"get schedule/20260301T1200/orders": func(w *world) error {
@@ -86,9 +86,9 @@ var reads = map[string]func(w *world) error{
 	"get archive/orders/1": func(w *world) error { _, err := w.Archived(ctx, "orders", 1); return err },
 	"list journal/orders/": func(w *world) error { _, err := w.Journal(ctx, "orders", 0, 9); return err },
 	"list journal/":        func(w *world) error { _, err := w.JournalNames(ctx); return err },
-	"list intents/settle/": func(w *world) error { _, err := w.Settlements(ctx); return err },
+	"list intents/settle/": func(w *world) error { _, err := w.PendingRelocations(ctx); return err },
 	"get intents/settle/orders": func(w *world) error {
-		return w.Settle(ctx, "orders", func(lifecycle.Key, int) error { return nil })
+		return w.RelocateAsATick(ctx, "orders", func(lifecycle.Key, int) error { return nil })
 	},
 	"get dates/orders/0": func(w *world) error {
 		_, err := w.Dates(ctx, lifecycle.Key{ID: "id", Name: "orders", Latest: 256}, 1)

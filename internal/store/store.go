@@ -58,20 +58,20 @@ func (s *Store) Forget(name string) { s.chains.Remove(name) }
 func (s *Store) ForgetInstance() { s.identity.Store(nil) }
 
 // On binds the store to the storage of one request, and to who asks.
-func (s *Store) On(storage logical.Storage, who Who) Repo {
-	return Repo{s: s, storage: storage, who: who}
+func (s *Store) On(storage logical.Storage, who Caller) Repo {
+	return Repo{s: s, storage: storage, caller: who}
 }
 
 // Repo is the store with the storage of one request. Its methods are safe for concurrent use.
 type Repo struct {
 	s       *Store
 	storage logical.Storage
-	who     Who
+	caller  Caller
 }
 
 // As returns the storage of the same request on behalf of somebody else.
-func (r Repo) As(who Who) Repo {
-	r.who = who
+func (r Repo) As(who Caller) Repo {
+	r.caller = who
 	return r
 }
 

@@ -26,8 +26,8 @@ type leaseRecord struct {
 
 func leasePath(name string, n int) string { return leasesPrefix + name + "/" + strconv.Itoa(n) }
 
-// Ask is a request for a lease.
-type Ask = struct {
+// LeaseRequest is a request for a lease.
+type LeaseRequest = struct {
 	KeyID      string
 	Version    int
 	Need, Want lifecycle.Usage  // at least, and at best
@@ -36,7 +36,7 @@ type Ask = struct {
 
 // Lease adds to what is leased of a version, before it is used, and returns what was added, and what was leased before. A
 // zero grant means that the limits leave no room. A key that was deleted meanwhile is [lifecycle.ErrNotFound], also where its name is used again.
-func (r Repo) Lease(ctx context.Context, name string, ask Ask) (granted, before lifecycle.Usage, err error) {
+func (r Repo) Lease(ctx context.Context, name string, ask LeaseRequest) (granted, before lifecycle.Usage, err error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return granted, before, err

@@ -51,7 +51,7 @@ func TestMissedWindowIsWaitedForAgain(t *testing.T) {
 	require.Equal(t, "due since 2026-03-15T02:00:00Z, and waits for rotation_window until 2026-03-22T02:00:00Z", got.Why)
 	require.True(t, lifecycle.Plan(k, p, at(22, 2, 0)).ToRotate())
 
-	for _, mode := range []lifecycle.Mode{lifecycle.Manual, lifecycle.Notify} {
+	for _, mode := range []lifecycle.RotationMode{lifecycle.Manual, lifecycle.Notify} {
 		got = lifecycle.Plan(k, sundays(t, func(d doc) { d.RotationMode = mode }), at(15, 6, 0))
 		require.Equal(t, lifecycle.Overdue, got.Status, "an operator is bound to no window")
 		require.Equal(t, at(15, 2, 0), got.Alert().Since)
@@ -119,7 +119,7 @@ func TestScheduleIsATimetableInItsZone(t *testing.T) {
 	require.True(t, got.ToRotate())
 	require.Equal(t, utc(t, "2026-08-01T01:00:00Z"), got.Slot, "one rotation makes up for five")
 	require.Equal(t, "rotation_schedule named 2026-04-01T01:00:00Z", got.Why)
-	next, err := k.Rotated(got.Trigger, got.Why, got.Slot, utc(t, "2026-08-15T00:00:00Z"))
+	next, err := k.Rotate(got.Trigger, got.Why, got.Slot, utc(t, "2026-08-15T00:00:00Z"))
 	require.NoError(t, err)
 	require.Equal(t, utc(t, "2026-09-01T01:00:00Z"), lifecycle.Plan(next, p, utc(t, "2026-08-15T00:00:00Z")).Next)
 }
@@ -134,7 +134,7 @@ func TestJitterInPercentIsOfTheGapThatFollows(t *testing.T) {
 		k := newKey(t, 1)
 		k.ID = fmt.Sprint(i)
 		for _, slot := range []time.Time{february, march} {
-			k.Rotation.Since, k.Rotation.Promoted = slot.Add(-time.Hour), slot.Add(-time.Hour)
+			k.Rotation.Base, k.Rotation.Promoted = slot.Add(-time.Hour), slot.Add(-time.Hour)
 			latest[slot] = max(latest[slot], lifecycle.Plan(k, p, slot.Add(-time.Hour)).Next.Sub(slot))
 		}
 	}
@@ -159,7 +159,7 @@ func TestPeriodEndsEarlyEnoughForASuccessorToBeStaged(t *testing.T) {
 		require.Equal(t, lifecycle.Scheduled, got.Status, "its successor is on the way")
 		require.Zero(t, got.Alert())
 	}
-	require.Equal(t, []lifecycle.Entry{{At: at(21, 12, 0), Op: lifecycle.Promote, Version: 2}}, lifecycle.Agenda(k, p))
+	require.Equal(t, []lifecycle.Pending{{At: at(21, 12, 0), Op: lifecycle.Promote, Version: 2}}, lifecycle.AllPendingTransitions(k, p))
 	k = step(t, k, lifecycle.Promote, 2, free(at(21, 12, 0)))
 	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(k, p, at(21, 12, 0)).Status)
 }
@@ -199,9 +199,9 @@ func TestKeyIsStalledAfterItsCyclesAndGoesOnTrying(t *testing.T) {
 		require.Equal(t, want.status, lifecycle.Plan(k, p, now).Alert().Status, "it alerts until an attempt succeeds")
 	}
 	back := now.Add(-30 * day) // the clock was far ahead when the attempts failed
-	k.Rotation.Since = back.Add(-20 * day)
+	k.Rotation.Base = back.Add(-20 * day)
 	require.True(t, lifecycle.Plan(k, p, back).ToRotate(), "a failure from the future is not waited for")
-	k, err := k.Rotated(lifecycle.BySchedule, "", now, now)
+	k, err := k.Rotate(lifecycle.BySchedule, "", now, now)
 	require.NoError(t, err)
 	require.Zero(t, lifecycle.Plan(k, p, now).Alert())
 }
@@ -213,7 +213,7 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 	k, err := newKey(t, 1).Stage(lifecycle.BySchedule, "", at(8, 2, 0), at(8, 2, 0))
 	require.NoError(t, err)
 	promoted := func(k lifecycle.Key, p *lifecycle.Policy, now time.Time) time.Time {
-		for _, e := range lifecycle.AgendaAt(k, p, now) {
+		for _, e := range lifecycle.PendingTransitions(k, p, now) {
 			if e.Op == lifecycle.Promote {
 				return e.At
 			}
@@ -225,7 +225,7 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 	} {
 		require.Equal(t, want, promoted(k, p, now), "as of %s", now)
 	}
-	require.Equal(t, promoted(k, p, time.Time{}), lifecycle.Agenda(k, p)[0].At)
+	require.Equal(t, promoted(k, p, time.Time{}), lifecycle.AllPendingTransitions(k, p)[0].At)
 	require.Equal(t, at(9, 0, 0), promoted(usedUp(k, p, at(9, 0, 0)), p, at(9, 0, 0)), "the active one may protect no longer")
 	k.Rotation.Failures, k.Rotation.FailedAt, k.Rotation.RetryAt = 3, at(15, 3, 0), at(15, 4, 0)
 	require.Equal(t, at(15, 4, 0), promoted(k, p, at(15, 3, 0)), "after a failed attempt, not before the pause is over")
@@ -250,12 +250,12 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 }
 
 func TestLimitThatBlocksStopsTheVersionAndOneThatRotatesDoesNot(t *testing.T) {
-	for _, mode := range []lifecycle.Mode{lifecycle.Auto, lifecycle.Manual} {
+	for _, mode := range []lifecycle.RotationMode{lifecycle.Auto, lifecycle.Manual} {
 		for limit, want := range map[lifecycle.OnLimit]bool{lifecycle.OnLimitBlock: true, lifecycle.OnLimitRotate: false} {
 			p := policyOf(t, func(d doc) { d.RotationMode, d.OnLimit = mode, limit })
 			k := usedUp(newKey(t, 1), p, at(3, 0, 0))
-			agenda := lifecycle.Agenda(k, p)
-			blocks := len(agenda) > 0 && agenda[0] == lifecycle.Entry{At: at(3, 0, 0), Op: lifecycle.Lapse, Version: 1}
+			pending := lifecycle.AllPendingTransitions(k, p)
+			blocks := len(pending) > 0 && pending[0] == lifecycle.Pending{At: at(3, 0, 0), Op: lifecycle.Lapse, Version: 1}
 			require.Equal(t, want, blocks, "%s %s", mode, limit)
 			out := lifecycle.Plan(k, p, at(3, 0, 0))
 			require.Equal(t, mode == lifecycle.Auto && !want, out.ToRotate())

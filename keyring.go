@@ -17,24 +17,26 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 )
 
-var _ engine.Repo = repo{}
+var _ engine.Repo = requestStore{}
 
-// repo is what the engine sees of a mount during one request.
-type repo struct {
+// requestStore is what the engine sees of a mount during one request.
+type requestStore struct {
 	store.Repo
-	seal *sealer
+	keyring *keyring
 }
 
-// Sealer is engine.Sealer's.
-func (r repo) Sealer(ctx context.Context, purpose string, create bool) (envelope.KeyWrapper, string, error) {
-	return r.seal.get(ctx, r.Repo, purpose, create)
+// Wrapper is engine.WrapperSource's.
+func (r requestStore) Wrapper(ctx context.Context, purpose string, create bool) (envelope.KeyWrapper, string, error) {
+	return r.keyring.get(ctx, r.Repo, purpose, create)
 }
 
 // AsSystem is engine.Repo's.
-func (r repo) AsSystem() engine.Repo { return repo{Repo: r.As(system), seal: r.seal} }
+func (r requestStore) AsSystem() engine.Repo {
+	return requestStore{Repo: r.As(system), keyring: r.keyring}
+}
 
-// sealer holds the wrappers of the mount once they are known.
-type sealer struct {
+// keyring holds the wrappers of the mount once they are known.
+type keyring struct {
 	now  func() time.Time
 	rand io.Reader
 
@@ -49,12 +51,12 @@ type wrappers struct {
 	use, archive envelope.KeyWrapper // archive is nil where its key is missing
 }
 
-func (s *sealer) get(ctx context.Context, r store.Repo, purpose string, create bool) (envelope.KeyWrapper, string, error) {
+func (s *keyring) get(ctx context.Context, r store.Repo, purpose string, create bool) (envelope.KeyWrapper, string, error) {
 	ring, err := s.wrappers(ctx, r, create)
 	switch {
 	case err != nil:
 		return nil, "", err
-	case purpose == engine.PurposeUse:
+	case purpose == engine.PurposeOnline:
 		return ring.use, ring.instance, nil
 	case ring.archive == nil:
 		return nil, "", store.ErrNoArchiveKEK
@@ -63,7 +65,7 @@ func (s *sealer) get(ctx context.Context, r store.Repo, purpose string, create b
 	}
 }
 
-func (s *sealer) wrappers(ctx context.Context, r store.Repo, create bool) (*wrappers, error) {
+func (s *keyring) wrappers(ctx context.Context, r store.Repo, create bool) (*wrappers, error) {
 	s.mu.Lock()
 	known := s.ring
 	s.mu.Unlock()
@@ -88,7 +90,7 @@ func (s *sealer) wrappers(ctx context.Context, r store.Repo, create bool) (*wrap
 }
 
 // load reads the keyring; a mount without one gets it with its first key, and never again.
-func (s *sealer) load(ctx context.Context, r store.Repo, create bool) (store.Keyring, error) {
+func (s *keyring) load(ctx context.Context, r store.Repo, create bool) (store.Keyring, error) {
 	ring, found, err := r.Keyring(ctx)
 	switch {
 	case err != nil || found:
@@ -107,7 +109,7 @@ func (s *sealer) load(ctx context.Context, r store.Repo, create bool) (store.Key
 	})
 }
 
-func (s *sealer) keep(ring *wrappers) {
+func (s *keyring) keep(ring *wrappers) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.off {
@@ -115,13 +117,13 @@ func (s *sealer) keep(ring *wrappers) {
 	}
 }
 
-func (s *sealer) forget() {
+func (s *keyring) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ring = nil
 }
 
-func (s *sealer) disable() {
+func (s *keyring) disable() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ring, s.off = nil, true

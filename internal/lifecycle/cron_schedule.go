@@ -10,48 +10,48 @@ import (
 	"github.com/hashicorp/cronexpr"
 )
 
-// Timetable is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. The
-// zero Timetable has no times. It is immutable.
-type Timetable struct {
+// CronSchedule is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. The
+// zero CronSchedule has no times. It is immutable.
+type CronSchedule struct {
 	expr *cronexpr.Expression
 	zone *time.Location
 }
 
-// ParseTimetable reads a cron expression. The error is [ErrInvalid] and names the field.
-func ParseTimetable(field, text string, zone *time.Location) (Timetable, error) {
+// ParseCronSchedule reads a cron expression. The error is [ErrInvalid] and names the field.
+func ParseCronSchedule(field, text string, zone *time.Location) (CronSchedule, error) {
 	const rule = `must be a cron expression of five fields: minute, hour, day of month, month, day of week, such as "0 3 1 * *"`
 	const longest = 256
 	parts := strings.Fields(text)
 	if len(parts) != 5 || len(text) > longest {
-		return Timetable{}, InvalidField(field, text, rule)
+		return CronSchedule{}, InvalidField(field, text, rule)
 	}
 	for i, part := range parts {
 		plain, wrong := cronField(i, part)
 		if wrong != "" {
-			return Timetable{}, InvalidField(field, text, rule+"; "+wrong)
+			return CronSchedule{}, InvalidField(field, text, rule+"; "+wrong)
 		}
 		parts[i] = plain
 	}
 	expr, err := cronexpr.Parse(strings.Join(parts, " "))
 	if err != nil {
-		return Timetable{}, InvalidField(field, text, rule+"; "+err.Error())
+		return CronSchedule{}, InvalidField(field, text, rule+"; "+err.Error())
 	}
 	if expr.Next(cronEpoch).IsZero() {
-		return Timetable{}, InvalidField(field, text, "names a date that never comes")
+		return CronSchedule{}, InvalidField(field, text, "names a date that never comes")
 	}
-	return Timetable{expr: expr, zone: zone}, nil
+	return CronSchedule{expr: expr, zone: zone}, nil
 }
 
-// IsZero reports a timetable without times.
-func (t Timetable) IsZero() bool { return t.expr == nil }
+// IsZero reports a cron schedule without times.
+func (t CronSchedule) IsZero() bool { return t.expr == nil }
 
 // mostShift is more than any daylight-saving time turns a clock.
 const mostShift = 3 * time.Hour
 
-// Next returns the first time of the timetable after the given one; zero: there is none in this century. Every time on
+// Next returns the first time of the cron schedule after the given one; zero: there is none in this century. Every time on
 // the wall clock comes exactly once: in the hour that is skipped when clocks go forward, later by what they skip; in the
 // hour that comes twice, the first time.
-func (t Timetable) Next(after time.Time) time.Time {
+func (t CronSchedule) Next(after time.Time) time.Time {
 	wall := wallClock(after.In(t.zone))
 	if turned(after.In(t.zone)) {
 		wall = wall.Add(-mostShift) // a time that was skipped may be yet to come
@@ -73,7 +73,7 @@ func (t Timetable) Next(after time.Time) time.Time {
 
 // onWall returns the first time of the expression after a time on the wall. The library notes in the expression where it
 // is, so each call has a copy: timetables are shared between requests.
-func (t Timetable) onWall(after time.Time) time.Time {
+func (t CronSchedule) onWall(after time.Time) time.Time {
 	expr := *t.expr
 	return expr.Next(after)
 }
@@ -92,7 +92,7 @@ func wallClock(at time.Time) time.Time {
 
 // instant returns when the clock on the wall shows the time, or would show it had it not been put forward shortly before.
 // Package time answers differently east and west of Greenwich where there are two answers or none.
-func (t Timetable) instant(wall time.Time) (at time.Time, skipped bool) {
+func (t CronSchedule) instant(wall time.Time) (at time.Time, skipped bool) {
 	at = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, t.zone)
 	_, before := at.Add(-mostShift).Zone()
 	unturned := wall.Add(-time.Duration(before) * time.Second)
@@ -103,11 +103,11 @@ func (t Timetable) instant(wall time.Time) (at time.Time, skipped bool) {
 	return at.UTC(), false
 }
 
-// Last returns the latest time of the timetable that is not after now and is after since; zero: there is none.
-func (t Timetable) Last(since, now time.Time) time.Time { return t.lastOf(since, now, t.Next) }
+// Last returns the latest time of the cron schedule that is not after now and is after since; zero: there is none.
+func (t CronSchedule) Last(since, now time.Time) time.Time { return t.lastOf(since, now, t.Next) }
 
 // lastOf is Last, with a Next that may count how often it is asked: some dozen times, however many there are.
-func (t Timetable) lastOf(since, now time.Time, next func(time.Time) time.Time) (last time.Time) {
+func (t CronSchedule) lastOf(since, now time.Time, next func(time.Time) time.Time) (last time.Time) {
 	const farthest = 100 * 366 * 24 * time.Hour
 	comes := func(after time.Time) bool {
 		at := next(after)
@@ -135,13 +135,13 @@ func (t Timetable) lastOf(since, now time.Time, next func(time.Time) time.Time) 
 }
 
 // gaps returns the shortest and the longest time between two neighbours: over the next year, or the next few times
-// where a year has fewer. Of a timetable with many times a day, the nights and the days without any are asked by the day.
-func (t Timetable) gaps(from time.Time) (shortest, longest time.Duration) {
+// where a year has fewer. Of a cron schedule with many times a day, the nights and the days without any are asked by the day.
+func (t CronSchedule) gaps(from time.Time) (shortest, longest time.Duration) {
 	return t.gapsOf(from, t.Next)
 }
 
 // gapsOf is gaps, with a Next that may count how often it is asked.
-func (t Timetable) gapsOf(from time.Time, next func(time.Time) time.Time) (shortest, longest time.Duration) {
+func (t CronSchedule) gapsOf(from time.Time, next func(time.Time) time.Time) (shortest, longest time.Duration) {
 	const few, many, year = 9, 1000, 366 * 24 * time.Hour
 	first := next(from)
 	at := first
@@ -165,7 +165,7 @@ func (t Timetable) gapsOf(from time.Time, next func(time.Time) time.Time) (short
 
 // longestPause returns the longest time from the last time of a day to the first one of the next day that has any. All
 // such days have the same times.
-func (t Timetable) longestPause(from time.Time) (longest time.Duration) {
+func (t CronSchedule) longestPause(from time.Time) (longest time.Duration) {
 	const few, year, day = 9, 366, 24 * time.Hour
 	first := t.onWall(wallClock(from).Truncate(day).Add(-time.Second))
 	last := first
@@ -184,10 +184,10 @@ func (t Timetable) longestPause(from time.Time) (longest time.Duration) {
 	return longest
 }
 
-// window is when the clock may rotate: for a length of time from every time of a timetable. The zero window is always
+// window is when the clock may rotate: for a length of time from every time of a cron schedule. The zero window is always
 // open.
 type window struct {
-	opens  Timetable
+	opens  CronSchedule
 	length time.Duration
 }
 

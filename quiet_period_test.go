@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// loosened are the ways from policy p, with its quiet period of 14 days, to terms that have none.
+// loosened are the ways from policy p, with its quiet period of 14 days, to rules that have none.
 var loosened = map[string]func(m *mount){
 	"another policy": func(m *mount) { m.must(m.write("keys/k/config", "policy", "loose")) },
 	"another policy, by the path that creates keys": func(m *mount) { m.must(m.write("keys/k", "policy", "loose")) },

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Entry is one thing that the clock will do to a key.
-type Entry struct {
+// Pending is one thing that the clock will do to a key.
+type Pending struct {
 	At      time.Time
 	Op      Op
 	Version int // 0: the key as a whole
@@ -18,66 +18,66 @@ type Entry struct {
 
 // Irreversible tells whether a wrong clock could do harm with the entry that nobody can undo in time: the clock
 // guard holds these back.
-func (e Entry) Irreversible() bool { return e.Op == Archive || e.Op == Retire || e.Op == Destroy }
+func (e Pending) Irreversible() bool { return e.Op == Archive || e.Op == Retire || e.Op == Destroy }
 
-// Agenda returns what the clock will do to the key besides rotating it, soonest first, as far as it can be told without
+// AllPendingTransitions returns what the clock will do to the key besides rotating it, soonest first, as far as it can be told without
 // knowing the time. The policy is nil where none is in force.
-func Agenda(k Key, p *Policy) []Entry { return AgendaAt(k, p, time.Time{}) }
+func AllPendingTransitions(k Key, p *Policy) []Pending { return PendingTransitions(k, p, time.Time{}) }
 
-// AgendaAt is [Agenda] as it stands at now: what had to happen in a window that has closed waits for the next one.
-func AgendaAt(k Key, p *Policy, now time.Time) []Entry {
-	t := k.TermsOf(p)
-	if k.Mark.State == KeyRetired && !k.Hold {
-		return []Entry{{At: k.Mark.Until, Op: Destroy}}
+// PendingTransitions is [AllPendingTransitions] as it stands at now: what had to happen in a window that has closed waits for the next one.
+func PendingTransitions(k Key, p *Policy, now time.Time) []Pending {
+	t := k.RulesFor(p)
+	if k.Status.State == KeyRetired && !k.Hold {
+		return []Pending{{At: k.Status.Until, Op: Destroy}}
 	}
-	var agenda []Entry
-	if k.Mark.State == Enabled || k.Mark.State == KeySuspended {
-		agenda = k.pointed(p, t, now)
+	var pending []Pending
+	if k.Status.State == Enabled || k.Status.State == KeySuspended {
+		pending = k.fromPointers(p, t, now)
 	}
-	for v, mark := range k.Marks {
-		if entry, ok := k.marked(v, mark, t); ok && k.Mark.admits(entry.Op, mark.State) {
-			agenda = append(agenda, entry)
+	for v, override := range k.Overrides {
+		if entry, ok := k.fromOverride(v, override, t); ok && k.Status.admits(entry.Op, override.State) {
+			pending = append(pending, entry)
 		}
 	}
-	slices.SortFunc(agenda, func(a, b Entry) int {
+	slices.SortFunc(pending, func(a, b Pending) int {
 		if c := a.At.Compare(b.At); c != 0 {
 			return c
 		}
 		return a.Version - b.Version
 	})
-	return agenda
+	return pending
 }
 
-// pointed returns what the clock will do to the versions that the key's pointers name: the staged, the active and the
+// fromPointers returns what the clock will do to the versions that the key's pointers name: the staged, the active and the
 // oldest deactivated one.
-func (k Key) pointed(p *Policy, t Terms, now time.Time) []Entry {
-	var agenda []Entry
+func (k Key) fromPointers(p *Policy, t EffectiveRules, now time.Time) []Pending {
+	var pending []Pending
 	if k.promotes(p, t) {
-		agenda = append(agenda, Entry{laterOf(k.stagingEnd(p, t, now), k.Rotation.retryAt(now)), Promote, k.Staged})
+		pending = append(pending, Pending{laterOf(k.stagingEnd(p, t, now), k.Rotation.retryAt(now)), Promote, k.Staged})
 	}
 	if lapse := k.lapse(p, t); !lapse.IsZero() {
-		agenda = append(agenda, Entry{lapse, Lapse, k.Primary})
+		pending = append(pending, Pending{lapse, Lapse, k.Primary})
 	}
-	if t.ArchiveAfter > 0 && k.readable() > t.MinVersionsKept && k.ownState(k.Oldest.Version) == Deactivated && k.roomFor(k.Oldest.Version) {
-		agenda = append(agenda, Entry{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
+	if t.ArchiveAfter > 0 && k.readable() > t.MinVersionsKept && k.versionState(k.Oldest.Version) == Deactivated && k.roomFor(k.Oldest.Version) {
+		pending = append(pending, Pending{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
 	}
-	return agenda
+	return pending
 }
 
 // promotes reports whether the clock promotes the staged version: under a staging time, and what the clock has staged also
 // when a later revision has none. A version that is older than the active one is an operator's to promote.
-func (k Key) promotes(p *Policy, t Terms) bool {
+func (k Key) promotes(p *Policy, t EffectiveRules) bool {
 	byClock := p != nil && k.Rotation.Trigger != ByOperator
 	return (t.StagingTime > 0 || byClock) && k.Successor() > k.Primary
 }
 
 // stagingEnd returns when the staged version is promoted: inside the window, unless the active version may protect no
 // longer.
-func (k Key) stagingEnd(p *Policy, t Terms, now time.Time) time.Time {
+func (k Key) stagingEnd(p *Policy, t EffectiveRules, now time.Time) time.Time {
 	if !now.IsZero() && k.Rotation.Last.After(now.Add(mayLag)) {
 		return now // staged by a clock that was ahead: nobody knows since when
 	}
-	window := k.rules(p).window
+	window := k.rotationRules(p).window
 	at := window.from(k.Rotation.Last.Add(t.StagingTime))
 	if open := window.opening(now); now.After(at) && open.After(now) {
 		at = open
@@ -91,24 +91,24 @@ func (k Key) stagingEnd(p *Policy, t Terms, now time.Time) time.Time {
 	return at
 }
 
-// marked returns what the clock will do to a version in a state of its own.
-func (k Key) marked(v int, m Mark, t Terms) (Entry, bool) {
+// fromOverride returns what the clock will do to a version in a state of its own.
+func (k Key) fromOverride(v int, m StateOverride, t EffectiveRules) (Pending, bool) {
 	switch {
 	case v < k.MinAvailable || v < k.DestroyedBelow:
-		return Entry{}, false
+		return Pending{}, false
 	case m.State == Deactivated && !m.Until.IsZero() && v >= k.MinDecryption:
-		return Entry{m.Until, Archive, v}, true
+		return Pending{m.Until, Archive, v}, true
 	case m.State == Archived && t.RetireAfter > 0 && !k.Hold:
-		return Entry{laterOf(laterOf(m.At.Add(t.RetireAfter), t.QuietUntil(m.At, time.Time{})), m.Until), Retire, v}, true
+		return Pending{laterOf(laterOf(m.At.Add(t.RetireAfter), t.QuietUntil(m.At, time.Time{})), m.Until), Retire, v}, true
 	case m.State == Retired && !k.Hold:
-		return Entry{m.Until, Destroy, v}, true
+		return Pending{m.Until, Destroy, v}, true
 	}
-	return Entry{}, false
+	return Pending{}, false
 }
 
 // lapse returns when the active version stops to protect without a successor; zero: it does not.
-func (k Key) lapse(p *Policy, t Terms) time.Time {
-	if p == nil || k.Primary == 0 || k.ownState(k.Primary) != Active {
+func (k Key) lapse(p *Policy, t EffectiveRules) time.Time {
+	if p == nil || k.Primary == 0 || k.versionState(k.Primary) != Active {
 		return time.Time{}
 	}
 	if k.blocked(t) {
@@ -123,26 +123,26 @@ func (k Key) lapse(p *Policy, t Terms) time.Time {
 // NeedsSuccessor reports an enabled key whose active version was reported as compromised and not replaced (transition
 // T14): because no version could be made then, or because the key was not enabled. It may have been retired since.
 func (k Key) NeedsSuccessor() bool {
-	return k.Mark.State == Enabled && k.Marks[k.Primary].Compromise.reported()
+	return k.Status.State == Enabled && k.Overrides[k.Primary].Compromise.reported()
 }
 
 // PutOff returns the key with the retirement of an archived version put off, because a use of it was denied.
 func (k Key) PutOff(v int, until time.Time) Key {
-	mark := k.Marks[v]
-	if mark.State != Archived {
+	override := k.Overrides[v]
+	if override.State != Archived {
 		return k
 	}
 	next := k
-	next.Marks = maps.Clone(k.Marks)
-	mark.Until = laterOf(mark.Until, until)
-	next.mark(v, mark)
+	next.Overrides = maps.Clone(k.Overrides)
+	override.Until = laterOf(override.Until, until)
+	next.setOverride(v, override)
 	return next
 }
 
 // OldestDeactivated returns the oldest version that the clock may archive; 0: there is none.
 func (k Key) OldestDeactivated() int {
 	for v := max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); v <= k.Latest; v++ {
-		if k.ownState(v) == Deactivated && k.Marks[v].Until.IsZero() {
+		if k.versionState(v) == Deactivated && k.Overrides[v].Until.IsZero() {
 			return v
 		}
 	}
@@ -155,10 +155,10 @@ func (k Key) WithOldest(p *Policy, dates map[int]time.Time) Key {
 	next := k
 	next.Oldest = Oldest{}
 	v := k.OldestDeactivated()
-	if v == 0 || k.TermsOf(p).ArchiveAfter == 0 {
+	if v == 0 || k.RulesFor(p).ArchiveAfter == 0 {
 		return next
 	}
-	at := k.Marks[v].At
+	at := k.Overrides[v].At
 	if at.IsZero() {
 		at = dates[v+1]
 	}

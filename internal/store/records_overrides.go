@@ -12,28 +12,28 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// marksJSON stores marks by the number of their version. Where a key has many, what is the same for several is stored once:
+// overridesJSON stores overrides by the number of their version. Where a key has many, what is the same for several is stored once:
 // by their numbers, such as "2,5-7". A release that does not know that refuses the record.
-func marksJSON(marks map[int]lifecycle.Mark) map[string]markJSON {
-	out := make(map[string]markJSON, len(marks))
-	if len(marks) <= lifecycle.Alone {
-		for v, m := range marks {
-			out[strconv.Itoa(v)] = toMarkJSON(m)
+func overridesJSON(overrides map[int]lifecycle.StateOverride) map[string]overrideJSON {
+	out := make(map[string]overrideJSON, len(overrides))
+	if len(overrides) <= lifecycle.Alone {
+		for v, m := range overrides {
+			out[strconv.Itoa(v)] = toOverrideJSON(m)
 		}
 		return out
 	}
-	same := map[lifecycle.Mark][]int{}
-	for v, m := range marks {
+	same := map[lifecycle.StateOverride][]int{}
+	for v, m := range overrides {
 		same[m] = append(same[m], v)
 	}
 	for m, versions := range same {
-		out[numbersText(versions)] = toMarkJSON(m)
+		out[numbersText(versions)] = toOverrideJSON(m)
 	}
 	return out
 }
 
-func toMarkJSON(m lifecycle.Mark) markJSON {
-	return markJSON{
+func toOverrideJSON(m lifecycle.StateOverride) overrideJSON {
+	return overrideJSON{
 		State: m.State.String(), At: m.At, Until: optional(m.Until), Ended: optional(m.Ended), Locked: m.Locked, Stored: m.Stored, Lapsed: m.Lapsed, Before: beforeName(m.Before),
 		Code: m.Compromise.Code, Occurred: optional(m.Compromise.Occurred), Reported: optional(m.Compromise.Reported),
 	}
@@ -79,31 +79,31 @@ func numbersOf(text string, latest int) (numbers []int, ok bool) {
 	return numbers, true
 }
 
-// marksOf reads the marks back; a state that this release does not know must not be taken for none.
-func marksOf(list map[string]markJSON, latest int) (map[int]lifecycle.Mark, error) {
+// overridesOf reads the overrides back; a state that this release does not know must not be taken for none.
+func overridesOf(list map[string]overrideJSON, latest int) (map[int]lifecycle.StateOverride, error) {
 	if len(list) == 0 {
-		return nil, nil //nolint:nilnil // a key without marks
+		return nil, nil //nolint:nilnil // a key without overrides
 	}
-	marks := make(map[int]lifecycle.Mark, len(list))
+	overrides := make(map[int]lifecycle.StateOverride, len(list))
 	for text, m := range list {
-		mark, ok := m.mark()
+		override, ok := m.override()
 		versions, are := numbersOf(text, latest)
 		if !ok || !are {
 			return nil, ErrCorrupt
 		}
 		for _, v := range versions {
-			marks[v] = mark
+			overrides[v] = override
 		}
 	}
-	return marks, nil
+	return overrides, nil
 }
 
-func (m markJSON) mark() (mark lifecycle.Mark, ok bool) {
+func (m overrideJSON) override() (override lifecycle.StateOverride, ok bool) {
 	state, before := lifecycle.ParseState(m.State), lifecycle.ParseState(m.Before)
-	return lifecycle.Mark{
+	return lifecycle.StateOverride{
 		State: state, At: m.At, Until: timeOf(m.Until), Ended: timeOf(m.Ended), Locked: m.Locked, Stored: m.Stored, Lapsed: m.Lapsed, Before: before,
 		Compromise: lifecycle.Compromise{Code: m.Code, Occurred: timeOf(m.Occurred), Reported: timeOf(m.Reported)},
-	}, lifecycle.CanMark(state) && (m.Before == "" || before != lifecycle.NoState)
+	}, lifecycle.CanOverride(state) && (m.Before == "" || before != lifecycle.NoState)
 }
 
 func beforeName(s lifecycle.State) string {

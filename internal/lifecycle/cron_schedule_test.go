@@ -24,9 +24,9 @@ func zone(t testing.TB, name string) *time.Location {
 	return z
 }
 
-func timetable(t testing.TB, text, zoneName string) lifecycle.Timetable {
+func timetable(t testing.TB, text, zoneName string) lifecycle.CronSchedule {
 	t.Helper()
-	table, err := lifecycle.ParseTimetable("rotation_schedule", text, zone(t, zoneName))
+	table, err := lifecycle.ParseCronSchedule("rotation_schedule", text, zone(t, zoneName))
 	require.NoError(t, err)
 	return table
 }
@@ -75,13 +75,13 @@ func TestTimetableRefusesWhatOtherSystemsReadOtherwise(t *testing.T) {
 		"* * * FOO *", "* * * * JAN", "MON * * * *", "* * * MONDAY *", "~ * * * *", "H * * * *", "٣ * * * *",
 		strings.Repeat("0,", 124) + "0 * * * *",
 	} {
-		_, err := lifecycle.ParseTimetable("rotation_schedule", text, time.UTC)
+		_, err := lifecycle.ParseCronSchedule("rotation_schedule", text, time.UTC)
 		require.ErrorIs(t, err, lifecycle.ErrInvalid, "%q", text)
 		require.ErrorContains(t, err, "rotation_schedule: ", text)
 		require.ErrorContains(t, err, "must be a cron expression of five fields", text)
 	}
 	for _, text := range []string{"0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30-31 feb *"} {
-		_, err := lifecycle.ParseTimetable("rotation_window", text, time.UTC)
+		_, err := lifecycle.ParseCronSchedule("rotation_window", text, time.UTC)
 		require.ErrorIs(t, err, lifecycle.ErrInvalid, text)
 		require.EqualError(t, err, fmt.Sprintf("rotation_window: %q: names a date that never comes", text))
 	}
@@ -127,7 +127,7 @@ func TestTimetableSurvivesTheChangesOfTheClock(t *testing.T) {
 	}
 }
 
-// cron is a timetable written naively: five sets of numbers.
+// cron is a cron schedule written naively: five sets of numbers.
 type cron struct {
 	text string
 	sets [5]map[int]bool // nil: any
@@ -135,7 +135,7 @@ type cron struct {
 
 var cronRanges = [5][2]int{{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 6}}
 
-// anyCron draws a timetable that has a time every month at least.
+// anyCron draws a cron schedule that has a time every month at least.
 func anyCron(r *rand.Rand) cron {
 	var c cron
 	var texts []string
@@ -213,7 +213,7 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 		for _, text := range list {
 			for range sized(8) {
 				c := anyCron(r)
-				table, err := lifecycle.ParseTimetable("rotation_schedule", c.text, z)
+				table, err := lifecycle.ParseCronSchedule("rotation_schedule", c.text, z)
 				require.NoError(t, err, c.text)
 				from := utc(t, text).Add(-time.Duration(r.IntN(30*3600)) * time.Second)
 				to := from.Add(60 * time.Hour)
@@ -226,8 +226,8 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 	require.Greater(t, times, sized(1000))
 }
 
-// checkTimes holds that the timetable has the times wanted, from wherever one looks.
-func checkTimes(t *testing.T, table lifecycle.Timetable, want []time.Time, from, to time.Time, what string) {
+// checkTimes holds that the cron schedule has the times wanted, from wherever one looks.
+func checkTimes(t *testing.T, table lifecycle.CronSchedule, want []time.Time, from, to time.Time, what string) {
 	t.Helper()
 	var got []time.Time
 	for at := table.Next(from); !at.After(to); at = table.Next(at) {

@@ -15,14 +15,14 @@ import (
 )
 
 // system is who acts when nobody asked.
-var system = store.Who{Actor: custody.Actor{System: true}}
+var system = store.Caller{Actor: custody.Actor{System: true}}
 
-// who is on whose behalf the request acts, from what Vault says of it.
-func (b *backend) who(req *logical.Request) store.Who {
+// callerOf is on whose behalf the request acts, from what Vault says of it.
+func (b *backend) callerOf(req *logical.Request) store.Caller {
 	if req.Operation == logical.RollbackOperation {
 		return system
 	}
-	who := store.Who{
+	who := store.Caller{
 		RequestID: custody.Clip(req.ID),
 		Actor: custody.Actor{
 			EntityID:    custody.Clip(req.EntityID),

@@ -5,16 +5,16 @@ package lifecycle
 
 import "time"
 
-// cadence is the grid of times at which a key rotates: every so long, or by a timetable. The zero cadence has none.
-type cadence struct {
+// recurrence is the grid of times at which a key rotates: every so long, or by a cron schedule. The zero recurrence has none.
+type recurrence struct {
 	every time.Duration
-	table Timetable
+	table CronSchedule
 }
 
-func (c cadence) none() bool { return c.every == 0 && c.table.IsZero() }
+func (c recurrence) none() bool { return c.every == 0 && c.table.IsZero() }
 
 // after returns the slot that follows since; zero: there is none.
-func (c cadence) after(since time.Time) time.Time {
+func (c recurrence) after(since time.Time) time.Time {
 	if !c.table.IsZero() {
 		return c.table.Next(since)
 	}
@@ -22,7 +22,7 @@ func (c cadence) after(since time.Time) time.Time {
 }
 
 // last returns the latest slot not after now; at least the one that follows since, so that a slot is used once.
-func (c cadence) last(since, now time.Time) time.Time {
+func (c recurrence) last(since, now time.Time) time.Time {
 	if !c.table.IsZero() {
 		return laterOf(c.table.Last(since, now), c.table.Next(since))
 	}
@@ -31,7 +31,7 @@ func (c cadence) last(since, now time.Time) time.Time {
 }
 
 // gap returns the time from a slot to the one that follows, of which a jitter may be a percentage.
-func (c cadence) gap(slot time.Time) time.Duration {
+func (c recurrence) gap(slot time.Time) time.Duration {
 	if !c.table.IsZero() {
 		return max(c.table.Next(slot).Sub(slot), 0)
 	}

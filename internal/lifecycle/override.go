@@ -5,8 +5,8 @@ package lifecycle
 
 import "time"
 
-// Mark is the state of a version that does not follow from its key's pointers and floors.
-type Mark struct {
+// StateOverride is the state of a version that does not follow from its key's pointers and floors.
+type StateOverride struct {
 	State  State     // Deactivated (explicitly), Suspended, Archived, Compromised, Retired or Destroyed
 	At     time.Time // since when
 	Before State     // Retired: what restore leads back to. Suspended: the state before; NoState in a record of an earlier release
@@ -20,24 +20,24 @@ type Mark struct {
 }
 
 // DestroyTime is when a retired version is destroyed; zero: it is not retired.
-func (m Mark) DestroyTime() time.Time { return untilIf(m.State == Retired, m.Until) }
+func (m StateOverride) DestroyTime() time.Time { return untilIf(m.State == Retired, m.Until) }
 
 // ArchiveTime is when a version that was recovered for a time is archived again; zero: it was not.
-func (m Mark) ArchiveTime() time.Time { return untilIf(m.State == Deactivated, m.Until) }
+func (m StateOverride) ArchiveTime() time.Time { return untilIf(m.State == Deactivated, m.Until) }
 
 // FollowsFloor reports whether a floor that is moved past the version changes its state: nothing else holds it.
-func (m Mark) FollowsFloor() bool { return m.State == NoState || m.State == Deactivated }
+func (m StateOverride) FollowsFloor() bool { return m.State == NoState || m.State == Deactivated }
 
-// inArchive reports whether the mark keeps the material of its version in the archive.
-func (m Mark) inArchive() bool {
+// inArchive reports whether the override keeps the material of its version in the archive.
+func (m StateOverride) inArchive() bool {
 	return m.State == Archived || m.Stored || m.State == Retired && m.Before == Archived
 }
 
 // DestroyTime is when a retired key is destroyed; zero: it is not retired.
-func (m KeyMark) DestroyTime() time.Time { return untilIf(m.State == KeyRetired, m.Until) }
+func (m KeyStatus) DestroyTime() time.Time { return untilIf(m.State == KeyRetired, m.Until) }
 
 // Suspended reports whether the key as a whole is suspended.
-func (m KeyMark) Suspended() bool { return m.State == KeySuspended }
+func (m KeyStatus) Suspended() bool { return m.State == KeySuspended }
 
 func untilIf(applies bool, until time.Time) time.Time {
 	if !applies {
@@ -46,8 +46,8 @@ func untilIf(applies bool, until time.Time) time.Time {
 	return until
 }
 
-// CanMark reports whether a mark may hold the state: which versions are active and staged, the key's pointers say.
-func CanMark(s State) bool { return s != NoState && s != Active && s != PreActive }
+// CanOverride reports whether an override may hold the state: which versions are active and staged, the key's pointers say.
+func CanOverride(s State) bool { return s != NoState && s != Active && s != PreActive }
 
 // Compromise is what was reported (KMIP 2.1, section 6.1.38 Revoke).
 type Compromise struct {
@@ -87,8 +87,8 @@ func ParseKeyState(name string) (state KeyState, ok bool) {
 	return Enabled, false
 }
 
-// KeyMark is the state of a whole key, in force over those of its versions: one write stops ten thousand versions.
-type KeyMark struct {
+// KeyStatus is the state of a whole key, in force over those of its versions: one write stops ten thousand versions.
+type KeyStatus struct {
 	State KeyState
 	At    time.Time
 	Until time.Time // KeyRetired: when the key is destroyed. KeyArchived: not retired before
@@ -97,7 +97,7 @@ type KeyMark struct {
 }
 
 // denies reports whether no version of the key processes, whatever its own state.
-func (m KeyMark) denies(use Use, t Terms) bool {
+func (m KeyStatus) denies(use Use, t EffectiveRules) bool {
 	switch m.State {
 	case KeySuspended:
 		return use == Rewrap || !t.SuspendedProcessing
@@ -110,7 +110,7 @@ func (m KeyMark) denies(use Use, t Terms) bool {
 
 // admits reports whether an operation is possible on a version of the state while the key as a whole is in its own. What
 // was retired before its key was archived is destroyed all the same, or restored.
-func (m KeyMark) admits(op Op, own State) bool {
+func (m KeyStatus) admits(op Op, own State) bool {
 	switch m.State {
 	case KeyDestroyed:
 		return false
@@ -123,14 +123,14 @@ func (m KeyMark) admits(op Op, own State) bool {
 	}
 }
 
-// under is the state of a version of a suspended or archived key, where it is not its own.
-var under = map[KeyState]map[State]State{
+// maskedStates is the state of a version of a suspended or archived key, where it is not its own.
+var maskedStates = map[KeyState]map[State]State{
 	KeySuspended: {PreActive: Suspended, Active: Suspended, Deactivated: Suspended},
 	KeyArchived:  {PreActive: Archived, Active: Archived, Deactivated: Archived, Suspended: Archived},
 }
 
-// over returns the state that a version of its own state has under the mark.
-func (m KeyMark) over(own State) State {
+// combinedWith returns the state that a version of its own state has under the override.
+func (m KeyStatus) combinedWith(own State) State {
 	switch {
 	case own == NoState || own == Destroyed:
 		return own
@@ -139,7 +139,7 @@ func (m KeyMark) over(own State) State {
 	case m.State == KeyRetired:
 		return Retired
 	}
-	if state, ok := under[m.State][own]; ok {
+	if state, ok := maskedStates[m.State][own]; ok {
 		return state
 	}
 	return own

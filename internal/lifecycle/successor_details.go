@@ -9,9 +9,9 @@ import (
 	"strconv"
 )
 
-// WithSuccession returns the commit with what custody says where one active version took over from another: the details
+// WithSuccessorDetails returns the commit with what custody says where one active version took over from another: the details
 // name them, as far as the versions of the event do not.
-func (c Commit) WithSuccession(before Key) Commit {
+func (c Commit) WithSuccessorDetails(before Key) Commit {
 	was, is := before.Primary, c.Key.Primary
 	if c.Event.Act == "" || was == is || was == 0 || is == 0 {
 		return c

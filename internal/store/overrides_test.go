@@ -13,22 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// full is a key whose record is as large as it may become: as many marks of the longest kind as may differ, and reports of
+// full is a key whose record is as large as it may become: as many overrides of the longest kind as may differ, and reports of
 // versions that are no neighbours for the rest.
 func full() lifecycle.Key {
 	k := goldenKey()
 	k.Policy = ""
 	k.Latest, k.Primary, k.Staged = 4_000_003, 4_000_003, 0 // of which the newest are dated in the record
-	k.Marks = map[int]lifecycle.Mark{}
+	k.Overrides = map[int]lifecycle.StateOverride{}
 	for i := range lifecycle.Crowd {
 		at := start.Add(time.Duration(i)*time.Hour + 123_456_789)
 		report := lifecycle.Compromise{Code: "cessation_of_operation", Occurred: start.Add(1), Reported: start.Add(1)}
-		mark := lifecycle.Mark{State: lifecycle.Compromised, At: start.Add(1), Until: start.Add(1), Locked: true, Stored: true, Compromise: report}
+		override := lifecycle.StateOverride{State: lifecycle.Compromised, At: start.Add(1), Until: start.Add(1), Locked: true, Stored: true, Compromise: report}
 		if i < lifecycle.Alone {
-			mark.State, mark.Before, mark.At, mark.Until, mark.Lapsed = lifecycle.Retired, lifecycle.Compromised, at, at, true
-			mark.Compromise.Occurred, mark.Compromise.Reported = at, at
+			override.State, override.Before, override.At, override.Until, override.Lapsed = lifecycle.Retired, lifecycle.Compromised, at, at, true
+			override.Compromise.Occurred, override.Compromise.Reported = at, at
 		}
-		k.Marks[k.Latest-2*(i+1)] = mark
+		k.Overrides[k.Latest-2*(i+1)] = override
 	}
 	return k
 }
@@ -40,23 +40,23 @@ func TestTheLargestRecordFitsIntoTheSmallestEntryAndIsReadBack(t *testing.T) {
 	require.Less(t, len(w.entries(t)["keys/orders"]), 512<<10, "as on Consul")
 	got, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
-	require.Equal(t, k.Marks, got.Marks)
+	require.Equal(t, k.Overrides, got.Overrides)
 }
 
 func TestMarksOfVersionsThatAreAlikeAreStoredOnceWhereThereAreMany(t *testing.T) {
 	w := newWorld()
 	k := goldenKey()
 	k.Policy = ""
-	k.Latest, k.Marks = 4*256+3, map[int]lifecycle.Mark{}
+	k.Latest, k.Overrides = 4*256+3, map[int]lifecycle.StateOverride{}
 	for v := 1; v <= k.Latest; v++ {
-		k.Marks[v] = lifecycle.Mark{State: lifecycle.Compromised, At: start, Compromise: lifecycle.Compromise{Code: "unspecified", Reported: start}}
+		k.Overrides[v] = lifecycle.StateOverride{State: lifecycle.Compromised, At: start, Compromise: lifecycle.Compromise{Code: "unspecified", Reported: start}}
 	}
-	delete(k.Marks, 5)
+	delete(k.Overrides, 5)
 	require.NoError(t, w.CreateKey(ctx, creation(k, goldenVersion())))
 	require.Contains(t, w.entries(t)["keys/orders"], `"1-4,6-1027":{"s":"compromised"`)
 	got, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
-	require.Equal(t, k.Marks, got.Marks)
+	require.Equal(t, k.Overrides, got.Overrides)
 }
 
 func TestMarksOfVersionsThatCannotBeAreCorrupt(t *testing.T) {

@@ -24,28 +24,28 @@ func byPlan(t testing.TB, k lifecycle.Key, p *lifecycle.Policy, now time.Time) l
 	t.Helper()
 	out := lifecycle.Plan(k, p, now)
 	require.True(t, out.ToRotate(), out.Why)
-	next, err := k.Rotated(out.Trigger, out.Why, out.Slot, now)
+	next, err := k.Rotate(out.Trigger, out.Why, out.Slot, now)
 	require.NoError(t, err)
 	return next
 }
 
 func TestVersionIsCheckedAfterItsPromotionAndOnlyOnce(t *testing.T) {
 	p := tenDays(t)
-	require.False(t, newKey(t, 1).ToCheck(p), "the first one was tested when it was made")
+	require.False(t, newKey(t, 1).NeedsPostChecks(p), "the first one was tested when it was made")
 	k := byPlan(t, newKey(t, 1), p, at(11, 12, 0))
-	require.True(t, k.ToCheck(p))
-	require.False(t, k.ToCheck(nil), "no policy names a check")
-	require.False(t, k.ToCheck(tenDays(t, func(d doc) { d.PostChecks = nil })))
-	require.False(t, moved(t, k, lifecycle.KeySuspended).ToCheck(p))
-	require.False(t, steps(t, k, 2, lifecycle.Suspend).ToCheck(p))
-	proved := k.Proved()
-	require.False(t, proved.ToCheck(p))
+	require.True(t, k.NeedsPostChecks(p))
+	require.False(t, k.NeedsPostChecks(nil), "no policy names a check")
+	require.False(t, k.NeedsPostChecks(tenDays(t, func(d doc) { d.PostChecks = nil })))
+	require.False(t, moved(t, k, lifecycle.KeySuspended).NeedsPostChecks(p))
+	require.False(t, steps(t, k, 2, lifecycle.Suspend).NeedsPostChecks(p))
+	proved := k.WithChecksPassed()
+	require.False(t, proved.NeedsPostChecks(p))
 	require.Equal(t, k.Revision, proved.Revision, "no operator changed the key")
 
 	staged, err := proved.Stage(lifecycle.ByOperator, "", time.Time{}, later)
 	require.NoError(t, err)
-	require.False(t, staged.ToCheck(p), "not promoted yet")
-	require.True(t, step(t, staged, lifecycle.Promote, 3, free(later)).ToCheck(p))
+	require.False(t, staged.NeedsPostChecks(p), "not promoted yet")
+	require.True(t, step(t, staged, lifecycle.Promote, 3, free(later)).NeedsPostChecks(p))
 }
 
 func TestVersionThatFailsACheckIsRolledBackAndTheRotationTriedAgain(t *testing.T) {
@@ -66,19 +66,19 @@ func requireRolledBack(t *testing.T, p *lifecycle.Policy) {
 	due := at(11, 12, 0)
 	before := newKey(t, 1)
 	k := byPlan(t, before, p, due)
-	o := lifecycle.Order{At: due.Add(48 * time.Hour), Terms: k.TermsOf(p)} // long after the rollback window
+	o := lifecycle.Order{At: due.Add(48 * time.Hour), Rules: k.RulesFor(p)} // long after the rollback window
 	snapshot := copied(k)
-	next, did := k.Disproved("round_trip: differs", p, o)
+	next, did := k.WithChecksFailed("round_trip: differs", p, o)
 	require.Equal(t, snapshot, k, "the snapshot before stays as it was")
 	require.Equal(t, lifecycle.Step{ID: "T3", Op: "rollback", Version: 1, From: "deactivated", To: "active"}, did)
 	require.Equal(t, []lifecycle.State{lifecycle.Active, lifecycle.Deactivated}, []lifecycle.State{next.State(1), next.State(2)})
-	require.False(t, next.ToCheck(p), "the version before was in use already")
+	require.False(t, next.NeedsPostChecks(p), "the version before was in use already")
 	require.Equal(t, "round_trip: differs", next.Rotation.LastError)
 
 	require.Equal(t, lifecycle.Retrying, lifecycle.Plan(next, p, o.At).Status)
 	again := byPlan(t, next, p, o.At.Add(time.Minute))
 	require.Equal(t, 3, again.Primary)
-	back, _, err := again.RolledBack(free(o.At.Add(time.Hour)))
+	back, _, err := again.Rollback(free(o.At.Add(time.Hour)))
 	require.NoError(t, err)
 	require.Equal(t, 1, back.Primary, "nobody goes back to what failed a check")
 }
@@ -88,7 +88,7 @@ func TestChecksThatFailAgainAndAgainStallTheKey(t *testing.T) {
 	k, now := newKey(t, 1), at(11, 12, 0)
 	for n := 1; n <= 5; n++ {
 		k = byPlan(t, k, p, now)
-		k, _ = k.Disproved("round_trip", p, lifecycle.Order{At: now, Terms: k.TermsOf(p)})
+		k, _ = k.WithChecksFailed("round_trip", p, lifecycle.Order{At: now, Rules: k.RulesFor(p)})
 		require.Equal(t, n, k.Rotation.Failures)
 		out := lifecycle.Plan(k, p, now)
 		require.Equal(t, n >= 3, out.Status == lifecycle.Stalled, out.Status)
@@ -96,12 +96,12 @@ func TestChecksThatFailAgainAndAgainStallTheKey(t *testing.T) {
 		require.Equal(t, now.Add(time.Minute<<(n-1)), out.Wake)
 		now = out.Wake
 	}
-	k = byPlan(t, k, p, now).Proved()
+	k = byPlan(t, k, p, now).WithChecksPassed()
 	require.Equal(t, 7, k.Latest)
 	require.Zero(t, k.Rotation.Failures)
-	require.Equal(t, at(11, 12, 0), k.Rotation.Since, "the schedule is kept")
+	require.Equal(t, at(11, 12, 0), k.Rotation.Base, "the schedule is kept")
 	k = byPlan(t, k, p, at(21, 12, 0))
-	k, _ = k.Disproved("round_trip", p, lifecycle.Order{At: at(21, 12, 0), Terms: k.TermsOf(p)})
+	k, _ = k.WithChecksFailed("round_trip", p, lifecycle.Order{At: at(21, 12, 0), Rules: k.RulesFor(p)})
 	require.Equal(t, 1, k.Rotation.Failures, "what was proved is forgotten")
 }
 
@@ -110,7 +110,7 @@ func TestFailedAttemptsAndFailedChecksAddUp(t *testing.T) {
 	k := newKey(t, 1).Failed("token removed", p, at(11, 12, 0)).Failed("token removed", p, at(11, 12, 1))
 	k = byPlan(t, k, p, at(11, 12, 3))
 	require.Zero(t, k.Rotation.Failures)
-	k, _ = k.Disproved("round_trip", p, lifecycle.Order{At: at(11, 12, 3), Terms: k.TermsOf(p)})
+	k, _ = k.WithChecksFailed("round_trip", p, lifecycle.Order{At: at(11, 12, 3), Rules: k.RulesFor(p)})
 	require.Equal(t, 3, k.Rotation.Failures)
 	require.Equal(t, lifecycle.Stalled, lifecycle.Plan(k, p, at(11, 12, 3)).Status)
 }
@@ -118,12 +118,12 @@ func TestFailedAttemptsAndFailedChecksAddUp(t *testing.T) {
 func TestVersionThatFailsACheckStaysWhereThereIsNothingToGoBackTo(t *testing.T) {
 	p := tenDays(t)
 	k := byPlan(t, newKey(t, 1), p, at(11, 12, 0))
-	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(2)})
+	k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(2)})
 	require.NoError(t, err)
-	next, did := k.Disproved("round_trip", p, lifecycle.Order{At: at(11, 12, 1), Terms: k.TermsOf(p)})
+	next, did := k.WithChecksFailed("round_trip", p, lifecycle.Order{At: at(11, 12, 1), Rules: k.RulesFor(p)})
 	require.Zero(t, did)
 	require.Equal(t, 2, next.Primary)
-	require.False(t, next.ToCheck(p))
+	require.False(t, next.NeedsPostChecks(p))
 	out := lifecycle.Plan(next, p, at(11, 12, 1))
 	require.Equal(t, lifecycle.Retrying, out.Status, "a successor is tried for")
 	require.Equal(t, at(11, 12, 2), out.Wake)
@@ -135,7 +135,7 @@ func TestVersionThatFailsACheckDoesNotTouchTheStagedOne(t *testing.T) {
 	k := byPlan(t, newKey(t, 1), p, at(11, 12, 0))
 	k, err := k.Stage(lifecycle.ByOperator, "", time.Time{}, at(11, 12, 1))
 	require.NoError(t, err)
-	next, did := k.Disproved("round_trip", p, lifecycle.Order{At: at(11, 12, 2), Terms: k.TermsOf(p)})
+	next, did := k.WithChecksFailed("round_trip", p, lifecycle.Order{At: at(11, 12, 2), Rules: k.RulesFor(p)})
 	require.Equal(t, 1, did.Version)
 	require.Equal(t, []int{1, 3}, []int{next.Primary, next.Staged})
 	require.Equal(t, lifecycle.PreActive, next.State(3))
@@ -145,17 +145,17 @@ func TestVersionThatFailsACheckDoesNotTouchTheStagedOne(t *testing.T) {
 func TestOriginatorPeriodDoesNotBeginAnewWithARollback(t *testing.T) {
 	p := tenDays(t, func(d doc) { d.OriginatorPeriod = span(t, "11d"); d.RollbackWindow = span(t, "2d") })
 	k := byPlan(t, newKey(t, 1), p, at(11, 12, 0))
-	o := func(now time.Time) lifecycle.Order { return lifecycle.Order{At: now, Terms: k.TermsOf(p)} }
-	back, _, err := k.RolledBack(o(at(12, 11, 59)))
+	o := func(now time.Time) lifecycle.Order { return lifecycle.Order{At: now, Rules: k.RulesFor(p)} }
+	back, _, err := k.Rollback(o(at(12, 11, 59)))
 	require.NoError(t, err)
 	out := lifecycle.Plan(back, p, at(12, 12, 0))
 	require.Equal(t, lifecycle.ByPeriod, out.Trigger, "version 1 protects since the 1st")
 	require.True(t, out.ToRotate())
 
-	_, _, err = k.RolledBack(o(at(12, 12, 0)))
+	_, _, err = k.Rollback(o(at(12, 12, 0)))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.EqualError(t, err, "originator_period of version 1, before version 2, ended at 2026-03-12T12:00:00Z: rotate instead")
-	next, did := k.Disproved("round_trip", p, o(at(12, 12, 0)))
+	next, did := k.WithChecksFailed("round_trip", p, o(at(12, 12, 0)))
 	require.Equal(t, 1, did.Version, "a version that does not work is worse")
 	require.Equal(t, lifecycle.Retrying, lifecycle.Plan(next, p, at(12, 12, 0)).Status)
 }
@@ -165,14 +165,14 @@ func TestFailedChecksDoNotFillTheRecordForEver(t *testing.T) {
 	k, now := newKey(t, 1), at(11, 12, 0)
 	for range lifecycle.Most + 10 {
 		now = now.Add(time.Second)
-		next, err := k.Rotated(lifecycle.BySchedule, "", time.Time{}, now)
+		next, err := k.Rotate(lifecycle.BySchedule, "", time.Time{}, now)
 		if err != nil {
 			require.ErrorIs(t, err, lifecycle.ErrRefused)
 			require.ErrorContains(t, err, "versions in states of their own")
 			break
 		}
-		k, _ = next.Disproved("round_trip", p, lifecycle.Order{At: now, Terms: k.TermsOf(p)})
+		k, _ = next.WithChecksFailed("round_trip", p, lifecycle.Order{At: now, Rules: k.RulesFor(p)})
 	}
-	require.Len(t, k.Marks, lifecycle.Most)
+	require.Len(t, k.Overrides, lifecycle.Most)
 	require.Equal(t, lifecycle.Active, k.State(1))
 }

@@ -11,53 +11,53 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// prove runs the policy's checks on the active version, if it was promoted and has not passed them yet. The error is
+// runPostChecks runs the policy's checks on the active version, if it was promoted and has not passed them yet. The error is
 // that the version failed and was rolled back. Checks that could not be completed are left to a tick: until then the
 // due index lists the key.
-func (e *Engine) prove(ctx context.Context, r Repo, k lifecycle.Key) (lifecycle.Key, error) {
+func (e *Engine) runPostChecks(ctx context.Context, r Repo, k lifecycle.Key) (lifecycle.Key, error) {
 	policy, err := e.policyOf(ctx, r, k)
-	if err == nil && !k.ToCheck(policy) {
+	if err == nil && !k.NeedsPostChecks(policy) {
 		return k, nil
 	}
-	var verdict verdict
+	var result checkResult
 	r = r.AsSystem() // whoever promoted the version did not ask for its rollback
 	proved, err := e.update(ctx, r, k.Name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
 		policy, err := e.policyOf(ctx, r, k)
-		if err != nil || !k.ToCheck(policy) {
+		if err != nil || !k.NeedsPostChecks(policy) {
 			return lifecycle.Commit{Key: k}, err
 		}
-		c, verdict, err = e.tried(ctx, r, k, policy)
+		c, result, err = e.commitPostChecks(ctx, r, k, policy)
 		return c, err
 	})
 	if err != nil {
-		e.log.Error("a promoted version could not be checked yet; a tick goes on", "key", k.Name, "error", errors.Join(verdict.cause, err))
+		e.log.Error("a promoted version could not be checked yet; a tick goes on", "key", k.Name, "error", errors.Join(result.cause, err))
 		return k, nil
 	}
-	verdict.announce(e, proved)
-	return proved, verdict.err()
+	result.logOutcome(e, proved)
+	return proved, result.err()
 }
 
-// verdict is the outcome of checks that failed; the zero verdict is that of checks that passed.
-type verdict struct {
+// checkResult is the outcome of checks that failed; the zero result is that of checks that passed.
+type checkResult struct {
 	cause error
 	did   lifecycle.Step // the rollback; zero: there was no version to go back to
 	bad   int
 }
 
-// tried decides what the checks after a promotion mean for the key. That a key passed them is no act of its own: custody
+// commitPostChecks decides what the checks after a promotion mean for the key. That a key passed them is no act of its own: custody
 // does not keep it.
-func (e *Engine) tried(ctx context.Context, r Repo, k lifecycle.Key, policy *lifecycle.Policy) (c lifecycle.Commit, v verdict, err error) {
-	failed := e.newTrial(r, k, policy, k.Primary).run(ctx, "post-check", postChecks, policy.PostChecks)
+func (e *Engine) commitPostChecks(ctx context.Context, r Repo, k lifecycle.Key, policy *lifecycle.Policy) (c lifecycle.Commit, v checkResult, err error) {
+	failed := e.newCheckRun(r, k, policy, k.Primary).run(ctx, "post-check", postChecks, policy.PostChecks)
 	if ctx.Err() != nil { // it says nothing about the version
 		return lifecycle.Commit{Key: k}, v, ctx.Err()
 	}
 	if failed == nil {
-		c, err = e.commit(ctx, r, lifecycle.Commit{Key: k.Proved()}, policy)
+		c, err = e.commit(ctx, r, lifecycle.Commit{Key: k.WithChecksPassed()}, policy)
 		return c, v, err
 	}
-	v = verdict{cause: failed, bad: k.Primary}
-	order := lifecycle.Order{At: e.now(), Terms: k.TermsOf(policy)}
-	c.Key, v.did = k.Disproved(shorten(failed.Error()), policy, order)
+	v = checkResult{cause: failed, bad: k.Primary}
+	order := lifecycle.Order{At: e.now(), Rules: k.RulesFor(policy)}
+	c.Key, v.did = k.WithChecksFailed(shorten(failed.Error()), policy, order)
 	if v.did.ID != "" {
 		c.Event = eventOf(v.did, failed.Error())
 		var name checkError
@@ -70,8 +70,8 @@ func (e *Engine) tried(ctx context.Context, r Repo, k lifecycle.Key, policy *lif
 	return c, v, err
 }
 
-// announce is the alert.
-func (v verdict) announce(e *Engine, k lifecycle.Key) {
+// logOutcome is the alert.
+func (v checkResult) logOutcome(e *Engine, k lifecycle.Key) {
 	switch {
 	case v.cause == nil:
 	case v.did.ID == "":
@@ -85,7 +85,7 @@ func (v verdict) announce(e *Engine, k lifecycle.Key) {
 
 // err is what an operator is told. It is a refusal and no fault: clients repeat what ended in a fault, and every
 // repetition would make another version.
-func (v verdict) err() error {
+func (v checkResult) err() error {
 	switch {
 	case v.cause == nil:
 		return nil

@@ -5,8 +5,8 @@ package lifecycle
 
 import "time"
 
-// Terms are the rules of a policy that bear on states; for a key without a policy, those of Transit.
-type Terms struct {
+// EffectiveRules are the rules of a policy that bear on states; for a key without a policy, those of Transit.
+type EffectiveRules struct {
 	PinnedEncrypt         bool // Deactivated versions protect for callers who name them
 	SuspendedProcessing   bool
 	CompromisedProcessing bool
@@ -21,7 +21,7 @@ type Terms struct {
 	Lapses                bool          // at its end the active version stops to protect: no automation rotates the key
 	Limits                Limits        // of what one version protects
 	OnLimit               OnLimit
-	looser                Looser
+	longerQuiet           LongerQuietPeriod
 }
 
 // Unlimited is the rollback window that never ends.
@@ -30,36 +30,36 @@ const Unlimited time.Duration = -1
 // QuietUntil returns when the quiet period is over of a version that is out of use since then, and of which a use was
 // last denied; zero: never. One that ran when a revision shortened it runs on, also where a later denial hides the one
 // that it ran for.
-func (t Terms) QuietUntil(since, denied time.Time) time.Time {
+func (t EffectiveRules) QuietUntil(since, denied time.Time) time.Time {
 	began := laterOf(since, denied)
 	quiet := began.Add(t.QuietPeriod)
-	if before := t.looser.Before; since.Before(before) {
+	if before := t.longerQuiet.Before; since.Before(before) {
 		if began.Before(before) {
 			before = began
 		}
-		return laterOf(quiet, before.Add(t.looser.Quiet))
+		return laterOf(quiet, before.Add(t.longerQuiet.Quiet))
 	}
 	return quiet
 }
 
-// ungoverned are the terms of a key without a policy: Transit's where Transit has an answer.
-var ungoverned = Terms{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: Unlimited, DestroyDelay: 30 * 24 * time.Hour}
+// ungoverned are the rules of a key without a policy: Transit's where Transit has an answer.
+var ungoverned = EffectiveRules{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: Unlimited, DestroyDelay: 30 * 24 * time.Hour}
 
-// TermsOf returns the terms for a key. The policy is nil where none governs the key. A key whose policy is missing, or
+// RulesFor returns the rules for a key. The policy is nil where none governs the key. A key whose policy is missing, or
 // cannot be read, gets strict ones.
-func (k Key) TermsOf(p *Policy) Terms {
+func (k Key) RulesFor(p *Policy) EffectiveRules {
 	switch {
 	case p != nil:
-		return p.terms(k)
+		return p.effectiveRules(k)
 	case k.Policy != "":
-		return Terms{QuietPeriod: 14 * 24 * time.Hour, DestroyDelay: 30 * 24 * time.Hour, MinVersionsKept: 2}
+		return EffectiveRules{QuietPeriod: 14 * 24 * time.Hour, DestroyDelay: 30 * 24 * time.Hour, MinVersionsKept: 2}
 	default:
 		return ungoverned
 	}
 }
 
-func (p *Policy) terms(k Key) Terms {
-	return Terms{
+func (p *Policy) effectiveRules(k Key) EffectiveRules {
+	return EffectiveRules{
 		PinnedEncrypt:         p.AllowPinnedEncrypt,
 		SuspendedProcessing:   p.SuspendedProcessing == Allow,
 		CompromisedProcessing: p.CompromisedProcessing == Allow,
@@ -74,7 +74,7 @@ func (p *Policy) terms(k Key) Terms {
 		Lapses:                p.RotationMode != Auto,
 		Limits:                p.limits(k),
 		OnLimit:               p.OnLimit,
-		looser:                p.Looser,
+		longerQuiet:           p.LongerQuiet,
 	}
 }
 

@@ -28,7 +28,7 @@ func place(w *world) func(k lifecycle.Key, n int) error {
 		}
 		bare := v
 		bare.Sealed = nil
-		switch where := k.Placement(n); {
+		switch where := k.MaterialLocation(n); {
 		case where == lifecycle.InArchive && len(v.Sealed) > 0:
 			return cmpErr(w.PutArchived(ctx, k.Name, v), func() error { return w.PutVersion(ctx, k.Name, bare) })
 		case where == lifecycle.InUse && len(archived.Sealed) > 0:
@@ -47,7 +47,7 @@ func cmpErr(err error, then func() error) error {
 	return then()
 }
 
-func settleNow(w *world, name string) error { return w.Settle(ctx, name, place(w)) }
+func settleNow(w *world, name string) error { return w.RelocateAsATick(ctx, name, place(w)) }
 
 // checkPlace holds that the material of a version is where it belongs, unless a settlement is under way.
 func checkPlace(t *testing.T, w *world, k lifecycle.Key, v lifecycle.Version) {
@@ -60,7 +60,7 @@ func checkPlace(t *testing.T, w *world, k lifecycle.Key, v lifecycle.Version) {
 	if err != nil {
 		require.ErrorIs(t, err, lifecycle.ErrNotFound)
 	}
-	where := k.Placement(v.Number)
+	where := k.MaterialLocation(v.Number)
 	require.Equal(t, where == lifecycle.InArchive, archived, "version %d is to be at %d", v.Number, where)
 	require.Equal(t, where == lifecycle.InUse, len(v.Sealed) > 0, "version %d is to be at %d", v.Number, where)
 }
@@ -69,9 +69,9 @@ func checkPlace(t *testing.T, w *world, k lifecycle.Key, v lifecycle.Version) {
 func lifecycleOp(op lifecycle.Op, at time.Time) func(w *world, attempt string) error {
 	return func(w *world, _ string) error {
 		_, err := w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
-			c := lifecycle.Commit{Key: k, Event: lifecycle.Event{Act: string(op), Versions: []int{1, 2}}, Settle: lifecycle.Range{From: 1, To: 2}}
+			c := lifecycle.Commit{Key: k, Event: lifecycle.Event{Act: string(op), Versions: []int{1, 2}}, Relocate: lifecycle.Range{From: 1, To: 2}}
 			for v := 1; v <= 2; v++ {
-				next, did, err := c.Key.Apply(op, v, lifecycle.Order{At: at, Terms: lifecycle.Terms{DestroyDelay: time.Hour}})
+				next, did, err := c.Key.Apply(op, v, lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{DestroyDelay: time.Hour}})
 				if err != nil {
 					return c, err
 				}

@@ -13,84 +13,86 @@ import (
 )
 
 const (
-	archivePrefix = "archive/"
-	settleIntents = "intents/settle/"
+	archivePrefix     = "archive/"
+	relocationIntents = "intents/settle/"
 )
 
 func archivePath(name string, n int) string { return archivePrefix + name + "/" + strconv.Itoa(n) }
 
-// settleRecord is intents/settle/<name>: the material of these versions may not be where the key's record says it
+// relocationRecord is intents/settle/<name>: the material of these versions may not be where the key's record says it
 // belongs. The record is the truth; settling moves and erases until it holds.
-type settleRecord struct {
+type relocationRecord struct {
 	Schema int `json:"schema"`
 	From   int `json:"from"`
 	To     int `json:"to"`
 }
 
-// settleIntent reads the intent. One that is damaged is read as one over the whole key: the record says where the material
+// relocationIntent reads the intent. One that is damaged is read as one over the whole key: the record says where the material
 // of each version belongs, so that is always safe.
-func (r Repo) settleIntent(ctx context.Context, name string) (rec settleRecord, found bool, err error) {
-	_, found, err = read(ctx, r, settleIntents+name, &rec)
+func (r Repo) relocationIntent(ctx context.Context, name string) (rec relocationRecord, found bool, err error) {
+	_, found, err = read(ctx, r, relocationIntents+name, &rec)
 	if errors.Is(err, ErrCorrupt) || (found && (rec.From < 1 || rec.To < rec.From)) {
-		return settleRecord{Schema: schema, From: 1, To: math.MaxInt32}, true, nil
+		return relocationRecord{Schema: schema, From: 1, To: math.MaxInt32}, true, nil
 	}
 	return rec, found, err
 }
 
-// intendSettle opens the intent, or widens the one that is open.
-func (r Repo) intendSettle(ctx context.Context, name string, versions lifecycle.Range) error {
-	rec, found, err := r.settleIntent(ctx, name)
+// intendRelocation opens the intent, or widens the one that is open.
+func (r Repo) intendRelocation(ctx context.Context, name string, versions lifecycle.Range) error {
+	rec, found, err := r.relocationIntent(ctx, name)
 	if err != nil {
 		return err
 	}
 	if found {
 		versions.From, versions.To = min(versions.From, rec.From), max(versions.To, rec.To)
 	}
-	return r.put(ctx, settleIntents+name, settleRecord{Schema: schema, From: versions.From, To: versions.To}, nil)
+	return r.put(ctx, relocationIntents+name, relocationRecord{Schema: schema, From: versions.From, To: versions.To}, nil)
 }
 
-// Unsettled returns the versions whose material may not be where it belongs; zero: none.
-func (r Repo) Unsettled(ctx context.Context, name string) (lifecycle.Range, error) {
-	rec, _, err := r.settleIntent(ctx, name)
+// Displaced returns the versions whose material may not be where it belongs; zero: none.
+func (r Repo) Displaced(ctx context.Context, name string) (lifecycle.Range, error) {
+	rec, _, err := r.relocationIntent(ctx, name)
 	return lifecycle.Range{From: rec.From, To: rec.To}, err
 }
 
-// Settlements returns the names of keys that have material to move or erase.
-func (r Repo) Settlements(ctx context.Context) ([]string, error) { return r.list(ctx, settleIntents) }
+// PendingRelocations returns the names of keys that have material to move or erase.
+func (r Repo) PendingRelocations(ctx context.Context) ([]string, error) {
+	return r.list(ctx, relocationIntents)
+}
 
-// settleAtOnce is how many versions one call of Settle works off.
-const settleAtOnce = 64
+// relocatedAtOnce is how many versions one call of Settle works off.
+const relocatedAtOnce = 64
 
-// Settle calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
+// Relocate calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
 // time; left: there are more. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
-func (r Repo) Settle(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
+func (r Repo) Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	rec, found, err := r.settleIntent(ctx, name)
+	rec, found, err := r.relocationIntent(ctx, name)
 	if err != nil || !found {
 		return false, err
 	}
 	k, err := r.Key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) { // deleted: its erasure sees to the rest
-		return false, r.delete(ctx, settleIntents+name)
+		return false, r.delete(ctx, relocationIntents+name)
 	}
 	if err != nil {
 		return true, err
 	}
-	last := min(rec.To, rec.From+settleAtOnce-1)
+	last := min(rec.To, rec.From+relocatedAtOnce-1)
 	for n := rec.From; n <= min(last, k.Latest); n++ {
 		if err := place(k, n); err != nil {
 			return true, err
 		}
 	}
 	if last >= min(rec.To, k.Latest) {
-		return false, r.delete(ctx, settleIntents+name)
+		return false, r.delete(ctx, relocationIntents+name)
 	}
 	rec.From = last + 1
-	return true, r.put(ctx, settleIntents+name, rec, nil)
+	return true, r.put(ctx, relocationIntents+name, rec, nil)
 }
 
 // Archived returns a version from the archive. The error is [lifecycle.ErrNotFound] where it is not there.

@@ -14,19 +14,19 @@ import (
 
 // This file holds what makes a key due for rotation, and when.
 
-// cause is what makes a key due, and when.
-type cause struct {
-	at      time.Time
-	trigger Trigger
-	why     string
-	put     time.Duration // by which jitter put it off
-	most    time.Duration // by which jitter may put it off
+// dueReason is what makes a key due, and when.
+type dueReason struct {
+	at        time.Time
+	trigger   Trigger
+	why       string
+	jitter    time.Duration // by which jitter put it off
+	maxJitter time.Duration // by which jitter may put it off
 }
 
-// causes returns all that makes the key due, each when it does.
-func (k Key) causes(r rules) []cause {
-	var found []cause
-	for _, find := range []func(rules) (cause, bool){k.bySchedule, k.byPeriod, k.byUsage} {
+// dueReasons returns all that makes the key due, each when it does.
+func (k Key) dueReasons(r rotationRules) []dueReason {
+	var found []dueReason
+	for _, find := range []func(rotationRules) (dueReason, bool){k.bySchedule, k.byPeriod, k.byUsage} {
 		if c, ok := find(r); ok {
 			found = append(found, c)
 		}
@@ -34,8 +34,8 @@ func (k Key) causes(r rules) []cause {
 	return found
 }
 
-func earliest(causes []cause) cause {
-	return slices.MinFunc(causes, func(a, b cause) int { return a.at.Compare(b.at) })
+func earliest(reasons []dueReason) dueReason {
+	return slices.MinFunc(reasons, func(a, b dueReason) int { return a.at.Compare(b.at) })
 }
 
 // tickLate is how long before a window closes nothing is planned any more: a tick comes once a minute, and may be busy.
@@ -43,90 +43,90 @@ const tickLate = 5 * time.Minute
 
 // bySchedule is the next slot, put off by jitter and until the window opens. Keys that wait for a window are spread
 // inside it.
-func (k Key) bySchedule(r rules) (cause, bool) {
-	if r.cadence.none() {
-		return cause{}, false
+func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
+	if r.recurrence.none() {
+		return dueReason{}, false
 	}
-	slot := r.cadence.after(k.Rotation.Since)
+	slot := r.recurrence.after(k.Rotation.Base)
 	if slot.IsZero() {
-		return cause{}, false
+		return dueReason{}, false
 	}
-	c := cause{trigger: BySchedule, most: r.jitter(slot)}
-	c.put = spread(k, c.most)
-	c.at = slot.Add(c.put)
+	c := dueReason{trigger: BySchedule, maxJitter: r.jitter(slot)}
+	c.jitter = spread(k, c.maxJitter)
+	c.at = slot.Add(c.jitter)
 	if open := r.window.opening(c.at.Add(tickLate)); open.After(c.at) {
-		c.at = k.inside(r.window, open, c.most)
+		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
 	}
-	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.cadence.every, timeText(c.at))
-	if r.cadence.every == 0 {
+	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.every, timeText(c.at))
+	if r.recurrence.every == 0 {
 		c.why = fmt.Sprintf("rotation_schedule named %s", timeText(slot))
 	}
 	return c, true
 }
 
-// missed returns the cause as it stands at now: a schedule whose window has closed waits for the next one. Nothing else
+// nextWindow returns the cause as it stands at now: a schedule whose window has closed waits for the next one. Nothing else
 // is bound to windows.
-func (k Key) missed(r rules, c cause, now time.Time) cause {
+func (k Key) nextWindow(r rotationRules, c dueReason, now time.Time) dueReason {
 	if c.trigger != BySchedule {
 		return c
 	}
 	if open := r.window.opening(now); open.After(c.at) {
-		c.at = k.inside(r.window, open, c.most)
+		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
 	}
 	return c
 }
 
-// inside is when the key rotates in a window that other keys have waited for too: in its first half.
-func (k Key) inside(w window, open time.Time, most time.Duration) time.Time {
+// spreadInWindow is when the key rotates in a window that other keys have waited for too: in its first half.
+func (k Key) spreadInWindow(w window, open time.Time, most time.Duration) time.Time {
 	return open.Add(spread(k, min(most, w.length/2)))
 }
 
 // byPeriod is the end of the active version's originator period, early enough for its successor to be staged. Where an
-// operator rotates, the agenda stops the version instead.
-func (k Key) byPeriod(r rules) (cause, bool) {
+// operator rotates, a pending transition stops the version instead.
+func (k Key) byPeriod(r rotationRules) (dueReason, bool) {
 	end := k.originatorEnd(r.policy)
 	if end.IsZero() || r.mode != Auto {
-		return cause{}, false
+		return dueReason{}, false
 	}
 	why := fmt.Sprintf("originator_period of version %d ends at %s", k.Primary, timeText(end))
 	if k.Staged == 0 {
 		end = end.Add(-r.policy.StagingTime.Duration)
 	}
-	return cause{at: end, trigger: ByPeriod, why: why}, true
+	return dueReason{at: end, trigger: ByPeriod, why: why}, true
 }
 
 // byUsage is the moment when the active version reached a usage limit.
-func (k Key) byUsage(r rules) (cause, bool) {
+func (k Key) byUsage(r rotationRules) (dueReason, bool) {
 	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !k.exhausted(r.policy.limits(k)) {
-		return cause{}, false
+		return dueReason{}, false
 	}
 	why := fmt.Sprintf("version %d reached its usage limit", k.Primary)
-	return cause{at: k.Rotation.ExhaustedAt, trigger: ByUsage, why: why}, true
+	return dueReason{at: k.Rotation.ExhaustedAt, trigger: ByUsage, why: why}, true
 }
 
 // byClock is at once, for a key whose dates lie in the future: a clock that was ahead wrote them, and by them the key would
 // rotate too late.
-func (k Key) byClock(now time.Time) (cause, bool) {
-	dated := k.Rotation.Since
+func (k Key) byClock(now time.Time) (dueReason, bool) {
+	dated := k.Rotation.Base
 	if k.Staged == 0 { // or its promotion will date the key
 		dated = laterOf(dated, k.Rotation.Promoted)
 	}
 	if !dated.After(now.Add(mayLag)) {
-		return cause{}, false
+		return dueReason{}, false
 	}
 	why := fmt.Sprintf("version %d is dated %s, by a clock that was ahead", k.Primary, timeText(dated))
-	return cause{at: now, trigger: ByClock, why: why}, true
+	return dueReason{at: now, trigger: ByClock, why: why}, true
 }
 
 // Ahead reports whether dates of the key lie in the future: a clock that was ahead wrote them, unless it is this one that
 // is behind.
 func (k Key) Ahead(now time.Time) bool {
-	return laterOf(laterOf(k.Rotation.Since, k.Rotation.Promoted), k.Rotation.Last).After(now.Add(mayLag))
+	return laterOf(laterOf(k.Rotation.Base, k.Rotation.Promoted), k.Rotation.Last).After(now.Add(mayLag))
 }
 
 // originatorEnd returns when the active version should stop to protect; zero: nothing says so.
 func (k Key) originatorEnd(p *Policy) time.Time {
-	if p == nil || p.originatorPeriod() == 0 || k.Primary == 0 || k.ownState(k.Primary) != Active {
+	if p == nil || p.originatorPeriod() == 0 || k.Primary == 0 || k.versionState(k.Primary) != Active {
 		return time.Time{}
 	}
 	return k.protectsSince(k.Primary).Add(p.originatorPeriod())
@@ -135,8 +135,8 @@ func (k Key) originatorEnd(p *Policy) time.Time {
 // protectsSince returns when the version, active or before the active one, became active first: its originator period
 // does not begin anew with a rollback.
 func (k Key) protectsSince(v int) time.Time {
-	if i := k.ancestor(v); i >= 0 {
-		return k.Ancestors[i].Since
+	if i := k.predecessorIndex(v); i >= 0 {
+		return k.Predecessors[i].Since
 	}
 	if i := len(k.Recent) - 1 - (k.Latest - v); v != k.Latest && i >= 0 && k.Recent[i].Before(k.Rotation.Promoted) {
 		return k.Recent[i]

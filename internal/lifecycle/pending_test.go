@@ -13,7 +13,7 @@ import (
 )
 
 // clockPolicy is a policy by which the clock does all it can do to a key.
-func clockPolicy(t testing.TB, mode lifecycle.Mode) *lifecycle.Policy {
+func clockPolicy(t testing.TB, mode lifecycle.RotationMode) *lifecycle.Policy {
 	t.Helper()
 	doc := document(t)
 	doc.RotationMode, doc.MinVersionsKept, doc.RotationWindow = mode, 1, ""
@@ -38,67 +38,67 @@ func busy(t testing.TB) lifecycle.Key {
 
 func TestAgendaIsSortedByTime(t *testing.T) {
 	at := func(days int) time.Time { return start.Add(time.Duration(days) * day) }
-	require.Equal(t, []lifecycle.Entry{
+	require.Equal(t, []lifecycle.Pending{
 		{At: at(5 + 2), Op: lifecycle.Promote, Version: 6},    // staging_time
 		{At: at(4 + 60), Op: lifecycle.Archive, Version: 4},   // archive_after
 		{At: at(100 + 30), Op: lifecycle.Destroy, Version: 3}, // destroy_delay when it was retired
 		{At: at(100 + 50), Op: lifecycle.Archive, Version: 1}, // recovered until
 		{At: at(100 + 90), Op: lifecycle.Retire, Version: 2},  // retire_after
 		{At: at(4 + 400), Op: lifecycle.Lapse, Version: 5},    // originator_period
-	}, lifecycle.Agenda(busy(t), clockPolicy(t, lifecycle.Manual)))
+	}, lifecycle.AllPendingTransitions(busy(t), clockPolicy(t, lifecycle.Manual)))
 }
 
 func TestAgendaWithoutAPolicyHasOnlyTimesThatWereSet(t *testing.T) {
-	require.Equal(t, []lifecycle.Entry{
+	require.Equal(t, []lifecycle.Pending{
 		{At: later.Add(30 * day), Op: lifecycle.Destroy, Version: 3},
 		{At: later.Add(50 * day), Op: lifecycle.Archive, Version: 1},
-	}, lifecycle.Agenda(busy(t), nil))
-	require.Empty(t, lifecycle.Agenda(newKey(t, 5), nil))
+	}, lifecycle.AllPendingTransitions(busy(t), nil))
+	require.Empty(t, lifecycle.AllPendingTransitions(newKey(t, 5), nil))
 }
 
 func TestHoldTakesRetiringAndDestroyingOffTheAgenda(t *testing.T) {
 	p := clockPolicy(t, lifecycle.Manual)
 	var left []lifecycle.Op
-	for _, e := range lifecycle.Agenda(busy(t).WithHold(true), p) {
+	for _, e := range lifecycle.AllPendingTransitions(busy(t).WithHold(true), p) {
 		left = append(left, e.Op)
 	}
 	require.Equal(t, []lifecycle.Op{lifecycle.Promote, lifecycle.Archive, lifecycle.Archive, lifecycle.Lapse}, left)
-	require.Empty(t, lifecycle.Agenda(inKeyState(t, lifecycle.KeyRetired).WithHold(true), p))
+	require.Empty(t, lifecycle.AllPendingTransitions(inKeyState(t, lifecycle.KeyRetired).WithHold(true), p))
 }
 
 func TestAgendaOfAWholeKey(t *testing.T) {
 	p := clockPolicy(t, lifecycle.Manual)
 	k := busy(t)
-	require.Equal(t, lifecycle.Agenda(k, p), lifecycle.Agenda(moved(t, k, lifecycle.KeySuspended), p))
-	require.Equal(t, []lifecycle.Entry{{At: later.Add(30 * day), Op: lifecycle.Destroy, Version: 3}},
-		lifecycle.Agenda(moved(t, k, lifecycle.KeyArchived), p), "what was retired before")
-	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyArchived).WithHold(true), p))
-	require.Empty(t, lifecycle.Agenda(moved(t, k, lifecycle.KeyDestroyed), p))
+	require.Equal(t, lifecycle.AllPendingTransitions(k, p), lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeySuspended), p))
+	require.Equal(t, []lifecycle.Pending{{At: later.Add(30 * day), Op: lifecycle.Destroy, Version: 3}},
+		lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeyArchived), p), "what was retired before")
+	require.Empty(t, lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeyArchived).WithHold(true), p))
+	require.Empty(t, lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeyDestroyed), p))
 	retired := moved(t, k, lifecycle.KeyRetired)
-	require.Equal(t, []lifecycle.Entry{{At: retired.Mark.Until, Op: lifecycle.Destroy}}, lifecycle.Agenda(retired, p))
+	require.Equal(t, []lifecycle.Pending{{At: retired.Status.Until, Op: lifecycle.Destroy}}, lifecycle.AllPendingTransitions(retired, p))
 }
 
 func TestOnlyAPolicyThatDoesNotRotateLetsAVersionLapse(t *testing.T) {
-	for mode, lapses := range map[lifecycle.Mode]bool{lifecycle.Auto: false, lifecycle.Manual: true, lifecycle.Notify: true} {
-		agenda := lifecycle.Agenda(newKey(t, 5), clockPolicy(t, mode))
-		has := slices.ContainsFunc(agenda, func(e lifecycle.Entry) bool { return e.Op == lifecycle.Lapse })
+	for mode, lapses := range map[lifecycle.RotationMode]bool{lifecycle.Auto: false, lifecycle.Manual: true, lifecycle.Notify: true} {
+		pending := lifecycle.AllPendingTransitions(newKey(t, 5), clockPolicy(t, mode))
+		has := slices.ContainsFunc(pending, func(e lifecycle.Pending) bool { return e.Op == lifecycle.Lapse })
 		require.Equal(t, lapses, has, mode)
 	}
 	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
-	require.Empty(t, lifecycle.Agenda(k, clockPolicy(t, lifecycle.Manual)), "it protects nothing now")
+	require.Empty(t, lifecycle.AllPendingTransitions(k, clockPolicy(t, lifecycle.Manual)), "it protects nothing now")
 }
 
 func TestAgendaKeepsReadableVersionsAndThoseBelowTheFloor(t *testing.T) {
 	p := clockPolicy(t, lifecycle.Auto)
 	k := busy(t)
 	p.MinVersionsKept = 2 // 4, 5
-	for _, e := range lifecycle.Agenda(k, p) {
+	for _, e := range lifecycle.AllPendingTransitions(k, p) {
 		require.Equal(t, e.Op == lifecycle.Archive, e.Version == 1, "version %d: a time limit is held whatever is kept", e.Version)
 	}
 	p.MinVersionsKept = 1
-	k, _, err := k.Configure(lifecycle.Change{MinDecryption: ptr(5)})
+	k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(5)})
 	require.NoError(t, err)
-	for _, e := range lifecycle.Agenda(k, p) {
+	for _, e := range lifecycle.AllPendingTransitions(k, p) {
 		require.NotEqual(t, lifecycle.Archive, e.Op, "version %d is archived by the floor", e.Version)
 	}
 }
@@ -107,18 +107,18 @@ func TestRetirementWaitsForTheQuietPeriodAndForWhatPutItOff(t *testing.T) {
 	p := clockPolicy(t, lifecycle.Auto)
 	p.RetireAfter = span(t, "3d") // shorter than the quiet period of a week
 	k := step(t, newKey(t, 5), lifecycle.Archive, 2, free(later))
-	require.Equal(t, []lifecycle.Entry{{At: later.Add(7 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.Agenda(k, p))
+	require.Equal(t, []lifecycle.Pending{{At: later.Add(7 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.AllPendingTransitions(k, p))
 
 	put := k.PutOff(2, later.Add(20*day)).PutOff(2, later.Add(10*day)).PutOff(3, later.Add(90*day))
-	require.Equal(t, []lifecycle.Entry{{At: later.Add(20 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.Agenda(put, p))
-	require.True(t, k.Marks[2].Until.Before(later.Add(10*day)), "the snapshot before stays as it was")
-	require.Equal(t, newKey(t, 5).Marks, newKey(t, 5).PutOff(2, later).Marks, "nothing to put off is no change")
+	require.Equal(t, []lifecycle.Pending{{At: later.Add(20 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.AllPendingTransitions(put, p))
+	require.True(t, k.Overrides[2].Until.Before(later.Add(10*day)), "the snapshot before stays as it was")
+	require.Equal(t, newKey(t, 5).Overrides, newKey(t, 5).PutOff(2, later).Overrides, "nothing to put off is no change")
 }
 
 func TestIrreversibleStepsAreThoseTheClockGuardHoldsBack(t *testing.T) {
 	for _, op := range ops {
 		want := op == lifecycle.Archive || op == lifecycle.Retire || op == lifecycle.Destroy
-		require.Equal(t, want, lifecycle.Entry{Op: op}.Irreversible(), op)
+		require.Equal(t, want, lifecycle.Pending{Op: op}.Irreversible(), op)
 	}
 }
 

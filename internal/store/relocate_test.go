@@ -16,7 +16,7 @@ import (
 func placed(t testing.TB, w *world, name string) []int {
 	t.Helper()
 	var versions []int
-	require.NoError(t, w.Settle(ctx, name, func(k lifecycle.Key, n int) error {
+	require.NoError(t, w.RelocateAsATick(ctx, name, func(k lifecycle.Key, n int) error {
 		require.Equal(t, name, k.Name)
 		versions = append(versions, n)
 		return nil
@@ -28,7 +28,7 @@ func placed(t testing.TB, w *world, name string) []int {
 func settle(from, to int) func(k lifecycle.Key) (lifecycle.Commit, error) {
 	return func(k lifecycle.Key) (lifecycle.Commit, error) {
 		k.Revision++
-		return lifecycle.Commit{Key: k, Event: lifecycle.Event{Act: "archive"}, Settle: lifecycle.Range{From: from, To: to}}, nil
+		return lifecycle.Commit{Key: k, Event: lifecycle.Event{Act: "archive"}, Relocate: lifecycle.Range{From: from, To: to}}, nil
 	}
 }
 
@@ -51,12 +51,12 @@ func TestMaterialIsSettledOnce(t *testing.T) {
 	withKey(5, false)(t, w)
 	require.Empty(t, placed(t, w, "orders"), "nothing was asked for")
 	w.settle(t, 2, 4)
-	names, err := w.Settlements(ctx)
+	names, err := w.PendingRelocations(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []string{"orders"}, names)
 	require.Equal(t, []int{2, 3, 4}, placed(t, w, "orders"))
 	require.Empty(t, placed(t, w, "orders"))
-	names, err = w.Settlements(ctx)
+	names, err = w.PendingRelocations(ctx)
 	require.NoError(t, err)
 	require.Empty(t, names)
 }
@@ -65,7 +65,7 @@ func TestADamagedIntentIsOneOverTheWholeKey(t *testing.T) {
 	for _, damaged := range []string{"{broken", "", "7", `{"schema":1}`, `{"schema":1,"from":0,"to":3}`, `{"schema":1,"from":3,"to":2}`, `{"schema":1,"from":"s3cr3t"}`} {
 		intent := map[string]string{"keys/orders": golden(t, "key"), "intents/settle/orders": damaged}
 		w := load(t, intent)
-		unsettled, err := w.Unsettled(ctx, "orders")
+		unsettled, err := w.Displaced(ctx, "orders")
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.Range{From: 1, To: math.MaxInt32}, unsettled)
 		require.Equal(t, []int{1, 2, 3}, placed(t, w, "orders"))
@@ -103,7 +103,7 @@ func TestSettlingThatFailsIsDoneAgain(t *testing.T) {
 	withKey(5, false)(t, w)
 	w.settle(t, 1, 5)
 	refusal := errors.New("not now")
-	require.ErrorIs(t, w.Settle(ctx, "orders", func(_ lifecycle.Key, n int) error {
+	require.ErrorIs(t, w.RelocateAsATick(ctx, "orders", func(_ lifecycle.Key, n int) error {
 		if n == 3 {
 			return refusal
 		}
@@ -125,7 +125,7 @@ func TestSettlingIsForVersionsThatThereAre(t *testing.T) {
 
 func (w *world) settlements(t *testing.T) []string {
 	t.Helper()
-	names, err := w.Settlements(ctx)
+	names, err := w.PendingRelocations(ctx)
 	require.NoError(t, err)
 	return names
 }
@@ -140,7 +140,7 @@ func TestActThatDidNotCommitLeavesASettlementThatIsHarmless(t *testing.T) {
 	_, err = w.UpdateKey(ctx, "orders", settle(1, 2))
 	require.Error(t, err)
 	w.disk.Heal()
-	require.NoError(t, w.Settle(ctx, "orders", func(k lifecycle.Key, _ int) error {
+	require.NoError(t, w.RelocateAsATick(ctx, "orders", func(k lifecycle.Key, _ int) error {
 		require.Equal(t, before, k, "the record is the truth")
 		return nil
 	}))
@@ -198,10 +198,10 @@ func TestWhatIsLeftToBeSettledCanBeAsked(t *testing.T) {
 		if want.unsettled.From == 3 {
 			w.settle(t, 3, 70)
 		}
-		got, err := w.Unsettled(ctx, "orders")
+		got, err := w.Displaced(ctx, "orders")
 		require.NoError(t, err)
 		require.Equal(t, want.unsettled, got)
-		left, err := w.Repo.Settle(ctx, "orders", place)
+		left, err := w.Relocate(ctx, "orders", place)
 		require.NoError(t, err)
 		require.Equal(t, want.left, left)
 	}
