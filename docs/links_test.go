@@ -16,11 +16,12 @@ import (
 )
 
 var (
-	link    = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
-	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	fenced  = regexp.MustCompile("(?ms)^```.*?^```$")
-	code    = regexp.MustCompile("`[^`\n]*`")
-	dropped = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
+	link     = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	fenced   = regexp.MustCompile("(?ms)^```.*?^```$")
+	code     = regexp.MustCompile("`[^`\n]*`")
+	dropped  = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
+	testFile = regexp.MustCompile(`[a-z_]+_test\.go`)
 )
 
 // unasked are pages that open otherwise: design.md is for those who change the code, states.md is made by another test.
@@ -93,4 +94,20 @@ func anchors(text string) map[string]bool {
 		all[strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(title), ""), " ", "-")] = true
 	}
 	return all
+}
+
+func TestFilesOfTestsThatThePagesNameAreThere(t *testing.T) {
+	here := map[string]bool{}
+	require.NoError(t, filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
+		if entry.IsDir() && entry.Name() == ".git" {
+			return filepath.SkipDir
+		}
+		here[filepath.Base(path)] = true
+		return err
+	}))
+	for _, page := range pages(t) {
+		for _, name := range testFile.FindAllString(prose(t, page), -1) {
+			require.True(t, here[name], "%s names %s", page, name)
+		}
+	}
 }
