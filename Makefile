@@ -9,14 +9,14 @@ dev: ## start a Vault with the plugin and watch a key rotate (ONCE=1: stop after
 	@scripts/deps.sh dev
 	@scripts/dev.sh
 
-test: ## everything: dependencies, lint, build, unit and acceptance tests
+test: ## everything: dependencies, build, lint, unit and (beside these) acceptance tests
 	@scripts/deps.sh
 	@scripts/check.sh all
 
 lint: ## formatting, linters, vulnerabilities, module files
 	@scripts/check.sh lint
 
-unit: ## unit tests, with and without the race detector
+unit: ## unit tests, with the race detector and, where that needs less, without
 	@scripts/check.sh unit
 
 acceptance: ## tests against a real Vault

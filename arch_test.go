@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/lifecycle":       nil,
 	"internal/store":           {"internal/custody", "internal/lifecycle"},
 	"hsm/hsmtest":              {"hsm"},
+	"internal/racetest":        nil,
 	"internal/storagetest":     nil,
 	"test/harness":             nil,
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -36,7 +37,7 @@ func tickOnce(m *mount) { _ = m.tickNow() }
 func TestChecksAndTheirRollbackSurviveTheFailureOfEachWrite(t *testing.T) {
 	for i, x := range checkCrashes {
 		for f, fate := range storagetest.Fates() {
-			if spared(i + f) {
+			if racetest.Spared(t, i+f) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", x.name, fate), func(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // This file is about what operators do while the clock is behind, and known to be, or was put on unnoticed.
@@ -110,7 +112,7 @@ func TestJumpsOfTheClockDestroyNothingBeforeAQuarterOfItsDelay(t *testing.T) {
 		m, _ := underPolicy(t)
 		m.ops("versions/1/archive", "versions/1/retire")
 		require.NoError(t, m.tickNow())
-		for range sized(300) {
+		for range racetest.Size(t, 300) {
 			m.clock.add(jump)
 			_ = m.tickNow()
 			require.Equal(t, "retired", m.state(1), "%s", jump)

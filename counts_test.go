@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -68,8 +69,8 @@ func TestARotationCostsTheSameAtTenAndAtTenThousandVersions(t *testing.T) {
 	rotateTo(m, 10)
 	few, fewBytes := rotationCost(m)
 
-	rotateTo(m, 300+sized(sized(9_700))) // more than a page of creation times under the race detector, too
-	m.must(m.read("keys/k"))             // the pages of creation times are in memory, as on a running server
+	rotateTo(m, 300+racetest.Size(t, racetest.Size(t, 9_700))) // more than a page of creation times under the race detector, too
+	m.must(m.read("keys/k"))                                   // the pages of creation times are in memory, as on a running server
 	many, manyBytes := rotationCost(m)
 
 	require.Equal(t, few, many)
@@ -134,7 +135,7 @@ func TestATickWithAHundredThousandKeysAndNoneDueIsASmallConstant(t *testing.T) {
 		require.NoError(t, m.tickNow())
 		return m.storage.Reset()
 	}
-	few, many := cost(100), cost(sized(100_000))
+	few, many := cost(100), cost(racetest.Size(t, 100_000))
 	require.Equal(t, few, many)
 	require.Equal(t, storagetest.Counts{Lists: 6, Gets: 65}, many, "intents of three kinds, three minutes; the clock guard; 32 keys checked")
 }

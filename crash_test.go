@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -156,7 +157,7 @@ func requireNothingLeft(t *testing.T, m *mount) {
 func TestEveryActSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 	for i, a := range acts {
 		for f, fate := range storagetest.Fates() {
-			if spared(i + f) {
+			if racetest.Spared(t, i+f) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", a.name, fate), func(t *testing.T) {

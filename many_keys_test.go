@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -30,7 +31,7 @@ func crowd(t *testing.T, keys int, jitter string) *mount {
 
 func TestTenThousandKeysDueInOneMinuteAreRotatedOnceInAFewTicksWhileClientsEncrypt(t *testing.T) {
 	t.Parallel()
-	keys := 200 + sized(sized(9_800))
+	keys := 200 + racetest.Size(t, racetest.Size(t, 9_800))
 	m := crowd(t, keys, "0s")
 	m.clock.add(time.Hour)
 	stop := encrypting(t, m, keys)
@@ -89,7 +90,7 @@ func TestWhatATickCostsGrowsWithTheKeysThatAreDueAndNothingElse(t *testing.T) {
 		require.Equal(t, keys, report.Rotated)
 		return m.storage.Reset()
 	}
-	more := sized(1000)
+	more := racetest.Size(t, 1000)
 	few, many := cost(10), cost(10+more)
 	require.Equal(t, storagetest.Counts{Gets: 6, Puts: 6, Deletes: 1}, storagetest.Counts{
 		Gets: (many.Gets - few.Gets) / more, Puts: (many.Puts - few.Puts) / more, Deletes: (many.Deletes - few.Deletes) / more,
@@ -99,7 +100,7 @@ func TestWhatATickCostsGrowsWithTheKeysThatAreDueAndNothingElse(t *testing.T) {
 
 func TestJitterSpreadsAMassRotationOverItsRange(t *testing.T) {
 	t.Parallel()
-	keys := 300 + sized(700) // fewer would not be spread evenly
+	keys := 300 + racetest.Size(t, 700) // fewer would not be spread evenly
 	m := crowd(t, keys, "15m")
 	m.advance(59 * time.Minute)
 	most := 0

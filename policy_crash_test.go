@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -95,7 +96,7 @@ func requireRevisions(t *testing.T, m *mount, n int) {
 func TestEveryActOnPoliciesSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 	for i, a := range policyActs {
 		for f, fate := range storagetest.Fates() {
-			if spared(i + f) {
+			if racetest.Spared(t, i+f) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", a.name, fate), func(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 var names = []string{"a", "b", "c"} // b is under a policy
@@ -165,7 +167,7 @@ func (w *walk) compare(name string) {
 func (w *walk) story() string { return strings.Join(w.note[max(0, len(w.note)-60):], "\n") }
 
 func TestRandomOperationsAgreeWithANaiveModel(t *testing.T) {
-	for seed := range uint64(1 + sized(19)) {
+	for seed := range uint64(1 + racetest.Size(t, 19)) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			w := newWalk(t, seed)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // This file lets many keys live for a year on the real engine, with a clock that tests move: outages, clocks that
@@ -308,7 +309,7 @@ func (w *world) open() {
 func TestKeysLiveThroughAYearOnTheEngine(t *testing.T) {
 	t.Parallel()
 	keys, length := 100, 365*day
-	if raceEnabled {
+	if racetest.Watched(t) {
 		keys, length = 10, 10*day // the plain run is the year
 	}
 	w := newWorld(t, keys)
@@ -322,7 +323,7 @@ func TestKeysLiveThroughAYearOnTheEngine(t *testing.T) {
 	w.check()
 	w.open()
 	t.Log(w.count)
-	if raceEnabled {
+	if racetest.Watched(t) {
 		return
 	}
 	for _, what := range []string{

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -142,7 +143,7 @@ func (m *mount) where() string {
 func TestEveryTransitionSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 	for i, x := range transitions {
 		for f, fate := range storagetest.Fates() {
-			if spared(i + f) {
+			if racetest.Spared(t, i+f) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", x.name, fate), func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -128,7 +129,7 @@ func TestReadingTheStatusCostsTheSameForAnyNumberOfKeys(t *testing.T) {
 		m.status()
 		return m.storage.Reset()
 	}
-	few, many := cost(100), cost(sized(100_000))
+	few, many := cost(100), cost(racetest.Size(t, 100_000))
 	require.Equal(t, few, many)
 	require.Equal(t, storagetest.Counts{Lists: 8}, many, "four statuses, three minutes, the policies")
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // governed makes a policy with a period of an hour and no jitter, and a key bound to it.
@@ -261,7 +263,7 @@ func TestALargePolicyThatIsRevisedAgainAndAgainHoldsUpNoOther(t *testing.T) {
 	m.must(m.write("policies/a", "owner", "o", "rotation_period", "90d"))
 	m.must(m.write("policies/b", "owner", "o", "rotation_period", "90d"))
 	m.must(m.write("keys/k-000000", "policy", "a"))
-	many := sized(6000) // more than one tick looks at
+	many := racetest.Size(t, 6000) // more than one tick looks at
 	copyKey(m, "k-000000", many)
 	for i := range many {
 		m.plant(fmt.Sprintf("bound/a/k-%06d", i), []byte("{}"))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -65,7 +66,7 @@ const twice = "an id that comes twice"
 
 func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
 	for i, x := range sendings() {
-		if spared(i) {
+		if racetest.Spared(t, i) {
 			continue
 		}
 		for _, restart := range []bool{false, true} {
@@ -89,7 +90,7 @@ func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
 func TestARequestThatComesAgainAfterAFailedWriteIsDoneOnce(t *testing.T) {
 	for i, x := range sendings() {
 		for f, fate := range storagetest.Fates() {
-			if spared(i + f) {
+			if racetest.Spared(t, i+f) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", x.name, fate), func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -215,9 +216,7 @@ func TestTheDefaultLimitIsLeasedInBlocksOf1024To65536(t *testing.T) {
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates on its own; the plain run counts")
-	}
+	racetest.Skip(t, "the race detector allocates on its own")
 	m := metered(t)
 	m.must(m.write("keys/free"))
 	allocations := func(key string) float64 {
@@ -244,7 +243,7 @@ func TestAKeyWithoutAPolicyIsNotCounted(t *testing.T) {
 // were, nor of more than the leases that were lost add.
 func TestCrashesCountTooManyEncryptionsNeverTooFew(t *testing.T) {
 	const limit, lease = 2560, 10
-	for seed := range uint64(1 + sized(19)) {
+	for seed := range uint64(1 + racetest.Size(t, 19)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			chance := rand.New(rand.NewPCG(seed, 7))

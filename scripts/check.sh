@@ -3,7 +3,8 @@
 #
 #   scripts/check.sh [lint|unit|fuzz|acceptance|all]
 #
-# Every step runs even when an earlier one failed: one run tells everything that is wrong.
+# Every step runs even when an earlier one failed: one run tells everything that is wrong. Of all, the acceptance tests run beside
+# the others.
 #   FUZZTIME         how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
 #   KEYLIFE_TORTURE  how long the acceptance tests kill the plugin and give up requests, such as 5m
 #   VAULT_BIN        the Vault to test against (default: see scripts/vault.sh)
@@ -16,6 +17,15 @@ bin=$root/bin/tools
 summary=()
 failed=0
 not_run=0
+last=ok        # how the step before ended
+beside=        # the process group of what runs beside the steps
+scratch=$(mktemp -d)
+
+clean_up() {
+  [[ -z $beside ]] || kill -- -"$beside" 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap clean_up EXIT
 
 # step NAME COMMAND... times one step and remembers how it ended. A step that returns 77 could not
 # run on this machine: said, never counted as passed.
@@ -29,6 +39,7 @@ step() {
     77) word=NOT-RUN not_run=$((not_run + 1)) ;;
     *) word=FAILED failed=1 ;;
   esac
+  last=$word
   summary+=("$(printf '%-8s %4ds  %s' "$word" $((SECONDS - begin)) "$name")")
   printf '    %s: %s, %ds\n' "$name" "$word" $((SECONDS - begin))
 }
@@ -60,7 +71,6 @@ vulnerabilities() {
 }
 
 lint() {
-  step tools scripts/tools.sh
   step gofumpt formatted
   step "go vet" vet
   step golangci-lint "$bin/golangci-lint" run
@@ -70,23 +80,48 @@ lint() {
   step govulncheck vulnerabilities
 }
 
-# tests runs go test, prints one line for each package, and names at its end what failed. The time limit is
-# there to name a test that hangs: it leaves a machine that has much else to do ten times what it needs.
+# tests FILE runs go test, keeps its events in the file, prints one line for each package, and names at its end what failed.
+# The time limit is there to name a test that hangs: it leaves a machine that has much else to do ten times what it needs.
 tests() {
-  local events status=0
-  events=$(mktemp)
+  local events=$1 status=0
+  shift
   go test -json -timeout 60m "$@" | tee "$events" |
     jq -rj 'select(.Action == "build-output" or .Action == "output" and .Test == null) | .Output | select(. != "PASS\n" and . != "FAIL\n")' || status=$?
   ((status == 0)) || jq -rn -f scripts/failures.jq "$events" || true
-  rm -f "$events"
   return "$status"
 }
 
-# The race detector allocates by itself, so the tests that count allocations skip themselves under
-# it; the second run, without it, is where they count.
+# smaller FILE lists package and name of the tests that did less under the race detector than they do without: they say so
+# by an attribute, see internal/racetest. ended FILE lists all tests that came to an end.
+smaller() { jq -r 'select(.Action == "attr" and .Key == "race") | "\(.Package) \(.Test | sub("/.*"; ""))"' "$1" | sort -u; }
+ended() { jq -r 'select(.Action == "pass" and .Test != null) | "\(.Package) \(.Test)"' "$1" | sort -u; }
+
+# The race detector runs every test, and of some a part only. The second run, without it, is for those alone, and for all
+# where the first did not come to its end. What is in full in neither is a failure.
 unit() {
-  step "unit tests, race" tests -race -shuffle=on ./...
-  step "unit tests, plain" tests ./...
+  local raced=$scratch/raced plain=$scratch/plain
+  step "unit tests, race" tests "$raced" -race -shuffle=on ./...
+  if [[ $last != ok ]]; then
+    step "unit tests, plain" tests "$plain" ./...
+    return
+  fi
+  smaller "$raced" >"$scratch/smaller"
+  step "unit tests, plain" in_full "$plain"
+}
+
+in_full() {
+  local packages names missing
+  [[ -s $scratch/smaller ]] || {
+    echo "no test says that it did less under the race detector: is internal/racetest still asked?"
+    return 1
+  }
+  mapfile -t packages < <(cut -d ' ' -f 1 "$scratch/smaller" | sort -u)
+  names=$(cut -d ' ' -f 2 "$scratch/smaller" | sort -u | paste -sd '|')
+  tests "$1" -run "^($names)\$" "${packages[@]}" || return
+  missing=$(ended "$1" | comm -13 - "$scratch/smaller")
+  [[ -z $missing ]] && return
+  printf 'in full neither with the race detector nor without:\n%s\n' "$missing"
+  return 1
 }
 
 # A plugin that many mounts load must also build where no C compiler is.
@@ -102,7 +137,24 @@ acceptance() {
     return
   fi
   export VAULT_BIN=$vault KEYLIFE_PLUGIN=$plugin KEYLIFE_PLUGIN_TESTCLOCK=$testclock
-  step "acceptance tests" tests -tags acceptance -count=1 ./test/...
+  step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 ./test/...
+}
+
+# The acceptance tests wait for Vault's clock more than they compute, so they run beside everything else: in a run of this
+# script of their own, whose output is shown when all else is done. It leads a process group, to be ended with this script.
+begin_acceptance() {
+  set -m
+  "${BASH_SOURCE[0]}" acceptance >"$scratch/acceptance.log" 2>&1 </dev/null &
+  beside=$!
+  set +m
+}
+
+end_acceptance() {
+  local status=0
+  wait "$beside" || status=$?
+  beside=
+  cat "$scratch/acceptance.log"
+  return "$status"
 }
 
 # Fuzzing explores by chance, so it is no part of all: a red CI is about the change under test. What
@@ -125,10 +177,12 @@ fuzz() {
 
 all() {
   step "vault binary" scripts/vault.sh
-  lint
+  step tools scripts/tools.sh
   build
+  begin_acceptance
+  lint
   unit
-  acceptance
+  step "acceptance tests, begun before lint" end_acceptance
 }
 
 report() {
@@ -144,7 +198,11 @@ report() {
 
 require_go
 case ${1:-all} in
-  lint | unit | acceptance | all) "${1:-all}" ;;
+  lint)
+    step tools scripts/tools.sh
+    lint
+    ;;
+  unit | acceptance | all) "${1:-all}" ;;
   fuzz) fuzz "${FUZZTIME:-30s}" ;;
   *) die "usage: scripts/check.sh [lint|unit|fuzz|acceptance|all]" ;;
 esac

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // TestVerifyReadsTheListThatOthersRead: another program reads exact names, so it would see the forged records.
@@ -89,7 +91,8 @@ func (e *endless) Read(p []byte) (int, error) {
 // TestAResponseIsReadRecordByRecord: what is read ahead, which is what is held, does not grow with the response.
 func TestAResponseIsReadRecordByRecord(t *testing.T) {
 	record := strings.Repeat("x", 1000)
-	const count, ahead = 50_000, 32 << 10
+	const ahead = 32 << 10
+	count := racetest.Size(t, 50_000)
 	in := &endless{piece: `,"` + record + `"`, count: count, rest: `{"data":{"records":["` + record + `"`, tail: `],"next_after":""}}`}
 	lines, err := recordLines(in)
 	require.NoError(t, err)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // randomHistory begins and ends acts of a few keys as chance has it.
@@ -61,11 +63,7 @@ func mutate(r *rand.Rand, l []entry) (out []byte, what string) {
 
 func TestEveryMutationIsDetected(t *testing.T) {
 	keys, public := generations(t, 1)
-	rounds := 1500
-	if testing.Short() {
-		rounds = 200
-	}
-	for seed := range rounds {
+	for seed := range racetest.Size(t, 1500) {
 		r := rand.New(rand.NewPCG(uint64(seed), 1))
 		j := randomHistory(t, r)
 		checkpoint := j.checkpoint(keys[0])

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 var withContext = envelope.Params{Context: []byte("context")}
@@ -178,9 +179,7 @@ func TestCipherIsSafeForConcurrentUse(t *testing.T) {
 
 // The hot path allocates its answer and nothing else, whatever the size.
 func TestHotPathAllocatesOnlyTheAnswer(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
+	racetest.Skip(t, "the race detector allocates on its own")
 	in := envelope.Params{AssociatedData: []byte("data")}
 	for _, algorithm := range algorithms {
 		c := someCipher(t, envelope.Spec{Algorithm: algorithm})

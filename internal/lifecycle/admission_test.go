@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -184,9 +185,7 @@ func TestBackoffIsThatOfThePolicy(t *testing.T) {
 }
 
 func TestTermsCostNoMemory(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
+	racetest.Skip(t, "the race detector allocates on its own")
 	k := newKey(t, 3)
 	p, err := lifecycle.NewPolicy("pci", 1, document(t), start)
 	require.NoError(t, err)

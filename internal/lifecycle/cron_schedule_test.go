@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -211,7 +212,7 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 	for name, list := range changes {
 		z := zone(t, name)
 		for _, text := range list {
-			for range sized(8) {
+			for range 1 + racetest.Size(t, 7) {
 				c := anyCron(r)
 				table, err := lifecycle.ParseCronSchedule("rotation_schedule", c.text, z)
 				require.NoError(t, err, c.text)
@@ -223,7 +224,7 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, times, sized(1000))
+	require.Greater(t, times, racetest.Size(t, 1000))
 }
 
 // checkTimes holds that the cron schedule has the times wanted, from wherever one looks.
@@ -260,7 +261,7 @@ func checkTimes(t *testing.T, table lifecycle.CronSchedule, want []time.Time, fr
 func TestNextIsAlwaysLaterAndNeverGoesBack(t *testing.T) {
 	r := chance(12)
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Chatham", ""} {
-		for range 30 {
+		for range racetest.Size(t, 30) {
 			c := anyCron(r)
 			table := timetable(t, c.text, name)
 			var instants []time.Time

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -54,7 +55,7 @@ func TestWhatMayBeOpenedIsInUse(t *testing.T) {
 func TestDisplacedVersionsAreThoseOfWhichThePlacementChanges(t *testing.T) {
 	r := chance(11)
 	found := 0
-	for range sized(300) {
+	for range racetest.Size(t, 300) {
 		k := newKey(t, 1+r.IntN(6))
 		for i := range 30 {
 			next, err := anyMove(r, k, later.Add(time.Duration(i)*7*time.Hour)).do(k)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -62,7 +63,7 @@ func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 }
 
 func TestWhateverIsDoneToAKeyItsRulesHold(t *testing.T) {
-	keys, acts := sized(400), 80
+	keys, acts := racetest.Size(t, 400), 80
 	r := chance(7)
 	reached := map[lifecycle.State]int{}
 	for range keys {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,7 +33,7 @@ var floors = happened{
 func TestAYearOfAThousandKeys(t *testing.T) {
 	const mounts = 8
 	keys := 1000
-	if testing.Short() || raceEnabled {
+	if racetest.Watched(t) || testing.Short() {
 		keys = 80
 	}
 	var lock sync.Mutex

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,7 +36,7 @@ func TestAKeyThatIsEnabledAndCannotEncryptIsStopped(t *testing.T) {
 func TestAKeyIsStoppedJustWhenItRefusesToEncrypt(t *testing.T) {
 	r := chance(23)
 	seen := 0
-	for range sized(200) {
+	for range racetest.Size(t, 200) {
 		k := newKey(t, 1+r.IntN(4))
 		for i := range 60 {
 			at := later.Add(time.Duration(i) * 7 * time.Hour)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -45,7 +46,7 @@ func TestEveryActSurvivesACrashAtEveryWrite(t *testing.T) {
 			after := w.entries(t)
 			for f, fate := range storagetest.Fates() {
 				for at := 1; at <= a.writes; at++ {
-					if spared(at + f) {
+					if racetest.Spared(t, at+f) {
 						continue
 					}
 					t.Run(fmt.Sprintf("write %d %s", at, fate), func(t *testing.T) { a.crash(t, before, after, at, fate) })

@@ -3,6 +3,6 @@
 
 //go:build !race
 
-package envelope_test
+package racetest
 
-const raceEnabled = false
+const enabled = false

@@ -1,9 +1,0 @@
-// Copyright (c) keylife authors
-// SPDX-License-Identifier: MPL-2.0
-
-//go:build race
-
-package envelope_test
-
-// raceEnabled: the race detector allocates on its own, and empties pools at random.
-const raceEnabled = true
