@@ -13,7 +13,7 @@
 //
 // What lives where: differential_*_test.go sends the same requests to Transit and to keylife and compares the answers;
 // interchange_test.go lets each open the other's ciphertext, with a key carried over by transit_backup_test.go;
-// life_test.go waits for the clock; lifecycle_test.go moves it, from the creation of a version to its destruction;
+// life_test.go has Vault tick; lifecycle_test.go moves the clock, from the creation of a version to its destruction;
 // suspend_test.go and compromise_test.go stop keys that are in use; custody_test.go and custody_snapshot_test.go verify the
 // record of it all; roles_test.go tries the policies of examples/acl; survive_test.go and load_test.go reload, seal, stop
 // and kill; impatient_test.go gives up requests and killed_test.go kills the plugin while operators act, and operators_test.go

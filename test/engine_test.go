@@ -19,6 +19,10 @@ import (
 	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
 
+// calmPace is the time between two turns of a worker. A load that goes on for minutes leaves the machine to the others: there are
+// thousands of requests all the same.
+const calmPace = 40 * time.Millisecond
+
 // calm is a load on one key of which no request may fail.
 type calm struct {
 	server *harness.Server
@@ -37,7 +41,7 @@ func startCalm(s *harness.Server, key string, workers int) *calm {
 	c := &calm{server: s, key: key, quit: make(chan struct{}), done: map[int]int{}}
 	for range workers {
 		c.wait.Go(func() {
-			pace := time.NewTicker(2 * loadPace)
+			pace := time.NewTicker(calmPace)
 			defer pace.Stop()
 			for {
 				select {

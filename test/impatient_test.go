@@ -31,7 +31,7 @@ func TestClientsThatGiveUpLoseNothingAndCustodyIsTrue(t *testing.T) {
 	for _, key := range []string{loadKey, "held", "leaked"} {
 		s.Must(t, http.MethodPost, "keylife/keys/"+key, nil)
 	}
-	l := startClients(s, 4)
+	l := startClients(s, 1)
 	defer l.stop()
 	o := &operators{server: s, asked: map[string]fate{}}
 	for _, work := range []func(){o.rotateImpatiently, o.rotateImpatiently, o.holdImpatiently(), o.compromiseImpatiently, o.deleteImpatiently} {

@@ -68,10 +68,11 @@ func (l *life) version(t *testing.T, key string) map[string]any {
 	return l.Must(t, http.MethodGet, "keylife/keys/"+key+"/versions/1", nil)
 }
 
-// reaches waits for the clock to bring version 1 of a key into a state.
+// reaches has a tick bring version 1 of a key into a state.
 func (l *life) reaches(t *testing.T, key, state string) {
 	t.Helper()
-	harness.Eventually(t, twoTicks, func() error {
+	l.Tick(t, "keylife")
+	harness.Eventually(t, twoTicks, func() error { // a tick that Vault had begun may have come before the clock was moved
 		if v := l.version(t, key); v["state"] != state {
 			return fmt.Errorf("version 1 of %s is %v, wanted %s", key, v["state"], state)
 		}
@@ -79,12 +80,13 @@ func (l *life) reaches(t *testing.T, key, state string) {
 	})
 }
 
-// tickAfter moves the clock and waits until Vault has ticked.
+// tickAfter moves the clock and waits until there has been a tick.
 func (l *life) tickAfter(t *testing.T, ahead time.Duration) {
 	t.Helper()
 	count := func() int { return strings.Count(l.Log(t), ".keylife: tick: ") }
 	before := count()
 	l.Advance(t, ahead)
+	l.Tick(t, "keylife")
 	harness.Eventually(t, twoTicks, func() error {
 		if count() == before {
 			return fmt.Errorf("no tick after %d", before)

@@ -21,7 +21,7 @@ import (
 
 const (
 	loadKey      = "loaded"
-	loadPace     = 2 * time.Millisecond // between two requests of a worker, so that one that fails does not spin
+	loadPace     = 10 * time.Millisecond // between two requests of a worker, so that one that fails does not spin
 	loadEvidence = 150                  // ciphertexts before and after each disruption
 	loadEndures  = 2                    // disruptions
 )
