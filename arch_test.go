@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"go/parser"
@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/lifecycle":       nil,
 	"internal/store":           {"internal/custody", "internal/lifecycle"},
 	"hsm/hsmtest":              {"hsm"},
+	"internal/mounttest":       {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":        nil,
 	"internal/storagetest":     nil,
 	"test/harness":             nil,

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package keylife is a Vault secrets engine for encryption keys with a lifecycle. It is the edge to Vault: paths,
-// fields, statuses. [Factory] is all that it exports; what happens behind a request is in internal/engine.
+// fields, statuses. [Factory] and [New] are all that it exports; what happens behind a request is in internal/engine.
 package keylife
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 )
 
@@ -32,24 +33,38 @@ type backend struct {
 	ready   sync.Once
 }
 
-// Factory returns the backend of a mount. It only wires: storage is not there yet, and a bad stored value has to
-// fail a request, not the mount.
-func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
-	return newBackend(ctx, conf, engine.Config{
-		Now:  wallClock,
-		Rand: rand.Reader,
-	})
+// Options are what [New] lets its caller replace. The zero value is what runs in production.
+type Options struct {
+	Now     func() time.Time // the time that keys live by; nil: the wall clock
+	Rand    io.Reader        // what keys, nonces and names are drawn from; nil: crypto/rand
+	KeyTime time.Duration    // what a tick spends on one key at most; 0: ten seconds
+
+	// TestOnlyWrapper stands before the wrapper of the material in use, each time that the mount reads its keyring. A
+	// test makes an HSM with it, or a token that fails: requests and storage can make neither.
+	TestOnlyWrapper func(envelope.KeyWrapper) envelope.KeyWrapper
 }
 
-func newBackend(ctx context.Context, conf *logical.BackendConfig, c engine.Config) (*backend, error) {
-	c.Log = conf.Logger
+// Factory returns the backend of a mount in production: [New] with the wall clock and crypto/rand.
+func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
+	return New(ctx, conf, Options{})
+}
+
+// New returns the backend of a mount. It only wires: storage is not there yet, and a bad stored value has to fail a
+// request, not the mount.
+func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.Backend, error) {
+	if o.Now == nil {
+		o.Now = wallClock
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
 	b := &backend{
-		engine:  engine.New(c),
-		store:   store.New(c.Now),
-		keyring: &keyring{now: c.Now, rand: c.Rand},
+		engine:  engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, KeyTime: o.KeyTime}),
+		store:   store.New(o.Now),
+		keyring: &keyring{now: o.Now, rand: o.Rand, wrapper: o.TestOnlyWrapper},
 		system:  &cachedSystemView{SystemView: conf.System},
-		now:     c.Now,
-		rand:    c.Rand,
+		now:     o.Now,
+		rand:    o.Rand,
 	}
 	b.Backend = &framework.Backend{
 		Help:         strings.TrimSpace(help),

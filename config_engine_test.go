@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"testing"
@@ -9,163 +9,164 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
 func TestAMountWithoutSettingsAsksForNoPolicy(t *testing.T) {
-	m := newMount(t)
-	require.Equal(t, map[string]any{"require_policy": false, "default_policy": ""}, m.must(m.read("config/engine")).data)
-	require.Equal(t, "", m.must(m.write("keys/k")).data["policy"])
-	m.must(m.write("config/engine"))
-	require.NotContains(t, m.dump(), "config/engine", "nothing was given, so nothing is written")
+	m := mounttest.New(t)
+	require.Equal(t, map[string]any{"require_policy": false, "default_policy": ""}, m.Must(m.Read("config/engine")).Data)
+	require.Equal(t, "", m.Must(m.Write("keys/k")).Data["policy"])
+	m.Must(m.Write("config/engine"))
+	require.NotContains(t, m.Storage.All(), "config/engine", "nothing was given, so nothing is written")
 }
 
 func TestSettingsOfTheEngineReadBackAndStayWhereTheyAreNotGiven(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o"))
-	m.must(m.write("config/engine", "default_policy", "p", "reason", "as the board decided"))
-	require.Contains(t, m.log.String(), "as the board decided")
-	set := m.must(m.write("config/engine", "require_policy", true, "default_policy", nil))
-	require.Equal(t, map[string]any{"require_policy": true, "default_policy": "p"}, set.data)
-	require.Len(t, set.warnings, 1)
-	m.restart()
-	require.Equal(t, set.data, m.must(m.read("config/engine")).data)
-	m.storage.Reset()
-	m.must(m.write("config/engine", "require_policy", true, "default_policy", "p"))
-	require.Zero(t, m.storage.Reset().Writes(), "the same again writes nothing")
-	require.Equal(t, false, m.must(m.write("config/engine", "require_policy", false, "default_policy", "")).data["require_policy"])
-	require.Equal(t, "", m.must(m.write("keys/k")).data["policy"])
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Write("config/engine", "default_policy", "p", "reason", "as the board decided"))
+	require.Contains(t, m.Log.String(), "as the board decided")
+	set := m.Must(m.Write("config/engine", "require_policy", true, "default_policy", nil))
+	require.Equal(t, map[string]any{"require_policy": true, "default_policy": "p"}, set.Data)
+	require.Len(t, set.Warnings, 1)
+	m.Restart()
+	require.Equal(t, set.Data, m.Must(m.Read("config/engine")).Data)
+	m.Storage.Reset()
+	m.Must(m.Write("config/engine", "require_policy", true, "default_policy", "p"))
+	require.Zero(t, m.Storage.Reset().Writes(), "the same again writes nothing")
+	require.Equal(t, false, m.Must(m.Write("config/engine", "require_policy", false, "default_policy", "")).Data["require_policy"])
+	require.Equal(t, "", m.Must(m.Write("keys/k")).Data["policy"])
 }
 
 func TestAKeyWhoseMakerNamesNoPolicyGetsTheDefaultOne(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("keys/before"))
-	m.must(m.write("policies/p", "owner", "o"))
-	m.must(m.write("policies/q", "owner", "o"))
-	m.must(m.write("config/engine", "default_policy", "p"))
-	require.Equal(t, "p", m.must(m.write("keys/k")).data["policy"])
-	require.Equal(t, "p", m.must(m.write("keys/null", "policy", nil)).data["policy"])
-	require.Equal(t, "q", m.must(m.write("keys/other", "policy", "q")).data["policy"])
-	require.Equal(t, "", m.must(m.write("keys/none", "policy", "")).data["policy"], "who asks for none gets none")
-	m.encrypt("upserted", "x")
-	require.Equal(t, "p", m.must(m.read("keys/upserted")).data["policy"])
-	require.Contains(t, m.dump(), "bound/p/upserted")
-	require.Equal(t, "", m.must(m.read("keys/before")).data["policy"])
-	require.Equal(t, "", m.must(m.write("keys/before")).data["policy"], "a key that is there stays as it is")
+	m := mounttest.New(t)
+	m.Must(m.Write("keys/before"))
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Write("policies/q", "owner", "o"))
+	m.Must(m.Write("config/engine", "default_policy", "p"))
+	require.Equal(t, "p", m.Must(m.Write("keys/k")).Data["policy"])
+	require.Equal(t, "p", m.Must(m.Write("keys/null", "policy", nil)).Data["policy"])
+	require.Equal(t, "q", m.Must(m.Write("keys/other", "policy", "q")).Data["policy"])
+	require.Equal(t, "", m.Must(m.Write("keys/none", "policy", "")).Data["policy"], "who asks for none gets none")
+	m.Encrypt("upserted", "x")
+	require.Equal(t, "p", m.Must(m.Read("keys/upserted")).Data["policy"])
+	require.Contains(t, m.Storage.All(), "bound/p/upserted")
+	require.Equal(t, "", m.Must(m.Read("keys/before")).Data["policy"])
+	require.Equal(t, "", m.Must(m.Write("keys/before")).Data["policy"], "a key that is there stays as it is")
 }
 
 func TestTheDefaultPolicyHasToAdmitTheKey(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o", "allowed_types", "aes256-gcm96", "rotation_period", "24h"))
-	m.must(m.write("config/engine", "default_policy", "p"))
-	before := m.dump()
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o", "allowed_types", "aes256-gcm96", "rotation_period", "24h"))
+	m.Must(m.Write("config/engine", "default_policy", "p"))
+	before := m.Storage.All()
 	for path, kv := range map[string][]any{
 		"type": {"type", "chacha20-poly1305"}, "exportable": {"exportable", true}, "allow_plaintext_backup": {"allow_plaintext_backup", true},
 		"auto_rotate_period": {"auto_rotate_period", "24h"},
 	} {
-		refused := m.write("keys/k", kv...)
-		require.Equal(t, 400, refused.status)
-		require.Contains(t, refused.err, path+": ")
-		require.Contains(t, refused.err, `"p"`)
+		refused := m.Write("keys/k", kv...)
+		require.Equal(t, 400, refused.Status)
+		require.Contains(t, refused.Err, path+": ")
+		require.Contains(t, refused.Err, `"p"`)
 	}
-	require.Equal(t, before, m.dump())
+	require.Equal(t, before, m.Storage.All())
 }
 
 func TestUnderRequirePolicyNoKeyIsMadeOrLeftWithoutOne(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o"))
-	m.must(m.write("keys/before"))
-	m.must(m.write("keys/k", "policy", "p"))
-	m.must(m.write("config/engine", "require_policy", true))
-	before := m.dump()
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Write("keys/before"))
+	m.Must(m.Write("keys/k", "policy", "p"))
+	m.Must(m.Write("config/engine", "require_policy", true))
+	before := m.Storage.All()
 	for path, kv := range map[string][]any{
-		"keys/new": {}, "keys/new2": {"policy", ""}, "encrypt/new": {"plaintext", b64("x")}, "keys/k/config": {"policy", ""}, "keys/k": {"policy", ""},
+		"keys/new": {}, "keys/new2": {"policy", ""}, "encrypt/new": {"plaintext", mounttest.B64("x")}, "keys/k/config": {"policy", ""}, "keys/k": {"policy", ""},
 	} {
-		refused := m.write(path, kv...)
-		require.Equal(t, 400, refused.status, path)
-		require.Contains(t, refused.err, `policy: "": config/engine has require_policy`, path)
+		refused := m.Write(path, kv...)
+		require.Equal(t, 400, refused.Status, path)
+		require.Contains(t, refused.Err, `policy: "": config/engine has require_policy`, path)
 	}
-	require.Equal(t, before, m.dump())
-	m.encrypt("before", "a key that is there goes on")
-	m.must(m.write("keys/before/config", "owner", "me"))
-	m.must(m.write("keys/before", "policy", ""))
-	m.must(m.write("keys/k/config", "owner", "me"))
-	require.Equal(t, "p", m.must(m.write("keys/new", "policy", "p")).data["policy"])
-	m.must(m.write("config/engine", "default_policy", "p"))
-	m.must(m.write("keys/new2"))
-	require.Equal(t, 400, m.write("keys/new3", "policy", "").status)
+	require.Equal(t, before, m.Storage.All())
+	m.Encrypt("before", "a key that is there goes on")
+	m.Must(m.Write("keys/before/config", "owner", "me"))
+	m.Must(m.Write("keys/before", "policy", ""))
+	m.Must(m.Write("keys/k/config", "owner", "me"))
+	require.Equal(t, "p", m.Must(m.Write("keys/new", "policy", "p")).Data["policy"])
+	m.Must(m.Write("config/engine", "default_policy", "p"))
+	m.Must(m.Write("keys/new2"))
+	require.Equal(t, 400, m.Write("keys/new3", "policy", "").Status)
 }
 
 func TestTheDefaultPolicyExistsAndIsNotDeleted(t *testing.T) {
-	m := newMount(t)
+	m := mounttest.New(t)
 	for _, name := range []string{"none", "a/b", "a..b"} {
-		refused := m.write("config/engine", "default_policy", name)
-		require.Equal(t, 400, refused.status)
-		require.Contains(t, refused.err, `default_policy: "`+name+`"`)
+		refused := m.Write("config/engine", "default_policy", name)
+		require.Equal(t, 400, refused.Status)
+		require.Contains(t, refused.Err, `default_policy: "`+name+`"`)
 	}
-	refused := m.write("config/engine", "default_polcy", "p")
-	require.Equal(t, 400, refused.status)
-	require.Contains(t, refused.err, "no such field")
-	require.Empty(t, m.dump())
-	m.must(m.write("policies/p", "owner", "o"))
-	m.must(m.write("config/engine", "default_policy", "p"))
-	refused = m.delete("policies/p")
-	require.Equal(t, 400, refused.status)
-	require.Contains(t, refused.err, `policy "p" is default_policy in config/engine`)
-	require.Equal(t, 200, m.read("policies/p").status)
-	m.must(m.write("config/engine", "default_policy", ""))
-	m.must(m.delete("policies/p"))
+	refused := m.Write("config/engine", "default_polcy", "p")
+	require.Equal(t, 400, refused.Status)
+	require.Contains(t, refused.Err, "no such field")
+	require.Empty(t, m.Storage.All())
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Write("config/engine", "default_policy", "p"))
+	refused = m.Delete("policies/p")
+	require.Equal(t, 400, refused.Status)
+	require.Contains(t, refused.Err, `policy "p" is default_policy in config/engine`)
+	require.Equal(t, 200, m.Read("policies/p").Status)
+	m.Must(m.Write("config/engine", "default_policy", ""))
+	m.Must(m.Delete("policies/p"))
 }
 
 func TestRequirePolicyIsTrueOrFalseAndNothingElse(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("config/engine", "require_policy", true))
-	before := m.dump()
+	m := mounttest.New(t)
+	m.Must(m.Write("config/engine", "require_policy", true))
+	before := m.Storage.All()
 	for _, bad := range badScalars[framework.TypeBool] {
-		refused := m.write("config/engine", "require_policy", bad.value)
-		require.Equal(t, 400, refused.status, "%v", bad.value)
-		require.Contains(t, refused.err, "require_policy: ")
-		require.Contains(t, refused.err, "must be true or false")
+		refused := m.Write("config/engine", "require_policy", bad.value)
+		require.Equal(t, 400, refused.Status, "%v", bad.value)
+		require.Contains(t, refused.Err, "require_policy: ")
+		require.Contains(t, refused.Err, "must be true or false")
 	}
-	require.Equal(t, before, m.dump())
-	require.Equal(t, false, m.must(m.write("config/engine", "require_policy", "false")).data["require_policy"])
-	require.Equal(t, true, m.must(m.write("config/engine", "require_policy", "true")).data["require_policy"])
+	require.Equal(t, before, m.Storage.All())
+	require.Equal(t, false, m.Must(m.Write("config/engine", "require_policy", "false")).Data["require_policy"])
+	require.Equal(t, true, m.Must(m.Write("config/engine", "require_policy", "true")).Data["require_policy"])
 }
 
 func TestSettingsOfTheEngineCostOneReadAtTheCreationOfAKey(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("keys/first"))
-	m.storage.Reset()
-	m.must(m.write("keys/k"))
-	require.Equal(t, storagetest.Counts{Lists: 1, Gets: 6, Puts: 4}, m.storage.Reset(), "of the reads, one is that of the settings")
-	m.must(m.write("config/engine", "require_policy", true))
-	m.encrypt("k", "x")
-	m.storage.Reset()
-	m.encrypt("k", "x")
-	require.Zero(t, m.storage.Reset().Total())
+	m := mounttest.New(t)
+	m.Must(m.Write("keys/first"))
+	m.Storage.Reset()
+	m.Must(m.Write("keys/k"))
+	require.Equal(t, storagetest.Counts{Lists: 1, Gets: 6, Puts: 4}, m.Storage.Reset(), "of the reads, one is that of the settings")
+	m.Must(m.Write("config/engine", "require_policy", true))
+	m.Encrypt("k", "x")
+	m.Storage.Reset()
+	m.Encrypt("k", "x")
+	require.Zero(t, m.Storage.Reset().Total())
 }
 
 func TestAGovernedKeyIsMadeNoLooserThanItsPolicy(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/strict", "owner", "o"))
-	m.must(m.write("policies/loose", "owner", "o", "exportable", true, "allow_plaintext_backup", true))
-	m.must(m.write("keys/k", "policy", "strict"))
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/strict", "owner", "o"))
+	m.Must(m.Write("policies/loose", "owner", "o", "exportable", true, "allow_plaintext_backup", true))
+	m.Must(m.Write("keys/k", "policy", "strict"))
 	for _, flag := range []string{"exportable", "allow_plaintext_backup"} {
 		for _, path := range []string{"keys/k/config", "keys/new"} {
-			refused := m.write(path, "policy", "strict", flag, true)
-			require.Equal(t, 400, refused.status)
-			require.Contains(t, refused.err, flag+`: "true": policy "strict"`)
+			refused := m.Write(path, "policy", "strict", flag, true)
+			require.Equal(t, 400, refused.Status)
+			require.Contains(t, refused.Err, flag+`: "true": policy "strict"`)
 		}
-		m.must(m.write("keys/k/config", "policy", "loose", flag, true))
-		refused := m.write("keys/k/config", "policy", "strict")
-		require.Equal(t, 400, refused.status)
-		require.Contains(t, refused.err, `: "true": policy "strict"`)
-		m.must(m.write("policies/strict", flag, true))
-		require.Equal(t, true, m.must(m.write("keys/k/config", "policy", "strict")).data[flag])
-		m.must(m.write("policies/strict", flag, false))
-		require.NotEmpty(t, m.must(m.read("policies/strict/drift")).data["keys"], "what was bound before stays, and is reported")
-		m.must(m.write("keys/k/config", "owner", flag))
-		m.must(m.write("keys/k/rotate", "reason", "because of a test"))
-		m.must(m.write("policies/strict", flag, true))
+		m.Must(m.Write("keys/k/config", "policy", "loose", flag, true))
+		refused := m.Write("keys/k/config", "policy", "strict")
+		require.Equal(t, 400, refused.Status)
+		require.Contains(t, refused.Err, `: "true": policy "strict"`)
+		m.Must(m.Write("policies/strict", flag, true))
+		require.Equal(t, true, m.Must(m.Write("keys/k/config", "policy", "strict")).Data[flag])
+		m.Must(m.Write("policies/strict", flag, false))
+		require.NotEmpty(t, m.Must(m.Read("policies/strict/drift")).Data["keys"], "what was bound before stays, and is reported")
+		m.Must(m.Write("keys/k/config", "owner", flag))
+		m.Must(m.Write("keys/k/rotate", "reason", "because of a test"))
+		m.Must(m.Write("policies/strict", flag, true))
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"fmt"
@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 // examplePlans is what each document of examples/policies does to a key that is made at start, in words.
@@ -73,17 +75,17 @@ func TestExamplePoliciesDoWhatTheySay(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
-			m := newMount(t)
-			m.random = strings.NewReader(strings.Repeat("the same key in every run ", 1000))
-			m.restart()
-			m.must(m.write("policies/p", "document", string(text)))
-			m.must(m.write("keys/k", "policy", "p"))
+			m := mounttest.New(t)
+			m.Options.Rand = strings.NewReader(strings.Repeat("the same key in every run ", 1000))
+			m.Restart()
+			m.Must(m.Write("policies/p", "document", string(text)))
+			m.Must(m.Write("keys/k", "policy", "p"))
 			var plan []string
-			for _, event := range m.must(m.read("keys/k/plan")).data["events"].([]map[string]any) {
+			for _, event := range m.Must(m.Read("keys/k/plan")).Data["events"].([]map[string]any) {
 				plan = append(plan, fmt.Sprint(event["time"], " ", event["act"], " ", event["version"]))
 			}
 			require.Equal(t, examplePlans[filepath.Base(file)], plan, "%q", plan)
-			require.Empty(t, m.must(m.read("policies/p/drift")).data["keys"])
+			require.Empty(t, m.Must(m.Read("policies/p/drift")).Data["keys"])
 		})
 	}
 }

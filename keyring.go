@@ -40,6 +40,8 @@ type keyring struct {
 	now  func() time.Time
 	rand io.Reader
 
+	wrapper func(envelope.KeyWrapper) envelope.KeyWrapper // stands before the wrapper in use; nil: nothing does
+
 	mu   sync.Mutex
 	off  bool
 	ring *wrappers
@@ -79,6 +81,9 @@ func (s *keyring) wrappers(ctx context.Context, r store.Repo, create bool) (*wra
 	made := &wrappers{instance: ring.Instance}
 	if made.use, err = hsm.NewSoftware(ring.Use.ID, ring.Use.Key, s.rand); err != nil {
 		return nil, err
+	}
+	if s.wrapper != nil {
+		made.use = s.wrapper(made.use)
 	}
 	if len(ring.Archive.Key) > 0 {
 		if made.archive, err = hsm.NewSoftware(ring.Archive.ID, ring.Archive.Key, s.rand); err != nil {

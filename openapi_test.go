@@ -1,10 +1,11 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 // bodiless are the operations of which all fields are in the path or the query string.
@@ -20,16 +23,17 @@ var bodiless = []logical.Operation{logical.ReadOperation, logical.ListOperation,
 // TestTheFieldsOfARequestWithoutABodyAreQueryParameters: in OpenAPI they are nowhere otherwise. Fields are declared by
 // path, so on a path that takes bodies too, those are meant that no body alone has.
 func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
+	m := mounttest.New(t)
+	inPolicies := slices.Collect(maps.Keys(m.Must(m.Write("policies/k", "owner", "o")).Data)) // what a revision has
 	onlyInBodies := map[string][]string{
 		"keys/k":        {"type", "derived", "convergent_encryption", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "policy", "owner", "labels"},
-		"policies/k":    append(sorted(contentFields), "document"),
+		"policies/k":    inPolicies,
 		"config/engine": {"require_policy", "default_policy", "reason"},
 		"config/keys":   {"disable_upsert"},
 		"config/clock":  {"acknowledge"},
 	}
-	m := newMount(t)
-	for _, path := range m.Paths {
-		where := example(t, m, path)
+	for _, path := range m.Framework().Paths {
+		where := m.ExampleOf(path)
 		for op := range path.Operations {
 			if !slices.Contains(bodiless, op) {
 				continue
@@ -44,13 +48,13 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 }
 
 func TestOpenAPIShowsQueryParameters(t *testing.T) {
-	m := newMount(t)
-	m.system.PluginEnvironment = &logical.PluginEnvironment{}
-	resp, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.HelpOperation, Storage: m.storage, Data: dataOf("requestResponsePrefix", "keylife")})
+	m := mounttest.New(t)
+	m.System.PluginEnvironment = &logical.PluginEnvironment{}
+	resp, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.HelpOperation, Storage: m.Storage, Data: mounttest.Data("requestResponsePrefix", "keylife")})
 	require.NoError(t, err)
 	doc, ok := resp.Data["openapi"].(*framework.OASDocument)
 	require.True(t, ok)
-	paths := plain(t, doc).Paths
+	paths := mounttest.AsJSON(t, doc).Paths
 	shown := func(op *framework.OASOperation) []string {
 		names := map[string]bool{}
 		for _, parameter := range op.Parameters {
@@ -64,4 +68,55 @@ func TestOpenAPIShowsQueryParameters(t *testing.T) {
 	require.Equal(t, []string{"after", "limit", "list"}, shown(paths["/keys/{name}/versions/"].Get))
 	require.Equal(t, []string{"after", "limit"}, shown(paths["/keys/{name}/history"].Get))
 	require.Equal(t, []string{"count"}, shown(paths["/keys/{name}/plan"].Get))
+}
+
+func TestEveryPathExplainsItselfToPeopleAndToTools(t *testing.T) {
+	m := mounttest.New(t)
+	for _, path := range m.Framework().Paths {
+		require.NotEmpty(t, path.HelpSynopsis, path.Pattern)
+		require.NotEmpty(t, path.HelpDescription, path.Pattern)
+		require.NotNil(t, path.DisplayAttrs, path.Pattern)
+		require.Equal(t, "keylife", path.DisplayAttrs.OperationPrefix, path.Pattern)
+		for op, handler := range path.Operations {
+			require.NotEmpty(t, handler.Properties().Summary, "%s %s", op, path.Pattern)
+			require.NotEmpty(t, handler.Properties().Responses, "%s %s", op, path.Pattern)
+		}
+		for name, schema := range path.Fields {
+			require.NotEmpty(t, schema.Description, "%s %s", path.Pattern, name)
+		}
+	}
+}
+
+// documented are the fields that OpenAPI publishes of what a read, or else a write, of the path answers.
+func documented(m *mounttest.Mount, path string) map[string]*framework.FieldSchema {
+	operations := m.Framework().Route(path).Operations
+	operation, reads := operations[logical.ReadOperation]
+	if !reads {
+		operation = operations[logical.UpdateOperation]
+	}
+	return operation.Properties().Responses[http.StatusOK][0].Fields
+}
+
+// TestAnswersHaveOnlyDocumentedFields holds the response schemas, which OpenAPI publishes, to what is answered.
+func TestAnswersHaveOnlyDocumentedFields(t *testing.T) {
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Write("keys/d", "derived", true, "convergent_encryption", true, "policy", "p"))
+	for _, path := range []string{"keys/d", "keys/d/rotation", "policies/p"} {
+		for name := range m.Must(m.Read(path)).Data {
+			require.Contains(t, documented(m, path), name, path)
+		}
+	}
+}
+
+func TestReportsHaveOnlyDocumentedFields(t *testing.T) {
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "100h"))
+	m.Must(m.Write("keys/k", "policy", "p"))
+	for path, a := range map[string]mounttest.Answer{
+		"policies/p/plan": m.Write("policies/p/plan", "rotation_period", "8h"), "policies/p/drift": m.Read("policies/p/drift"),
+		"keys/k/plan": m.Read("keys/k/plan"), "policies/p/revisions/1": m.Read("policies/p/revisions/1"), "config/engine": m.Read("config/engine"),
+	} {
+		require.ElementsMatch(t, slices.Collect(maps.Keys(documented(m, path))), slices.Collect(maps.Keys(m.Must(a).Data)), path)
+	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"fmt"
@@ -9,88 +9,96 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
+
+// commented is a policy as a text with comments, which reads back as it was written.
+const commented = "# Keys of the shops.\nowner = \"team-payments\"\nrotation_period = \"30d\" /* a month */\n"
 
 // policyActs are writes about policies, every one of which is made to fail once.
 var policyActs = []act{
 	{
 		name: "write a policy as a document",
-		run:  func(m *mount) answer { return m.write("policies/p", "document", general) },
-		after: func(t *testing.T, m *mount) {
-			require.Equal(t, general, m.must(m.read("policies/p")).data["document"])
+		run:  func(m *mounttest.Mount) mounttest.Answer { return m.Write("policies/p", "document", commented) },
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, commented, m.Must(m.Read("policies/p")).Data["document"])
 			requireRevisions(t, m, 1)
 		},
 	},
 	{
 		name: "write a document over fields",
-		prepare: func(m *mount) {
-			m.must(m.write("policies/p", "owner", "o", "rotation_period", "24h"))
-			m.must(m.write("keys/k", "policy", "p"))
+		prepare: func(m *mounttest.Mount) {
+			m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "24h"))
+			m.Must(m.Write("keys/k", "policy", "p"))
 		},
-		run: func(m *mount) answer { return m.write("policies/p", "document", general) },
-		after: func(t *testing.T, m *mount) {
+		run: func(m *mounttest.Mount) mounttest.Answer { return m.Write("policies/p", "document", commented) },
+		after: func(t *testing.T, m *mounttest.Mount) {
 			requireRevisions(t, m, 2)
-			plan := m.must(m.write("policies/p/plan")).data["keys"].([]map[string]any)[0]
-			require.Equal(t, m.read("keys/k").data["next_rotation_time"], plan["next_rotation_time"].(map[string]any)["to"])
+			plan := m.Must(m.Write("policies/p/plan")).Data["keys"].([]map[string]any)[0]
+			require.Equal(t, m.Read("keys/k").Data["next_rotation_time"], plan["next_rotation_time"].(map[string]any)["to"])
 		},
 	},
 	{
 		name:    "write the text of a document anew",
-		prepare: func(m *mount) { m.must(m.write("policies/p", "document", `owner = "o"`)) },
-		run:     func(m *mount) answer { return m.write("policies/p", "document", `owner = "o" # the same`) },
-		after:   func(t *testing.T, m *mount) { requireRevisions(t, m, 2) },
+		prepare: func(m *mounttest.Mount) { m.Must(m.Write("policies/p", "document", `owner = "o"`)) },
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("policies/p", "document", `owner = "o" # the same`)
+		},
+		after: func(t *testing.T, m *mounttest.Mount) { requireRevisions(t, m, 2) },
 	},
 	{
 		name:    "configure the engine",
-		prepare: func(m *mount) { m.must(m.write("policies/p", "owner", "o")) },
-		run: func(m *mount) answer {
-			return m.write("config/engine", "require_policy", true, "default_policy", "p")
+		prepare: func(m *mounttest.Mount) { m.Must(m.Write("policies/p", "owner", "o")) },
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("config/engine", "require_policy", true, "default_policy", "p")
 		},
-		after: func(t *testing.T, m *mount) {
-			require.Equal(t, "p", m.must(m.write("keys/k")).data["policy"])
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, "p", m.Must(m.Write("keys/k")).Data["policy"])
 		},
 	},
 	{
 		name: "create under the default policy",
-		prepare: func(m *mount) {
-			m.must(m.write("policies/p", "owner", "o", "rotation_period", "24h"))
-			m.must(m.write("config/engine", "require_policy", true, "default_policy", "p"))
+		prepare: func(m *mounttest.Mount) {
+			m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "24h"))
+			m.Must(m.Write("config/engine", "require_policy", true, "default_policy", "p"))
 		},
-		run: func(m *mount) answer { return m.write("encrypt/k", "plaintext", b64("x")) },
-		after: func(t *testing.T, m *mount) {
-			require.Equal(t, "p", m.must(m.read("keys/k")).data["policy"])
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("encrypt/k", "plaintext", mounttest.B64("x"))
+		},
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, "p", m.Must(m.Read("keys/k")).Data["policy"])
 		},
 	},
 	{
 		name: "take the default away and delete the policy",
-		prepare: func(m *mount) {
-			m.must(m.write("policies/p", "owner", "o"))
-			m.must(m.write("config/engine", "default_policy", "p"))
+		prepare: func(m *mounttest.Mount) {
+			m.Must(m.Write("policies/p", "owner", "o"))
+			m.Must(m.Write("config/engine", "default_policy", "p"))
 		},
-		run: func(m *mount) answer {
-			if got := m.write("config/engine", "default_policy", ""); got.status >= 300 {
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			if got := m.Write("config/engine", "default_policy", ""); got.Status >= 300 {
 				return got
 			}
-			return m.delete("policies/p")
+			return m.Delete("policies/p")
 		},
-		after: func(t *testing.T, m *mount) {
-			require.Equal(t, 404, m.read("policies/p").status)
-			require.Equal(t, "", m.must(m.read("config/engine")).data["default_policy"])
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, 404, m.Read("policies/p").Status)
+			require.Equal(t, "", m.Must(m.Read("config/engine")).Data["default_policy"])
 		},
 	},
 }
 
 // requireRevisions holds that all revisions up to the one in force can be read, and no others.
-func requireRevisions(t *testing.T, m *mount, n int) {
+func requireRevisions(t *testing.T, m *mounttest.Mount, n int) {
 	t.Helper()
-	numbers := m.must(m.list("policies/p/revisions")).data["keys"].([]string)
+	numbers := m.Must(m.List("policies/p/revisions")).Data["keys"].([]string)
 	require.Len(t, numbers, n, "the act happened, and happened once")
 	for i, number := range numbers {
-		require.Equal(t, i+1, m.must(m.read("policies/p/revisions/" + number)).data["revision"])
+		require.Equal(t, i+1, m.Must(m.Read("policies/p/revisions/" + number)).Data["revision"])
 	}
-	require.Equal(t, m.read("policies/p").data, m.read(fmt.Sprint("policies/p/revisions/", n)).data)
+	require.Equal(t, m.Read("policies/p").Data, m.Read(fmt.Sprint("policies/p/revisions/", n)).Data)
 }
 
 func TestEveryActOnPoliciesSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
@@ -112,17 +120,17 @@ func TestEveryActOnPoliciesSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 func requireDefaultExists(t *testing.T, a act, fate storagetest.Fate) {
 	t.Helper()
 	for at := 1; ; at++ {
-		m := newMount(t)
+		m := mounttest.New(t)
 		if a.prepare != nil {
 			a.prepare(m)
 		}
-		m.storage.FailWriteAs(at, fate)
+		m.Storage.FailWriteAs(at, fate)
 		a.run(m)
-		fired := m.storage.Fired()
-		m.storage.Heal()
-		m.restart()
-		if name := m.must(m.read("config/engine")).data["default_policy"]; name != "" {
-			require.Equal(t, 200, m.read("policies/"+name.(string)).status)
+		fired := m.Storage.Fired()
+		m.Storage.Heal()
+		m.Restart()
+		if name := m.Must(m.Read("config/engine")).Data["default_policy"]; name != "" {
+			require.Equal(t, 200, m.Read("policies/"+name.(string)).Status)
 		}
 		if !fired {
 			return

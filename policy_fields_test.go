@@ -1,12 +1,14 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,11 +17,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 // everyField is a policy in which no field but rotation_period, which the schedule excludes, has its default.
 func everyField() map[string]any {
-	return dataOf(
+	return mounttest.Data(
 		"description", "Card data\nof \"two\" <shops> & ${more}", "owner", "team-payments", "allowed_types", []any{"chacha20-poly1305", "aes256-gcm96"},
 		"min_strength_bits", 128, "deny_after", map[string]any{"aes256-gcm96": "2030-12-31", "chacha20-poly1305": "2030-06-30T12:00:00Z"},
 		"exportable", true, "allow_plaintext_backup", true, "hsm", "required", "compliance", []any{"pci-dss-4.0.1/3.7.4", "a, b"},
@@ -34,21 +37,25 @@ func everyField() map[string]any {
 	)
 }
 
-// plain is a value as JSON has it, and as Vault hands it to an external plugin.
-func plain[T any](t *testing.T, value T) T {
-	t.Helper()
-	text, err := json.Marshal(value)
-	require.NoError(t, err)
-	var out T
-	require.NoError(t, json.Unmarshal(text, &out))
-	return out
+// documentFields are the fields of a policy that its document has.
+func documentFields(m *mounttest.Mount) map[string]*framework.FieldSchema {
+	m.T.Helper()
+	fields := maps.Clone(m.Framework().Route("policies/p").Fields)
+	for _, other := range []string{"name", "document", "cas", "reason"} {
+		require.Contains(m.T, fields, other)
+		delete(fields, other)
+	}
+	return fields
 }
+
+// namesIn are the names in a map.
+func namesIn[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }
 
 // hclOf is a policy as HCL, of which the values of JSON are a part, but for the dollar.
 func hclOf(t *testing.T, policy map[string]any) string {
 	t.Helper()
 	var out strings.Builder
-	for _, name := range sorted(policy) {
+	for _, name := range namesIn(policy) {
 		value, err := json.Marshal(policy[name])
 		require.NoError(t, err)
 		fmt.Fprintf(&out, "%s = %s\n", name, strings.ReplaceAll(string(value), "${", "$${"))
@@ -57,74 +64,82 @@ func hclOf(t *testing.T, policy map[string]any) string {
 }
 
 func TestEveryFieldOfAPolicyReadsBackAsItWasWritten(t *testing.T) {
-	require.Equal(t, sorted(contentFields), sorted(everyField()))
-	m := newMount(t)
-	written := plain(t, everyField())
-	first := m.must(m.do(logical.UpdateOperation, "policies/p", written)).data
-	m.restart()
-	read := plain(t, m.must(m.read("policies/p")).data)
+	m := mounttest.New(t)
+	require.Equal(t, namesIn(documentFields(m)), namesIn(everyField()))
+	written := mounttest.AsJSON(t, everyField())
+	first := m.Must(m.Do(logical.UpdateOperation, "policies/p", written)).Data
+	m.Restart()
+	read := mounttest.AsJSON(t, m.Must(m.Read("policies/p")).Data)
 	for name, value := range written {
 		require.Equal(t, value, read[name], name)
 	}
 	require.Equal(t, "", read["document"])
 	require.NotEmpty(t, read["hash"])
-	require.Equal(t, start.Format("2006-01-02T15:04:05Z07:00"), read["created_time"])
+	require.Equal(t, mounttest.Start.Format("2006-01-02T15:04:05Z07:00"), read["created_time"])
 
-	m.storage.Reset()
-	require.Equal(t, first, m.must(m.do(logical.UpdateOperation, "policies/p", written)).data, "the same again makes no revision")
+	m.Storage.Reset()
+	require.Equal(t, first, m.Must(m.Do(logical.UpdateOperation, "policies/p", written)).Data, "the same again makes no revision")
 	again := maps.Clone(read)
 	for _, name := range []string{"name", "revision", "hash", "created_time"} {
 		delete(again, name)
 	}
-	require.Equal(t, first, m.must(m.do(logical.UpdateOperation, "policies/p", again)).data, "neither does writing what was read")
-	require.Zero(t, m.storage.Reset().Writes())
-	require.Equal(t, read, plain(t, m.must(m.read("policies/p")).data))
+	require.Equal(t, first, m.Must(m.Do(logical.UpdateOperation, "policies/p", again)).Data, "neither does writing what was read")
+	require.Zero(t, m.Storage.Reset().Writes())
+	require.Equal(t, read, mounttest.AsJSON(t, m.Must(m.Read("policies/p")).Data))
 }
 
 func TestAFieldOfAPolicyThatIsNullIsNotGiven(t *testing.T) {
-	m := newMount(t)
-	first := m.must(m.do(logical.UpdateOperation, "policies/p", plain(t, everyField()))).data
+	m := mounttest.New(t)
+	first := m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, everyField()))).Data
 	nothing := map[string]any{"document": nil}
-	for name := range contentFields {
+	for name := range documentFields(m) {
 		nothing[name] = nil
 	}
-	require.Equal(t, first, m.must(m.do(logical.UpdateOperation, "policies/p", nothing)).data)
-	require.Equal(t, first, m.must(m.write("policies/p")).data)
+	require.Equal(t, first, m.Must(m.Do(logical.UpdateOperation, "policies/p", nothing)).Data)
+	require.Equal(t, first, m.Must(m.Write("policies/p")).Data)
+}
+
+// asShown shows a number of seconds as the number that it was written as.
+func asShown(text string) any {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return seconds
+	}
+	return text
 }
 
 func TestAFieldThatIsLeftOutHasItsDefault(t *testing.T) {
-	m := newMount(t)
-	read := plain(t, m.must(m.write("policies/p", "owner", "o")).data)
-	require.Equal(t, plain(t, contentOf(lifecycle.DefaultDocument()))["max_encryptions"], read["max_encryptions"])
-	for name, schema := range contentFields {
+	m := mounttest.New(t)
+	read := mounttest.AsJSON(t, m.Must(m.Write("policies/p", "owner", "o")).Data)
+	require.Equal(t, float64(lifecycle.DefaultDocument().MaxEncryptions), read["max_encryptions"])
+	for name, schema := range documentFields(m) {
 		if name == "owner" {
 			continue
 		}
 		want := schema.DefaultOrZero()
 		if text, ok := want.(string); ok {
-			want = asWritten(text)
+			want = asShown(text)
 		}
-		require.Equal(t, plain(t, map[string]any{"": want})[""], read[name], "what OpenAPI says of %s", name)
+		require.Equal(t, mounttest.AsJSON(t, map[string]any{"": want})[""], read[name], "what OpenAPI says of %s", name)
 	}
 }
 
 // TestAPolicyStoresWhatItsPathsShow holds the API to the record: a field of one is a field of the other.
 func TestAPolicyStoresWhatItsPathsShow(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o"))
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
 	record := map[string]any{}
-	require.NoError(t, json.Unmarshal(m.dump()["policies/p"], &record))
+	require.NoError(t, json.Unmarshal(m.Storage.All()["policies/p"], &record))
 	for _, own := range []string{"schema", "revision", "hash", "created", "looser_before", "looser_quiet", "source"} {
 		delete(record, own)
 	}
-	require.Equal(t, sorted(contentFields), sorted(record))
+	require.Equal(t, namesIn(documentFields(m)), namesIn(record))
 }
 
 func TestTheScheduleAndThePeriodExcludeEachOther(t *testing.T) {
-	m := newMount(t)
+	m := mounttest.New(t)
 	requireRhythm := func(period any, schedule string, kv ...any) {
 		t.Helper()
-		read := m.must(m.write("policies/p", append(kv, "owner", "o")...)).data
+		read := m.Must(m.Write("policies/p", append(kv, "owner", "o")...)).Data
 		require.Equal(t, period, read["rotation_period"])
 		require.Equal(t, schedule, read["rotation_schedule"])
 	}
@@ -136,9 +151,9 @@ func TestTheScheduleAndThePeriodExcludeEachOther(t *testing.T) {
 	requireRhythm(0, "", "rotation_period", 0)
 	requireRhythm(0, "0 3 1 * *", "rotation_schedule", "0 3 1 * *")
 	requireRhythm(0, "", "rotation_schedule", "")
-	refused := m.write("policies/p", "rotation_schedule", "0 3 1 * *", "rotation_period", "30d")
-	require.Equal(t, 400, refused.status)
-	require.Contains(t, refused.err, `rotation_schedule: "0 3 1 * *": excludes rotation_period, which is 30d`)
+	refused := m.Write("policies/p", "rotation_schedule", "0 3 1 * *", "rotation_period", "30d")
+	require.Equal(t, 400, refused.Status)
+	require.Contains(t, refused.Err, `rotation_schedule: "0 3 1 * *": excludes rotation_period, which is 30d`)
 }
 
 // badFields are wrong values for every field of a policy, each with what the refusal says of value and rule. What
@@ -146,7 +161,7 @@ func TestTheScheduleAndThePeriodExcludeEachOther(t *testing.T) {
 var badFields = map[string][]badField{
 	"description":            {{value: strings.Repeat("x", 4097), says: "xxx|4096"}, {value: 7, says: "7|text"}},
 	"owner":                  {{value: "", says: `""|needs`}, {value: strings.Repeat("x", 257), says: "xxx|256"}, {value: true, says: "true|text"}},
-	"allowed_types":          {{value: []any{"des"}, says: "des|aes256-gcm96"}, {value: "aes128-gcm96", with: dataOf("min_strength_bits", 256), says: "aes128-gcm96|128 bits"}, {value: []any{7}, says: "7|texts"}},
+	"allowed_types":          {{value: []any{"des"}, says: "des|aes256-gcm96"}, {value: "aes128-gcm96", with: mounttest.Data("min_strength_bits", 256), says: "aes128-gcm96|128 bits"}, {value: []any{7}, says: "7|texts"}},
 	"min_strength_bits":      {{value: 257, says: "257|256"}, {value: -1, says: "-1|0"}, {value: 128.5, says: "128.5|integer"}},
 	"deny_after":             {{value: map[string]any{"des": "2030-12-31"}, says: "des|aes256-gcm96"}, {value: map[string]any{"aes256-gcm96": "soon"}, says: "soon|2030-12-31"}, {value: map[string]any{"aes256-gcm96": 2030}, says: "2030|texts"}},
 	"exportable":             {{value: 2, says: "2|true or false"}},
@@ -158,11 +173,11 @@ var badFields = map[string][]badField{
 	"labels":                 {{value: map[string]any{"": "x"}, says: `""|1 to 64`}, {value: map[string]any{"a": strings.Repeat("x", 257)}, says: "xxx|256"}, {value: map[string]any{"a": 7}, says: "7|texts"}, {value: 7, says: "7|pair"}},
 	"rotation_mode":          {{value: "never", says: "never|auto, manual or notify"}},
 	"rotation_period":        {{value: "59s", says: "59s|1m"}, {value: 59, says: "59|1m"}, {value: "soon", says: "soon|duration"}, {value: "-1h", says: "-1h|duration"}, {value: -60, says: "-60|duration"}, {value: "200000d", says: "200000d|100 years"}, {value: 60.5, says: "60.5|integer"}, {value: true, says: "true|number of seconds"}, {value: "", says: `""|duration`}},
-	"rotation_schedule":      {{value: "0 3 * *", says: "0 3 * *|five fields"}, {value: "@daily", says: "@daily|five fields"}, {value: "0 0 30 2 *", says: "0 0 30 2 *|never comes"}, {value: "0 3 1 * *", with: dataOf("rotation_period", "30d"), says: "0 3 1 * *|excludes rotation_period"}},
+	"rotation_schedule":      {{value: "0 3 * *", says: "0 3 * *|five fields"}, {value: "@daily", says: "@daily|five fields"}, {value: "0 0 30 2 *", says: "0 0 30 2 *|never comes"}, {value: "0 3 1 * *", with: mounttest.Data("rotation_period", "30d"), says: "0 3 1 * *|excludes rotation_period"}},
 	"rotation_zone":          {{value: "Mars/Base", says: "Mars/Base|IANA"}, {value: "Local", says: "Local|IANA"}},
-	"rotation_jitter":        {{value: "26%", says: "26%|25%"}, {value: "16m", with: dataOf("rotation_period", "1h"), says: "16m|25%"}, {value: "much", says: "much|duration"}, {value: 3600, with: dataOf("rotation_period", "2h"), says: "3600|25%"}},
+	"rotation_jitter":        {{value: "26%", says: "26%|25%"}, {value: "16m", with: mounttest.Data("rotation_period", "1h"), says: "16m|25%"}, {value: "much", says: "much|duration"}, {value: 3600, with: mounttest.Data("rotation_period", "2h"), says: "3600|25%"}},
 	"rotation_window":        {{value: "at night", says: "at night|five fields"}, {value: 3600, says: "3600|cron|rotation_window_length"}, {value: "3600", says: "3600|cron|rotation_window_length"}, {value: "4h", says: "4h|cron|rotation_window_length"}, {value: "1d", says: "1d|cron|rotation_window_length"}},
-	"rotation_window_length": {{value: "30m", with: dataOf("rotation_window", "0 1 * * *"), says: "30m|1h"}, {value: "long", says: "long|duration"}},
+	"rotation_window_length": {{value: "30m", with: mounttest.Data("rotation_window", "0 1 * * *"), says: "30m|1h"}, {value: "long", says: "long|duration"}},
 	"rotation_retry_base":    {{value: 0, says: "0|1s"}, {value: "short", says: "short|duration"}},
 	"rotation_retry_max":     {{value: "31d", says: "31d|30d"}, {value: "30s", says: "30s|rotation_retry_base"}},
 	"rotation_retry_cycles":  {{value: 0, says: "0|1"}, {value: 1001, says: "1001|1000"}},
@@ -183,7 +198,7 @@ var badFields = map[string][]badField{
 	"min_versions_kept":      {{value: -1, says: "-1|0"}, {value: 2049, says: "2049|2048"}},
 	"compromised_processing": {{value: "perhaps", says: "perhaps|allow or deny"}},
 	"suspended_processing":   {{value: "", says: `""|allow or deny`}},
-	"document":               {{value: "owner = ", says: "line 1|Missing expression"}, {value: strings.Repeat("#", 1<<16+1), says: "###|64 KiB"}, {value: "owner = \"o\"", with: dataOf("owner", "o"), says: "owner|excludes"}},
+	"document":               {{value: "owner = ", says: "line 1|Missing expression"}, {value: strings.Repeat("#", 1<<16+1), says: "###|64 KiB"}, {value: "owner = \"o\"", with: mounttest.Data("owner", "o"), says: "owner|excludes"}},
 }
 
 // badScalars are wrong values for every integer and every boolean, of which the SDK makes something.
@@ -223,12 +238,13 @@ type badField struct {
 }
 
 func TestABadFieldOfAPolicyIsRefusedByNameValueAndRuleAndNothingIsWritten(t *testing.T) {
-	require.Equal(t, sorted(with(contentFields, fDocument)), sorted(badFields))
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o"))
-	before := m.dump()
+	m := mounttest.New(t)
+	fields := documentFields(m)
+	require.ElementsMatch(t, append(namesIn(fields), "document"), namesIn(badFields))
+	m.Must(m.Write("policies/p", "owner", "o"))
+	before := m.Storage.All()
 	for field, list := range badFields {
-		if schema := contentFields[field]; schema != nil {
+		if schema := fields[field]; schema != nil {
 			list = append(list, badScalars[schema.Type]...)
 		}
 		for _, bad := range list {
@@ -240,20 +256,20 @@ func TestABadFieldOfAPolicyIsRefusedByNameValueAndRuleAndNothingIsWritten(t *tes
 			policy[field] = bad.value
 			name, _, _ := strings.Cut(fmt.Sprintf("%s %v", field, bad.value), "\n")
 			t.Run(name[:min(len(name), 60)], func(t *testing.T) {
-				requests := []answer{
-					m.do(logical.UpdateOperation, "policies/new", plain(t, policy)), m.do(logical.UpdateOperation, "policies/p", plain(t, policy)),
-					m.do(logical.UpdateOperation, "policies/p/plan", plain(t, policy)),
+				requests := []mounttest.Answer{
+					m.Do(logical.UpdateOperation, "policies/new", mounttest.AsJSON(t, policy)), m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, policy)),
+					m.Do(logical.UpdateOperation, "policies/p/plan", mounttest.AsJSON(t, policy)),
 				}
 				if field != "document" {
-					requests = append(requests, m.write("policies/p", "document", hclOf(t, policy)))
+					requests = append(requests, m.Write("policies/p", "document", hclOf(t, policy)))
 				}
 				for _, got := range requests {
-					require.Equal(t, 400, got.status, got.err)
+					require.Equal(t, 400, got.Status, got.Err)
 					for _, word := range append(strings.Split(bad.says, "|"), field) {
-						require.Contains(t, got.err, word)
+						require.Contains(t, got.Err, word)
 					}
 				}
-				require.Equal(t, before, m.dump())
+				require.Equal(t, before, m.Storage.All())
 			})
 		}
 	}
@@ -261,75 +277,75 @@ func TestABadFieldOfAPolicyIsRefusedByNameValueAndRuleAndNothingIsWritten(t *tes
 
 // TestNumbersAndBooleansMayBeTexts is for `vault write`, which sends nothing else.
 func TestNumbersAndBooleansMayBeTexts(t *testing.T) {
-	m := newMount(t)
-	policy, texts := dataOf("owner", "o"), dataOf("owner", "o")
+	m := mounttest.New(t)
+	policy, texts := mounttest.Data("owner", "o"), mounttest.Data("owner", "o")
 	for name, value := range everyField() {
-		switch contentFields[name].Type {
+		switch documentFields(m)[name].Type {
 		case framework.TypeInt, framework.TypeInt64, framework.TypeBool:
 			policy[name], texts[name] = value, fmt.Sprint(value)
 		default:
 		}
 	}
 	require.Len(t, texts, 9)
-	written := m.must(m.do(logical.UpdateOperation, "policies/p", plain(t, policy))).data
-	m.storage.Reset()
-	require.Equal(t, written, m.must(m.do(logical.UpdateOperation, "policies/p", texts)).data, "the same value")
-	require.Equal(t, written, m.must(m.do(logical.UpdateOperation, "policies/p", dataOf("max_encryptions", "1000000", "cas", "1"))).data)
-	require.Zero(t, m.storage.Reset().Writes())
-	document := m.must(m.write("policies/document", "document", hclOf(t, texts))).data
+	written := m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, policy))).Data
+	m.Storage.Reset()
+	require.Equal(t, written, m.Must(m.Do(logical.UpdateOperation, "policies/p", texts)).Data, "the same value")
+	require.Equal(t, written, m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.Data("max_encryptions", "1000000", "cas", "1"))).Data)
+	require.Zero(t, m.Storage.Reset().Writes())
+	document := m.Must(m.Write("policies/document", "document", hclOf(t, texts))).Data
 	require.Equal(t, written["hash"], document["hash"])
-	for name, value := range plain(t, policy) {
-		require.Equal(t, value, plain(t, written)[name], "numbers and booleans are read back, not texts")
+	for name, value := range mounttest.AsJSON(t, policy) {
+		require.Equal(t, value, mounttest.AsJSON(t, written)[name], "numbers and booleans are read back, not texts")
 	}
-	require.EqualValues(t, -1, m.must(m.write("policies/p", "max_encryptions", "-1")).data["max_encryptions"])
+	require.EqualValues(t, -1, m.Must(m.Write("policies/p", "max_encryptions", "-1")).Data["max_encryptions"])
 }
 
 func TestANumberOfSecondsReadsBackAsANumberHoweverItWasWritten(t *testing.T) {
-	m := newMount(t)
-	text := m.must(m.write("policies/p", "owner", "o", "destroy_delay", "2592000", "rotation_jitter", "60", "staging_time", "0")).data
+	m := mounttest.New(t)
+	text := m.Must(m.Write("policies/p", "owner", "o", "destroy_delay", "2592000", "rotation_jitter", "60", "staging_time", "0")).Data
 	require.Equal(t, []any{2592000, 60, 0}, []any{text["destroy_delay"], text["rotation_jitter"], text["staging_time"]})
-	m.storage.Reset()
-	require.Equal(t, text, m.must(m.write("policies/p", "destroy_delay", 2592000, "rotation_jitter", 60, "staging_time", 0)).data)
-	require.Zero(t, m.storage.Reset().Writes(), "it is the same value")
+	m.Storage.Reset()
+	require.Equal(t, text, m.Must(m.Write("policies/p", "destroy_delay", 2592000, "rotation_jitter", 60, "staging_time", 0)).Data)
+	require.Zero(t, m.Storage.Reset().Writes(), "it is the same value")
 }
 
 // TestAMapMayBeWrittenAsPairs is for `vault write`: it sends a text, or a list of texts where a field is there twice.
 func TestAMapMayBeWrittenAsPairs(t *testing.T) {
-	m := newMount(t)
+	m := mounttest.New(t)
 	requireLabels := func(written any, want map[string]string) {
 		t.Helper()
-		require.Equal(t, want, m.must(m.write("policies/p", "owner", "o", "labels", written)).data["labels"])
+		require.Equal(t, want, m.Must(m.Write("policies/p", "owner", "o", "labels", written)).Data["labels"])
 	}
 	requireLabels("team=a", map[string]string{"team": "a"})
 	requireLabels([]any{"team=a", "env=b=c"}, map[string]string{"team": "a", "env": "b=c"})
 	requireLabels("a=b,c=d", map[string]string{"a": "b,c=d"}) // one text is one pair
 	requireLabels(map[string]any{}, map[string]string{})
 	for _, no := range []any{"", "a", "=a", []any{"a=b", "c"}} {
-		require.Equal(t, 400, m.write("policies/p", "labels", no).status)
+		require.Equal(t, 400, m.Write("policies/p", "labels", no).Status)
 	}
-	types := m.must(m.write("policies/p", "deny_after", []any{"aes128-gcm96=2030-12-31", "aes256-gcm96=2040-12-31"})).data["deny_after"]
+	types := m.Must(m.Write("policies/p", "deny_after", []any{"aes128-gcm96=2030-12-31", "aes256-gcm96=2040-12-31"})).Data["deny_after"]
 	require.Equal(t, map[string]string{"aes128-gcm96": "2030-12-31", "aes256-gcm96": "2040-12-31"}, types)
-	require.Equal(t, 400, m.write("policies/p", "deny_after", "aes128-gcm96=2030-12-31,aes256-gcm96=2040-12-31").status)
+	require.Equal(t, 400, m.Write("policies/p", "deny_after", "aes128-gcm96=2030-12-31,aes256-gcm96=2040-12-31").Status)
 }
 
 func TestNumbersAndBooleansBesideAPolicyAreExactToo(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o"))
-	before := m.dump()
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	before := m.Storage.All()
 	for _, bad := range notIntegers {
 		for path, field := range map[string]string{"policies/p": "cas", "policies/p/plan": "limit"} {
-			got := m.do(logical.UpdateOperation, path, dataOf(field, bad.value))
-			require.Equal(t, 400, got.status, "%s %v", field, bad.value)
-			require.Contains(t, got.err, field+": ")
+			got := m.Do(logical.UpdateOperation, path, mounttest.Data(field, bad.value))
+			require.Equal(t, 400, got.Status, "%s %v", field, bad.value)
+			require.Contains(t, got.Err, field+": ")
 		}
-		require.Equal(t, 400, m.do(logical.DeleteOperation, "policies/p", dataOf("cas", bad.value)).status)
+		require.Equal(t, 400, m.Do(logical.DeleteOperation, "policies/p", mounttest.Data("cas", bad.value)).Status)
 	}
-	require.Equal(t, before, m.dump())
+	require.Equal(t, before, m.Storage.All())
 }
 
 func TestATypeThatVaultCannotReadIsRefusedInBothFaces(t *testing.T) {
-	m := newMount(t)
-	for name, schema := range contentFields {
+	m := mounttest.New(t)
+	for name, schema := range documentFields(m) {
 		var bad any
 		switch schema.Type {
 		case framework.TypeBool, framework.TypeInt, framework.TypeInt64:
@@ -339,11 +355,11 @@ func TestATypeThatVaultCannotReadIsRefusedInBothFaces(t *testing.T) {
 		default:
 			continue
 		}
-		for _, data := range []map[string]any{dataOf(name, bad), dataOf("document", hclOf(t, dataOf(name, bad)))} {
-			got := m.do(logical.UpdateOperation, "policies/p", data)
-			require.Equal(t, 400, got.status)
-			require.Contains(t, got.err, name)
+		for _, data := range []map[string]any{mounttest.Data(name, bad), mounttest.Data("document", hclOf(t, mounttest.Data(name, bad)))} {
+			got := m.Do(logical.UpdateOperation, "policies/p", data)
+			require.Equal(t, 400, got.Status)
+			require.Contains(t, got.Err, name)
 		}
 	}
-	require.Empty(t, m.dump())
+	require.Empty(t, m.Storage.All())
 }

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 // numericFields are all fields of a policy that take a number; a length of time is one of seconds.
@@ -27,37 +29,37 @@ func TestANumberThatOnlyRoundsToAnIntegerIsNone(t *testing.T) {
 		"1" + strings.Repeat("0", 60_000) + "e-60000", "1e-" + strings.Repeat("9", 60_000),
 	} {
 		for _, field := range numericFields() {
-			m := newMount(t)
-			document := m.write("policies/p", "document", "owner = \"o\"\n"+field+" = "+number)
-			m.refused(document)
-			require.Regexp(t, "^("+field+": |document: line 2, )", document.err)
+			m := mounttest.New(t)
+			document := m.Write("policies/p", "document", "owner = \"o\"\n"+field+" = "+number)
+			m.Refused(document)
+			require.Regexp(t, "^("+field+": |document: line 2, )", document.Err)
 			if strings.HasSuffix(number, "1e-999999999") {
-				require.Contains(t, document.err, number, field)
+				require.Contains(t, document.Err, number, field)
 			}
-			fields := m.write("policies/p", "owner", "o", field, json.Number(number))
-			m.refused(fields, field)
-			m.refused(m.write("policies/p", "owner", "o", field, number), field)
-			require.Equal(t, 404, m.read("policies/p").status)
+			fields := m.Write("policies/p", "owner", "o", field, json.Number(number))
+			m.Refused(fields, field)
+			m.Refused(m.Write("policies/p", "owner", "o", field, number), field)
+			require.Equal(t, 404, m.Read("policies/p").Status)
 		}
 	}
 }
 
 func TestAnIntegerIsOneHoweverItIsWritten(t *testing.T) {
 	for _, number := range []string{"2592000", "2592000.0", "2592e3", "2.592E+6", "25920000e-1"} {
-		m := newMount(t)
+		m := mounttest.New(t)
 		for _, field := range []string{"max_bytes", "quiet_period"} {
-			m.must(m.write("policies/p", "document", "owner = \"o\"\n"+field+" = "+number))
-			require.EqualValues(t, 2592000, m.must(m.read("policies/p")).data[field], "%s %s", field, number)
+			m.Must(m.Write("policies/p", "document", "owner = \"o\"\n"+field+" = "+number))
+			require.EqualValues(t, 2592000, m.Must(m.Read("policies/p")).Data[field], "%s %s", field, number)
 		}
 	}
 }
 
 func TestALengthOfTimeThatOnlyRoundsToZeroIsRefused(t *testing.T) {
-	m := newMount(t)
+	m := mounttest.New(t)
 	for _, field := range []string{"rotation_period", "recipient_period", "quiet_period", "rotation_jitter"} {
 		for _, text := range []string{"0.1ns", "0.0000000000001s", "0d0.5ns"} {
-			m.refused(m.write("policies/p", "owner", "o", field, text), field, text)
+			m.Refused(m.Write("policies/p", "owner", "o", field, text), field, text)
 		}
 	}
-	m.must(m.write("policies/p", "owner", "o", "quiet_period", "0d0h0.0s"))
+	m.Must(m.Write("policies/p", "owner", "o", "quiet_period", "0d0h0.0s"))
 }

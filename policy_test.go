@@ -1,130 +1,132 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 func TestWritingAPolicyAgainMakesNoRevision(t *testing.T) {
-	m := newMount(t)
-	written := dataOf("owner", "o", "rotation_period", "90d", "rotation_jitter", "1h")
-	first := m.must(m.do("update", "policies/p", written)).data
-	m.restart()
-	m.storage.Reset()
-	require.Equal(t, first, m.must(m.do("update", "policies/p", written)).data)
-	require.Zero(t, m.storage.Reset().Writes())
-	require.Equal(t, first, m.must(m.read("policies/p")).data)
+	m := mounttest.New(t)
+	written := mounttest.Data("owner", "o", "rotation_period", "90d", "rotation_jitter", "1h")
+	first := m.Must(m.Do("update", "policies/p", written)).Data
+	m.Restart()
+	m.Storage.Reset()
+	require.Equal(t, first, m.Must(m.Do("update", "policies/p", written)).Data)
+	require.Zero(t, m.Storage.Reset().Writes())
+	require.Equal(t, first, m.Must(m.Read("policies/p")).Data)
 }
 
 func TestRevisionsOfAPolicyCanBeRead(t *testing.T) {
-	m := newMount(t)
-	one := m.must(m.write("policies/p", "owner", "o", "rotation_period", 3600)).data
-	two := m.must(m.write("policies/p", "rotation_period", "2h")).data
+	m := mounttest.New(t)
+	one := m.Must(m.Write("policies/p", "owner", "o", "rotation_period", 3600)).Data
+	two := m.Must(m.Write("policies/p", "rotation_period", "2h")).Data
 	require.Equal(t, 3600, one["rotation_period"], "a number stays a number")
 	require.Equal(t, "o", two["owner"], "what is not given stays")
 	require.NotEqual(t, one["hash"], two["hash"])
-	require.Equal(t, one, m.must(m.read("policies/p/revisions/1")).data)
-	require.Equal(t, two, m.must(m.read("policies/p/revisions/2")).data)
-	require.Equal(t, two, m.must(m.read("policies/p")).data)
+	require.Equal(t, one, m.Must(m.Read("policies/p/revisions/1")).Data)
+	require.Equal(t, two, m.Must(m.Read("policies/p/revisions/2")).Data)
+	require.Equal(t, two, m.Must(m.Read("policies/p")).Data)
 	for _, path := range []string{"policies/p/revisions/0", "policies/p/revisions/3", "policies/none/revisions/1"} {
-		require.Equal(t, 404, m.read(path).status, path)
+		require.Equal(t, 404, m.Read(path).Status, path)
 	}
 }
 
 func TestRevisionsOfAPolicyAreListedByNumber(t *testing.T) {
-	m := newMount(t)
+	m := mounttest.New(t)
 	for n := range 12 {
-		m.must(m.write("policies/p", "owner", "o", "min_versions_kept", n))
+		m.Must(m.Write("policies/p", "owner", "o", "min_versions_kept", n))
 	}
-	all := m.must(m.list("policies/p/revisions")).data["keys"]
+	all := m.Must(m.List("policies/p/revisions")).Data["keys"]
 	require.Equal(t, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}, all)
-	require.Equal(t, []string{"9", "10", "11"}, m.must(m.list("policies/p/revisions/", "after", "8", "limit", 3)).data["keys"])
-	require.Equal(t, 404, m.list("policies/p/revisions", "after", 12).status)
-	require.Equal(t, 404, m.list("policies/none/revisions").status)
+	require.Equal(t, []string{"9", "10", "11"}, m.Must(m.List("policies/p/revisions/", "after", "8", "limit", 3)).Data["keys"])
+	require.Equal(t, 404, m.List("policies/p/revisions", "after", 12).Status)
+	require.Equal(t, 404, m.List("policies/none/revisions").Status)
 	for _, field := range []string{"after", "limit"} {
-		refused := m.list("policies/p/revisions", field, -1)
-		require.Equal(t, 400, refused.status)
-		require.Contains(t, refused.err, field+": -1")
+		refused := m.List("policies/p/revisions", field, -1)
+		require.Equal(t, 400, refused.Status)
+		require.Contains(t, refused.Err, field+": -1")
 	}
 }
 
 func TestRevisionsOfADeletedPolicyAreNotThoseOfTheNextOneOfItsName(t *testing.T) {
-	m := newMount(t)
-	m.must(m.write("policies/p", "owner", "o"))
-	m.must(m.write("policies/p", "owner", "someone else"))
-	m.must(m.delete("policies/p"))
-	require.Equal(t, 404, m.read("policies/p/revisions/2").status)
-	m.must(m.write("policies/p", "owner", "o"))
-	require.Equal(t, []string{"1"}, m.must(m.list("policies/p/revisions")).data["keys"])
-	require.Equal(t, 404, m.read("policies/p/revisions/2").status)
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Write("policies/p", "owner", "someone else"))
+	m.Must(m.Delete("policies/p"))
+	require.Equal(t, 404, m.Read("policies/p/revisions/2").Status)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	require.Equal(t, []string{"1"}, m.Must(m.List("policies/p/revisions")).Data["keys"])
+	require.Equal(t, 404, m.Read("policies/p/revisions/2").Status)
 }
 
 func TestAPolicyIsNotDeletedWhileAKeyIsBound(t *testing.T) {
-	m := governed(t, "auto")
-	refused := m.delete("policies/p")
-	require.Equal(t, 400, refused.status)
-	require.Contains(t, refused.err, `"k"`)
-	m.must(m.write("keys/k/config", "policy", ""))
-	require.Equal(t, 409, m.do("delete", "policies/p", dataOf("cas", 7)).status)
-	require.Equal(t, 204, m.delete("policies/p").status)
-	require.Equal(t, 204, m.delete("policies/p").status, "deleting what is gone is no error")
-	require.Equal(t, 404, m.read("policies/p").status)
+	m := mounttest.Governed(t, "auto")
+	refused := m.Delete("policies/p")
+	require.Equal(t, 400, refused.Status)
+	require.Contains(t, refused.Err, `"k"`)
+	m.Must(m.Write("keys/k/config", "policy", ""))
+	require.Equal(t, 409, m.Do("delete", "policies/p", mounttest.Data("cas", 7)).Status)
+	require.Equal(t, 204, m.Delete("policies/p").Status)
+	require.Equal(t, 204, m.Delete("policies/p").Status, "deleting what is gone is no error")
+	require.Equal(t, 404, m.Read("policies/p").Status)
 }
 
 func TestAGovernedKeyEncryptsWithItsActiveVersionOnly(t *testing.T) {
-	m := governed(t, "auto")
-	m.must(m.write("keys/k/rotate", "reason", "because of a test"))
-	refused := m.write("encrypt/k", "plaintext", "", "key_version", 1)
-	require.Equal(t, 400, refused.status)
-	require.Contains(t, refused.err, `policy "p"`)
-	m.must(m.write("encrypt/k", "plaintext", "", "key_version", 2))
-	m.must(m.write("keys/k/config", "policy", ""))
-	m.must(m.write("encrypt/k", "plaintext", "", "key_version", 1))
+	m := mounttest.Governed(t, "auto")
+	m.Must(m.Write("keys/k/rotate", "reason", "because of a test"))
+	refused := m.Write("encrypt/k", "plaintext", "", "key_version", 1)
+	require.Equal(t, 400, refused.Status)
+	require.Contains(t, refused.Err, `policy "p"`)
+	m.Must(m.Write("encrypt/k", "plaintext", "", "key_version", 2))
+	m.Must(m.Write("keys/k/config", "policy", ""))
+	m.Must(m.Write("encrypt/k", "plaintext", "", "key_version", 1))
 }
 
 func TestAGovernedKeyIsNotDeletedAtOnce(t *testing.T) {
-	m := governed(t, "auto")
-	m.must(m.write("keys/k/config", "deletion_allowed", true))
-	refused := m.delete("keys/k")
-	require.Equal(t, 400, refused.status)
-	require.Contains(t, refused.err, `policy "p"`)
+	m := mounttest.Governed(t, "auto")
+	m.Must(m.Write("keys/k/config", "deletion_allowed", true))
+	refused := m.Delete("keys/k")
+	require.Equal(t, 400, refused.Status)
+	require.Contains(t, refused.Err, `policy "p"`)
 }
 
 func TestARollbackWindowOfZeroAllowsNoRollback(t *testing.T) {
-	m, _ := underPolicy(t, "rollback_window", 0)
-	m.ops("rotate")
-	before := m.states()
-	m.refused(m.op("rollback"), "rollback_window is 0")
-	m.clock.add(100 * 24 * time.Hour)
-	m.refused(m.op("rollback"), "rollback_window is 0")
-	require.Equal(t, before, m.states())
-	m.must(m.write("keys/k/config", "policy", ""))
-	m.ops("rollback") // without a policy there is no limit
+	m, _ := mounttest.UnderPolicy(t, "rollback_window", 0)
+	m.K.Ops("rotate")
+	before := m.K.States()
+	m.Refused(m.K.Op("rollback"), "rollback_window is 0")
+	m.Clock.Add(100 * 24 * time.Hour)
+	m.Refused(m.K.Op("rollback"), "rollback_window is 0")
+	require.Equal(t, before, m.K.States())
+	m.Must(m.Write("keys/k/config", "policy", ""))
+	m.K.Ops("rollback") // without a policy there is no limit
 }
 
 func TestARollbackWindowOfZeroIsForOperatorsAndNotForChecks(t *testing.T) {
-	m, end := checkless(t, postFaults[0])
+	m, end := mounttest.Checkless(t, mounttest.PostFaults()[0])
 	defer end()
-	m.must(m.write("policies/p", "rollback_window", 0))
-	m.refused(m.op("rotate"), "post-check round_trip failed", "version 2 was rolled back, version 1 is active")
+	m.Must(m.Write("policies/p", "rollback_window", 0))
+	m.Refused(m.K.Op("rotate"), "post-check round_trip failed", "version 2 was rolled back, version 1 is active")
 }
 
 func TestWritingAKeyAgainAppliesOnlyWhatTransitDoesNotHave(t *testing.T) {
-	m := governed(t, "auto")
-	m.must(m.write("policies/q", "owner", "o"))
-	again := m.must(m.write("keys/k", "type", "aes128-gcm96", "exportable", true, "policy", "q", "owner", "me"))
-	require.Equal(t, "aes256-gcm96", again.data["type"])
-	require.Equal(t, false, again.data["exportable"])
-	require.Equal(t, "q", again.data["policy"])
-	require.Equal(t, "me", again.data["owner"])
-	require.Equal(t, 2, again.data["revision"])
-	require.NotEmpty(t, again.warnings)
-	m.storage.Reset()
-	require.Equal(t, again.data, m.must(m.write("keys/k", "policy", "q")).data)
-	require.Zero(t, m.storage.Reset().Writes(), "the same again changes nothing")
+	m := mounttest.Governed(t, "auto")
+	m.Must(m.Write("policies/q", "owner", "o"))
+	again := m.Must(m.Write("keys/k", "type", "aes128-gcm96", "exportable", true, "policy", "q", "owner", "me"))
+	require.Equal(t, "aes256-gcm96", again.Data["type"])
+	require.Equal(t, false, again.Data["exportable"])
+	require.Equal(t, "q", again.Data["policy"])
+	require.Equal(t, "me", again.Data["owner"])
+	require.Equal(t, 2, again.Data["revision"])
+	require.NotEmpty(t, again.Warnings)
+	m.Storage.Reset()
+	require.Equal(t, again.Data, m.Must(m.Write("keys/k", "policy", "q")).Data)
+	require.Zero(t, m.Storage.Reset().Writes(), "the same again changes nothing")
 }

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
@@ -19,7 +20,7 @@ var names = []string{"a", "b", "c"} // b is under a policy
 
 // walk is one random walk over three keys.
 type walk struct {
-	*mount
+	*mounttest.Mount
 	rng  *rand.Rand
 	keys map[string]modelKey
 	held map[string]map[int]string // a ciphertext of each version
@@ -27,8 +28,8 @@ type walk struct {
 }
 
 func newWalk(t *testing.T, seed uint64) *walk {
-	w := &walk{mount: newMount(t), rng: rand.New(rand.NewPCG(seed, 0)), keys: map[string]modelKey{}, held: map[string]map[int]string{}}
-	w.must(w.write("policies/p", "owner", "o", "rotation_period", 0, "destroy_delay", "24h", "quiet_period", 0, "min_versions_kept", 0))
+	w := &walk{Mount: mounttest.New(t), rng: rand.New(rand.NewPCG(seed, 0)), keys: map[string]modelKey{}, held: map[string]map[int]string{}}
+	w.Must(w.Write("policies/p", "owner", "o", "rotation_period", 0, "destroy_delay", "24h", "quiet_period", 0, "min_versions_kept", 0))
 	for _, name := range names {
 		w.create(name)
 	}
@@ -36,21 +37,21 @@ func newWalk(t *testing.T, seed uint64) *walk {
 }
 
 func (w *walk) create(name string) {
-	w.must(w.write("keys/"+name, "policy", map[bool]string{true: "p"}[name == "b"]))
-	w.keys[name], w.held[name] = newModelKey(name == "b", w.clock.Now()), map[int]string{}
+	w.Must(w.Write("keys/"+name, "policy", map[bool]string{true: "p"}[name == "b"]))
+	w.keys[name], w.held[name] = newModelKey(name == "b", w.Clock.Now()), map[int]string{}
 }
 
 // truth reads what the model says from the API.
 func (w *walk) truth(name string) string {
-	view := w.must(w.read("keys/" + name)).data
-	return fmt.Sprint(w.statesOf(name), view["state"], view["legal_hold"], view["deletion_allowed"], view["staged_version"],
+	view := w.Must(w.Read("keys/" + name)).Data
+	return fmt.Sprint(w.StatesOf(name), view["state"], view["legal_hold"], view["deletion_allowed"], view["staged_version"],
 		view["min_decryption_version"], view["min_encryption_version"], view["min_available_version"])
 }
 
 // act draws an operation: the request, and what it does to a model.
 func (w *walk) act(name string, k modelKey) (path string, data []any, do func(k *modelKey) bool) {
-	now, v, n := w.clock.Now(), 1+w.rng.IntN(k.count), w.rng.IntN(100)
-	data = []any{"reason", why}
+	now, v, n := w.Clock.Now(), 1+w.rng.IntN(k.count), w.rng.IntN(100)
+	data = []any{"reason", mounttest.Reason}
 	switch {
 	case n < 14:
 		stage := w.rng.IntN(3) == 0
@@ -82,7 +83,7 @@ func (w *walk) act(name string, k modelKey) (path string, data []any, do func(k 
 func (w *walk) step() {
 	if n := w.rng.IntN(100); n < 4 {
 		w.note = append(w.note, "restart")
-		w.restart()
+		w.Restart()
 		return
 	} else if n < 12 {
 		w.wait()
@@ -97,17 +98,17 @@ func (w *walk) step() {
 		after = before.clone()
 	}
 	w.note = append(w.note, fmt.Sprintf("%s %s %v, allowed=%v", name, path, data[2:], allowed))
-	if w.storage.FailWrite(0, false); w.rng.IntN(8) == 0 {
-		w.storage.FailWrite(1+w.rng.IntN(8), w.rng.IntN(2) == 0)
+	if w.Storage.FailWrite(0, false); w.rng.IntN(8) == 0 {
+		w.Storage.FailWrite(1+w.rng.IntN(8), w.rng.IntN(2) == 0)
 	}
-	revision := w.read("keys/" + name).data["revision"]
-	got := w.write("keys/"+name+"/"+path, data...)
-	failed := w.storage.Fired()
-	w.storage.Heal()
-	if failed && w.read("keys/" + name).data["revision"] == revision {
+	revision := w.Read("keys/" + name).Data["revision"]
+	got := w.Write("keys/"+name+"/"+path, data...)
+	failed := w.Storage.Fired()
+	w.Storage.Heal()
+	if failed && w.Read("keys/" + name).Data["revision"] == revision {
 		after = before // the model adopts what came of it
 	} else if !failed {
-		require.Equal(w.t, map[bool]int{true: 200, false: 400}[allowed], got.status, "%s: %s", got.err, w.story())
+		require.Equal(w.T, map[bool]int{true: 200, false: 400}[allowed], got.Status, "%s: %s", got.Err, w.story())
 	}
 	w.keys[name] = after
 	w.compare(name)
@@ -117,23 +118,23 @@ func (w *walk) step() {
 func (w *walk) wait() {
 	d := []time.Duration{time.Minute, 3 * time.Hour, 30 * time.Hour, 31 * 24 * time.Hour}[w.rng.IntN(4)]
 	w.note = append(w.note, "wait "+d.String())
-	w.clock.add(min(d, 23*time.Hour))
+	w.Clock.Add(min(d, 23*time.Hour))
 	if w.rng.IntN(2) == 0 {
-		w.storage.FailWriteAs(1+w.rng.IntN(6), anyFate(w.rng))
+		w.Storage.FailWriteAs(1+w.rng.IntN(6), mounttest.AnyFate(w.rng))
 	}
-	_ = w.tickNow()
-	w.storage.Heal()
-	w.advance(time.Minute) // for the clock guard, whose record may have been what failed
-	w.leap(d)
-	w.advance(12 * time.Minute)
+	_ = w.Tick()
+	w.Storage.Heal()
+	w.Advance(time.Minute) // for the clock guard, whose record may have been what failed
+	w.Leap(d)
+	w.Advance(12 * time.Minute)
 	for _, name := range names {
 		k := w.keys[name]
-		k.tick(w.clock.Now())
+		k.tick(w.Clock.Now())
 		w.keys[name] = k
 		w.compare(name)
 		if !k.hold && k.deletable && !k.governed && k.state != "enabled" {
 			w.note = append(w.note, "delete and create "+name)
-			w.must(w.delete("keys/" + name))
+			w.Must(w.Delete("keys/" + name))
 			w.create(name)
 		}
 	}
@@ -141,25 +142,25 @@ func (w *walk) wait() {
 
 // compare holds the states, and what a client may do, against the model.
 func (w *walk) compare(name string) {
-	w.t.Helper()
+	w.T.Helper()
 	k := w.keys[name]
-	require.Equal(w.t, k.String(), w.truth(name), w.story())
+	require.Equal(w.T, k.String(), w.truth(name), w.story())
 	pinned := 1 + w.rng.IntN(k.count)
 	for _, v := range []int{0, pinned} {
-		a := w.write("encrypt/"+name, "plaintext", b64("secret"), "key_version", v)
-		require.Equal(w.t, map[bool]int{true: 200, false: 400}[k.protects(v)], a.status, "encrypt with %d: %s: %s", v, a.err, w.story())
-		if a.status == 200 {
-			w.held[name][a.data["key_version"].(int)] = a.data["ciphertext"].(string)
+		a := w.Write("encrypt/"+name, "plaintext", mounttest.B64("secret"), "key_version", v)
+		require.Equal(w.T, map[bool]int{true: 200, false: 400}[k.protects(v)], a.Status, "encrypt with %d: %s: %s", v, a.Err, w.story())
+		if a.Status == 200 {
+			w.held[name][a.Data["key_version"].(int)] = a.Data["ciphertext"].(string)
 		}
 	}
 	for v, ciphertext := range w.held[name] {
-		a := w.write("decrypt/"+name, "ciphertext", ciphertext)
-		require.Equal(w.t, map[bool]int{true: 200, false: 400}[k.processes(v)], a.status, "decrypt of %d: %s: %s", v, a.err, w.story())
-		if a.status == 200 {
-			require.Equal(w.t, b64("secret"), a.data["plaintext"])
+		a := w.Write("decrypt/"+name, "ciphertext", ciphertext)
+		require.Equal(w.T, map[bool]int{true: 200, false: 400}[k.processes(v)], a.Status, "decrypt of %d: %s: %s", v, a.Err, w.story())
+		if a.Status == 200 {
+			require.Equal(w.T, mounttest.B64("secret"), a.Data["plaintext"])
 		}
-		a = w.write("rewrap/"+name, "ciphertext", ciphertext)
-		require.Equal(w.t, map[bool]int{true: 200, false: 400}[k.rewraps(v) && k.protects(0)], a.status, "rewrap of %d: %s: %s", v, a.err, w.story())
+		a = w.Write("rewrap/"+name, "ciphertext", ciphertext)
+		require.Equal(w.T, map[bool]int{true: 200, false: 400}[k.rewraps(v) && k.protects(0)], a.Status, "rewrap of %d: %s: %s", v, a.Err, w.story())
 	}
 }
 
@@ -174,8 +175,8 @@ func TestRandomOperationsAgreeWithANaiveModel(t *testing.T) {
 			for range 150 {
 				w.step()
 			}
-			w.advance(3 * time.Minute)
-			requireNothingOpen(t, w.mount)
+			w.Advance(3 * time.Minute)
+			mounttest.RequireNothingOpen(t, w.Mount)
 		})
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
@@ -69,7 +70,7 @@ type seen struct {
 
 // world is the simulation. True time goes on steadily; the clock of the machine may be off.
 type world struct {
-	*mount
+	*mounttest.Mount
 	chance  *rand.Rand
 	berlin  *time.Location
 	truth   time.Time
@@ -84,15 +85,15 @@ func newWorld(t *testing.T, keys int) *world {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
 	w := &world{
-		mount: newMount(t), chance: rand.New(rand.NewPCG(11, 5)), berlin: berlin, truth: start, healthy: start,
+		Mount: mounttest.New(t), chance: rand.New(rand.NewPCG(11, 5)), berlin: berlin, truth: mounttest.Start, healthy: mounttest.Start,
 		keys: map[string]*seen{}, count: map[string]int{},
 	}
 	for i := range regimes {
-		w.must(w.write("policies/"+regimes[i].name, append([]any{"owner", "o"}, regimes[i].fields...)...))
+		w.Must(w.Write("policies/"+regimes[i].name, append([]any{"owner", "o"}, regimes[i].fields...)...))
 	}
 	for i := range keys {
 		r, name := &regimes[i%len(regimes)], fmt.Sprintf("k%04d", i)
-		w.must(w.write("keys/"+name, "policy", r.name))
+		w.Must(w.Write("keys/"+name, "policy", r.name))
 		w.keys[name] = &seen{regime: r, latest: 1, destroy: map[int]time.Time{}, gone: map[int]bool{}, samples: map[int]string{}}
 	}
 	return w
@@ -102,10 +103,10 @@ func newWorld(t *testing.T, keys int) *world {
 func (w *world) pass(d, every time.Duration, ticking bool) {
 	for end := w.truth.Add(d); w.truth.Before(end); {
 		w.truth = w.truth.Add(every)
-		w.clock.add(every)
+		w.Clock.Add(every)
 		if ticking {
 			w.watch(every)
-			_ = w.tickNow() // storage may be failing
+			_ = w.Tick() // storage may be failing
 		}
 	}
 }
@@ -113,12 +114,12 @@ func (w *world) pass(d, every time.Duration, ticking bool) {
 // watch is what the clock guard sees in the ticks in between, which this world leaves out.
 func (w *world) watch(since time.Duration) {
 	const step = 10 * time.Minute
-	ctx, repo := context.Background(), w.repoOf()
+	ctx, repo := context.Background(), w.Storage.Store()
 	clock, err := repo.Clock(ctx)
 	if err != nil || since <= step {
 		return
 	}
-	for at := w.clock.Now().Add(step - since); at.Before(w.clock.Now()); at = at.Add(step) {
+	for at := w.Clock.Now().Add(step - since); at.Before(w.Clock.Now()); at = at.Add(step) {
 		clock, _ = clock.Watch(at)
 	}
 	_ = repo.SetClock(ctx, clock)
@@ -126,7 +127,7 @@ func (w *world) watch(since time.Duration) {
 
 // jump puts the clock of the machine off the truth.
 func (w *world) jump(off time.Duration) {
-	w.clock.add(off - w.off)
+	w.Clock.Add(off - w.off)
 	w.off = off
 }
 
@@ -137,7 +138,7 @@ func (w *world) disturb() {
 		w.count["outage"]++
 		before := w.versions()
 		w.pass(time.Duration(1+w.chance.IntN(20*24))*time.Hour, time.Hour, false)
-		w.restart()
+		w.Restart()
 		w.pass(30*time.Minute, time.Minute, true)
 		w.requireOneCatchUp(before)
 	case 1:
@@ -146,7 +147,7 @@ func (w *world) disturb() {
 		w.pass(time.Hour, 10*time.Minute, true)
 		w.jump(0)
 		w.pass(time.Hour, 10*time.Minute, true)
-		w.must(w.write("config/clock", "acknowledge", true))
+		w.Must(w.Write("config/clock", "acknowledge", true))
 	case 2:
 		w.count["clock behind"]++
 		w.jump(-time.Duration(1+w.chance.IntN(72)) * time.Hour)
@@ -154,13 +155,13 @@ func (w *world) disturb() {
 		w.jump(0)
 	case 3:
 		w.count["storage failing"]++
-		w.storage.FailWrites()
+		w.Storage.FailWrites()
 		w.pass(time.Duration(1+w.chance.IntN(5))*time.Hour, 10*time.Minute, true)
-		w.storage.Heal()
-		w.restart()
+		w.Storage.Heal()
+		w.Restart()
 	case 4:
 		w.count["looser"]++
-		w.must(w.write("policies/plain", "quiet_period", fmt.Sprintf("%dd", 1+w.chance.IntN(9)), "destroy_delay", fmt.Sprintf("%dd", 1+w.chance.IntN(9))))
+		w.Must(w.Write("policies/plain", "quiet_period", fmt.Sprintf("%dd", 1+w.chance.IntN(9)), "destroy_delay", fmt.Sprintf("%dd", 1+w.chance.IntN(9))))
 		return
 	default:
 		return
@@ -182,7 +183,7 @@ func (w *world) requireOneCatchUp(before map[string]int) {
 		if w.keys[name].regime.period == 0 {
 			most++ // the next time of the cron schedule may come right after
 		}
-		require.LessOrEqual(w.t, w.key(name).Latest, most, "%s after an outage", name)
+		require.LessOrEqual(w.T, w.key(name).Latest, most, "%s after an outage", name)
 	}
 }
 
@@ -192,23 +193,21 @@ func (w *world) work() {
 		name := fmt.Sprintf("k%04d", w.chance.IntN(len(w.keys)))
 		switch w.chance.IntN(6) {
 		case 0:
-			w.write("keys/"+name+"/rotate", "reason", "an operator at work")
+			w.Write("keys/"+name+"/rotate", "reason", "an operator at work")
 		case 1:
-			w.write("keys/"+name+"/rollback", "reason", "an operator at work")
+			w.Write("keys/"+name+"/rollback", "reason", "an operator at work")
 		default:
-			got := w.write("encrypt/"+name, "plaintext", b64(name))
-			if got.status == 200 {
-				ciphertext := got.data["ciphertext"].(string)
-				w.keys[name].samples[versionOf(ciphertext)] = ciphertext
+			got := w.Write("encrypt/"+name, "plaintext", mounttest.B64(name))
+			if got.Status == 200 {
+				ciphertext := got.Data["ciphertext"].(string)
+				w.keys[name].samples[mounttest.VersionOf(ciphertext)] = ciphertext
 			}
 		}
 	}
 }
 
 func (w *world) key(name string) lifecycle.Key {
-	view, err := w.engine.Read(w.t.Context(), w.repoOf(), name)
-	require.NoError(w.t, err)
-	return view.Key
+	return w.Storage.Key(name)
 }
 
 // check demands of every key what must hold at any time.
@@ -229,7 +228,7 @@ func (w *world) check() {
 
 // checkVersions: numbers only grow, what is destroyed stays so, and is destroyed no sooner than was said.
 func (w *world) checkVersions(name string, k lifecycle.Key, s *seen) {
-	require.GreaterOrEqual(w.t, k.Latest, s.latest, name)
+	require.GreaterOrEqual(w.T, k.Latest, s.latest, name)
 	active := 0
 	for v := 1; v <= k.Latest; v++ {
 		switch state := k.State(v); state {
@@ -238,24 +237,24 @@ func (w *world) checkVersions(name string, k lifecycle.Key, s *seen) {
 		case lifecycle.Retired:
 			at := k.Overrides[v].DestroyTime()
 			if known, ok := s.destroy[v]; ok {
-				require.Equal(w.t, known, at, "%s version %d: no policy moves what runs", name, v)
+				require.Equal(w.T, known, at, "%s version %d: no policy moves what runs", name, v)
 			}
 			s.destroy[v] = at
 		case lifecycle.Destroyed:
 			if !s.gone[v] {
 				w.count["destroyed"]++
-				require.Contains(w.t, s.destroy, v, "%s version %d was never retired", name, v)
-				require.False(w.t, w.truth.Before(s.destroy[v].Add(-day)), "%s version %d was to be destroyed at %s", name, v, s.destroy[v])
+				require.Contains(w.T, s.destroy, v, "%s version %d was never retired", name, v)
+				require.False(w.T, w.truth.Before(s.destroy[v].Add(-day)), "%s version %d was to be destroyed at %s", name, v, s.destroy[v])
 			}
 			s.gone[v] = true
 		case lifecycle.Archived:
 			w.count["archived"]++
 		default:
 		}
-		require.False(w.t, s.gone[v] && k.State(v) != lifecycle.Destroyed, "%s version %d came back", name, v)
+		require.False(w.T, s.gone[v] && k.State(v) != lifecycle.Destroyed, "%s version %d came back", name, v)
 	}
-	require.LessOrEqual(w.t, active, 1, name)
-	require.True(w.t, active == 1 || !s.regime.auto, "%s has no active version", name)
+	require.LessOrEqual(w.T, active, 1, name)
+	require.True(w.T, active == 1 || !s.regime.auto, "%s has no active version", name)
 }
 
 // checkActive: nothing is in use past its originator period where the engine could do something about it.
@@ -265,10 +264,10 @@ func (w *world) checkActive(name string, k lifecycle.Key, s *seen) {
 		return
 	}
 	if w.truth.Sub(w.healthy) > 5*time.Hour && w.off == 0 {
-		age := w.clock.Now().Sub(k.Rotation.Promoted)
+		age := w.Clock.Now().Sub(k.Rotation.Promoted)
 		// The sweep finds such keys, 32 with a tick, and ticks are rare here; what is made then is staged for two days.
-		require.False(w.t, age < -time.Hour && w.truth.Sub(w.healthy) > 4*day, "%s (%s) has a version of the future", name, s.regime.name)
-		require.LessOrEqual(w.t, age, s.regime.originator+3*time.Hour, "%s (%s) has been active since %s", name, s.regime.name, k.Rotation.Promoted)
+		require.False(w.T, age < -time.Hour && w.truth.Sub(w.healthy) > 4*day, "%s (%s) has a version of the future", name, s.regime.name)
+		require.LessOrEqual(w.T, age, s.regime.originator+3*time.Hour, "%s (%s) has been active since %s", name, s.regime.name, k.Rotation.Promoted)
 	}
 }
 
@@ -280,9 +279,9 @@ func (w *world) checkSchedule(name string, k lifecycle.Key, s *seen) {
 		return
 	}
 	if s.regime.open != nil {
-		require.True(w.t, s.regime.open(at.In(w.berlin)), "%s (%s) rotated at %s", name, s.regime.name, at.In(w.berlin))
+		require.True(w.T, s.regime.open(at.In(w.berlin)), "%s (%s) rotated at %s", name, s.regime.name, at.In(w.berlin))
 	} else if w.healthy.Before(at.Add(-s.regime.period)) && w.off == 0 {
-		require.LessOrEqual(w.t, at.Sub(k.Rotation.Base), s.regime.period/4+3*time.Hour, "%s: jitter", name)
+		require.LessOrEqual(w.T, at.Sub(k.Rotation.Base), s.regime.period/4+3*time.Hour, "%s: jitter", name)
 	}
 	if _, offset := at.In(w.berlin).Zone(); offset == 2*60*60 {
 		w.count["in summer time"]++
@@ -294,13 +293,13 @@ func (w *world) open() {
 	for name, s := range w.keys {
 		k := w.key(name)
 		for v, ciphertext := range s.samples {
-			got := w.write("decrypt/"+name, "ciphertext", ciphertext)
+			got := w.Write("decrypt/"+name, "ciphertext", ciphertext)
 			if lifecycle.CanOverride(k.State(v)) && k.State(v) != lifecycle.Deactivated {
-				require.Equal(w.t, 400, got.status, "%s version %d", name, v)
+				require.Equal(w.T, 400, got.Status, "%s version %d", name, v)
 				w.count["refused"]++
 				continue
 			}
-			require.Equal(w.t, b64(name), got.data["plaintext"], "%s version %d is %s: %s", name, v, k.State(v), got.err)
+			require.Equal(w.T, mounttest.B64(name), got.Data["plaintext"], "%s version %d is %s: %s", name, v, k.State(v), got.Err)
 			w.count["opened"]++
 		}
 	}
@@ -313,7 +312,7 @@ func TestKeysLiveThroughAYearOnTheEngine(t *testing.T) {
 		keys, length = 10, 10*day // the plain run is the year
 	}
 	w := newWorld(t, keys)
-	for end := start.Add(length); w.truth.Before(end); {
+	for end := mounttest.Start.Add(length); w.truth.Before(end); {
 		w.pass(day, 2*time.Hour, true)
 		w.work()
 		w.check()

@@ -1,108 +1,37 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
-// why is a reason that every policy takes.
-const why = "change 4711"
-
-// op does an operation on key k, or on a version of it: op("versions/2/archive").
-func (m *mount) op(path string, kv ...any) answer {
-	m.t.Helper()
-	return m.write("keys/k/"+path, append([]any{"reason", why}, kv...)...)
-}
-
-// ops does operations one after another; "31d" lets so many days go by.
-func (m *mount) ops(paths ...string) {
-	m.t.Helper()
-	for _, path := range paths {
-		if path == "31d" {
-			m.leap(31 * 24 * time.Hour)
-			continue
-		}
-		m.must(m.op(path))
-	}
-}
-
-func (m *mount) state(v int) string {
-	m.t.Helper()
-	return m.must(m.read(fmt.Sprintf("keys/k/versions/%d", v))).data["state"].(string)
-}
-
-// states returns the states of all versions of key k, oldest first.
-func (m *mount) states() []string { return m.statesOf("k") }
-
-func (m *mount) statesOf(key string) []string {
-	m.t.Helper()
-	listed := m.must(m.list("keys/" + key + "/versions")).data
-	states := []string{}
-	for _, number := range listed["keys"].([]string) {
-		states = append(states, listed["key_info"].(map[string]any)[number].(map[string]any)["state"].(string))
-	}
-	return states
-}
-
-// refused demands a 400 that says all of that.
-func (m *mount) refused(a answer, parts ...string) {
-	m.t.Helper()
-	require.Equal(m.t, http.StatusBadRequest, a.status, a.err)
-	for _, part := range parts {
-		require.Contains(m.t, a.err, part)
-	}
-}
-
-// keyOf3 has a key with versions 1 and 2 deactivated and 3 active, and a ciphertext of each.
-func keyOf3(t *testing.T, kv ...any) (m *mount, ciphertexts map[int]string) {
-	t.Helper()
-	m = newMount(t)
-	m.must(m.write("keys/k", kv...))
-	ciphertexts = map[int]string{1: m.encrypt("k", "secret")}
-	for v := 2; v <= 3; v++ {
-		m.ops("rotate")
-		ciphertexts[v] = m.encrypt("k", "secret")
-	}
-	return m, ciphertexts
-}
-
-// underPolicy is keyOf3 under a policy that does nothing by the clock unless told.
-func underPolicy(t *testing.T, settings ...any) (m *mount, ciphertexts map[int]string) {
-	t.Helper()
-	m, ciphertexts = keyOf3(t)
-	m.must(m.write("policies/p", append([]any{
-		"owner", "o", "rotation_period", 0, "destroy_delay", "24h", "quiet_period", 0, "min_versions_kept", 0,
-	}, settings...)...))
-	m.must(m.write("keys/k/config", "policy", "p"))
-	return m, ciphertexts
-}
-
-// reach leads from keyOf3 to each state of a version; the version is 2 but for the first two.
+// reach leads from KeyOf3 to each state of a version; the version is 2 but for the first two.
 var reach = map[string][]string{
 	"pre_active": {"rotate?stage"}, "active": {}, "deactivated": {},
 	"suspended": {"versions/2/suspend"}, "archived": {"versions/2/archive"}, "compromised": {"versions/2/compromise"},
 	"retired": {"versions/2/archive", "versions/2/retire"}, "destroyed": {"versions/2/archive", "versions/2/retire", "31d"},
 }
 
-func inState(t *testing.T, state string) (m *mount, version int, ciphertexts map[int]string) {
+func inState(t *testing.T, state string) (m *mounttest.Mount, version int, ciphertexts map[int]string) {
 	t.Helper()
-	m, ciphertexts = keyOf3(t)
+	m, ciphertexts = mounttest.KeyOf3(t)
 	version = cmp.Or(map[string]int{"pre_active": 4, "active": 3}[state], 2)
 	if state == "pre_active" {
-		m.must(m.op("rotate", "stage", true))
+		m.Must(m.K.Op("rotate", "stage", true))
 	} else {
-		m.ops(reach[state]...)
+		m.K.Ops(reach[state]...)
 	}
-	require.Equal(t, state, m.state(version))
+	require.Equal(t, state, m.K.State(version))
 	return m, version, ciphertexts
 }
 
@@ -112,23 +41,23 @@ func TestAStateSaysWhatAVersionMayDo(t *testing.T) {
 		"compromised": {false, true}, "retired": {}, "destroyed": {},
 	} {
 		m, v, ciphertexts := inState(t, state)
-		requireUse := func(allowed bool, a answer) {
+		requireUse := func(allowed bool, a mounttest.Answer) {
 			t.Helper()
 			if allowed {
-				m.must(a)
+				m.Must(a)
 			} else {
-				m.refused(a, fmt.Sprint(v), state)
+				m.Refused(a, fmt.Sprint(v), state)
 			}
 		}
-		requireUse(may.protect, m.write("encrypt/k", "plaintext", b64("x"), "key_version", v))
-		requireUse(may.protect, m.write("datakey/wrapped/k", "key_version", v))
-		requireUse(may.protect, m.write("rewrap/k", "ciphertext", ciphertexts[1], "key_version", v))
+		requireUse(may.protect, m.Write("encrypt/k", "plaintext", mounttest.B64("x"), "key_version", v))
+		requireUse(may.protect, m.Write("datakey/wrapped/k", "key_version", v))
+		requireUse(may.protect, m.Write("rewrap/k", "ciphertext", ciphertexts[1], "key_version", v))
 		if ciphertexts[v] != "" {
-			requireUse(may.process, m.write("decrypt/k", "ciphertext", ciphertexts[v]))
-			requireUse(may.process, m.write("rewrap/k", "ciphertext", ciphertexts[v]))
+			requireUse(may.process, m.Write("decrypt/k", "ciphertext", ciphertexts[v]))
+			requireUse(may.process, m.Write("rewrap/k", "ciphertext", ciphertexts[v]))
 		}
-		require.Equal(t, "secret", m.decrypt("k", ciphertexts[1]), "another version is not concerned")
-		require.Equal(t, "vault:v3:", m.encrypt("k", "x")[:9], "the active version is another")
+		require.Equal(t, "secret", m.Decrypt("k", ciphertexts[1]), "another version is not concerned")
+		require.Equal(t, "vault:v3:", m.Encrypt("k", "x")[:9], "the active version is another")
 	}
 }
 
@@ -150,21 +79,21 @@ func TestEveryOperationInEveryState(t *testing.T) {
 			t.Run(state+"/"+op, func(t *testing.T) {
 				t.Parallel()
 				m, v, _ := inState(t, state)
-				m.storage.Reset()
-				got := m.op(fmt.Sprintf("versions/%d/%s", v, op))
+				m.Storage.Reset()
+				got := m.K.Op(fmt.Sprintf("versions/%d/%s", v, op))
 				if to, ok := edges[state]; ok {
-					m.must(got)
-					require.Equal(t, to, m.state(v))
-					m.restart()
-					require.Equal(t, to, m.state(v), "it is stored")
+					m.Must(got)
+					require.Equal(t, to, m.K.State(v))
+					m.Restart()
+					require.Equal(t, to, m.K.State(v), "it is stored")
 					return
 				}
-				require.Zero(t, m.storage.Reset().Writes(), "a refused operation writes nothing")
-				m.refused(got, fmt.Sprintf("version %d is %s", v, state), op+" needs", "possible now")
+				require.Zero(t, m.Storage.Reset().Writes(), "a refused operation writes nothing")
+				m.Refused(got, fmt.Sprintf("version %d is %s", v, state), op+" needs", "possible now")
 				for from := range edges {
-					require.Contains(t, got.err, from)
+					require.Contains(t, got.Err, from)
 				}
-				require.Equal(t, state, m.state(v))
+				require.Equal(t, state, m.K.State(v))
 			})
 		}
 	}
@@ -179,119 +108,119 @@ func TestUndoingLeadsBack(t *testing.T) {
 		{"archive", "recover"},
 		{"soft-delete", "soft-delete-restore"},
 	} {
-		m, ciphertexts := keyOf3(t)
-		before := m.states()
-		m.ops(way[0])
-		require.NotEqual(t, before, m.states(), way[0])
-		m.restart()
-		m.ops(way[1])
-		require.Equal(t, before, m.states(), way[1])
+		m, ciphertexts := mounttest.KeyOf3(t)
+		before := m.K.States()
+		m.K.Ops(way[0])
+		require.NotEqual(t, before, m.K.States(), way[0])
+		m.Restart()
+		m.K.Ops(way[1])
+		require.Equal(t, before, m.K.States(), way[1])
 		for _, c := range ciphertexts {
-			require.Equal(t, "secret", m.decrypt("k", c))
+			require.Equal(t, "secret", m.Decrypt("k", c))
 		}
-		m.encrypt("k", "x")
+		m.Encrypt("k", "x")
 	}
 }
 
 func TestARestoredVersionIsWhatItWas(t *testing.T) {
-	m, ciphertexts := keyOf3(t)
-	m.ops("versions/1/archive", "versions/1/retire", "versions/1/restore")
-	require.Equal(t, "archived", m.state(1))
-	m.ops("versions/1/recover")
-	require.Equal(t, "secret", m.decrypt("k", ciphertexts[1]))
-	m.ops("versions/2/compromise", "versions/2/retire", "versions/2/restore")
-	require.Equal(t, "compromised", m.state(2), "a compromise is never cleared")
-	require.Equal(t, "secret", m.decrypt("k", ciphertexts[2]))
-	m.must(m.op("rotate", "stage", true))
-	m.ops("versions/4/retire", "versions/4/restore")
-	require.Equal(t, "pre_active", m.state(4))
-	m.ops("versions/4/promote")
-	require.Equal(t, []string{"deactivated", "compromised", "deactivated", "active"}, m.states())
+	m, ciphertexts := mounttest.KeyOf3(t)
+	m.K.Ops("versions/1/archive", "versions/1/retire", "versions/1/restore")
+	require.Equal(t, "archived", m.K.State(1))
+	m.K.Ops("versions/1/recover")
+	require.Equal(t, "secret", m.Decrypt("k", ciphertexts[1]))
+	m.K.Ops("versions/2/compromise", "versions/2/retire", "versions/2/restore")
+	require.Equal(t, "compromised", m.K.State(2), "a compromise is never cleared")
+	require.Equal(t, "secret", m.Decrypt("k", ciphertexts[2]))
+	m.Must(m.K.Op("rotate", "stage", true))
+	m.K.Ops("versions/4/retire", "versions/4/restore")
+	require.Equal(t, "pre_active", m.K.State(4))
+	m.K.Ops("versions/4/promote")
+	require.Equal(t, []string{"deactivated", "compromised", "deactivated", "active"}, m.K.States())
 }
 
 func TestAStagedVersionIsTheOnlyOneAndWaits(t *testing.T) {
-	m, _ := keyOf3(t)
-	staged := m.must(m.op("rotate", "stage", true)).data
+	m, _ := mounttest.KeyOf3(t)
+	staged := m.Must(m.K.Op("rotate", "stage", true)).Data
 	require.Equal(t, 4, staged["staged_version"])
 	require.Equal(t, 3, staged["primary_version"])
-	require.Equal(t, "vault:v3:", m.encrypt("k", "x")[:9])
-	m.refused(m.op("rotate"), "version 4", "staged", "promote or retire")
-	m.refused(m.op("rotate", "stage", true), "staged")
-	m.ops("versions/4/retire", "rotate")
-	m.refused(m.op("versions/5/promote"), "active")
-	m.must(m.op("rotate", "stage", true))
-	m.refused(m.op("versions/4/restore"), "version 6")
+	require.Equal(t, "vault:v3:", m.Encrypt("k", "x")[:9])
+	m.Refused(m.K.Op("rotate"), "version 4", "staged", "promote or retire")
+	m.Refused(m.K.Op("rotate", "stage", true), "staged")
+	m.K.Ops("versions/4/retire", "rotate")
+	m.Refused(m.K.Op("versions/5/promote"), "active")
+	m.Must(m.K.Op("rotate", "stage", true))
+	m.Refused(m.K.Op("versions/4/restore"), "version 6")
 }
 
 func TestAVersionBelowTheFloorIsNotPromoted(t *testing.T) {
 	for _, restored := range []string{"versions/4/restore", "versions/1/archive"} {
-		m, _ := keyOf3(t)
-		m.must(m.op("rotate", "stage", true))
-		m.ops("versions/4/retire", "rotate", restored)
-		for _, a := range []answer{m.write("keys/k/config", "min_decryption_version", 5), m.op("versions/4/restore"), m.op("versions/4/promote")} {
-			require.Contains(t, []int{200, 400}, a.status)
+		m, _ := mounttest.KeyOf3(t)
+		m.Must(m.K.Op("rotate", "stage", true))
+		m.K.Ops("versions/4/retire", "rotate", restored)
+		for _, a := range []mounttest.Answer{m.Write("keys/k/config", "min_decryption_version", 5), m.K.Op("versions/4/restore"), m.K.Op("versions/4/promote")} {
+			require.Contains(t, []int{200, 400}, a.Status)
 		}
-		require.Equal(t, "x", m.decrypt("k", m.encrypt("k", "x")), "what is encrypted can be decrypted")
+		require.Equal(t, "x", m.Decrypt("k", m.Encrypt("k", "x")), "what is encrypted can be decrypted")
 	}
 }
 
 func TestARollbackMakesTheVersionBeforeActiveInsideTheWindow(t *testing.T) {
-	m, ciphertexts := underPolicy(t, "rollback_window", "2h")
-	m.ops("rotate")
-	m.clock.add(2 * time.Hour)
-	m.ops("rollback")
-	require.Equal(t, []string{"deactivated", "deactivated", "active", "deactivated"}, m.states())
-	require.Equal(t, "vault:v3:", m.encrypt("k", "x")[:9])
-	m.ops("versions/2/compromise", "rollback")
-	require.Equal(t, []string{"active", "compromised", "deactivated", "deactivated"}, m.states(), "never back to a compromised one")
-	m.refused(m.op("rollback"), "no deactivated version before version 1")
-	m.ops("rotate")
-	require.Equal(t, "vault:v5:", m.encrypt("k", "x")[:9], "numbers are never used again")
-	require.Equal(t, "secret", m.decrypt("k", ciphertexts[1]))
-	m.clock.add(2*time.Hour + time.Second)
-	m.refused(m.op("rollback"), "rollback_window of 2h0m0s ended at")
+	m, ciphertexts := mounttest.UnderPolicy(t, "rollback_window", "2h")
+	m.K.Ops("rotate")
+	m.Clock.Add(2 * time.Hour)
+	m.K.Ops("rollback")
+	require.Equal(t, []string{"deactivated", "deactivated", "active", "deactivated"}, m.K.States())
+	require.Equal(t, "vault:v3:", m.Encrypt("k", "x")[:9])
+	m.K.Ops("versions/2/compromise", "rollback")
+	require.Equal(t, []string{"active", "compromised", "deactivated", "deactivated"}, m.K.States(), "never back to a compromised one")
+	m.Refused(m.K.Op("rollback"), "no deactivated version before version 1")
+	m.K.Ops("rotate")
+	require.Equal(t, "vault:v5:", m.Encrypt("k", "x")[:9], "numbers are never used again")
+	require.Equal(t, "secret", m.Decrypt("k", ciphertexts[1]))
+	m.Clock.Add(2*time.Hour + time.Second)
+	m.Refused(m.K.Op("rollback"), "rollback_window of 2h0m0s ended at")
 }
 
 func TestARollbackLeadsToNoVersionThatWasRolledBackFrom(t *testing.T) {
-	m, _ := underPolicy(t)
-	m.ops("rollback", "rotate", "rollback")
-	require.Equal(t, []string{"deactivated", "active", "deactivated", "deactivated"}, m.states())
-	m.restart()
-	m.setStored("policies/p", "post_checks", []string{"unknown_check"})
-	m.refused(m.op("rotate"), "version 5 was rolled back, version 2 is active")
+	m, _ := mounttest.UnderPolicy(t)
+	m.K.Ops("rollback", "rotate", "rollback")
+	require.Equal(t, []string{"deactivated", "active", "deactivated", "deactivated"}, m.K.States())
+	m.Restart()
+	m.SetStored("policies/p", "post_checks", []string{"unknown_check"})
+	m.Refused(m.K.Op("rotate"), "version 5 was rolled back, version 2 is active")
 }
 
 func TestARollbackPassesOverADestroyedVersion(t *testing.T) {
-	m, _ := keyOf3(t)
-	m.ops("versions/2/archive", "versions/2/retire", "31d", "rollback")
-	require.Equal(t, []string{"active", "destroyed", "deactivated"}, m.states())
+	m, _ := mounttest.KeyOf3(t)
+	m.K.Ops("versions/2/archive", "versions/2/retire", "31d", "rollback")
+	require.Equal(t, []string{"active", "destroyed", "deactivated"}, m.K.States())
 }
 
 func TestACompromisedActiveVersionIsReplacedAtOnce(t *testing.T) {
-	m, ciphertexts := keyOf3(t)
-	a := m.must(m.op("versions/3/compromise", "reason_code", "key_compromise", "occurred_at", "2026-02-01T00:00:00Z")).data
+	m, ciphertexts := mounttest.KeyOf3(t)
+	a := m.Must(m.K.Op("versions/3/compromise", "reason_code", "key_compromise", "occurred_at", "2026-02-01T00:00:00Z")).Data
 	require.Equal(t, 4, a["primary_version"])
-	require.Equal(t, []string{"deactivated", "deactivated", "compromised", "active"}, m.states())
-	require.Equal(t, "vault:v4:", m.encrypt("k", "x")[:9])
-	require.Equal(t, "vault:v4:", m.must(m.write("rewrap/k", "ciphertext", ciphertexts[3])).data["ciphertext"].(string)[:9])
-	v := m.must(m.read("keys/k/versions/3")).data
+	require.Equal(t, []string{"deactivated", "deactivated", "compromised", "active"}, m.K.States())
+	require.Equal(t, "vault:v4:", m.Encrypt("k", "x")[:9])
+	require.Equal(t, "vault:v4:", m.Must(m.Write("rewrap/k", "ciphertext", ciphertexts[3])).Data["ciphertext"].(string)[:9])
+	v := m.Must(m.Read("keys/k/versions/3")).Data
 	require.Equal(t, "key_compromise", v["compromise_reason_code"])
 	require.Equal(t, "2026-02-01T00:00:00Z", v["compromise_occurred_time"])
-	require.Equal(t, start.Format(time.RFC3339), v["compromise_reported_time"])
-	report := m.must(m.read("keys/k/compromise-report")).data["versions"].([]map[string]any)
+	require.Equal(t, mounttest.Start.Format(time.RFC3339), v["compromise_reported_time"])
+	report := m.Must(m.Read("keys/k/compromise-report")).Data["versions"].([]map[string]any)
 	require.Len(t, report, 1)
 	require.Equal(t, map[string]any{
 		"version": 3, "state": "compromised", "reason_code": "key_compromise", "occurred_time": "2026-02-01T00:00:00Z",
-		"reported_time": start.Format(time.RFC3339), "protected_from": start.Truncate(time.Second).Format(time.RFC3339),
-		"protected_until": start.Truncate(time.Second).Format(time.RFC3339), "processes": true, "rewraps": true, "ciphertext_prefix": "vault:v3:", "replaced_by": 4,
+		"reported_time": mounttest.Start.Format(time.RFC3339), "protected_from": mounttest.Start.Truncate(time.Second).Format(time.RFC3339),
+		"protected_until": mounttest.Start.Truncate(time.Second).Format(time.RFC3339), "processes": true, "rewraps": true, "ciphertext_prefix": "vault:v3:", "replaced_by": 4,
 	}, report[0])
 
-	m.must(m.op("rotate", "stage", true))
-	m.ops("versions/4/compromise")
-	require.Equal(t, 5, m.must(m.read("keys/k")).data["primary_version"], "a staged version steps in")
-	m.refused(m.op("versions/5/compromise", "reason_code", "boredom"), "reason_code", "key_compromise")
-	m.refused(m.op("versions/5/compromise", "occurred_at", "2027-01-01T00:00:00Z"), "occurred_at", "future")
-	m.refused(m.op("versions/5/compromise", "occurred_at", "yesterday"), "occurred_at", "RFC 3339")
+	m.Must(m.K.Op("rotate", "stage", true))
+	m.K.Ops("versions/4/compromise")
+	require.Equal(t, 5, m.Must(m.Read("keys/k")).Data["primary_version"], "a staged version steps in")
+	m.Refused(m.K.Op("versions/5/compromise", "reason_code", "boredom"), "reason_code", "key_compromise")
+	m.Refused(m.K.Op("versions/5/compromise", "occurred_at", "2027-01-01T00:00:00Z"), "occurred_at", "future")
+	m.Refused(m.K.Op("versions/5/compromise", "occurred_at", "yesterday"), "occurred_at", "RFC 3339")
 }
 
 func TestACompromisedActiveVersionIsReplacedAlsoWhileTheStagedOneIsSuspended(t *testing.T) {
@@ -299,65 +228,65 @@ func TestACompromisedActiveVersionIsReplacedAlsoWhileTheStagedOneIsSuspended(t *
 		{"versions/4/suspend", "versions/3/compromise"},
 		{"versions/4/suspend", "suspend", "versions/3/compromise", "resume"}, // by the tick
 	} {
-		m, _ := keyOf3(t)
-		m.must(m.op("rotate", "stage", true))
-		m.ops(way...)
-		m.advance(time.Minute)
-		require.Equal(t, []string{"deactivated", "deactivated", "compromised", "suspended", "active"}, m.states())
-		require.Equal(t, "vault:v5:", m.encrypt("k", "x")[:9])
-		m.ops("versions/4/resume")
-		require.Equal(t, "pre_active", m.state(4))
-		require.Equal(t, 4, m.read("keys/k").data["staged_version"])
+		m, _ := mounttest.KeyOf3(t)
+		m.Must(m.K.Op("rotate", "stage", true))
+		m.K.Ops(way...)
+		m.Advance(time.Minute)
+		require.Equal(t, []string{"deactivated", "deactivated", "compromised", "suspended", "active"}, m.K.States())
+		require.Equal(t, "vault:v5:", m.Encrypt("k", "x")[:9])
+		m.K.Ops("versions/4/resume")
+		require.Equal(t, "pre_active", m.K.State(4))
+		require.Equal(t, 4, m.Read("keys/k").Data["staged_version"])
 	}
 }
 
 func TestACompromiseIsRememberedWhenTheVersionIsDestroyed(t *testing.T) {
 	for _, v := range []int{1, 2} {
-		m, _ := keyOf3(t)
-		m.ops(fmt.Sprintf("versions/%d/compromise", v), fmt.Sprintf("versions/%d/retire", v), "31d")
-		require.Equal(t, "destroyed", m.state(v))
-		require.Len(t, m.must(m.read("keys/k/compromise-report")).data["versions"], 1, "version %d", v)
-		require.NotEmpty(t, m.must(m.read(fmt.Sprintf("keys/k/versions/%d", v))).data["compromise_reported_time"])
+		m, _ := mounttest.KeyOf3(t)
+		m.K.Ops(fmt.Sprintf("versions/%d/compromise", v), fmt.Sprintf("versions/%d/retire", v), "31d")
+		require.Equal(t, "destroyed", m.K.State(v))
+		require.Len(t, m.Must(m.Read("keys/k/compromise-report")).Data["versions"], 1, "version %d", v)
+		require.NotEmpty(t, m.Must(m.Read(fmt.Sprintf("keys/k/versions/%d", v))).Data["compromise_reported_time"])
 	}
 }
 
 func TestAnyVersionOfAnArchivedOrRetiredKeyCanBeReportedAsCompromised(t *testing.T) {
 	for _, way := range [][]string{{"suspend"}, {"archive"}, {"archive", "retire"}} {
-		m, _ := keyOf3(t)
-		m.ops(append(slices.Clone(way), "versions/2/compromise")...)
-		require.Len(t, m.must(m.read("keys/k/compromise-report")).data["versions"], 1, "%v", way)
+		m, _ := mounttest.KeyOf3(t)
+		m.K.Ops(append(slices.Clone(way), "versions/2/compromise")...)
+		require.Len(t, m.Must(m.Read("keys/k/compromise-report")).Data["versions"], 1, "%v", way)
 	}
 }
 
 func TestASuspendedKeyRefusesEveryUseFromTheNextRequestOn(t *testing.T) {
-	m, c := keyOf3(t)
-	uses := func() map[string]answer {
-		return map[string]answer{
-			"encrypt": m.write("encrypt/k", "plaintext", b64("x")), "decrypt": m.write("decrypt/k", "ciphertext", c[1]),
-			"rewrap": m.write("rewrap/k", "ciphertext", c[3]), "datakey": m.write("datakey/plaintext/k"),
-			"pinned": m.write("encrypt/k", "plaintext", "", "key_version", 2), "rotate": m.op("rotate"),
+	m, c := mounttest.KeyOf3(t)
+	uses := func() map[string]mounttest.Answer {
+		return map[string]mounttest.Answer{
+			"encrypt": m.Write("encrypt/k", "plaintext", mounttest.B64("x")), "decrypt": m.Write("decrypt/k", "ciphertext", c[1]),
+			"rewrap": m.Write("rewrap/k", "ciphertext", c[3]), "datakey": m.Write("datakey/plaintext/k"),
+			"pinned": m.Write("encrypt/k", "plaintext", "", "key_version", 2), "rotate": m.K.Op("rotate"),
 		}
 	}
 	for name, a := range uses() {
-		require.Less(t, a.status, 300, name)
+		require.Less(t, a.Status, 300, name)
 	}
 	for i := range 3 {
-		m.ops("suspend")
+		m.K.Ops("suspend")
 		if i == 1 {
-			m.restart()
+			m.Restart()
 		}
 		for name, a := range uses() {
-			require.Equal(t, 400, a.status, name)
-			require.Contains(t, a.err, "suspended", name)
+			require.Equal(t, 400, a.Status, name)
+			require.Contains(t, a.Err, "suspended", name)
 		}
-		m.ops("resume")
+		m.K.Ops("resume")
 		for name, a := range uses() {
-			require.Less(t, a.status, 300, "%s: %s", name, a.err)
+			require.Less(t, a.Status, 300, "%s: %s", name, a.Err)
 		}
 	}
-	require.Equal(t, 200, m.delete("keys/k/soft-delete").status)
-	require.Equal(t, true, m.read("keys/k").data["soft_deleted"])
-	m.refused(m.op("rotate"), "suspended")
+	require.Equal(t, 200, m.Delete("keys/k/soft-delete").Status)
+	require.Equal(t, true, m.Read("keys/k").Data["soft_deleted"])
+	m.Refused(m.K.Op("rotate"), "suspended")
 }
 
 func TestOperationsOnWholeKeys(t *testing.T) {
@@ -369,20 +298,20 @@ func TestOperationsOnWholeKeys(t *testing.T) {
 		"enabled": nil, "suspended": {"suspend"}, "archived": {"archive"}, "retired": {"archive", "retire"}, "destroyed": {"archive", "retire", "31d"},
 	} {
 		for op := range edges {
-			m, c := keyOf3(t)
-			m.ops(way...)
-			require.Equal(t, state, m.read("keys/k").data["state"])
-			a := m.op(op)
+			m, c := mounttest.KeyOf3(t)
+			m.K.Ops(way...)
+			require.Equal(t, state, m.Read("keys/k").Data["state"])
+			a := m.K.Op(op)
 			if to, ok := edges[op][state]; ok {
-				require.Equal(t, to, m.must(a).data["state"])
+				require.Equal(t, to, m.Must(a).Data["state"])
 				continue
 			}
-			m.refused(a, "is "+state, op+" needs")
-			require.Equal(t, state, m.read("keys/k").data["state"])
+			m.Refused(a, "is "+state, op+" needs")
+			require.Equal(t, state, m.Read("keys/k").Data["state"])
 			if state != "enabled" {
-				m.refused(m.write("decrypt/k", "ciphertext", c[1]), state)
-				m.refused(m.write("encrypt/k", "plaintext", ""), state)
-				m.refused(m.op("rotate"), state)
+				m.Refused(m.Write("decrypt/k", "ciphertext", c[1]), state)
+				m.Refused(m.Write("encrypt/k", "plaintext", ""), state)
+				m.Refused(m.K.Op("rotate"), state)
 			}
 		}
 	}

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"context"
@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -33,21 +32,18 @@ func (s stuck) Get(ctx context.Context, path string) (*logical.StorageEntry, err
 
 func TestAKeyForWhichTheStorageDoesNotAnswerHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	m := newMount(t)
+	m := mounttest.New(t)
 	for _, name := range []string{"a", "k", "z"} {
-		m.must(m.write("keys/"+name, "auto_rotate_period", "1h"))
+		m.Must(m.Write("keys/"+name, "auto_rotate_period", "1h"))
 	}
-	m.clock.add(61 * time.Minute)
-	var err error
-	m.backend, err = newBackend(t.Context(), &logical.BackendConfig{
-		Logger: hclog.NewNullLogger(), System: m.system, StorageView: m.storage,
-	}, engine.Config{Now: m.clock.Now, Rand: m.random, KeyTime: time.Second})
+	m.Clock.Add(61 * time.Minute)
+	m.Options.KeyTime = time.Second
+	m.Restart()
+	_, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.RollbackOperation, Storage: stuck{m.Storage, "keys/k"}})
 	require.NoError(t, err)
-	_, err = m.HandleRequest(t.Context(), &logical.Request{Operation: logical.RollbackOperation, Storage: stuck{m.storage, "keys/k"}})
-	require.NoError(t, err)
-	require.Equal(t, 2, m.latest("a"))
-	require.Equal(t, 2, m.latest("z"))
-	require.Equal(t, 1, m.latest("k"))
+	require.Equal(t, 2, m.Latest("a"))
+	require.Equal(t, 2, m.Latest("z"))
+	require.Equal(t, 1, m.Latest("k"))
 }
 
 // indexOnly is a storage that takes no write of a key, but those of the due index, as one does that recovers at that moment.
@@ -62,43 +58,43 @@ func (i indexOnly) Put(ctx context.Context, entry *logical.StorageEntry) error {
 
 func TestAKeyThatTheStorageTookNoWriteOfIsTriedAgainInTheNextMinute(t *testing.T) {
 	t.Parallel()
-	m := newMount(t)
-	m.must(m.write("keys/k", "auto_rotate_period", "1h"))
-	m.clock.add(61 * time.Minute)
-	_, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.RollbackOperation, Storage: indexOnly{m.storage}})
+	m := mounttest.New(t)
+	m.Must(m.Write("keys/k", "auto_rotate_period", "1h"))
+	m.Clock.Add(61 * time.Minute)
+	_, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.RollbackOperation, Storage: indexOnly{m.Storage}})
 	require.NoError(t, err)
-	m.advance(time.Minute)
-	require.Equal(t, 2, m.latest("k"))
+	m.Advance(time.Minute)
+	require.Equal(t, 2, m.Latest("k"))
 }
 
 func TestAVersionThatAnActCutShortHasStoredIsNeverOverwritten(t *testing.T) {
 	t.Parallel()
-	for _, again := range []func(m *mount) answer{by("rotate"), by("versions/1/compromise")} {
-		m := newMount(t)
-		m.must(m.write("keys/k"))
-		m.storage.FailWriteAs(3, storagetest.Last) // custody, version, record
-		require.Equal(t, 500, m.op("rotate").status)
-		m.storage.Heal()
-		m.restart()
-		stored := m.dump()["versions/k/2"]
+	for _, again := range []string{"rotate", "versions/1/compromise"} {
+		m := mounttest.New(t)
+		m.Must(m.Write("keys/k"))
+		m.Storage.FailWriteAs(3, storagetest.Last) // custody, version, record
+		require.Equal(t, 500, m.K.Op("rotate").Status)
+		m.Storage.Heal()
+		m.Restart()
+		stored := m.Storage.All()["versions/k/2"]
 		require.NotEmpty(t, stored)
 
-		m.must(again(m))
-		require.Equal(t, stored, m.dump()["versions/k/2"])
-		require.Equal(t, 3, m.latest("k"))
-		require.Equal(t, "retired", m.states()[1])
-		require.Contains(t, m.newestRecord(2), `"abandoned_versions":"2 to 2"`)
-		m.ops("versions/2/restore")
-		require.Equal(t, "pre_active", m.states()[1])
+		m.K.Ops(again)
+		require.Equal(t, stored, m.Storage.All()["versions/k/2"])
+		require.Equal(t, 3, m.Latest("k"))
+		require.Equal(t, "retired", m.K.States()[1])
+		require.Contains(t, m.Storage.JournalLine(2), `"abandoned_versions":"2 to 2"`)
+		m.K.Ops("versions/2/restore")
+		require.Equal(t, "pre_active", m.K.States()[1])
 	}
 }
 
 func TestWhatIsNoVersionDoesNotStopARotation(t *testing.T) {
 	t.Parallel()
-	m := newMount(t)
-	m.must(m.write("keys/k"))
-	m.plant("versions/k/2", []byte("{broken"))
-	m.ops("rotate")
-	require.Equal(t, 2, m.latest("k"))
-	require.Equal(t, "secret", m.decrypt("k", m.encrypt("k", "secret")))
+	m := mounttest.New(t)
+	m.Must(m.Write("keys/k"))
+	m.Storage.Plant("versions/k/2", []byte("{broken"))
+	m.K.Ops("rotate")
+	require.Equal(t, 2, m.Latest("k"))
+	require.Equal(t, "secret", m.Decrypt("k", m.Encrypt("k", "secret")))
 }

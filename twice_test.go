@@ -1,18 +1,18 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
@@ -20,21 +20,21 @@ import (
 // sending is a request about key k that comes twice, as when the plugin dies under it: Vault sends it again, with its id.
 type sending struct {
 	name  string
-	start func(t *testing.T) *mount
-	run   func(m *mount) answer
+	start func(t *testing.T) *mounttest.Mount
+	run   func(m *mounttest.Mount) mounttest.Answer
 }
 
 // conditional are acts that name the revision they are for, which the first try has changed when the second comes.
 func conditional() []act {
-	deletable := func(m *mount) {
-		m.must(m.write("keys/k", "owner", "o"))
-		m.must(m.write("keys/k/config", "deletion_allowed", true))
+	deletable := func(m *mounttest.Mount) {
+		m.Must(m.Write("keys/k", "owner", "o"))
+		m.Must(m.Write("keys/k/config", "deletion_allowed", true))
 	}
 	return []act{
 		{name: "rotate with cas", prepare: prepareKey, run: by("rotate", "cas", 2)},
 		{name: "suspend with cas", prepare: prepareKey, run: by("versions/1/suspend", "cas", 2)},
-		{name: "configure with cas", prepare: prepareKey, run: func(m *mount) answer { return m.write("keys/k/config", "owner", "me", "cas", 2) }},
-		{name: "delete with cas", prepare: deletable, run: func(m *mount) answer { return m.deleteWith("keys/k", "cas", 2) }},
+		{name: "configure with cas", prepare: prepareKey, run: func(m *mounttest.Mount) mounttest.Answer { return m.Write("keys/k/config", "owner", "me", "cas", 2) }},
+		{name: "delete with cas", prepare: deletable, run: func(m *mounttest.Mount) mounttest.Answer { return m.Delete("keys/k", "cas", 2) }},
 	}
 }
 
@@ -45,9 +45,9 @@ func sendings() []sending {
 		if a.unrecorded {
 			continue
 		}
-		all = append(all, sending{a.name, func(t *testing.T) *mount {
+		all = append(all, sending{a.name, func(t *testing.T) *mounttest.Mount {
 			t.Helper()
-			m := newMount(t)
+			m := mounttest.New(t)
 			if a.prepare != nil {
 				a.prepare(m)
 			}
@@ -56,7 +56,7 @@ func sendings() []sending {
 	}
 	for _, x := range transitions {
 		if !x.clock {
-			all = append(all, sending{x.name, func(t *testing.T) *mount { t.Helper(); m, _ := x.start(t); return m }, x.run})
+			all = append(all, sending{x.name, func(t *testing.T) *mounttest.Mount { t.Helper(); m, _ := x.start(t); return m }, x.run})
 		}
 	}
 	return all
@@ -73,14 +73,14 @@ func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/restart=%v", x.name, restart), func(t *testing.T) {
 				t.Parallel()
 				m := x.start(t)
-				m.must(m.as(twice, x.run))
-				was := m.read("keys/k")
+				m.Must(m.As(twice, x.run))
+				was := m.Read("keys/k")
 				if restart {
-					m.restart()
+					m.Restart()
 				}
-				m.must(m.as(twice, x.run))
-				require.Equal(t, was, m.read("keys/k"), "the second changed something")
-				m.advance(2 * time.Minute)
+				m.Must(m.As(twice, x.run))
+				require.Equal(t, was, m.Read("keys/k"), "the second changed something")
+				m.Advance(2 * time.Minute)
 				requireDoneOnce(t, m)
 			})
 		}
@@ -106,63 +106,39 @@ func TestARequestThatComesAgainAfterAFailedWriteIsDoneOnce(t *testing.T) {
 func (x sending) crash(t *testing.T, at int, fate storagetest.Fate) bool {
 	t.Helper()
 	m := x.start(t)
-	m.storage.FailWriteAs(at, fate)
-	_ = m.as(twice, x.run)
-	fired := m.storage.Fired()
-	m.storage.Heal()
+	m.Storage.FailWriteAs(at, fate)
+	_ = m.As(twice, x.run)
+	fired := m.Storage.Fired()
+	m.Storage.Heal()
 	if at%2 == 0 {
-		m.restart()
+		m.Restart()
 	}
-	got := m.as(twice, x.run)
-	require.Less(t, got.status, 300, "write %d of the first try was %s, and the second answers %s", at, fate, got.err)
-	m.advance(2 * time.Minute)
+	got := m.As(twice, x.run)
+	require.Less(t, got.Status, 300, "write %d of the first try was %s, and the second answers %s", at, fate, got.Err)
+	m.Advance(2 * time.Minute)
 	requireDoneOnce(t, m)
 	return fired
 }
 
 // requireDoneOnce demands that custody holds one act of the request that was done, whatever became of other tries.
-func requireDoneOnce(t *testing.T, m *mount) {
+func requireDoneOnce(t *testing.T, m *mounttest.Mount) {
 	t.Helper()
-	m.must(m.read("keys/k/history")) // which ends what is open
-	outcomes := m.outcomes(twice)
+	m.Must(m.Read("keys/k/history")) // which ends what is open
+	outcomes := outcomes(m, twice)
 	failed := func(o custody.Outcome) bool { return o == custody.Failed }
 	require.Equal(t, []custody.Outcome{custody.Done}, slices.DeleteFunc(slices.Clone(outcomes), failed), "outcomes %q", outcomes)
-	requireNothingOpen(t, m)
+	mounttest.RequireNothingOpen(t, m)
 }
 
 // outcomes returns how the acts of a request on key k ended, in order; "" is one that is open.
-func (m *mount) outcomes(request string) []custody.Outcome {
-	m.t.Helper()
+func outcomes(m *mounttest.Mount, request string) []custody.Outcome {
+	m.T.Helper()
 	var all []custody.Outcome
-	journal := m.journal()
+	journal := m.Storage.Journal()
 	for _, begin := range journal {
 		if begin.Kind == custody.Begin && begin.RequestID == request {
-			all = append(all, outcomeOf(journal, begin.Seq))
+			all = append(all, mounttest.OutcomeOf(journal, begin.Seq))
 		}
 	}
 	return all
-}
-
-// journal returns the custody records of key k as they are stored.
-func (m *mount) journal() []custody.Record {
-	m.t.Helper()
-	var all []custody.Record
-	for path, line := range m.dump() {
-		if strings.HasPrefix(path, "journal/k/") {
-			record, err := custody.Decode(line)
-			require.NoError(m.t, err)
-			all = append(all, record)
-		}
-	}
-	slices.SortFunc(all, func(a, b custody.Record) int { return a.Seq - b.Seq })
-	return all
-}
-
-func outcomeOf(journal []custody.Record, begin int) custody.Outcome {
-	for _, end := range journal {
-		if end.Kind == custody.End && end.Of == begin {
-			return end.Outcome
-		}
-	}
-	return ""
 }

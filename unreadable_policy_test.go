@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife
+package keylife_test
 
 import (
 	"encoding/json"
@@ -12,27 +12,29 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 // s3cr3t stands for what is stored and must not be quoted.
 const s3cr3t = "s3cr3t"
 
 // unreadable are ways in which policy p cannot be read or understood.
-func unreadable() map[string]func(m *mount) {
-	put := func(value string) func(m *mount) {
-		return func(m *mount) { m.damage("policies/p", value) }
+func unreadable() map[string]func(m *mounttest.Mount) {
+	put := func(value string) func(m *mounttest.Mount) {
+		return func(m *mounttest.Mount) { damage(m, "policies/p", value) }
 	}
-	with := func(field string, value any) func(m *mount) {
-		return func(m *mount) {
+	with := func(field string, value any) func(m *mounttest.Mount) {
+		return func(m *mounttest.Mount) {
 			record := map[string]any{}
-			require.NoError(m.t, json.Unmarshal(m.dump()["policies/p"], &record))
+			require.NoError(m.T, json.Unmarshal(m.Storage.All()["policies/p"], &record))
 			record[field] = value
 			text, err := json.Marshal(record)
-			require.NoError(m.t, err)
-			m.damage("policies/p", string(text))
+			require.NoError(m.T, err)
+			damage(m, "policies/p", string(text))
 		}
 	}
-	return map[string]func(m *mount){
+	return map[string]func(m *mounttest.Mount){
 		"garbage":                put("\x00" + s3cr3t),
 		"another kind of record": put(`{"schema":1,"created":{"secret":"` + s3cr3t + `"}}`),
 		"an empty record":        put(`{"schema":1}`),
@@ -50,172 +52,172 @@ func unreadable() map[string]func(m *mount) {
 }
 
 // damage stores a value behind the plugin's back, which it has not read before.
-func (m *mount) damage(path, value string) {
-	m.t.Helper()
-	m.plant(path, []byte(value))
-	m.restart()
+func damage(m *mounttest.Mount, path, value string) {
+	m.T.Helper()
+	m.Storage.Plant(path, []byte(value))
+	m.Restart()
 }
 
-// unread is underPolicy, with a second revision that needs a reason for all, damaged.
-func unread(t *testing.T, damage func(m *mount)) (m *mount, c map[int]string) {
+// unread is UnderPolicy, with a second revision that needs a reason for all, damaged.
+func unread(t *testing.T, damage func(m *mounttest.Mount)) (m *mounttest.Mount, c map[int]string) {
 	t.Helper()
-	m, c = underPolicy(t, "allow_pinned_encrypt", true)
-	m.must(m.write("policies/p", "require_reason", "suspend,compromise,configure,resume", "reason_pattern", "^change"))
+	m, c = mounttest.UnderPolicy(t, "allow_pinned_encrypt", true)
+	m.Must(m.Write("policies/p", "require_reason", "suspend,compromise,configure,resume", "reason_pattern", "^change"))
 	damage(m)
 	return m, c
 }
 
-func eachUnreadable(t *testing.T, check func(t *testing.T, m *mount, c map[int]string)) {
+func eachUnreadable(t *testing.T, check func(t *testing.T, m *mounttest.Mount, c map[int]string)) {
 	t.Helper()
 	for name, damage := range unreadable() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m, c := unread(t, damage)
 			check(t, m, c)
-			require.NotContains(t, m.log.String(), s3cr3t)
+			require.NotContains(t, m.Log.String(), s3cr3t)
 		})
 	}
 }
 
 func TestAPolicyThatCannotBeReadLeavesItsKeysUnderStrictTerms(t *testing.T) {
 	t.Parallel()
-	eachUnreadable(t, func(t *testing.T, m *mount, c map[int]string) {
+	eachUnreadable(t, func(t *testing.T, m *mounttest.Mount, c map[int]string) {
 		for v := 1; v <= 3; v++ {
-			require.Equal(t, "secret", m.decrypt("k", c[v]))
+			require.Equal(t, "secret", m.Decrypt("k", c[v]))
 		}
-		m.must(m.write("rewrap/k", "ciphertext", c[1]))
-		require.True(t, strings.HasPrefix(m.encrypt("k", "x"), "vault:v3:"))
-		m.refused(m.write("encrypt/k", "plaintext", "", "key_version", 2), "only the active version")
-		m.refused(m.op("rotate"), `policy "p" cannot be read`)
-		m.refused(m.write("keys/new", "policy", "p"), `policy "p" cannot be read`)
-		m.advance(2 * time.Minute)
-		require.Equal(t, 3, m.latest("k"), "nothing rotates on a guess")
+		m.Must(m.Write("rewrap/k", "ciphertext", c[1]))
+		require.True(t, strings.HasPrefix(m.Encrypt("k", "x"), "vault:v3:"))
+		m.Refused(m.Write("encrypt/k", "plaintext", "", "key_version", 2), "only the active version")
+		m.Refused(m.K.Op("rotate"), `policy "p" cannot be read`)
+		m.Refused(m.Write("keys/new", "policy", "p"), `policy "p" cannot be read`)
+		m.Advance(2 * time.Minute)
+		require.Equal(t, 3, m.Latest("k"), "nothing rotates on a guess")
 	})
 }
 
 func TestWhatStopsAKeyIsNotStoppedByItsPolicy(t *testing.T) {
 	t.Parallel()
-	eachUnreadable(t, func(t *testing.T, m *mount, _ map[int]string) {
+	eachUnreadable(t, func(t *testing.T, m *mounttest.Mount, _ map[int]string) {
 		for _, stop := range []string{"versions/1/suspend", "versions/2/compromise", "versions/3/compromise", "suspend"} {
-			a := m.must(m.write("keys/k/" + stop))
-			require.Contains(t, strings.Join(a.warnings, " "), `policy "p" cannot be read`)
-			require.Contains(t, m.newestRecord(2), `"policy_fault":"policy \"p\" cannot be read`, stop)
-			require.NotContains(t, m.newestRecord(2), s3cr3t)
+			a := m.Must(m.Write("keys/k/" + stop))
+			require.Contains(t, strings.Join(a.Warnings, " "), `policy "p" cannot be read`)
+			require.Contains(t, m.Storage.JournalLine(2), `"policy_fault":"policy \"p\" cannot be read`, stop)
+			require.NotContains(t, m.Storage.JournalLine(2), s3cr3t)
 		}
-		m.must(m.write("keys/k/config", "policy", ""))
-		m.must(m.write("keys/k/resume"))
-		require.Empty(t, m.must(m.read("keys/k")).warnings)
+		m.Must(m.Write("keys/k/config", "policy", ""))
+		m.Must(m.Write("keys/k/resume"))
+		require.Empty(t, m.Must(m.Read("keys/k")).Warnings)
 	})
 }
 
 func TestOperatorsSeeWhyAPolicySaysNothing(t *testing.T) {
 	t.Parallel()
 	const why = `policy "p" cannot be read: policies/p: `
-	eachUnreadable(t, func(t *testing.T, m *mount, _ map[int]string) {
-		m.must(m.write("policies/q", "owner", "o", "rotation_period", "1h", "rotation_jitter", 0))
-		m.must(m.write("keys/other", "policy", "q"))
+	eachUnreadable(t, func(t *testing.T, m *mounttest.Mount, _ map[int]string) {
+		m.Must(m.Write("policies/q", "owner", "o", "rotation_period", "1h", "rotation_jitter", 0))
+		m.Must(m.Write("keys/other", "policy", "q"))
 		texts := []string{
-			m.rotation("k")["why"].(string), m.must(m.read("keys/k")).warnings[0],
-			m.must(m.read("policies/p/drift")).data["keys"].([]map[string]any)[0]["findings"].([]map[string]any)[0]["rule"].(string),
+			m.Rotation("k")["why"].(string), m.Must(m.Read("keys/k")).Warnings[0],
+			m.Must(m.Read("policies/p/drift")).Data["keys"].([]map[string]any)[0]["findings"].([]map[string]any)[0]["rule"].(string),
 		}
-		read := m.read("policies/p")
-		require.Equal(t, 500, read.status)
-		status := m.status()
+		read := m.Read("policies/p")
+		require.Equal(t, 500, read.Status)
+		status := m.Status()
 		require.Equal(t, 1, status["ungoverned"])
 		listed := status["ungoverned_keys"].([]any)[0].(map[string]any)
 		require.Equal(t, "k", listed["name"])
 		require.Equal(t, "p", listed["policy"])
-		for _, text := range append(texts, read.err, listed["why"].(string)) {
+		for _, text := range append(texts, read.Err, listed["why"].(string)) {
 			require.Contains(t, text, why)
 			require.NotContains(t, text, s3cr3t)
 		}
-		m.advance(61 * time.Minute)
-		require.Equal(t, 2, m.latest("other"), "other keys go on")
-		require.Contains(t, m.log.String(), "[ERROR] policy says nothing; its keys have strict terms: policy=p keys=1 error=")
-		require.Equal(t, []string{"p", "q"}, m.must(m.list("policies")).data["keys"])
-		require.Equal(t, []string{"1", "2"}, m.must(m.list("policies/p/revisions")).data["keys"])
-		require.Equal(t, "o", m.must(m.read("policies/p/revisions/1")).data["owner"])
+		m.Advance(61 * time.Minute)
+		require.Equal(t, 2, m.Latest("other"), "other keys go on")
+		require.Contains(t, m.Log.String(), "[ERROR] policy says nothing; its keys have strict terms: policy=p keys=1 error=")
+		require.Equal(t, []string{"p", "q"}, m.Must(m.List("policies")).Data["keys"])
+		require.Equal(t, []string{"1", "2"}, m.Must(m.List("policies/p/revisions")).Data["keys"])
+		require.Equal(t, "o", m.Must(m.Read("policies/p/revisions/1")).Data["owner"])
 	})
 }
 
 func TestAPolicyThatCannotBeReadIsWrittenAnew(t *testing.T) {
 	t.Parallel()
-	eachUnreadable(t, func(t *testing.T, m *mount, _ map[int]string) {
+	eachUnreadable(t, func(t *testing.T, m *mounttest.Mount, _ map[int]string) {
 		content := []any{"owner", "o2", "rotation_period", "1h", "rotation_jitter", 0, "rollback_window", 0}
-		m.refused(m.write("policies/p", "rotation_period", "1h"), "owner")
-		require.Equal(t, 409, m.write("policies/p", append(content, "cas", 0)...).status, "it is there")
-		planned := m.must(m.write("policies/p/plan", content...)).data
+		m.Refused(m.Write("policies/p", "rotation_period", "1h"), "owner")
+		require.Equal(t, 409, m.Write("policies/p", append(content, "cas", 0)...).Status, "it is there")
+		planned := m.Must(m.Write("policies/p/plan", content...)).Data
 		require.Equal(t, 3, planned["revision"])
 		require.Len(t, planned["keys"], 1)
-		written := m.must(m.write("policies/p", append(content, "cas", 2)...)).data
+		written := m.Must(m.Write("policies/p", append(content, "cas", 2)...)).Data
 		require.Equal(t, 3, written["revision"], "no number is used again")
 		require.Equal(t, planned["hash"], written["hash"])
 		require.Equal(t, "1095d", written["recipient_period"], "of the policy before nothing is known")
-		require.Empty(t, m.must(m.read("keys/k")).warnings)
-		m.advance(61 * time.Minute)
-		require.Equal(t, 4, m.latest("k"))
-		require.Zero(t, m.status()["ungoverned"])
+		require.Empty(t, m.Must(m.Read("keys/k")).Warnings)
+		m.Advance(61 * time.Minute)
+		require.Equal(t, 4, m.Latest("k"))
+		require.Zero(t, m.Status()["ungoverned"])
 	})
 }
 
 func TestAPolicyThatCannotBeReadIsDeletedWhereItGovernsNoKey(t *testing.T) {
 	t.Parallel()
-	eachUnreadable(t, func(t *testing.T, m *mount, _ map[int]string) {
-		m.refused(m.delete("policies/p"), `bound to key "k"`)
-		m.must(m.write("keys/k/config", "policy", ""))
-		require.Equal(t, 409, m.do("delete", "policies/p", dataOf("cas", 1)).status)
-		require.Equal(t, 204, m.delete("policies/p").status)
-		require.Equal(t, 404, m.read("policies/p").status)
-		require.Equal(t, 1, m.must(m.write("policies/p", "owner", "o")).data["revision"])
+	eachUnreadable(t, func(t *testing.T, m *mounttest.Mount, _ map[int]string) {
+		m.Refused(m.Delete("policies/p"), `bound to key "k"`)
+		m.Must(m.Write("keys/k/config", "policy", ""))
+		require.Equal(t, 409, m.Do("delete", "policies/p", mounttest.Data("cas", 1)).Status)
+		require.Equal(t, 204, m.Delete("policies/p").Status)
+		require.Equal(t, 404, m.Read("policies/p").Status)
+		require.Equal(t, 1, m.Must(m.Write("policies/p", "owner", "o")).Data["revision"])
 	})
 }
 
 func TestAQuietPeriodUnderStrictTermsIsNotCutShortByWhatIsWrittenAnew(t *testing.T) {
-	m, c := unread(t, func(m *mount) { m.damage("policies/p", "{") })
-	m.ops("versions/1/archive")
-	m.refused(m.write("decrypt/k", "ciphertext", c[1]), "archived")
-	m.clock.add(time.Minute)
-	m.must(m.write("policies/p", "owner", "o", "quiet_period", 0, "rotation_period", 0))
-	m.refused(m.op("versions/1/retire"), "quiet")
+	m, c := unread(t, func(m *mounttest.Mount) { damage(m, "policies/p", "{") })
+	m.K.Ops("versions/1/archive")
+	m.Refused(m.Write("decrypt/k", "ciphertext", c[1]), "archived")
+	m.Clock.Add(time.Minute)
+	m.Must(m.Write("policies/p", "owner", "o", "quiet_period", 0, "rotation_period", 0))
+	m.Refused(m.K.Op("versions/1/retire"), "quiet")
 }
 
 func TestAKeyOfAMissingPolicyIsInTheStatus(t *testing.T) {
-	m, _ := underPolicy(t)
-	require.NoError(t, m.storage.Delete(t.Context(), "policies/p"))
-	m.restart()
-	status := m.status()
+	m, _ := mounttest.UnderPolicy(t)
+	require.NoError(t, m.Storage.Delete(t.Context(), "policies/p"))
+	m.Restart()
+	status := m.Status()
 	require.Equal(t, 1, status["ungoverned"])
 	require.Equal(t, []any{map[string]any{"name": "k", "policy": "p", "why": `policy not found: no policy is named "p"`}}, status["ungoverned_keys"])
-	require.Contains(t, m.rotation("k")["why"], "no policy is named")
-	m.must(m.write("keys/k/suspend"))
-	require.Contains(t, m.newestRecord(2), `"policy_fault":"policy not found`)
+	require.Contains(t, m.Rotation("k")["why"], "no policy is named")
+	m.Must(m.Write("keys/k/suspend"))
+	require.Contains(t, m.Storage.JournalLine(2), `"policy_fault":"policy not found`)
 }
 
 func TestAKeyIsStoppedAlsoWhereStorageDoesNotGiveItsPolicy(t *testing.T) {
 	for _, stop := range []string{"versions/1/suspend", "versions/2/compromise", "versions/3/compromise", "suspend"} {
-		m, _ := underPolicy(t, "rotation_period", "30d")
-		m.restart()
-		m.storage.FailGets("policies/")
-		require.Equal(t, 500, m.op("versions/1/archive").status, "only what stops a key goes on without")
-		a := m.must(m.op(stop))
-		require.Contains(t, strings.Join(a.warnings, " "), "get policies/p")
-		require.Contains(t, m.newestRecord(2), `"policy_fault":"get policies/p`)
-		m.storage.Heal()
-		require.NoError(t, m.tickNow())
+		m, _ := mounttest.UnderPolicy(t, "rotation_period", "30d")
+		m.Restart()
+		m.Storage.FailGets("policies/")
+		require.Equal(t, 500, m.K.Op("versions/1/archive").Status, "only what stops a key goes on without")
+		a := m.Must(m.K.Op(stop))
+		require.Contains(t, strings.Join(a.Warnings, " "), "get policies/p")
+		require.Contains(t, m.Storage.JournalLine(2), `"policy_fault":"get policies/p`)
+		m.Storage.Heal()
+		require.NoError(t, m.Tick())
 		if stop != "suspend" {
-			require.Equal(t, "scheduled", m.rotation("k")["status"])
-			require.NotEmpty(t, slices.Collect(maps.Keys(m.dump())))
-			require.False(t, m.repoKey("k").Due.IsZero(), "the next tick finds the policy again")
+			require.Equal(t, "scheduled", m.Rotation("k")["status"])
+			require.NotEmpty(t, slices.Collect(maps.Keys(m.Storage.All())))
+			require.False(t, m.Storage.Key("k").Due.IsZero(), "the next tick finds the policy again")
 		}
 	}
 }
 
 func TestADefaultPolicyThatCannotBeReadDoesNotHoldTheSettingsOfTheMount(t *testing.T) {
-	m, _ := underPolicy(t)
-	m.must(m.write("config/engine", "default_policy", "p"))
-	m.damage("policies/p", "{")
-	m.must(m.write("config/engine", "require_policy", true))
-	m.refused(m.write("keys/new"), `policy "p" cannot be read`)
-	m.must(m.write("config/engine", "default_policy", ""))
-	m.refused(m.write("config/engine", "default_policy", "p"), `policy "p" cannot be read`)
+	m, _ := mounttest.UnderPolicy(t)
+	m.Must(m.Write("config/engine", "default_policy", "p"))
+	damage(m, "policies/p", "{")
+	m.Must(m.Write("config/engine", "require_policy", true))
+	m.Refused(m.Write("keys/new"), `policy "p" cannot be read`)
+	m.Must(m.Write("config/engine", "default_policy", ""))
+	m.Refused(m.Write("config/engine", "default_policy", "p"), `policy "p" cannot be read`)
 }
