@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package crash_test makes every storage write of every act fail once, in each way that a real one does. Whatever
+// happened then, the key is whole, custody tells the truth, and the act can be done again.
+package crash_test
 
 import (
 	"encoding/json"
