@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package randomops_test does operations at random and compares every answer with a naive model that shares no code with
+// the engine.
+package randomops_test
 
 import (
 	"fmt"
