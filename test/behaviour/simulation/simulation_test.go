@@ -1,7 +1,8 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package simulation_test lets a hundred keys live through a year of outages, wrong clocks and failing storage.
+package simulation_test
 
 import (
 	"context"
