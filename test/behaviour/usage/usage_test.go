@@ -1,7 +1,8 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package usage_test is about limits of use: what is counted, what a limit does, and what a crash makes of the count.
+package usage_test
 
 import (
 	"fmt"
