@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package states_test is about the states of versions and of whole keys: what each may do, which operations lead where,
+// and what becomes of the material.
+package states_test
 
 import (
 	"cmp"
