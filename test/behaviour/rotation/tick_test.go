@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package rotation_test is about rotation by the tick: when, at what cost, with which checks before and after, what a key
+// that fails holds up, and where an operator sees it.
+package rotation_test
 
 import (
 	"fmt"
