@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package manykeys_test lets many keys be due at once: each rotates once, while clients go on, at a cost that grows with
+// the keys that are due and nothing else.
+package manykeys_test
 
 import (
 	"fmt"
