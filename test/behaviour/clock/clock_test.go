@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package clock_test is about what happens by the clock and what holds it back: the clock guard, periods, denied uses
+// and the quiet period.
+package clock_test
 
 import (
 	"strings"
