@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package custody_test is about the record of who did what: what is written, exported and verified, and what becomes of
+// a key whose chain was tampered with.
+package custody_test
 
 import (
 	"bytes"
