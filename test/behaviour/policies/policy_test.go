@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package policies_test is about policies: their fields and documents, revisions, plans and drift, the default policy,
+// and policies that cannot be read.
+package policies_test
 
 import (
 	"testing"

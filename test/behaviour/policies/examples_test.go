@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+package policies_test
 
 import (
 	"fmt"
@@ -68,7 +68,7 @@ var examplePlans = map[string][]string{
 }
 
 func TestExamplePoliciesDoWhatTheySay(t *testing.T) {
-	files, err := filepath.Glob("examples/policies/*.hcl")
+	files, err := filepath.Glob("../../../examples/policies/*.hcl")
 	require.NoError(t, err)
 	require.Len(t, files, len(examplePlans), "every document has a plan, and the other way round")
 	for _, file := range files {
