@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+// Package requests_test is about requests on any path: what is refused and how it is said, what no answer may tell, and
+// what another node did.
+package requests_test
 
 import (
 	"encoding/json"
