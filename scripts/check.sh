@@ -17,8 +17,8 @@ bin=$root/bin/tools
 summary=()
 failed=0
 not_run=0
-last=ok        # how the step before ended
-beside=        # the process group of what runs beside the steps
+last=ok # how the step before ended
+beside= # the process group of what runs beside the steps
 scratch=$(mktemp -d)
 
 clean_up() {
@@ -144,7 +144,7 @@ acceptance() {
 # script of their own, whose output is shown when all else is done. It leads a process group, to be ended with this script.
 begin_acceptance() {
   set -m
-  "${BASH_SOURCE[0]}" acceptance >"$scratch/acceptance.log" 2>&1 </dev/null &
+  scripts/check.sh acceptance >"$scratch/acceptance.log" 2>&1 </dev/null &
   beside=$!
   set +m
 }

@@ -22,8 +22,8 @@ import (
 const (
 	loadKey      = "loaded"
 	loadPace     = 10 * time.Millisecond // between two requests of a worker, so that one that fails does not spin
-	loadEvidence = 150                  // ciphertexts before and after each disruption
-	loadEndures  = 2                    // disruptions
+	loadEvidence = 150                   // ciphertexts before and after each disruption
+	loadEndures  = 2                     // disruptions
 )
 
 // What was answered with 200 must hold, whatever dies meanwhile: every ciphertext opens, no version number comes twice.
