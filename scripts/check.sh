@@ -137,8 +137,14 @@ acceptance() {
     return
   fi
   export VAULT_BIN=$vault KEYLIFE_PLUGIN=$plugin KEYLIFE_PLUGIN_TESTCLOCK=$testclock
-  step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 ./test/...
+  local packages
+  mapfile -t packages < <(accepting)
+  step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"
 }
+
+# accepting lists the packages that have tests with the tag acceptance. All others are unit tests, wherever they lie.
+accepting() { comm -13 <(test_files) <(test_files -tags acceptance) | cut -d ' ' -f 1; }
+test_files() { go list -f '{{.ImportPath}} {{.TestGoFiles}} {{.XTestGoFiles}}' "$@" ./... | sort; }
 
 # The acceptance tests wait for Vault's clock more than they compute, so they run beside everything else: in a run of this
 # script of their own, whose output is shown when all else is done. It leads a process group, to be ended with this script.
