@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"internal/mounttest":       {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":        nil,
 	"internal/storagetest":     nil,
+	"internal/vaultapi":        nil,
 	"test/harness":             nil,
 }
 

@@ -1,0 +1,151 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package vaultapi
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/framework"
+)
+
+// Mode is how a source is read.
+type Mode int
+
+const (
+	// Transit reads a request as Vault's Transit engine does: the SDK converts values, and a field that the path does not
+	// have is a warning. What the SDK would change in converting it is refused.
+	Transit Mode = iota
+	// Strict reads a request on a path that Transit does not have: a field that the path does not have is an error, and
+	// so is an integer or a boolean that is none.
+	Strict
+	// Item reads an item of a batch: nothing is converted, the JSON types have to be right.
+	Item
+	// LooseItem is Item for numbers that stand for texts too, and names of fields in any case.
+	LooseItem
+	// Document reads a text that has fields as attributes.
+	Document
+)
+
+func (m Mode) isItem() bool { return m == Item || m == LooseItem }
+
+// Source is where fields are read from: a request, an item of a batch or a document.
+type Source struct {
+	raw    map[string]any
+	fields *Fields // those declared; nil in an item
+	mode   Mode
+	err    error
+}
+
+// From is a [Source], or embeds one, as [Request] does.
+type From interface {
+	source() *Source
+}
+
+func (s *Source) source() *Source { return s }
+
+// convert returns the value of a field as the SDK reads it.
+func (s *Source) convert(name string) (value any, ok bool, err error) {
+	d := framework.FieldData{Raw: s.raw, Schema: s.fields.schema}
+	return d.GetOkErr(name)
+}
+
+// Has reports whether the source has a field, if only as null.
+func (s *Source) Has(name string) bool {
+	_, ok := s.raw[name]
+	return ok
+}
+
+// IsNull reports whether the source has no value for a field, or null.
+func (s *Source) IsNull(name string) bool { return s.raw[name] == nil }
+
+// IsItem reports an item of a batch.
+func (s *Source) IsItem() bool { return s.mode.isItem() }
+
+// Declares reports whether the source may have a field.
+func (s *Source) Declares(name string) bool { return s.fields != nil && s.fields.Has(name) }
+
+// Given returns which of the fields have a value in the source, in alphabetical order.
+func (s *Source) Given(fields Fields) []string {
+	return slices.DeleteFunc(fields.Names(), s.IsNull)
+}
+
+// Fail notes an error of reading. The first one stays.
+func (s *Source) Fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// Err returns the first error of reading.
+func (s *Source) Err() error { return s.err }
+
+// CheckExact refuses an integer or a boolean that is none, as [Strict] does for every field.
+func (s *Source) CheckExact(name string) error { return s.checkField(name, inexact) }
+
+// checkField refuses the value of one field.
+func (s *Source) checkField(name string, check check) error {
+	d, raw := s.fields.byName[name], s.raw[name]
+	if d == nil || !s.Has(name) {
+		return nil
+	}
+	if rule := check(s, d, raw); rule != "" {
+		return s.invalid(d, raw, rule)
+	}
+	return nil
+}
+
+// checkAll refuses the first field of which the value breaks the rule of a check.
+func (s *Source) checkAll(check check) error {
+	for _, name := range s.fields.names {
+		if err := s.checkField(name, check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// invalid refuses the value of a field, and quotes it where it can be no secret: lists and objects may hold what was
+// meant for another field.
+func (s *Source) invalid(d *declaration, raw any, rule string) error {
+	switch raw.(type) {
+	case []any, map[string]any:
+		return Invalidf("%s: %s", d.name, rule)
+	}
+	if d.isSecret() {
+		return Invalidf("%s: %s", d.name, rule)
+	}
+	return InvalidField(d.name, inFull(raw), rule)
+}
+
+// check refuses what the source's mode does not take.
+func (s *Source) check(names NameRule) error {
+	if err := s.checkAll(bent); err != nil {
+		return err
+	}
+	if err := names.check(s.raw); err != nil {
+		return err
+	}
+	if s.mode == Transit {
+		return nil
+	}
+	if err := s.checkKnown(); err != nil {
+		return err
+	}
+	return s.checkAll(inexact)
+}
+
+func (s *Source) checkKnown() error {
+	var unknown []string
+	for name := range s.raw {
+		if !s.fields.Has(name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown)
+	return Invalidf("%s: this path has no such field", strings.Join(unknown, ", "))
+}
