@@ -51,9 +51,31 @@ func (a Answer[V]) Data(v V) map[string]any {
 // Of returns the answer.
 func (a Answer[V]) Of(v V) *logical.Response { return &logical.Response{Data: a.Data(v)} }
 
-// Data returns an answer of one field.
-func Data(name string, value any) *logical.Response {
-	return &logical.Response{Data: map[string]any{name: value}}
+// Value is a field of an answer with its value.
+type Value struct {
+	name  string
+	value any
+}
+
+// Is returns the field with its value in an answer, which may have another type in Go than in a request.
+func (f Field[T]) Is(value any) Value { return Value{f.Name, value} }
+
+// Data returns an answer of some fields.
+func Data(values ...Value) *logical.Response {
+	data := make(map[string]any, len(values))
+	for _, v := range values {
+		data[v.name] = v.value
+	}
+	return &logical.Response{Data: data}
+}
+
+// Rows returns what is shown of each element of a list.
+func Rows[V any](list []V, row func(V) map[string]any) []map[string]any {
+	rows := make([]map[string]any, len(list))
+	for i := range list {
+		rows[i] = row(list[i])
+	}
+	return rows
 }
 
 // Time renders a time as in RFC 3339, and none as the empty text.

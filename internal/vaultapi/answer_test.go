@@ -37,3 +37,10 @@ func TestAListShowsWhatIsKnownOfEachName(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, resp.Data["keys"])
 	require.Equal(t, shown.Data(person{name: "b"}), resp.Data["key_info"].(map[string]any)["b"])
 }
+
+func TestAnAnswerOfSomeValues(t *testing.T) {
+	rows := vaultapi.Rows([]person{{name: "a"}, {name: "b"}}, func(p person) map[string]any { return map[string]any{"name": p.name} })
+	resp := vaultapi.Data(fName.Is("k"), fList.Is(rows))
+	require.Equal(t, map[string]any{"name": "k", "list": []map[string]any{{"name": "a"}, {"name": "b"}}}, resp.Data)
+	require.Equal(t, []map[string]any{}, vaultapi.Rows[person](nil, nil), "no rows are an empty list, not null")
+}

@@ -170,6 +170,10 @@ func TestNullIsAValueOrNoneAsTheReaderSays(t *testing.T) {
 		require.True(t, r.Has("text"))
 		require.True(t, r.IsNull("text"))
 		require.False(t, r.Has("int"))
+		require.Nil(t, fInt.LookupNonNull(r))
+		require.Equal(t, "k", *fName.LookupNonNull(r))
+		require.True(t, r.Declares("int"), "it may be there")
+		require.False(t, r.Declares("other"))
 		return nil, nil
 	}
 	_, err := s.send(logical.UpdateOperation, "transit/k", map[string]any{"text": nil})
@@ -186,7 +190,7 @@ func TestOfSeveralBadFieldsTheFirstByNameIsBlamed(t *testing.T) {
 
 func TestAFieldThatThePathDoesNotHave(t *testing.T) {
 	s := newServer(t)
-	s.handle = func(*vaultapi.Request) (*logical.Response, error) { return vaultapi.Data("done", true), nil }
+	s.handle = func(*vaultapi.Request) (*logical.Response, error) { return vaultapi.Data(fDone.Is(true)), nil }
 	_, err := s.send(logical.UpdateOperation, "strict/k", map[string]any{"zebra": 1, "ape": 2, "text": "x"})
 	require.EqualError(t, err, "ape, zebra: this path has no such field")
 	resp, err := s.send(logical.UpdateOperation, "transit/k", map[string]any{"zebra": 1, "ape": 2, "text": "x"})

@@ -116,20 +116,18 @@ func (h HCL) at(place hcl.Range, what string) error {
 	return Invalidf("%s: line %d, column %d: %s", h.Field, place.Start.Line, place.Start.Column, what)
 }
 
-// problem reports the first thing that is wrong with the text, and its place where it has one.
+// problem reports the first thing that is wrong with the text, and its place where it has one. One of the problems is an
+// error.
 func (h HCL) problem(problems hcl.Diagnostics) error {
-	var first *hcl.Diagnostic
+	first := problems[0]
 	for _, problem := range problems {
 		switch {
 		case problem.Severity != hcl.DiagError:
 		case problem.Subject != nil:
 			return h.at(*problem.Subject, problem.Summary+": "+problem.Detail)
-		case first == nil:
+		case first.Severity != hcl.DiagError:
 			first = problem
 		}
-	}
-	if first == nil {
-		return Invalidf("%s: cannot be read", h.Field)
 	}
 	return Invalidf("%s: %s: %s", h.Field, first.Summary, first.Detail)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
@@ -122,6 +123,14 @@ func TestADocumentMayNestAsDeepAsItLikes(t *testing.T) {
 		_, err := document.Parse("text = (" + strings.Repeat(nested, longest/len(nested)-8))
 		require.ErrorContains(t, err, "nests too deep", "%q", nested)
 	}
+}
+
+func TestAProblemWithoutAPlaceIsReportedWithoutOne(t *testing.T) {
+	warning := &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Odd", Subject: &hcl.Range{}}
+	nowhere := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad text", Detail: "It is bad."}
+	there := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Bad word", Detail: "x.", Subject: &hcl.Range{Start: hcl.Pos{Line: 3, Column: 4}}}
+	require.EqualError(t, document.Problem(hcl.Diagnostics{warning, nowhere}), "document: Bad text: It is bad.")
+	require.EqualError(t, document.Problem(hcl.Diagnostics{nowhere, there}), "document: line 3, column 4: Bad word: x.")
 }
 
 func FuzzDocument(f *testing.F) {

@@ -30,6 +30,7 @@ var (
 	fSecret  = vaultapi.Text("secret", "A secret text.").Secret()
 	fName    = vaultapi.Text("name", "A name.")
 	fFirst   = vaultapi.Int("first", "A number that may be empty.").EmptyIsZero()
+	fDone    = vaultapi.Bool("done", "Done.")
 
 	everyType = vaultapi.FieldsOf(fText, fBool, fInt, fInt64, fSeconds, fTexts, fPairs, fList, fObject, fSecret, fName, fFirst)
 )
@@ -78,7 +79,7 @@ var errMissing = errors.New("missing")
 
 func newServer(t testing.TB) *server {
 	t.Helper()
-	s := &server{t: t, handle: func(*vaultapi.Request) (*logical.Response, error) { return vaultapi.Data("done", true), nil }}
+	s := &server{t: t, handle: func(*vaultapi.Request) (*logical.Response, error) { return vaultapi.Data(fDone.Is(true)), nil }}
 	s.mount = vaultapi.Mount[*vaultapi.Request]{
 		Prefix:   "test",
 		Bind:     func(r *vaultapi.Request) *vaultapi.Request { return r },
@@ -95,7 +96,7 @@ func newServer(t testing.TB) *server {
 		},
 	}
 	operations := map[logical.Operation]vaultapi.Operation[*vaultapi.Request]{
-		logical.UpdateOperation: {Handle: s.answer, Summary: "Update.", Answer: "Done.", Fields: vaultapi.FieldsOf(vaultapi.Bool("done", "Done."))},
+		logical.UpdateOperation: {Handle: s.answer, Summary: "Update.", Answer: "Done.", Fields: vaultapi.FieldsOf(fDone)},
 		logical.ReadOperation:   {Handle: s.answer, Summary: "Read.", Answer: "Nothing.", ID: vaultapi.ID{Verb: "read"}},
 	}
 	s.sdk = &framework.Backend{BackendType: logical.TypeLogical, Paths: s.mount.Paths(
