@@ -20,7 +20,7 @@ const module = "github.com/keylife/vault-plugin-keylife"
 
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
-	".":                        {"hsm", "internal/custody", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/store"},
+	".":                        {"hsm", "internal/custody", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/store", "internal/vaultapi"},
 	"cmd/vault-plugin-keylife": {".", "internal/custody"},
 	"internal/custody":         nil,
 	"hsm":                      nil,

@@ -9,16 +9,19 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 // backend is one mount. It holds its collaborators and no state of its own.
@@ -27,9 +30,8 @@ type backend struct {
 	engine  *engine.Engine
 	store   *store.Store
 	keyring *keyring
-	system  *cachedSystemView
-	now     func() time.Time
-	rand    io.Reader
+	system  *vaultapi.CachedSystemView
+	mount   vaultapi.Mount[*request]
 	ready   sync.Once
 }
 
@@ -62,15 +64,20 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		engine:  engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, KeyTime: o.KeyTime}),
 		store:   store.New(o.Now),
 		keyring: &keyring{now: o.Now, rand: o.Rand, wrapper: o.TestOnlyWrapper},
-		system:  &cachedSystemView{SystemView: conf.System},
-		now:     o.Now,
-		rand:    o.Rand,
+		system:  &vaultapi.CachedSystemView{SystemView: conf.System},
+	}
+	b.mount = vaultapi.Mount[*request]{
+		Prefix:   "keylife",
+		Bind:     func(r *vaultapi.Request) *request { return &request{r, b.requestStore(r.Logical)} },
+		Names:    vaultapi.NameRule{Fields: []string{fName.Name, fPolicy.Name, fDefaultPolicy.Name}, Longest: maxName},
+		Statuses: statuses,
+		Guard:    b.engine.Guard,
 	}
 	b.Backend = &framework.Backend{
 		Help:         strings.TrimSpace(help),
 		BackendType:  logical.TypeLogical,
 		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped()},
-		Paths:        b.paths(),
+		Paths:        b.paths(o, conf.Logger),
 		PeriodicFunc: b.tick,
 		Invalidate:   b.invalidate,
 	}
@@ -79,18 +86,32 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	return b, b.Setup(ctx, &steady)
 }
 
-func (b *backend) paths() []*framework.Path {
-	return framework.PathAppend(
-		b.pathKeys(), b.pathKeysConfig(), b.pathRotate(), b.pathRotationStatus(), b.pathVersions(), b.pathStates(), b.pathKeyPlan(),
-		b.pathPolicies(), b.pathPolicyRevisions(), b.pathPolicyPlan(), b.pathConfigEngine(),
-		b.pathCustody(), b.pathHistory(), b.pathClock(),
-		b.pathEncrypt(), b.pathDecrypt(), b.pathRewrap(), b.pathDatakey(), b.pathConfigKeys(),
-	)
+func (b *backend) paths(o Options, log hclog.Logger) []*framework.Path {
+	return b.mount.Paths(slices.Concat(
+		keysAPI{b.engine}.paths(),
+		versionsAPI{b.engine}.paths(),
+		statesAPI{b.engine}.paths(),
+		rotationAPI{b.engine}.paths(),
+		policiesAPI{b.engine}.paths(),
+		cipherAPI{b.engine}.paths(),
+		custodyAPI{now: o.Now, rand: o.Rand, log: log}.paths(),
+		configAPI{engine: b.engine, now: o.Now, log: log}.paths(),
+	)...)
+}
+
+// HandleRequest is [logical.Backend]'s.
+func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
+	return b.mount.HandleRequest(ctx, b.Backend, req)
+}
+
+// HandleExistenceCheck is [logical.Backend]'s.
+func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (found, exists bool, err error) {
+	return b.mount.HandleExistenceCheck(ctx, b.Backend, req)
 }
 
 // tick runs once a minute on every node; only one that may write does anything.
 func (b *backend) tick(ctx context.Context, req *logical.Request) error {
-	b.system.refresh()
+	b.system.Refresh()
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
@@ -125,7 +146,7 @@ func (b *backend) requestStore(req *logical.Request) requestStore {
 			b.keyring.disable()
 		}
 	})
-	return requestStore{Repo: b.store.On(req.Storage, b.callerOf(req)), keyring: b.keyring}
+	return requestStore{Repo: b.store.On(req.Storage, callerOf(req)), keyring: b.keyring}
 }
 
 const help = `

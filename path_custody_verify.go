@@ -14,12 +14,21 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
+)
+
+var (
+	fCheckpoint = vaultapi.Object("checkpoint", "A signed checkpoint to hold the records against.")
+	fValid      = vaultapi.Bool("valid", "No problem was found.")
+	fVerified   = vaultapi.Int("records", "Records verified.")
+	fProblems   = vaultapi.Strings("problems", "What is wrong.")
+	fUnfinished = vaultapi.List("unfinished", "Acts that began and have no outcome yet.")
 )
 
 // mostVerified bounds one request; a larger journal is verified from an export.
 const mostVerified = 100_000
 
-func (b *backend) verifyCustody(ctx context.Context, c *request) (*logical.Response, error) {
+func (a custodyAPI) verify(ctx context.Context, c *request) (*logical.Response, error) {
 	checkpoints, err := readCheckpoint(c)
 	if err != nil {
 		return nil, err
@@ -46,10 +55,10 @@ func (b *backend) verifyCustody(ctx context.Context, c *request) (*logical.Respo
 	for i := range report.Problems {
 		problems = append(problems, report.Problems[i].Error())
 	}
-	return &logical.Response{Data: map[string]any{
-		"valid": len(problems) == 0, "records": report.Records, "problems": problems,
-		"unfinished": append([]custody.Unfinished{}, report.Unfinished...),
-	}}, nil
+	return vaultapi.Data(
+		fValid.Is(len(problems) == 0), fVerified.Is(report.Records), fProblems.Is(problems),
+		fUnfinished.Is(append([]custody.Unfinished{}, report.Unfinished...)),
+	), nil
 }
 
 // verifiable returns the keys to verify: the one that is named, or all that have or should have a journal.
@@ -63,7 +72,7 @@ func verifiable(ctx context.Context, c *request) ([]string, error) {
 		return nil, err
 	}
 	names := slices.Compact(slices.Sorted(slices.Values(append(journals, keys...))))
-	key := fKey.get(c)
+	key := fKey.Get(c)
 	if key == "" {
 		return names, nil
 	}
@@ -110,12 +119,12 @@ func isDamage(err error) bool {
 func checkScope(c *request, keys custody.PublicKeys, checkpoints []custody.Signed) error {
 	for _, signed := range checkpoints {
 		checkpoint, err := signed.Open(keys)
-		if err != nil || fKey.get(c) == "" {
+		if err != nil || fKey.Get(c) == "" {
 			continue // what is wrong with a checkpoint, the report says
 		}
 		for _, head := range checkpoint.Heads {
-			if head.Key != fKey.get(c) {
-				return lifecycle.Invalidf("key: %q: the checkpoint is of %d keys: leave key out, or use a checkpoint of this key", fKey.get(c), len(checkpoint.Heads))
+			if head.Key != fKey.Get(c) {
+				return vaultapi.Invalidf("key: %q: the checkpoint is of %d keys: leave key out, or use a checkpoint of this key", fKey.Get(c), len(checkpoint.Heads))
 			}
 		}
 	}
@@ -124,19 +133,19 @@ func checkScope(c *request, keys custody.PublicKeys, checkpoints []custody.Signe
 
 // readCheckpoint reads a checkpoint as custody/checkpoint returned it.
 func readCheckpoint(c *request) ([]custody.Signed, error) {
-	given := fCheckpoint.lookup(c)
+	given := fCheckpoint.Lookup(c)
 	if given == nil {
 		return nil, nil
 	}
-	var signed custody.Signed
-	for name, target := range map[string]*string{"payload": &signed.Payload, "key_id": &signed.KeyID, "signature": &signed.Signature} {
+	var texts [3]string
+	for i, name := range []string{fPayload.Name, fKeyID.Name, fSignature.Name} {
 		text, ok := (*given)[name].(string)
 		if !ok {
-			return nil, lifecycle.Invalidf("checkpoint: must have %s as custody/checkpoint returned it", name)
+			return nil, vaultapi.Invalidf("checkpoint: must have %s as custody/checkpoint returned it", name)
 		}
-		*target = text
+		texts[i] = text
 	}
-	return []custody.Signed{signed}, nil
+	return []custody.Signed{{Payload: texts[0], KeyID: texts[1], Signature: texts[2]}}, nil
 }
 
 // records returns the custody records of some keys.
@@ -149,7 +158,7 @@ func records(ctx context.Context, r requestStore, names []string) iter.Seq2[[]by
 				var err error
 				page, err = r.Journal(ctx, name, page.Last, some)
 				if read += len(page.Lines); err == nil && read > mostVerified {
-					err = lifecycle.Invalidf("key: more than %d records: name one key, or verify an export", mostVerified)
+					err = vaultapi.Invalidf("key: more than %d records: name one key, or verify an export", mostVerified)
 				}
 				if err != nil {
 					yield(nil, err)

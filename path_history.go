@@ -6,64 +6,53 @@ package keylife
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
 
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 var (
-	fRecords = newField[[]any]("records", framework.TypeSlice, "The custody records, oldest first.")
-	fNext    = newField[int]("next_after", framework.TypeInt, "What to pass as after for the next page; 0: this was the last one.")
+	fRecords = vaultapi.List("records", "The custody records, oldest first.")
+	fNext    = vaultapi.Int("next_after", "What to pass as after for the next page; 0: this was the last one.")
 )
 
-// pageOf reads the size of a page.
-func pageOf(c *request, usual, most int) (int, error) {
-	limit := fLimit.get(c)
-	switch {
-	case limit < 0 || limit > most:
-		return 0, lifecycle.Invalidf("limit: %d: must be between 0 and %d", limit, most)
-	case limit == 0:
-		return usual, nil
+func (a custodyAPI) historyPath() path {
+	return path{
+		Pattern: "keys/" + named + "/history", ID: vaultapi.ID{Suffix: "key-history"}, Mode: vaultapi.Strict,
+		Fields: vaultapi.FieldsOf(fName, vaultapi.AfterNumber, vaultapi.Limit),
+		Operations: operations{logical.ReadOperation: {
+			Handle: a.history, Summary: "Read the custody records of a key: what was done to it, when, by whom and why.",
+			Answer: "A page of the history.", Fields: vaultapi.FieldsOf(fName, fRecords, fNext),
+		}},
+		Synopsis:    "What was done to a key.",
+		Description: "Every act has a record of its beginning and one of its outcome. The history of a name outlives the key. Pages have 100 records, or limit, at most 1000.",
 	}
-	return limit, nil
 }
 
-func (b *backend) pathHistory() []*framework.Path {
-	return []*framework.Path{{
-		Pattern:      "keys/" + framework.GenericNameRegex(fName.name) + "/history",
-		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-history"},
-		Fields:       fields(fName, fAfterNumber, fLimit),
-		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{
-				Callback: b.handleStrict(b.readHistory), Summary: "Read the custody records of a key: what was done to it, when, by whom and why.",
-				Responses: ok("A page of the history.", fields(fName, fRecords, fNext)),
-			},
-		},
-		HelpSynopsis:    "What was done to a key.",
-		HelpDescription: "Every act has a record of its beginning and one of its outcome. The history of a name outlives the key. Pages have 100 records, or limit, at most 1000.",
-	}}
-}
-
-func (b *backend) readHistory(ctx context.Context, c *request) (*logical.Response, error) {
-	limit, err := pageOf(c, 100, 1000)
+func (custodyAPI) history(ctx context.Context, c *request) (*logical.Response, error) {
+	limit, err := vaultapi.PageSize(c, 100, 1000)
 	if err != nil {
 		return nil, err
 	}
-	after, err := afterNumber(c)
+	after, err := vaultapi.FirstNumber(c)
 	if err != nil {
 		return nil, err
 	}
-	head, err := c.store.JournalHead(ctx, fName.get(c))
+	head, err := c.store.JournalHead(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
 	if head.Count == 0 {
-		return nil, lifecycle.NoKey(fName.get(c))
+		return nil, lifecycle.NoKey(fName.Get(c))
 	}
-	page, err := c.store.Journal(ctx, fName.get(c), after, limit)
+	page, err := c.store.Journal(ctx, fName.Get(c), after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +68,7 @@ func (b *backend) readHistory(ctx context.Context, c *request) (*logical.Respons
 	if page.More {
 		next = page.Last
 	}
-	return &logical.Response{Data: map[string]any{"name": fName.get(c), "records": records, "next_after": next}}, nil
+	return vaultapi.Data(fName.Is(fName.Get(c)), fRecords.Is(records), fNext.Is(next)), nil
 }
 
 // recordData shows a record as its JSON has it.
@@ -93,4 +82,58 @@ func recordData(record custody.Record) map[string]any {
 		panic("internal error: a custody record is always JSON: " + err.Error())
 	}
 	return data
+}
+
+// lookBack is how many custody records are searched for the last change of a version.
+const lookBack = 256
+
+// lastChange returns the newest act that changed the version, as far as it is not too long ago.
+func lastChange(ctx context.Context, c *request, v engine.VersionDetail) (map[string]any, error) {
+	head, err := c.store.JournalHead(ctx, fName.Get(c))
+	if err != nil {
+		return nil, err
+	}
+	page, err := c.store.Journal(ctx, fName.Get(c), max(head.Count-lookBack, 0), lookBack)
+	if err != nil {
+		return nil, err
+	}
+	failed := map[int]bool{}
+	for _, line := range slices.Backward(page.Lines) {
+		record, err := custody.Decode([]byte(line))
+		if err != nil {
+			return nil, err
+		}
+		if record.Kind == custody.End {
+			failed[record.Of] = record.Outcome == custody.Failed
+		} else if !failed[record.Seq] && concerns(record, v) {
+			return recordData(record), nil
+		}
+	}
+	return map[string]any{}, nil
+}
+
+// concerns tells whether an act changed the version: it names it, it was one on the whole key, or it moved a floor past
+// it. A version that came later has a record of its own, which is newer.
+func concerns(r custody.Record, v engine.VersionDetail) bool {
+	number := strconv.Itoa(v.Number)
+	switch {
+	case r.KeyID != v.KeyID:
+		return false // of an earlier key of the name
+	case slices.Contains(r.Versions, v.Number), r.Details["superseded"] == number, r.Details["successor"] == number:
+		return true
+	case v.Gone:
+		return passed(r.Details["min_available_version"], v.Number)
+	default:
+		wholeKey := len(r.Versions) == 0 && r.To != ""
+		return wholeKey || (v.Override.FollowsFloor() && passed(r.Details["min_decryption_version"], v.Number)) || passed(r.Details["min_available_version"], v.Number)
+	}
+}
+
+// passed tells whether a floor that moved "from -> to" changed what is below it.
+func passed(change string, version int) bool {
+	var from, to int
+	if _, err := fmt.Sscanf(change, "%d -> %d", &from, &to); err != nil {
+		return false
+	}
+	return version >= min(from, to) && version < max(from, to)
 }

@@ -8,89 +8,121 @@ import (
 	"encoding/base64"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 var (
-	fType             = newField[string]("type", framework.TypeString, "Type of the key: aes128-gcm96, aes256-gcm96 or chacha20-poly1305.").or(string(lifecycle.DefaultType))
-	fDerived          = newField[bool]("derived", framework.TypeBool, "Derive a key for each context. Every use of the key then needs a context.")
-	fConvergent       = newField[bool]("convergent_encryption", framework.TypeBool, "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
-	fExportable       = newField[bool]("exportable", framework.TypeBool, "Allow export of the key. Cannot be unset.")
-	fPlaintextBackup  = newField[bool]("allow_plaintext_backup", framework.TypeBool, "Allow a backup of the key in the clear. Cannot be unset.")
-	fAutoRotatePeriod = newField[int]("auto_rotate_period", framework.TypeDurationSecond, "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
-	fKeySize          = newField[int]("key_size", framework.TypeInt, "Size of the key in bytes, for types that let it be chosen. No type of this release does.")
-	fContext          = newField[string]("context", framework.TypeString, "Base64 context for key derivation. Required for derived keys, ignored by others.").secret().query()
-	fPolicy           = newField[string]("policy", framework.TypeString, "Name of the policy that governs the key.")
-	fOwner            = newField[string]("owner", framework.TypeString, "Who answers for the key. Free text.")
-	fLabels           = newField[map[string]string]("labels", framework.TypeKVPairs, "Labels: at most 64 names of 1 to 64 bytes with values of at most 256 bytes.")
+	fType             = vaultapi.Text("type", "Type of the key: aes128-gcm96, aes256-gcm96 or chacha20-poly1305.").Or(string(lifecycle.DefaultType))
+	fDerived          = vaultapi.Bool("derived", "Derive a key for each context. Every use of the key then needs a context.")
+	fConvergent       = vaultapi.Bool("convergent_encryption", "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
+	fExportable       = vaultapi.Bool("exportable", "Allow export of the key. Cannot be unset.")
+	fPlaintextBackup  = vaultapi.Bool("allow_plaintext_backup", "Allow a backup of the key in the clear. Cannot be unset.")
+	fAutoRotatePeriod = vaultapi.Seconds("auto_rotate_period", "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
+	fKeySize          = vaultapi.Int("key_size", "Size of the key in bytes, for types that let it be chosen. No type of this release does.")
+	fContext          = vaultapi.Text("context", "Base64 context for key derivation. Required for derived keys, ignored by others.").Secret().Query()
+	fPolicy           = vaultapi.Text("policy", "Name of the policy that governs the key.")
+	fOwner            = vaultapi.Text("owner", "Who answers for the key. Free text.")
+	fLabels           = vaultapi.Pairs("labels", "Labels: at most 64 names of 1 to 64 bytes with values of at most 256 bytes.")
+	fMinDecryption    = vaultapi.Int("min_decryption_version", "Versions below are archived: they decrypt nothing until the floor is lowered again. At least 1.")
+	fMinEncryption    = vaultapi.Int("min_encryption_version", "Versions below encrypt nothing even when a request names them. 0: no floor.")
+	fDeletionAllowed  = vaultapi.Bool("deletion_allowed", "Allow the key to be deleted.")
 )
 
-func (b *backend) pathKeys() []*framework.Path {
-	return []*framework.Path{
-		b.listPath("keys", b.handle, b.engine.Names),
-		{
-			Pattern:      "keys/" + framework.GenericNameRegex(fName.name),
-			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key"},
-			Fields: fields(fName, fType, fDerived, fConvergent, fExportable, fPlaintextBackup, fAutoRotatePeriod,
-				fKeySize, fContext, fPolicy, fOwner, fLabels, fCAS, fReason),
-			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: &framework.PathOperation{
-					Callback:     b.handle(b.createKey),
-					Summary:      "Create a key. Where one of the name exists, only policy, owner and labels are applied to it.",
-					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "create"},
-					Responses:    ok("The key.", viewFields),
-				},
-				logical.ReadOperation: &framework.PathOperation{
-					Callback:     b.handle(b.readKey),
-					Summary:      "Read a key: settings, versions, rotation. Never its material.",
-					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "read"},
-					Responses:    ok("The key.", viewFields),
-				},
-				logical.DeleteOperation: &framework.PathOperation{
-					Callback:     b.handle(b.deleteKey),
-					Summary:      "Destroy a key and all its versions at once. Needs deletion_allowed, and no policy.",
-					DisplayAttrs: &framework.DisplayAttributes{OperationVerb: "delete"},
-					Responses:    done("The key is destroyed."),
-				},
+// keysAPI serves the keys: what they are, not what state they are in.
+type keysAPI struct{ engine *engine.Engine }
+
+func (a keysAPI) paths() []path {
+	return []path{listNames("keys", vaultapi.Transit, a.engine.Names), a.key(), a.config()}
+}
+
+func (a keysAPI) key() path {
+	return path{
+		Pattern: "keys/" + named, ID: vaultapi.ID{Suffix: "key"},
+		Fields: vaultapi.FieldsOf(fName, fType, fDerived, fConvergent, fExportable, fPlaintextBackup, fAutoRotatePeriod,
+			fKeySize, fContext, fPolicy, fOwner, fLabels, fCAS, fReason),
+		Operations: operations{
+			logical.UpdateOperation: {
+				Handle: a.create, ID: vaultapi.ID{Verb: "create"}, Answer: "The key.", Fields: keyFields,
+				Summary: "Create a key. Where one of the name exists, only policy, owner and labels are applied to it.",
 			},
-			HelpSynopsis: "Create, read and delete a key.",
-			HelpDescription: "A write creates a key with one version. With a policy, the key's type has to meet the policy, and the policy " +
-				"rotates it. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
-				"rotates next. Deleting destroys it for good: what it encrypted can never be read again.",
+			logical.ReadOperation: {
+				Handle: a.read, ID: vaultapi.ID{Verb: "read"}, Answer: "The key.", Fields: keyFields,
+				Summary: "Read a key: settings, versions, rotation. Never its material.",
+			},
+			logical.DeleteOperation: {
+				Handle: a.delete, ID: vaultapi.ID{Verb: "delete"}, Answer: "The key is destroyed.",
+				Summary: "Destroy a key and all its versions at once. Needs deletion_allowed, and no policy.",
+			},
 		},
+		Synopsis: "Create, read and delete a key.",
+		Description: "A write creates a key with one version. With a policy, the key's type has to meet the policy, and the policy " +
+			"rotates it. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
+			"rotates next. Deleting destroys it for good: what it encrypted can never be read again.",
+	}
+}
+
+func (a keysAPI) config() path {
+	return path{
+		Pattern: "keys/" + named + "/config", ID: vaultapi.ID{Verb: "configure", Suffix: "key"},
+		Fields: vaultapi.FieldsOf(fName, fMinDecryption, fMinEncryption, fDeletionAllowed, fExportable, fPlaintextBackup,
+			fAutoRotatePeriod, fPolicy, fOwner, fLabels, fCAS, fReason),
+		Operations: operations{logical.UpdateOperation: {
+			Handle: a.configure, Summary: "Change settings of a key. What is not given stays.", Answer: "The key.", Fields: keyFields,
+		}},
+		Synopsis: "Configure a key.",
+		Description: "Raising min_decryption_version archives the versions below it: they are kept and denied. policy binds the key to " +
+			"a policy, which its type has to meet, or with an empty name detaches it. exportable and allow_plaintext_backup cannot be unset.",
 	}
 }
 
 // readCreation reads the fields of a create request.
 func readCreation(c *request) (engine.Creation, error) {
-	t, err := lifecycle.ParseType(fType.get(c))
+	t, err := lifecycle.ParseType(fType.Get(c))
 	if err != nil {
 		return engine.Creation{}, err
 	}
-	if size := fKeySize.get(c); size != 0 {
-		return engine.Creation{}, lifecycle.InvalidField("key_size", size, "is not valid for key type "+string(t))
+	if size := fKeySize.Get(c); size != 0 {
+		return engine.Creation{}, vaultapi.InvalidField(fKeySize.Name, size, "is not valid for key type "+string(t))
 	}
-	if err := checkOwner(fOwner.get(c)); err != nil {
+	if err := checkOwner(fOwner.Get(c)); err != nil {
 		return engine.Creation{}, err
 	}
 	pre, err := precondition(c)
 	return engine.Creation{
-		Precondition: pre, Policy: fPolicy.lookupNonNull(c), Owner: fOwner.lookupNonNull(c), Labels: labelsGiven(c),
+		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
-			Name: fName.get(c), Type: t, Derived: fDerived.get(c), Convergent: fConvergent.get(c),
-			Exportable: fExportable.get(c), AllowPlaintextBackup: fPlaintextBackup.get(c),
-			AutoRotatePeriod: time.Duration(fAutoRotatePeriod.get(c)) * time.Second,
+			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Convergent: fConvergent.Get(c),
+			Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
+			AutoRotatePeriod: time.Duration(fAutoRotatePeriod.Get(c)) * time.Second,
 		},
 	}, err
 }
 
-// labelsGiven returns the labels of the request; nil where it has none.
-func labelsGiven(c *request) map[string]string {
-	if labels := fLabels.lookupNonNull(c); labels != nil {
+// readChange reads the fields of a config request.
+func readChange(c *request) (lifecycle.ConfigChange, error) {
+	change := lifecycle.ConfigChange{
+		MinDecryption: fMinDecryption.Lookup(c), MinEncryption: fMinEncryption.Lookup(c),
+		DeletionAllowed: fDeletionAllowed.Lookup(c), Exportable: fExportable.Lookup(c),
+		AllowPlaintextBackup: fPlaintextBackup.Lookup(c), Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c),
+		Labels: labelsGiven(c),
+	}
+	if seconds := fAutoRotatePeriod.Lookup(c); seconds != nil {
+		period := time.Duration(*seconds) * time.Second
+		change.AutoRotatePeriod = &period
+	}
+	if change.Owner != nil {
+		return change, checkOwner(*change.Owner)
+	}
+	return change, nil
+}
+
+// labelsGiven returns the labels of a request or a document; nil where it has none.
+func labelsGiven(from vaultapi.From) map[string]string {
+	if labels := fLabels.LookupNonNull(from); labels != nil {
 		return labelsOf(*labels)
 	}
 	return nil
@@ -99,42 +131,62 @@ func labelsGiven(c *request) map[string]string {
 func checkOwner(owner string) error {
 	const longest = 256
 	if len(owner) > longest {
-		return lifecycle.InvalidField("owner", owner, "at most 256 bytes")
+		return vaultapi.InvalidField(fOwner.Name, owner, "at most 256 bytes")
 	}
 	return nil
 }
 
-func (b *backend) createKey(ctx context.Context, c *request) (*logical.Response, error) {
+func (a keysAPI) create(ctx context.Context, c *request) (*logical.Response, error) {
 	in, err := readCreation(c)
 	if err != nil {
 		return nil, err
 	}
-	view, existed, err := b.engine.Create(ctx, c.store, in)
+	view, existed, err := a.engine.Create(ctx, c.store, in)
 	if err != nil {
 		return nil, err
 	}
-	resp := viewResponse(view)
+	resp := showKey(view)
 	if existed {
 		resp.AddWarning("key " + in.Spec.Name + " already existed; of what was given only policy, owner and labels were applied")
 	}
 	return resp, nil
 }
 
-func (b *backend) readKey(ctx context.Context, c *request) (*logical.Response, error) {
-	if _, err := base64.StdEncoding.DecodeString(fContext.get(c)); err != nil {
-		return nil, lifecycle.Invalidf("context: must be standard base64")
+func (a keysAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
+	if _, err := base64.StdEncoding.DecodeString(fContext.Get(c)); err != nil {
+		return nil, vaultapi.Invalidf("context: must be standard base64")
 	}
-	view, err := b.engine.Read(ctx, c.store, fName.get(c))
+	view, err := a.engine.Read(ctx, c.store, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
-	return viewResponse(view), nil
+	return showKey(view), nil
 }
 
-func (b *backend) deleteKey(ctx context.Context, c *request) (*logical.Response, error) {
+func (a keysAPI) delete(ctx context.Context, c *request) (*logical.Response, error) {
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	return nil, b.engine.Delete(ctx, c.store, fName.get(c), pre)
+	return nil, a.engine.Delete(ctx, c.store, fName.Get(c), pre)
+}
+
+func (a keysAPI) configure(ctx context.Context, c *request) (*logical.Response, error) {
+	change, err := readChange(c)
+	if err != nil {
+		return nil, err
+	}
+	pre, err := precondition(c)
+	if err != nil {
+		return nil, err
+	}
+	view, warnings, err := a.engine.Configure(ctx, c.store, fName.Get(c), change, pre)
+	if err != nil {
+		return nil, err
+	}
+	resp := showKey(view)
+	for _, warning := range warnings {
+		resp.AddWarning(warning)
+	}
+	return resp, nil
 }

@@ -6,114 +6,213 @@ package keylife
 import (
 	"context"
 
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
-func (b *backend) pathRotate() []*framework.Path {
-	name := framework.GenericNameRegex(fName.name)
-	return []*framework.Path{
+var (
+	fStage = vaultapi.Bool("stage", "Only make the new version: it is pre-active, and encrypts when it is promoted.")
+	fCount = vaultapi.Int("count", "How many events to show, 1 to 100.").Or(10).Query()
+
+	fRevisionInForce = vaultapi.Int("policy_revision", "Revision of the policy in force; 0: no policy.")
+	fEvents          = vaultapi.List("events", "What the clock will do, soonest first: time (RFC 3339), act, version (0: the whole key) and why.")
+	keyPlanFields    = vaultapi.FieldsOf(fName, fPolicy, fRevisionInForce, fEvents)
+)
+
+// rotationAPI serves the rotation of a key, and what the clock will do to it.
+type rotationAPI struct{ engine *engine.Engine }
+
+func (a rotationAPI) paths() []path {
+	return []path{
 		{
-			Pattern:      "keys/" + name + "/rotate",
-			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationVerb: "rotate", OperationSuffix: "key"},
-			Fields:       fields(fName, fStage, fCAS, fReason),
-			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: &framework.PathOperation{
-					Callback:  b.handle(b.rotateKey),
-					Summary:   "Make a new version of the key and encrypt with it from now on.",
-					Responses: ok("The key.", viewFields),
-				},
-			},
-			HelpSynopsis: "Rotate a key.",
-			HelpDescription: "The new version encrypts from now on; the older ones still decrypt. The rotation period starts anew. " +
+			Pattern: "keys/" + named + "/rotate", ID: vaultapi.ID{Verb: "rotate", Suffix: "key"},
+			Fields: vaultapi.FieldsOf(fName, fStage, fCAS, fReason),
+			Operations: operations{logical.UpdateOperation: {
+				Handle: changeKey(a.rotate), Summary: "Make a new version of the key and encrypt with it from now on.", Answer: "The key.", Fields: keyFields,
+			}},
+			Synopsis: "Rotate a key.",
+			Description: "The new version encrypts from now on; the older ones still decrypt. The rotation period starts anew. " +
 				"A policy has to allow the key's type also for the new version.",
 		},
 		{
-			Pattern:      "keys/" + name + "/rotation",
-			DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: prefix, OperationSuffix: "key-rotation"},
-			Fields:       fields(fName),
-			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: &framework.PathOperation{
-					Callback:  b.handleStrict(b.readRotation),
-					Summary:   "Read why and when the key rotates next, and how the last rotation went.",
-					Responses: ok("The rotation of the key.", rotationFields),
-				},
-			},
-			HelpSynopsis:    "Why and when a key rotates.",
-			HelpDescription: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to), retrying (the last attempts failed), stalled (so often that somebody has to look) or stopped (the key is enabled and cannot encrypt); why says it in a sentence.",
+			Pattern: "keys/" + named + "/rotation", ID: vaultapi.ID{Suffix: "key-rotation"}, Mode: vaultapi.Strict,
+			Fields: vaultapi.FieldsOf(fName),
+			Operations: operations{logical.ReadOperation: {
+				Handle: a.read, Summary: "Read why and when the key rotates next, and how the last rotation went.",
+				Answer: "The rotation of the key.", Fields: rotationAnswer.Fields(),
+			}},
+			Synopsis:    "Why and when a key rotates.",
+			Description: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to), retrying (the last attempts failed), stalled (so often that somebody has to look) or stopped (the key is enabled and cannot encrypt); why says it in a sentence.",
 		},
+		{
+			Pattern: "keys/" + named + "/plan", ID: vaultapi.ID{Suffix: "key-plan"}, Mode: vaultapi.Strict,
+			Fields: vaultapi.FieldsOf(fName, fCount),
+			Operations: operations{logical.ReadOperation: {
+				Handle: a.plan, Summary: "Read what the clock will do to a key next, and why.", Answer: "The plan of the key.", Fields: keyPlanFields,
+			}},
+			Synopsis: "What the clock will do to a key.",
+			Description: "The next events of the key under its policy: rotations, promotions, archiving, retiring, destroying, each with its " +
+				"time and the reason. As if nobody intervened, every attempt succeeded, and no use was denied.",
+		},
+		a.statusPath(),
 	}
 }
 
-var fStage = newField[bool]("stage", framework.TypeBool, "Only make the new version: it is pre-active, and encrypts when it is promoted.")
-
-func (b *backend) rotateKey(ctx context.Context, c *request) (*logical.Response, error) {
-	pre, err := precondition(c)
-	if err != nil {
-		return nil, err
-	}
-	view, err := b.engine.Rotate(ctx, c.store, fName.get(c), fStage.get(c), pre)
-	if err != nil {
-		return nil, err
-	}
-	return viewResponse(view), nil
+func (a rotationAPI) rotate(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
+	return a.engine.Rotate(ctx, c.store, fName.Get(c), fStage.Get(c), pre)
 }
 
-var rotationFields = fields(
-	fName, fPolicy,
-	newField[string]("status", framework.TypeString, "none, scheduled, due, overdue, retrying, stalled or stopped."),
-	newField[string]("why", framework.TypeString, "The status in a sentence."),
-	newField[string]("mode", framework.TypeString, "Who rotates: auto, manual or notify."),
-	newField[int]("period", framework.TypeInt, "Rotation period in force, in seconds; 0: none."),
-	newField[int]("policy_revision", framework.TypeInt, "Revision of the policy in force; 0: no policy."),
-	newField[string]("next_rotation_time", framework.TypeString, "When the key is, or was, due, RFC 3339; empty: never by itself."),
-	newField[string]("last_rotation_time", framework.TypeString, "When the newest version was made, RFC 3339."),
-	newField[string]("last_rotation_trigger", framework.TypeString, "What made it: creation, operator, schedule, period, usage, clock or incident."),
-	newField[string]("last_rotation_reason", framework.TypeString, "Why, as the operator or the schedule said."),
-	newField[int]("failures", framework.TypeInt, "Automatic attempts that failed since."),
-	newField[string]("last_error", framework.TypeString, "Error of the newest failed attempt."),
-	newField[string]("last_error_time", framework.TypeString, "When that was, RFC 3339."),
-	newField[string]("retry_time", framework.TypeString, "When it is tried again, RFC 3339."),
-	newField[int64]("encryptions", framework.TypeInt64, "Encryptions by the active version, as far as a limit has them counted."),
-	newField[int64]("bytes", framework.TypeInt64, "Bytes of plaintext it encrypted."),
-	newField[int64]("max_encryptions", framework.TypeInt64, "The most it may do; 0: no limit."),
-	newField[int64]("max_bytes", framework.TypeInt64, "The most it may encrypt, in bytes; 0: no limit."),
-	newField[string]("on_limit", framework.TypeString, "rotate or block; empty: no policy."),
-)
+// rotation is what is shown of the rotation of a key.
+type rotation struct {
+	engine.View
+	used engine.Used
+}
 
-func (b *backend) readRotation(ctx context.Context, c *request) (*logical.Response, error) {
-	view, err := b.engine.Read(ctx, c.store, fName.get(c))
+var rotationAnswer = vaultapi.Answer[rotation]{
+	vaultapi.Show(fName, func(r rotation) string { return r.Key.Name }),
+	vaultapi.Show(fPolicy, func(r rotation) string { return r.Key.Policy }),
+	vaultapi.Show(vaultapi.Text("status", "none, scheduled, due, overdue, retrying, stalled or stopped."), func(r rotation) string { return string(r.Plan.Status) }),
+	vaultapi.Show(vaultapi.Text("why", "The status in a sentence."), func(r rotation) string { return r.Plan.Why }),
+	vaultapi.Show(vaultapi.Text("mode", "Who rotates: auto, manual or notify."), func(r rotation) string { return string(r.Plan.Mode) }),
+	vaultapi.ShowAs(vaultapi.Int("period", "Rotation period in force, in seconds; 0: none."), func(r rotation) int64 { return int64(r.Plan.Period.Seconds()) }),
+	vaultapi.Show(fRevisionInForce, func(r rotation) int { return revisionInForce(r.View) }),
+	vaultapi.Show(vaultapi.Text("next_rotation_time", "When the key is, or was, due, RFC 3339; empty: never by itself."),
+		func(r rotation) string { return vaultapi.Time(r.Plan.Next) }),
+	vaultapi.Show(vaultapi.Text("last_rotation_time", "When the newest version was made, RFC 3339."),
+		func(r rotation) string { return vaultapi.Time(r.Key.Rotation.Last) }),
+	vaultapi.Show(vaultapi.Text("last_rotation_trigger", "What made it: creation, operator, schedule, period, usage, clock or incident."),
+		func(r rotation) string { return string(r.Key.Rotation.Trigger) }),
+	vaultapi.Show(vaultapi.Text("last_rotation_reason", "Why, as the operator or the schedule said."), func(r rotation) string { return r.Key.Rotation.Reason }),
+	vaultapi.Show(vaultapi.Int("failures", "Automatic attempts that failed since."), func(r rotation) int { return r.Key.Rotation.Failures }),
+	vaultapi.Show(vaultapi.Text("last_error", "Error of the newest failed attempt."), func(r rotation) string { return r.Key.Rotation.LastError }),
+	vaultapi.Show(vaultapi.Text("last_error_time", "When that was, RFC 3339."), func(r rotation) string { return vaultapi.Time(r.Key.Rotation.FailedAt) }),
+	vaultapi.Show(vaultapi.Text("retry_time", "When it is tried again, RFC 3339."), func(r rotation) string { return vaultapi.Time(r.Key.Rotation.RetryAt) }),
+	vaultapi.Show(vaultapi.Int64("encryptions", "Encryptions by the active version, as far as a limit has them counted."),
+		func(r rotation) int64 { return r.used.Encryptions }),
+	vaultapi.Show(vaultapi.Int64("bytes", "Bytes of plaintext it encrypted."), func(r rotation) int64 { return r.used.Bytes }),
+	vaultapi.Show(vaultapi.Int64("max_encryptions", "The most it may do; 0: no limit."), func(r rotation) int64 { return r.used.Limits.Encryptions }),
+	vaultapi.Show(vaultapi.Int64("max_bytes", "The most it may encrypt, in bytes; 0: no limit."), func(r rotation) int64 { return r.used.Limits.Bytes }),
+	vaultapi.Show(vaultapi.Text("on_limit", "rotate or block; empty: no policy."), func(r rotation) string { return string(r.used.OnLimit) }),
+}
+
+func (a rotationAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
+	view, err := a.engine.Read(ctx, c.store, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
-	used, err := b.engine.Usage(ctx, c.store, view.Key.Name, 0)
+	used, err := a.engine.Usage(ctx, c.store, view.Key.Name, 0)
 	if err != nil {
 		return nil, err
 	}
-	k, plan, revision := view.Key, view.Plan, 0
-	if view.Policy != nil {
-		revision = view.Policy.Revision
+	return rotationAnswer.Of(rotation{view, used}), nil
+}
+
+func revisionInForce(v engine.View) int {
+	if v.Policy == nil {
+		return 0
 	}
-	return &logical.Response{Data: map[string]any{
-		"name":                  k.Name,
-		"status":                string(plan.Status),
-		"why":                   plan.Why,
-		"mode":                  string(plan.Mode),
-		"period":                int64(plan.Period.Seconds()),
-		"policy":                k.Policy,
-		"policy_revision":       revision,
-		"next_rotation_time":    timeText(plan.Next),
-		"last_rotation_time":    timeText(k.Rotation.Last),
-		"last_rotation_trigger": string(k.Rotation.Trigger),
-		"last_rotation_reason":  k.Rotation.Reason,
-		"failures":              k.Rotation.Failures,
-		"last_error":            k.Rotation.LastError,
-		"last_error_time":       timeText(k.Rotation.FailedAt),
-		"retry_time":            timeText(k.Rotation.RetryAt),
-		"encryptions":           used.Encryptions,
-		"bytes":                 used.Bytes,
-		"max_encryptions":       used.Limits.Encryptions,
-		"max_bytes":             used.Limits.Bytes,
-		"on_limit":              string(used.OnLimit),
-	}}, nil
+	return v.Policy.Revision
+}
+
+func (a rotationAPI) plan(ctx context.Context, c *request) (*logical.Response, error) {
+	const most = 100
+	n := fCount.Get(c)
+	if n < 1 || n > most {
+		return nil, vaultapi.InvalidField(fCount.Name, n, "must be between 1 and 100")
+	}
+	view, events, err := a.engine.Forecast(ctx, c.store, fName.Get(c), n)
+	if err != nil {
+		return nil, err
+	}
+	return vaultapi.Data(
+		fName.Is(view.Key.Name), fPolicy.Is(view.Key.Policy), fRevisionInForce.Is(revisionInForce(view)), fEvents.Is(vaultapi.Rows(events, eventData)),
+	), nil
+}
+
+func eventData(event lifecycle.Forecasted) map[string]any {
+	return map[string]any{"time": vaultapi.Time(event.At), "act": event.Act, "version": event.Version, "why": event.Why}
+}
+
+func (a rotationAPI) statusPath() path {
+	return path{
+		Pattern: "rotation/status", ID: vaultapi.ID{Suffix: "rotation-status"}, Mode: vaultapi.Strict,
+		Operations: operations{logical.ReadOperation: {
+			Handle: a.status, Summary: "Read what is due for rotation on this mount, and what failed.",
+			Answer: "The rotations of the mount.", Fields: rotationStatusAnswer.Fields(),
+		}},
+		Synopsis: "How the rotations of the mount stand.",
+		Description: "What is due, how far the tick has come that works it off, and which keys need somebody: failed (an attempt failed and is " +
+			"repeated), stalled (it failed too often), overdue (an operator has to rotate) and stopped (enabled, and cannot encrypt). Reading costs the same for any number of keys.",
+	}
+}
+
+var rotationStatusAnswer = vaultapi.Answer[engine.RotationStatus]{
+	vaultapi.Show(vaultapi.Int("due", "Keys that wait for the next tick, also those that are looked at for another reason than a rotation."),
+		func(s engine.RotationStatus) int { return s.Due }),
+	vaultapi.Show(vaultapi.Bool("due_complete", "due counts all of them; false: only the oldest hour that has some."),
+		func(s engine.RotationStatus) bool { return s.Complete }),
+	vaultapi.Show(vaultapi.Bool("running", "A tick is running on this node."), func(s engine.RotationStatus) bool { return s.Running }),
+	vaultapi.Show(vaultapi.Object("progress", "Of the running tick, or of the last one on this node: started_time (empty: none since the plugin was started), took in seconds, and the numbers of keys seen, rotated, failed and rolled_back."),
+		progressData),
+	vaultapi.Show(vaultapi.Int("failed", "Keys whose last attempt to rotate failed and that are tried again."),
+		func(s engine.RotationStatus) int { return len(s.Retrying) }),
+	vaultapi.Show(vaultapi.Int("stalled", "Keys whose attempts failed more often than their policy lets pass."),
+		func(s engine.RotationStatus) int { return len(s.Stalled) }),
+	vaultapi.Show(vaultapi.Int("overdue", "Keys that an operator has to rotate."), func(s engine.RotationStatus) int { return len(s.Overdue) }),
+	vaultapi.Show(vaultapi.Int("stopped", "Keys that are enabled and cannot encrypt."), func(s engine.RotationStatus) int { return len(s.Stopped) }),
+	vaultapi.Show(vaultapi.List("failed_keys", "Up to 100 of them, the longest first: name, since (RFC 3339, to the minute)."),
+		func(s engine.RotationStatus) []any { return alertedOf(s.Retrying) }),
+	vaultapi.Show(vaultapi.List("stalled_keys", "As failed_keys."), func(s engine.RotationStatus) []any { return alertedOf(s.Stalled) }),
+	vaultapi.Show(vaultapi.List("overdue_keys", "As failed_keys."), func(s engine.RotationStatus) []any { return alertedOf(s.Overdue) }),
+	vaultapi.Show(vaultapi.List("stopped_keys", "As failed_keys."), func(s engine.RotationStatus) []any { return alertedOf(s.Stopped) }),
+	vaultapi.Show(vaultapi.Int("ungoverned", "Keys whose policy is missing or cannot be read: they have strict terms, and nothing rotates them by itself."),
+		func(s engine.RotationStatus) int { n, _ := ungovernedOf(s.Ungoverned); return n }),
+	vaultapi.Show(vaultapi.List("ungoverned_keys", "Up to 100 of them: name, policy, why."),
+		func(s engine.RotationStatus) []any { _, keys := ungovernedOf(s.Ungoverned); return keys }),
+	vaultapi.Show(vaultapi.Text("oldest_due_time", "Since when the key waits that waits longest, of all that wait for a rotation, RFC 3339; empty: none does."),
+		func(s engine.RotationStatus) string { return vaultapi.Time(s.Oldest) }),
+	vaultapi.ShowAs(vaultapi.Int("oldest_lateness", "How long that is, in seconds."),
+		func(s engine.RotationStatus) int64 { return int64(s.Lateness.Seconds()) }),
+}
+
+func (a rotationAPI) status(ctx context.Context, c *request) (*logical.Response, error) {
+	status, err := a.engine.RotationStatus(ctx, c.store)
+	if err != nil {
+		return nil, err
+	}
+	return rotationStatusAnswer.Of(status), nil
+}
+
+func progressData(s engine.RotationStatus) map[string]any {
+	return map[string]any{
+		"started_time": vaultapi.Time(s.Started), "took": s.Took.Seconds(), "seen": s.Seen, "rotated": s.Rotated,
+		"failed": s.Failed, "rolled_back": s.RolledBack,
+	}
+}
+
+// ungovernedOf counts the keys and shows the first of them.
+func ungovernedOf(policies []engine.Ungoverned) (n int, keys []any) {
+	keys = []any{}
+	for _, policy := range policies {
+		n += len(policy.Keys)
+		for _, name := range policy.Keys[:min(len(policy.Keys), keysShown-len(keys))] {
+			keys = append(keys, map[string]any{"name": name, "policy": policy.Policy, "why": policy.Why.Error()})
+		}
+	}
+	return n, keys
+}
+
+// keysShown is how many keys of a kind the status names.
+const keysShown = 100
+
+// alertedOf shows the first of the keys.
+func alertedOf(list []lifecycle.Alerted) []any {
+	out := make([]any, 0, min(len(list), keysShown))
+	for _, key := range list[:min(len(list), keysShown)] {
+		out = append(out, map[string]any{"name": key.Name, "since": vaultapi.Time(key.Since)})
+	}
+	return out
 }

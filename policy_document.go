@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 // The fields of a document by their kinds. Writing and reading both go by these tables, so that a field cannot be
@@ -20,62 +21,65 @@ import (
 // spans are those that hold a length of time.
 func spans(doc *lifecycle.Document) map[string]*lifecycle.Span {
 	return map[string]*lifecycle.Span{
-		fRotationPeriod.name: &doc.RotationPeriod, fWindowLength.name: &doc.RotationWindowLength,
-		fRetryBase.name: &doc.RotationRetryBase, fRetryMax.name: &doc.RotationRetryMax, fStaging.name: &doc.StagingTime,
-		fRollbackWindow.name: &doc.RollbackWindow, fOriginator.name: &doc.OriginatorPeriod, fRecipient.name: &doc.RecipientPeriod,
-		fArchiveAfter.name: &doc.ArchiveAfter, fRetireAfter.name: &doc.RetireAfter, fQuietPeriod.name: &doc.QuietPeriod,
-		fDestroyDelay.name: &doc.DestroyDelay,
+		fRotationPeriod.Name: &doc.RotationPeriod, fWindowLength.Name: &doc.RotationWindowLength,
+		fRetryBase.Name: &doc.RotationRetryBase, fRetryMax.Name: &doc.RotationRetryMax, fStaging.Name: &doc.StagingTime,
+		fRollbackWindow.Name: &doc.RollbackWindow, fOriginator.Name: &doc.OriginatorPeriod, fRecipient.Name: &doc.RecipientPeriod,
+		fArchiveAfter.Name: &doc.ArchiveAfter, fRetireAfter.Name: &doc.RetireAfter, fQuietPeriod.Name: &doc.QuietPeriod,
+		fDestroyDelay.Name: &doc.DestroyDelay,
 	}
 }
 
 func texts(doc *lifecycle.Document) map[string]*string {
 	return map[string]*string{
-		fDescription.name: &doc.Description, fPolicyOwner.name: &doc.Owner, fHSM.name: (*string)(&doc.HSM),
-		fReasonPattern.name: &doc.ReasonPattern, fRotationMode.name: (*string)(&doc.RotationMode),
-		fRotationSchedule.name: &doc.RotationSchedule, fRotationZone.name: &doc.RotationZone,
-		fRotationWindow.name: &doc.RotationWindow, fOnLimit.name: (*string)(&doc.OnLimit),
-		fCompromisedUse.name: (*string)(&doc.CompromisedProcessing), fSuspendedUse.name: (*string)(&doc.SuspendedProcessing),
+		fDescription.Name: &doc.Description, fPolicyOwner.Name: &doc.Owner, fHSM.Name: (*string)(&doc.HSM),
+		fReasonPattern.Name: &doc.ReasonPattern, fRotationMode.Name: (*string)(&doc.RotationMode),
+		fRotationSchedule.Name: &doc.RotationSchedule, fRotationZone.Name: &doc.RotationZone,
+		fRotationWindow.Name: &doc.RotationWindow, fOnLimit.Name: (*string)(&doc.OnLimit),
+		fCompromisedUse.Name: (*string)(&doc.CompromisedProcessing), fSuspendedUse.Name: (*string)(&doc.SuspendedProcessing),
 	}
 }
 
 func numbers(doc *lifecycle.Document) map[string]*int {
 	return map[string]*int{
-		fMinStrength.name: &doc.MinStrengthBits, fRetryCycles.name: &doc.RotationRetryCycles, fMinKept.name: &doc.MinVersionsKept,
+		fMinStrength.Name: &doc.MinStrengthBits, fRetryCycles.Name: &doc.RotationRetryCycles, fMinKept.Name: &doc.MinVersionsKept,
 	}
 }
 
 func largeNumbers(doc *lifecycle.Document) map[string]*int64 {
-	return map[string]*int64{fMaxEncryptions.name: &doc.MaxEncryptions, fMaxBytes.name: &doc.MaxBytes}
+	return map[string]*int64{fMaxEncryptions.Name: &doc.MaxEncryptions, fMaxBytes.Name: &doc.MaxBytes}
 }
 
 func flags(doc *lifecycle.Document) map[string]*bool {
 	return map[string]*bool{
-		fMayExport.name: &doc.Exportable, fMayBackup.name: &doc.AllowPlaintextBackup, fPinned.name: &doc.AllowPinnedEncrypt,
+		fMayExport.Name: &doc.Exportable, fMayBackup.Name: &doc.AllowPlaintextBackup, fPinned.Name: &doc.AllowPinnedEncrypt,
 	}
 }
 
 func lists(doc *lifecycle.Document) map[string]*[]string {
 	return map[string]*[]string{
-		fRequireReason.name: &doc.RequireReason, fPreChecks.name: &doc.PreChecks, fPostChecks.name: &doc.PostChecks,
-		fCompliance.name: &doc.Compliance,
+		fRequireReason.Name: &doc.RequireReason, fPreChecks.Name: &doc.PreChecks, fPostChecks.Name: &doc.PostChecks,
+		fCompliance.Name: &doc.Compliance,
 	}
 }
 
+// policyHCL is how a policy is written as a whole.
+var policyHCL = vaultapi.HCL{Field: fDocument.Name, Owner: "a policy", Fields: contentFields}
+
 // editPolicy lays the fields of a request over a document. A document in HCL replaces it as a whole.
 func editPolicy(c *request, doc lifecycle.Document) (lifecycle.Document, error) {
-	content := c.content()
-	text := fDocument.lookupNonNull(c)
+	content := c.Given(contentFields)
+	text := fDocument.LookupNonNull(c)
 	if text == nil || *text == "" {
-		edited, err := editFields(c, doc)
+		edited, err := editFields(&c.Source, doc)
 		if text != nil || len(content) > 0 {
 			edited.Source = ""
 		}
 		return edited, err
 	}
 	if len(content) > 0 {
-		return doc, lifecycle.InvalidField(fDocument.name, *text, "is the whole policy and excludes "+content[0])
+		return doc, vaultapi.InvalidField(fDocument.Name, *text, "is the whole policy and excludes "+content[0])
 	}
-	attributes, err := parseHCL(*text)
+	attributes, err := policyHCL.Parse(*text)
 	if err != nil {
 		return doc, err
 	}
@@ -84,14 +88,9 @@ func editPolicy(c *request, doc lifecycle.Document) (lifecycle.Document, error) 
 	return written, err
 }
 
-// content names the fields of a policy's content that the request gives.
-func (c *request) content() []string {
-	return slices.DeleteFunc(sorted(contentFields), func(name string) bool { return c.Raw[name] == nil })
-}
-
 // editFields is where what is written becomes a document, whether it was written as fields or as HCL.
-func editFields(c *request, doc lifecycle.Document) (lifecycle.Document, error) {
-	if err := c.checkContent(); err != nil {
+func editFields(c *vaultapi.Source, doc lifecycle.Document) (lifecycle.Document, error) {
+	if err := c.CheckTexts(contentFields); err != nil {
 		return doc, err
 	}
 	if err := editSpans(c, &doc); err != nil {
@@ -102,10 +101,10 @@ func editFields(c *request, doc lifecycle.Document) (lifecycle.Document, error) 
 	assign(c, largeNumbers(&doc))
 	assign(c, flags(&doc))
 	assign(c, lists(&doc))
-	if names := fAllowedTypes.lookupNonNull(c); names != nil {
+	if names := fAllowedTypes.LookupNonNull(c); names != nil {
 		doc.AllowedTypes = as[lifecycle.Type](*names)
 	}
-	if dates := fDenyAfter.lookupNonNull(c); dates != nil {
+	if dates := fDenyAfter.LookupNonNull(c); dates != nil {
 		doc.DenyAfter = map[lifecycle.Type]string{}
 		for name, date := range *dates {
 			doc.DenyAfter[lifecycle.Type(name)] = date
@@ -118,8 +117,8 @@ func editFields(c *request, doc lifecycle.Document) (lifecycle.Document, error) 
 }
 
 // dropOtherSchedule drops the schedule or the period where only the other one is given: a key has one of them.
-func dropOtherSchedule(c *request, doc lifecycle.Document) lifecycle.Document {
-	schedule, period := fRotationSchedule.lookupNonNull(c), fRotationPeriod.lookupNonNull(c)
+func dropOtherSchedule(c *vaultapi.Source, doc lifecycle.Document) lifecycle.Document {
+	schedule, period := fRotationSchedule.LookupNonNull(c), fRotationPeriod.LookupNonNull(c)
 	switch {
 	case schedule != nil && *schedule != "" && period == nil:
 		doc.RotationPeriod = lifecycle.Span{Text: "0"}
@@ -130,14 +129,14 @@ func dropOtherSchedule(c *request, doc lifecycle.Document) lifecycle.Document {
 }
 
 // editSpans reads the lengths of time.
-func editSpans(c *request, doc *lifecycle.Document) (err error) {
+func editSpans(c *vaultapi.Source, doc *lifecycle.Document) (err error) {
 	targets := spans(doc)
 	for _, name := range sorted(targets) {
-		text := field[string]{name: name}.lookupNonNull(c)
+		text := vaultapi.Field[string]{Name: name}.LookupNonNull(c)
 		if text == nil {
 			continue
 		}
-		if *text == "" && (name == fRollbackWindow.name || name == fOriginator.name) {
+		if *text == "" && (name == fRollbackWindow.Name || name == fOriginator.Name) {
 			*targets[name] = lifecycle.Span{}
 			continue
 		}
@@ -145,16 +144,16 @@ func editSpans(c *request, doc *lifecycle.Document) (err error) {
 			return err
 		}
 	}
-	if text := fRotationJitter.lookupNonNull(c); text != nil {
-		doc.RotationJitter, err = lifecycle.ParseJitter(fRotationJitter.name, *text)
+	if text := fRotationJitter.LookupNonNull(c); text != nil {
+		doc.RotationJitter, err = lifecycle.ParseJitter(fRotationJitter.Name, *text)
 	}
 	return err
 }
 
 // assign sets the targets that the request gives.
-func assign[T any](c *request, targets map[string]*T) {
+func assign[T any](c *vaultapi.Source, targets map[string]*T) {
 	for name, target := range targets {
-		if value := (field[T]{name: name}).lookupNonNull(c); value != nil {
+		if value := (vaultapi.Field[T]{Name: name}).LookupNonNull(c); value != nil {
 			*target = *value
 		}
 	}
@@ -170,15 +169,15 @@ func encode[T any](data map[string]any, targets map[string]*T) {
 // contentOf is what a policy says, as it was written.
 func contentOf(doc lifecycle.Document) map[string]any {
 	data := map[string]any{
-		fAllowedTypes.name:   as[string](doc.AllowedTypes),
-		fRotationJitter.name: asWritten(doc.RotationJitter.Text),
-		fLabels.name:         labelsOf(doc.Labels),
+		fAllowedTypes.Name:   as[string](doc.AllowedTypes),
+		fRotationJitter.Name: asWritten(doc.RotationJitter.Text),
+		fLabels.Name:         labelsOf(doc.Labels),
 	}
 	dates := make(map[string]string, len(doc.DenyAfter))
 	for t, date := range doc.DenyAfter {
 		dates[string(t)] = date
 	}
-	data[fDenyAfter.name] = dates
+	data[fDenyAfter.Name] = dates
 	encode(data, texts(&doc))
 	encode(data, numbers(&doc))
 	encode(data, largeNumbers(&doc))
@@ -195,8 +194,8 @@ func contentOf(doc lifecycle.Document) map[string]any {
 func policyResponse(p lifecycle.Policy) *logical.Response {
 	data := contentOf(p.Document)
 	maps.Copy(data, map[string]any{
-		fPolicyName.name: p.Name, fDocument.name: p.Source, fPolicyRevision.name: p.Revision, "hash": p.Hash,
-		"created_time": timeText(p.Created),
+		fPolicyName.Name: p.Name, fDocument.Name: p.Source, fPolicyRevision.Name: p.Revision, "hash": p.Hash,
+		"created_time": vaultapi.Time(p.Created),
 	})
 	return &logical.Response{Data: data}
 }

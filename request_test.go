@@ -10,14 +10,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 // quietMount is a mount whose log can be read, without storage of its own.
@@ -42,17 +45,20 @@ func httpStatus(req *logical.Request, resp *logical.Response, err error) int {
 	return status
 }
 
-func TestNoPanicCrossesTheDoor(t *testing.T) {
-	b, log := quietMount(t)
-	b.Paths = append(b.Paths, &framework.Path{
-		Pattern: "x", Fields: fields(fLimit),
-		ExistenceCheck: b.existenceCheck(func(context.Context, *request) error { panic("the caller's secret") }),
-		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: &framework.PathOperation{Callback: b.handle(
-				func(context.Context, *request) (*logical.Response, error) { panic("the caller's secret") },
-			)},
+// serve adds a path x to the mount, which has not served a request yet.
+func serve(b *backend, do func() error) {
+	handle := func(context.Context, *request) (*logical.Response, error) { return nil, do() }
+	b.Paths = append(b.Paths, b.mount.Paths(path{
+		Pattern: "x", Exists: func(context.Context, *request) error { return do() },
+		Operations: operations{
+			logical.UpdateOperation: {Handle: handle}, logical.ReadOperation: {Handle: handle}, logical.DeleteOperation: {Handle: handle},
 		},
-	})
+	})...)
+}
+
+func TestNoPanicCrossesTheEdge(t *testing.T) {
+	b, log := quietMount(t)
+	serve(b, func() error { panic("the caller's secret") })
 	req := &logical.Request{Operation: logical.UpdateOperation, Path: "x", Storage: storagetest.New()}
 	resp, err := b.HandleRequest(t.Context(), req)
 	require.Equal(t, http.StatusInternalServerError, httpStatus(req, resp, err))
@@ -79,36 +85,33 @@ func TestNoPanicOutsideTheHandlersCrosses(t *testing.T) {
 }
 
 func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
-	wrap := func(err error) error { return fmt.Errorf("one: %w", fmt.Errorf("two: %w", err)) }
+	b, _ := quietMount(t)
+	var failure error
+	serve(b, func() error { return fmt.Errorf("one: %w", fmt.Errorf("two: %w", failure)) })
 	for _, c := range []struct {
 		err    error
 		op     logical.Operation
 		status int
 	}{
+		{vaultapi.Invalidf("x"), logical.UpdateOperation, 400},
 		{lifecycle.Invalidf("x"), logical.UpdateOperation, 400},
 		{lifecycle.Refusedf("x"), logical.UpdateOperation, 400},
+		{lifecycle.Existsf("x"), logical.UpdateOperation, 400},
+		{envelope.ErrInput, logical.UpdateOperation, 400},
 		{lifecycle.NoKey("x"), logical.UpdateOperation, 400},
 		{lifecycle.NoKey("x"), logical.DeleteOperation, 400},
 		{lifecycle.NoKey("x"), logical.ReadOperation, 404},
 		{lifecycle.CheckRevision(new(int), 3), logical.UpdateOperation, 409},
+		{errors.Join(engine.ErrFault, lifecycle.NoKey("x")), logical.ReadOperation, 500},
 		{errors.New("x"), logical.UpdateOperation, 500},
 	} {
-		resp, err := errorResponse(c.op, wrap(c.err))
-		require.Equal(t, c.status, httpStatus(&logical.Request{Operation: c.op}, resp, err), "%v %v", c.op, c.err)
+		failure = c.err
+		req := &logical.Request{Operation: c.op, Path: "x", Storage: storagetest.New()}
+		resp, err := b.HandleRequest(t.Context(), req)
+		require.Equal(t, c.status, httpStatus(req, resp, err), "%v %v", c.op, c.err)
 	}
 }
 
-func TestAReadOnlyNodeSaysSoInVaultsOwnWords(t *testing.T) {
-	_, err := errorResponse(logical.UpdateOperation, fmt.Errorf("put keys/k: %w", logical.ErrReadOnly))
-	require.Equal(t, logical.ErrReadOnly, err, "Vault forwards the request only on this very text")
-}
-
-// TestEveryTypeOfFieldHasARule: the text that takes the place of the SDK's.
-func TestEveryTypeOfFieldHasARule(t *testing.T) {
-	b, _ := quietMount(t)
-	for _, path := range b.Paths {
-		for name, schema := range path.Fields {
-			require.NotEmpty(t, typeRule[schema.Type], "%s %s: %s", path.Pattern, name, schema.Type)
-		}
-	}
+func TestTheLongestDurationIsThatOfAPolicy(t *testing.T) {
+	require.Equal(t, lifecycle.MaxSpan, vaultapi.MaxSeconds*time.Second)
 }

@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 )
@@ -27,7 +26,7 @@ const (
 )
 
 // MaxSeconds bounds a duration: 100 years.
-const MaxSeconds = int(100 * 365 * 24 * time.Hour / time.Second)
+const MaxSeconds = 100 * 365 * 24 * 60 * 60
 
 // typeRule is what the SDK takes for a field of a type.
 var typeRule = map[framework.FieldType]string{
