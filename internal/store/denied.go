@@ -114,7 +114,7 @@ func (r Repo) AddDenied(ctx context.Context, name string, more map[int]lifecycle
 	defer unlock()
 	k, err := r.Key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) {
-		return nil, nil
+		return map[int]lifecycle.Denials{}, nil
 	}
 	if err != nil {
 		return more, err

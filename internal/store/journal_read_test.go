@@ -21,7 +21,7 @@ type vanishing struct {
 
 func (v vanishing) Get(ctx context.Context, path string) (*logical.StorageEntry, error) {
 	if path == v.path {
-		return nil, nil //nolint:nilnil // as a storage says that there is none
+		return nil, nil // as a storage says that there is none
 	}
 	return v.Storage.Get(ctx, path)
 }
