@@ -1,0 +1,110 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package acts is the catalogue of what can be done to versions, keys, policies and the mount: one row an act. API paths,
+// reasons, custody records, help texts and documentation read their facts about an act here. The package decides nothing:
+// which act is possible in which state is in internal/lifecycle, and who may ask for it is Vault's to say.
+package acts
+
+import "slices"
+
+// Name is what an act is called in the API, in custody records and in require_reason.
+type Name string
+
+// The acts. A name may be an act on several scopes.
+const (
+	Create    Name = "create"
+	Rotate    Name = "rotate"
+	Configure Name = "configure"
+	Hold      Name = "hold"
+	Trim      Name = "trim"
+	Delete    Name = "delete"
+
+	Promote    Name = "promote"
+	Rollback   Name = "rollback"
+	Lapse      Name = "lapse" // the originator-usage period has ended: protects no longer, without a successor
+	Suspend    Name = "suspend"
+	Resume     Name = "resume"
+	Archive    Name = "archive"
+	Recover    Name = "recover"
+	Retire     Name = "retire"
+	Restore    Name = "restore"
+	Destroy    Name = "destroy"
+	Compromise Name = "compromise"
+
+	Write            Name = "write" // of a policy: a revision
+	ConfigureEngine  Name = "configure-engine"
+	ConfigureKeys    Name = "configure-keys"
+	AcknowledgeClock Name = "acknowledge-clock"
+	RotateSigningKey Name = "rotate-signing-key"
+)
+
+// Scope is what an act is done to.
+type Scope string
+
+// The scopes.
+const (
+	Version Scope = "version"
+	Key     Scope = "key"
+	Policy  Scope = "policy"
+	Mount   Scope = "mount"
+)
+
+// Act is one row of the catalogue.
+type Act struct {
+	Name  Name
+	Scope Scope
+	KMIP  string // the operation of KMIP 2.1, section 6.1, that comes nearest; empty: it has none
+	Help  string // one sentence
+
+	ReasonName string // what require_reason calls it; empty: no policy can demand a reason
+
+	Clock     Clock
+	Emergency bool // it only takes away, and goes on where what else is to be asked cannot be
+	Urgent    bool // an emergency, or the end of one: no bound on the record holds it back, and nothing damaged beside it
+	Dated     bool // it begins a period or is bound to one, so that a wrong clock does harm
+	Restores  bool // it gives a capability back
+	Destroys  bool // it makes material unreadable for good, or leads there
+}
+
+// Clock says whether the clock does an act.
+type Clock int
+
+// What the clock may do.
+const (
+	NotByClock Clock = iota
+	AlsoByClock
+	OnlyByClock
+)
+
+// Of returns the row of an act on a scope.
+func Of(scope Scope, name Name) (Act, bool) {
+	i := slices.IndexFunc(catalogue, func(a Act) bool { return a.Scope == scope && a.Name == name })
+	if i < 0 {
+		return Act{}, false
+	}
+	return catalogue[i], true
+}
+
+// On returns the acts on a scope, in the order of the catalogue.
+func On(scope Scope) []Act {
+	return slices.DeleteFunc(slices.Clone(catalogue), func(a Act) bool { return a.Scope != scope })
+}
+
+// All returns the catalogue.
+func All() []Act { return slices.Clone(catalogue) }
+
+// Any reports whether a claim holds of an act on one of its scopes.
+func (n Name) Any(claim func(Act) bool) bool {
+	return slices.ContainsFunc(catalogue, func(a Act) bool { return a.Name == n && claim(a) })
+}
+
+// Reasons returns what require_reason may name, each once.
+func Reasons() (names []string) {
+	for _, a := range catalogue {
+		if a.ReasonName != "" && !slices.Contains(names, a.ReasonName) {
+			names = append(names, a.ReasonName)
+		}
+	}
+	return names
+}

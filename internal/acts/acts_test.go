@@ -1,0 +1,103 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package acts_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+)
+
+func TestEveryActHasOneRowAScope(t *testing.T) {
+	seen := map[acts.Scope]map[acts.Name]bool{acts.Version: {}, acts.Key: {}, acts.Policy: {}, acts.Mount: {}}
+	for _, a := range acts.All() {
+		names, known := seen[a.Scope]
+		require.True(t, known, "%s: scope %q", a.Name, a.Scope)
+		require.False(t, names[a.Name], "%s on %s has two rows", a.Name, a.Scope)
+		names[a.Name] = true
+		row, found := acts.Of(a.Scope, a.Name)
+		require.True(t, found)
+		require.Equal(t, a, row)
+	}
+	_, found := acts.Of(acts.Mount, acts.Destroy)
+	require.False(t, found)
+}
+
+// TestAnActMeansTheSameOnAllItsScopes is what [acts.Name.Any] rests on.
+func TestAnActMeansTheSameOnAllItsScopes(t *testing.T) {
+	type facts struct{ emergency, urgent, dated, restores, destroys bool }
+	of := map[acts.Name]facts{}
+	for _, a := range acts.All() {
+		if a.Scope != acts.Version && a.Scope != acts.Key {
+			continue
+		}
+		got := facts{a.Emergency, a.Urgent, a.Dated, a.Restores, a.Destroys}
+		if want, known := of[a.Name]; known {
+			require.Equal(t, want, got, a.Name)
+		}
+		of[a.Name] = got
+	}
+}
+
+func TestHelpIsASentenceOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, a := range acts.All() {
+		require.Regexp(t, `^[A-Z].*\.$`, a.Help)
+		require.False(t, seen[a.Help], a.Help)
+		seen[a.Help] = true
+	}
+}
+
+func TestWhatStopsIsNeverHeldBackNorRestores(t *testing.T) {
+	for _, a := range acts.All() {
+		if a.Emergency {
+			require.True(t, a.Urgent, a.Name)
+			require.False(t, a.Restores || a.Destroys, a.Name)
+		}
+		require.False(t, a.Clock == acts.OnlyByClock && a.ReasonName != "", "%s: nobody asks for it, so nobody gives a reason", a.Name)
+	}
+}
+
+func TestReasonsAreThoseOfTheManual(t *testing.T) {
+	require.Equal(t, []string{
+		"create", "rotate-manual", "configure", "hold", "promote", "suspend", "resume", "archive", "recover", "retire", "restore",
+		"compromise", "rollback",
+	}, acts.Reasons())
+}
+
+func TestTheHashOfARequestIsThatOfItsContent(t *testing.T) {
+	seven := 7
+	request := acts.Request{
+		Act: acts.Retire, Scope: acts.Version, Subject: "orders", Version: 3, Reason: "CHG-4711: table dropped & gone",
+		Parameters: map[string]string{"b": "2", "a": "1"},
+	}
+	// printf 'keylife/request/v1\n{"act":"retire",…,"reason":"CHG-4711: table dropped & gone"}' | sha256sum
+	const want = "5b4a3d0750cb08dca20853bfefcf79927cfff62caccacb7b0a575f82b6c32f94"
+	require.Equal(t, want, request.Hash())
+	request.CAS = &seven
+	require.Equal(t, want, request.Hash(), "a condition is no content")
+
+	empty := acts.Request{Act: acts.Hold, Scope: acts.Key, Subject: "orders"}
+	given := empty
+	given.Parameters = map[string]string{}
+	require.Equal(t, empty.Hash(), given.Hash())
+
+	hashes := map[string]bool{request.Hash(): true}
+	for _, change := range []func(*acts.Request){
+		func(r *acts.Request) { r.Act = acts.Archive },
+		func(r *acts.Request) { r.Scope = acts.Key },
+		func(r *acts.Request) { r.Subject = "order" },
+		func(r *acts.Request) { r.Version = 4 },
+		func(r *acts.Request) { r.Reason += " " },
+		func(r *acts.Request) { r.Parameters = nil },
+		func(r *acts.Request) { r.Parameters = map[string]string{"a": "2", "b": "1"} },
+	} {
+		other := request
+		change(&other)
+		require.False(t, hashes[other.Hash()], "%+v", other)
+		hashes[other.Hash()] = true
+	}
+}

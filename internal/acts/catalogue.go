@@ -1,0 +1,72 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package acts
+
+// catalogue holds the acts by scope, in the order in which require_reason lists them.
+var catalogue = []Act{
+	{Name: Create, Scope: Key, KMIP: "Create", ReasonName: "create", Help: "Make a key with its first version."},
+	{Name: Rotate, Scope: Key, KMIP: "Re-key", ReasonName: "rotate-manual", Clock: AlsoByClock, Help: "Make a new version of the key and encrypt with it from now on."},
+	{Name: Configure, Scope: Key, KMIP: "Modify Attribute", ReasonName: "configure", Help: "Change the settings of a key."},
+	{Name: Hold, Scope: Key, ReasonName: "hold", Help: "Set or lift the legal hold of a key: under it nothing of the key is retired, destroyed or deleted."},
+
+	{
+		Name: Promote, Scope: Version, KMIP: "Activate", ReasonName: "promote", Clock: AlsoByClock,
+		Help: "Make a staged version the active one; the active one is deactivated.",
+	},
+	{Name: Suspend, Scope: Version, ReasonName: "suspend", Emergency: true, Urgent: true, Help: "Stop a version for the time being."},
+	{Name: Resume, Scope: Version, ReasonName: "resume", Urgent: true, Dated: true, Restores: true, Help: "Undo a suspension."},
+	{
+		Name: Archive, Scope: Version, KMIP: "Archive", ReasonName: "archive", Clock: AlsoByClock, Dated: true, Destroys: true,
+		Help: "Take a deactivated version out of use: its material moves to the archive, uses are denied and counted.",
+	},
+	{
+		Name: Recover, Scope: Version, KMIP: "Recover", ReasonName: "recover", Restores: true,
+		Help: "Bring an archived version back, to decrypt. Of a compromised version that was out of use when it was reported: let it be rewrapped from, and decrypt as the policy says.",
+	},
+	{
+		Name: Retire, Scope: Version, ReasonName: "retire", Clock: AlsoByClock, Dated: true, Destroys: true,
+		Help: "Schedule the destruction of a version, after the destroy delay.",
+	},
+	{Name: Restore, Scope: Version, ReasonName: "restore", Dated: true, Restores: true, Help: "Undo a retirement, before the version is destroyed."},
+	{
+		Name: Compromise, Scope: Version, KMIP: "Revoke", ReasonName: "compromise", Emergency: true, Urgent: true, Dated: true,
+		Help: "Report a version as compromised. An active one is replaced at once.",
+	},
+	{Name: Lapse, Scope: Version, Clock: OnlyByClock, Help: "End the originator-usage period of the active version: it protects no longer, and there is no successor."},
+	{Name: Destroy, Scope: Version, KMIP: "Destroy", Clock: OnlyByClock, Destroys: true, Help: "Erase the material of a retired version when its time has come."},
+
+	{
+		Name: Rollback, Scope: Key, ReasonName: "rollback", Dated: true, Restores: true,
+		Help: "Make the version before the active one active again, inside the rollback window.",
+	},
+	{
+		Name: Suspend, Scope: Key, ReasonName: "suspend", Emergency: true, Urgent: true,
+		Help: "Stop a whole key for the time being: from the next request on, no version of it is used.",
+	},
+	{Name: Resume, Scope: Key, ReasonName: "resume", Urgent: true, Dated: true, Restores: true, Help: "Undo the suspension of a key."},
+	{
+		Name: Archive, Scope: Key, KMIP: "Archive", ReasonName: "archive", Dated: true, Destroys: true,
+		Help: "Take a whole key out of use: its material moves to the archive, it does not rotate.",
+	},
+	{Name: Recover, Scope: Key, KMIP: "Recover", ReasonName: "recover", Restores: true, Help: "Bring an archived key back."},
+	{
+		Name: Retire, Scope: Key, ReasonName: "retire", Dated: true, Destroys: true,
+		Help: "Schedule the destruction of an archived key, after the destroy delay.",
+	},
+	{Name: Restore, Scope: Key, ReasonName: "restore", Dated: true, Restores: true, Help: "Undo the retirement of a key, before it is destroyed."},
+	{Name: Destroy, Scope: Key, KMIP: "Destroy", Clock: OnlyByClock, Destroys: true, Help: "Erase the material of a retired key when its time has come."},
+	{
+		Name: Trim, Scope: Key, KMIP: "Destroy", Destroys: true,
+		Help: "Destroy the oldest versions of a key without a policy at once, as in Transit: min_available_version must not be above min_decryption_version and min_encryption_version, which both have to be set.",
+	},
+	{Name: Delete, Scope: Key, KMIP: "Destroy", Destroys: true, Help: "Delete a key with all of its versions."},
+
+	{Name: Write, Scope: Policy, Help: "Write a revision of a policy."},
+	{Name: Delete, Scope: Policy, Help: "Delete a policy that no key is bound to."},
+
+	{Name: ConfigureEngine, Scope: Mount, Help: "Change how the keys of the mount come under a policy."},
+	{Name: ConfigureKeys, Scope: Mount, Help: "Allow or forbid that encrypting makes a missing key."},
+	{Name: AcknowledgeClock, Scope: Mount, Help: "Say that the clock is right, so that the clock guard lets destruction go on."},
+	{Name: RotateSigningKey, Scope: Mount, Help: "Make a new key for checkpoints, signed by the old one."},
+}
