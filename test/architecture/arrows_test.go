@@ -1,27 +1,21 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package keylife_test
+package architecture_test
 
 import (
-	"go/parser"
-	"go/token"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-const module = "github.com/keylife/vault-plugin-keylife"
-
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
 	".":                        {"hsm", "internal/custody", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/store", "internal/vaultapi"},
 	"cmd/vault-plugin-keylife": {".", "internal/custody"},
+	"internal/acts":            nil,
 	"internal/custody":         nil,
 	"hsm":                      nil,
 	"internal/engine":          {"internal/envelope", "internal/lifecycle"},
@@ -79,37 +73,14 @@ func ownPackage(path string) (string, bool) {
 	return strings.CutPrefix(path, module+"/")
 }
 
-// importsByFolder reads the direct imports of all files that are no tests.
+// importsByFolder returns the direct imports of all files that are no tests.
 func importsByFolder(t *testing.T) map[string][]string {
 	t.Helper()
 	imports := map[string][]string{}
-	require.NoError(t, filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
-		if err != nil || (entry.IsDir() && (path == "test/vault" || path == "bin" || path == ".git")) {
-			return orSkip(err)
+	for _, file := range parsed(t) {
+		if len(file.Imports) > 0 {
+			imports[file.folder] = append(imports[file.folder], importsOf(t, file.File)...)
 		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		for _, spec := range file.Imports {
-			name, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			dir := filepath.ToSlash(filepath.Dir(path))
-			imports[dir] = append(imports[dir], name)
-		}
-		return nil
-	}))
-	return imports
-}
-
-func orSkip(err error) error {
-	if err != nil {
-		return err
 	}
-	return filepath.SkipDir
+	return imports
 }
