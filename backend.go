@@ -18,8 +18,11 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -27,12 +30,14 @@ import (
 // backend is one mount. It holds its collaborators and no state of its own.
 type backend struct {
 	*framework.Backend
-	engine  *engine.Engine
-	store   *store.Store
-	keyring *keyring
-	system  *vaultapi.CachedSystemView
-	mount   vaultapi.Mount[*request]
-	ready   sync.Once
+	store     *store.Store
+	keyring   *keyring.Keyring
+	plane     *dataplane.Plane
+	engine    *engine.Engine
+	scheduler *scheduler.Scheduler
+	system    *vaultapi.CachedSystemView
+	mount     vaultapi.Mount[*request]
+	ready     sync.Once
 }
 
 // Options are what [New] lets its caller replace. The zero value is what runs in production.
@@ -60,15 +65,18 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
+	plane := dataplane.New(dataplane.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger})
 	b := &backend{
-		engine:  engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, KeyTime: o.KeyTime}),
-		store:   store.New(o.Now),
-		keyring: &keyring{now: o.Now, rand: o.Rand, wrapper: o.TestOnlyWrapper},
-		system:  &vaultapi.CachedSystemView{SystemView: conf.System},
+		store:     store.New(o.Now, conf.Logger),
+		keyring:   keyring.New(keyring.Config{Now: o.Now, Rand: o.Rand, Wrap: o.TestOnlyWrapper}),
+		plane:     plane,
+		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane}),
+		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, KeyTime: o.KeyTime}),
+		system:    &vaultapi.CachedSystemView{SystemView: conf.System},
 	}
 	b.mount = vaultapi.Mount[*request]{
 		Prefix:   "keylife",
-		Bind:     func(r *vaultapi.Request) *request { return &request{r, b.requestStore(r.Logical)} },
+		Bind:     b.bind,
 		Names:    vaultapi.NameRule{Fields: []string{fName.Name, fPolicy.Name, fDefaultPolicy.Name}, Longest: maxName},
 		Statuses: statuses,
 		Guard:    b.engine.Guard,
@@ -80,6 +88,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		Paths:        b.paths(o, conf.Logger),
 		PeriodicFunc: b.tick,
 		Invalidate:   b.invalidate,
+		Clean:        b.clean,
 	}
 	steady := *conf
 	steady.System = b.system
@@ -88,14 +97,14 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 
 func (b *backend) paths(o Options, log hclog.Logger) []*framework.Path {
 	return b.mount.Paths(slices.Concat(
-		keysAPI{b.engine}.paths(),
-		versionsAPI{b.engine}.paths(),
-		statesAPI{b.engine}.paths(),
-		rotationAPI{b.engine}.paths(),
-		policiesAPI{b.engine}.paths(),
-		cipherAPI{b.engine}.paths(),
+		keysAPI{}.paths(),
+		versionsAPI{}.paths(),
+		statesAPI{}.paths(),
+		rotationAPI{}.paths(),
+		policiesAPI{}.paths(),
+		cipherAPI{}.paths(),
 		custodyAPI{now: o.Now, rand: o.Rand, log: log}.paths(),
-		configAPI{engine: b.engine, now: o.Now, log: log}.paths(),
+		configAPI{now: o.Now, log: log}.paths(),
 	)...)
 }
 
@@ -115,7 +124,7 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	_, err := b.engine.Tick(ctx, b.requestStore(req))
+	_, err := b.session(req).Scheduler().Tick(ctx)
 	return err
 }
 
@@ -123,30 +132,45 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 func (b *backend) invalidate(_ context.Context, path string) {
 	_ = b.engine.Guard("invalidate "+path, func() error {
 		if name, ok := store.KeyOf(path); ok {
-			b.engine.ForgetKey(name)
+			b.plane.ForgetKey(name)
 			b.store.Forget(name)
 		}
 		if name, ok := store.PolicyOf(path); ok {
-			b.engine.ForgetPolicy(name)
+			b.plane.ForgetPolicy(name)
 		}
 		if store.IsKeyring(path) {
 			b.store.ForgetInstance()
-			b.keyring.forget()
+			b.keyring.Forget()
 		}
 		return nil
 	})
 }
 
-// requestStore is the storage of the request. The first one also learns whether the mount may cache: neither Factory nor a
-// plugin process that Vault started anew is told.
-func (b *backend) requestStore(req *logical.Request) requestStore {
+// clean closes what the mount holds outside of it, when Vault unmounts it or ends the process.
+func (b *backend) clean(context.Context) {
+	if err := b.keyring.Close(); err != nil {
+		b.Logger().Error("the keyring could not be closed", "error", err)
+	}
+}
+
+// bind binds a request to the mount. The first one also learns whether the mount may cache: neither Factory nor a plugin
+// process that Vault started anew is told.
+func (b *backend) bind(r *vaultapi.Request) *request {
 	b.ready.Do(func() {
 		if b.System().CachingDisabled() {
-			b.engine.DisableCache()
-			b.keyring.disable()
+			b.plane.DisableCache()
+			b.store.DisableCache()
+			b.keyring.DisableCache()
 		}
 	})
-	return requestStore{Repo: b.store.On(req.Storage, callerOf(req)), keyring: b.keyring}
+	c := &request{Request: r}
+	c.open(b, r.Logical)
+	return c
+}
+
+// session is a request that no handler answers.
+func (b *backend) session(req *logical.Request) *session {
+	return &b.bind(&vaultapi.Request{Logical: req}).session
 }
 
 const help = `

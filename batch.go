@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -25,25 +25,25 @@ var (
 
 // batch is what a data plane request asks for.
 type batch struct {
-	items      []engine.Item
+	items      []dataplane.Item
 	references []string
 	single     bool // the item came in the fields of the request
 }
 
 // readBatch reads the items of encrypt and decrypt.
-func readBatch(c *request, read func(from *vaultapi.Source) engine.Item) (batch, error) {
+func readBatch(c *request, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
 	if code := fPartial.LookupNonNull(c); code != nil && !c.IsNull(fBatch.Name) && (*code < 200 || *code > 599) {
 		return batch{}, vaultapi.InvalidField(fPartial.Name, *code, "must be a status from 200 to 599")
 	}
 	return readItems(c, vaultapi.Item, read)
 }
 
-func readItems(c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) engine.Item) (batch, error) {
+func readItems(c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
 	items, err := vaultapi.ItemsOf(c, fBatch, mode)
 	if err != nil {
 		return batch{}, err
 	}
-	b := batch{items: make([]engine.Item, items.Len()), references: make([]string, items.Len()), single: items.Single}
+	b := batch{items: make([]dataplane.Item, items.Len()), references: make([]string, items.Len()), single: items.Single}
 	err = items.Each(func(n int, from *vaultapi.Source) { b.items[n], b.references[n] = read(from), fReference.Get(from) })
 	return b, err
 }
@@ -75,7 +75,7 @@ type openedRow struct {
 	Reference string `json:"reference"`
 }
 
-func protectedRows(b batch, outcomes []engine.Outcome) any {
+func protectedRows(b batch, outcomes []dataplane.Outcome) any {
 	rows := make([]protectedRow, len(outcomes))
 	for i, o := range outcomes {
 		rows[i] = protectedRow{o.Text, o.Version, errorText(o.Err), b.references[i]}
@@ -83,7 +83,7 @@ func protectedRows(b batch, outcomes []engine.Outcome) any {
 	return rows
 }
 
-func openedRows(b batch, outcomes []engine.Outcome) any {
+func openedRows(b batch, outcomes []dataplane.Outcome) any {
 	rows := make([]openedRow, len(outcomes))
 	for i, o := range outcomes {
 		rows[i] = openedRow{o.Text, errorText(o.Err), b.references[i]}
@@ -99,7 +99,7 @@ func errorText(err error) string {
 }
 
 // protected answers a request whose single result is a ciphertext.
-func protected(b batch, outcomes []engine.Outcome) (*logical.Response, error) {
+func protected(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 	if !b.single {
 		return vaultapi.Data(fResults.Is(protectedRows(b, outcomes))), nil
 	}
@@ -108,7 +108,7 @@ func protected(b batch, outcomes []engine.Outcome) (*logical.Response, error) {
 }
 
 // opened answers a request whose single result is a plaintext.
-func opened(b batch, outcomes []engine.Outcome) (*logical.Response, error) {
+func opened(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 	if !b.single {
 		return vaultapi.Data(fResults.Is(openedRows(b, outcomes))), nil
 	}
@@ -118,7 +118,7 @@ func opened(b batch, outcomes []engine.Outcome) (*logical.Response, error) {
 // batchStatus gives a batch with failed items its status: 400 if one failed by the caller's fault, 500 if only by
 // ours, and the caller's own status instead if another item succeeded. A padding scheme that does not fit counts as
 // no failure, as in Transit.
-func batchStatus(c *request, b batch, outcomes []engine.Outcome, resp *logical.Response) (*logical.Response, error) {
+func batchStatus(c *request, b batch, outcomes []dataplane.Outcome, resp *logical.Response) (*logical.Response, error) {
 	status := statusOf(outcomes)
 	if b.single || status == http.StatusOK {
 		return resp, nil
@@ -133,12 +133,12 @@ func batchStatus(c *request, b batch, outcomes []engine.Outcome, resp *logical.R
 	return logical.RespondWithStatusCode(resp, c.Logical, status)
 }
 
-func statusOf(outcomes []engine.Outcome) int {
+func statusOf(outcomes []dataplane.Outcome) int {
 	status := http.StatusOK
 	for _, o := range outcomes {
 		switch {
-		case o.Err == nil || errors.Is(o.Err, engine.ErrPadding):
-		case errors.Is(o.Err, engine.ErrFault):
+		case o.Err == nil || errors.Is(o.Err, dataplane.ErrPadding):
+		case errors.Is(o.Err, dataplane.ErrFault):
 			status = http.StatusInternalServerError
 		default:
 			return http.StatusBadRequest
@@ -147,7 +147,7 @@ func statusOf(outcomes []engine.Outcome) int {
 	return status
 }
 
-func anySucceeded(outcomes []engine.Outcome) bool {
+func anySucceeded(outcomes []dataplane.Outcome) bool {
 	for _, o := range outcomes {
 		if o.Err == nil {
 			return true

@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -41,7 +41,7 @@ var (
 
 // cipherAPI serves the data plane: what uses a key by its name. The rules are Transit's, down to the statuses; clients
 // branch on them.
-type cipherAPI struct{ engine *engine.Engine }
+type cipherAPI struct{}
 
 func (a cipherAPI) paths() []path {
 	encrypt := cipherPath("encrypt", "Encrypt with a key; a key that does not exist is made first, unless config/keys forbids it.",
@@ -62,7 +62,7 @@ func (a cipherAPI) paths() []path {
 }
 
 func (a cipherAPI) exists(ctx context.Context, c *request) error {
-	found, err := a.engine.Exists(ctx, c.store, fName.Get(c))
+	found, err := c.Keys().Exists(ctx, fName.Get(c))
 	if err == nil && !found {
 		err = lifecycle.NoKey(fName.Get(c))
 	}
@@ -94,26 +94,26 @@ func (a cipherAPI) datakeyPath() path {
 	}
 }
 
-func readEncrypt(from *vaultapi.Source) engine.Item {
+func readEncrypt(from *vaultapi.Source) dataplane.Item {
 	switch {
 	case !from.Has(fPlaintext.Name):
 		missing(from, fPlaintext, "encrypt")
 	case from.IsItem() && from.IsNull(fPlaintext.Name):
 		from.Fail(mustNotBeNull(fPlaintext))
 	}
-	return engine.Item{
+	return dataplane.Item{
 		Text: fPlaintext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
 		IV: fIV.Get(from), Padding: readPadding(from), Version: fKeyVersion.Get(from),
 	}
 }
 
-func readDecrypt(from *vaultapi.Source) engine.Item {
+func readDecrypt(from *vaultapi.Source) dataplane.Item {
 	if !from.Has(fCiphertext.Name) {
 		missing(from, fCiphertext, "decrypt")
 	}
 	fKeyVersion.Get(from) // without effect, as iv, but Transit checks their types
 	fIV.Get(from)
-	item := engine.Item{
+	item := dataplane.Item{
 		Text: fCiphertext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
 		Padding: readPadding(from),
 	}
@@ -121,8 +121,8 @@ func readDecrypt(from *vaultapi.Source) engine.Item {
 	return item
 }
 
-func readRewrap(from *vaultapi.Source) engine.Item {
-	item := engine.Item{
+func readRewrap(from *vaultapi.Source) dataplane.Item {
+	item := dataplane.Item{
 		Text: fCiphertext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
 		Version: fKeyVersion.Get(from), Padding: cmp.Or(fDecryptPadding.Get(from), fEncryptPadding.Get(from)),
 	}
@@ -131,7 +131,7 @@ func readRewrap(from *vaultapi.Source) engine.Item {
 }
 
 // requireCiphertext refuses a request of one item without a text. In a batch the item fails, not the call.
-func requireCiphertext(from *vaultapi.Source, item engine.Item) {
+func requireCiphertext(from *vaultapi.Source, item dataplane.Item) {
 	if !from.IsItem() && item.Text == "" {
 		missing(from, fCiphertext, "decrypt")
 	}
@@ -165,16 +165,16 @@ func (a cipherAPI) encrypt(ctx context.Context, c *request) (*logical.Response, 
 }
 
 // encryptItems makes the key where Vault found none, and warns where another request made it meanwhile.
-func (a cipherAPI) encryptItems(ctx context.Context, c *request, in batch) (outcomes []engine.Outcome, warning string, err error) {
+func (a cipherAPI) encryptItems(ctx context.Context, c *request, in batch) (outcomes []dataplane.Outcome, warning string, err error) {
 	if c.Logical.Operation != logical.CreateOperation {
-		outcomes, err = a.engine.Encrypt(ctx, c.store, fName.Get(c), in.items)
+		outcomes, err = c.Data().Encrypt(ctx, fName.Get(c), in.items)
 		return outcomes, "", err
 	}
 	spec, err := readUpsert(c, in)
 	if err != nil {
 		return nil, "", err
 	}
-	outcomes, created, err := a.engine.EncryptOrCreate(ctx, c.store, spec, in.items)
+	outcomes, created, err := c.Data().EncryptOrCreate(ctx, spec, in.items)
 	if !created && anySucceeded(outcomes) {
 		warning = "Attempted creation of the key during the encrypt operation, but it was created beforehand"
 	}
@@ -195,7 +195,7 @@ func (a cipherAPI) decrypt(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := a.engine.Decrypt(ctx, c.store, fName.Get(c), in.items)
+	outcomes, err := c.Data().Decrypt(ctx, fName.Get(c), in.items)
 	if err != nil {
 		return nil, err
 	}
@@ -213,24 +213,24 @@ func (a cipherAPI) rewrap(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := a.engine.Rewrap(ctx, c.store, fName.Get(c), in.items)
+	outcomes, err := c.Data().Rewrap(ctx, fName.Get(c), in.items)
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range outcomes {
-		if errors.Is(o.Err, engine.ErrFault) {
+		if errors.Is(o.Err, dataplane.ErrFault) {
 			return nil, o.Err
 		}
 	}
 	return protected(in, outcomes)
 }
 
-func readDatakey(c *request) (form string, bits int, item engine.Item, err error) {
+func readDatakey(c *request) (form string, bits int, item dataplane.Item, err error) {
 	form, bits = fForm.Get(c), fBits.Get(c)
-	item = engine.Item{Context: fContext.Get(c), Nonce: fNonce.Get(c), AssociatedData: fAAD.Get(c), Version: fKeyVersion.Get(c)}
+	item = dataplane.Item{Context: fContext.Get(c), Nonce: fNonce.Get(c), AssociatedData: fAAD.Get(c), Version: fKeyVersion.Get(c)}
 	switch {
 	case fPadding.Lookup(c) != nil:
-		err = engine.ErrPadding
+		err = dataplane.ErrPadding
 	case form != "plaintext" && form != "wrapped":
 		err = vaultapi.Invalidf("Invalid path, must be 'plaintext' or 'wrapped', not %q", form)
 	case !slices.Contains([]int{128, 256, 512}, bits):
@@ -253,7 +253,7 @@ func (a cipherAPI) datakey(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	plaintext, wrapped, err := a.engine.Datakey(ctx, c.store, fName.Get(c), bits, item)
+	plaintext, wrapped, err := c.Data().Datakey(ctx, fName.Get(c), bits, item)
 	if err != nil {
 		return nil, err
 	}

@@ -30,9 +30,8 @@ var (
 
 // configAPI serves the settings of the mount.
 type configAPI struct {
-	engine *engine.Engine
-	now    func() time.Time
-	log    hclog.Logger
+	now func() time.Time
+	log hclog.Logger
 }
 
 func (a configAPI) paths() []path { return []path{a.engineConfig(), a.keysConfig(), a.clock()} }
@@ -57,14 +56,14 @@ func (a configAPI) keysConfig() path {
 
 func (configAPI) writeKeys(ctx context.Context, c *request) (*logical.Response, error) {
 	disable := fDisableUpsert.Get(c)
-	if err := c.store.SetDisableUpsert(ctx, disable); err != nil {
+	if err := c.stored.Settings().SetDisableUpsert(ctx, disable); err != nil {
 		return nil, err
 	}
 	return vaultapi.Data(fDisableUpsert.Is(disable)), nil
 }
 
 func (configAPI) readKeys(ctx context.Context, c *request) (*logical.Response, error) {
-	disable, err := c.store.DisableUpsert(ctx)
+	disable, err := c.stored.Settings().DisableUpsert(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,7 @@ func (a configAPI) writeEngine(ctx context.Context, c *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	g, err := a.engine.SetGovernance(ctx, c.store, engine.GovernanceChange{
+	g, err := c.Settings().SetGovernance(ctx, engine.GovernanceChange{
 		RequirePolicy: fRequirePolicy.LookupNonNull(c), DefaultPolicy: fDefaultPolicy.LookupNonNull(c), Reason: pre.Reason,
 	})
 	if err != nil {
@@ -109,7 +108,7 @@ func (a configAPI) writeEngine(ctx context.Context, c *request) (*logical.Respon
 }
 
 func (a configAPI) readEngine(ctx context.Context, c *request) (*logical.Response, error) {
-	g, err := a.engine.Governance(ctx, c.store)
+	g, err := c.Settings().Governance(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +152,7 @@ func (a configAPI) clock() path {
 }
 
 func (a configAPI) readClock(ctx context.Context, c *request) (*logical.Response, error) {
-	clock, err := c.store.Clock(ctx)
+	clock, err := c.stored.Settings().Clock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +165,7 @@ func (a configAPI) writeClock(ctx context.Context, c *request) (*logical.Respons
 	if !fAcknowledge.Get(c) {
 		return nil, vaultapi.InvalidField(fAcknowledge.Name, false, "must be true")
 	}
-	if err := c.store.SetClock(ctx, lifecycle.Clock{High: a.now()}); err != nil {
+	if err := c.stored.Settings().SetClock(ctx, lifecycle.Clock{High: a.now()}); err != nil {
 		return nil, err
 	}
 	a.log.Warn("clock acknowledged", "time", vaultapi.Time(a.now()))

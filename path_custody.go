@@ -78,7 +78,7 @@ func (a custodyAPI) export(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	names, err := c.store.JournalNames(ctx)
+	names, err := c.stored.Journals().JournalNames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (a custodyAPI) export(ctx context.Context, c *request) (*logical.Response, 
 		if name != key {
 			seq = 0
 		}
-		page, err := c.store.Journal(ctx, name, seq, limit-len(lines))
+		page, err := c.stored.Journals().Journal(ctx, name, seq, limit-len(lines))
 		if err != nil {
 			return nil, err
 		}
@@ -123,15 +123,15 @@ func (a custodyAPI) checkpoint(ctx context.Context, c *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	heads, broken, err := heads(ctx, c.store, names)
+	heads, broken, err := heads(ctx, c.stored.Journals(), names)
 	if err != nil {
 		return nil, err
 	}
-	instance, err := c.store.Instance(ctx)
+	instance, err := c.stored.KEKs().Instance(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.store.AddSigningKey(ctx, a.firstSigningKey)
+	keys, err := c.stored.Signing().AddSigningKey(ctx, a.firstSigningKey)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (a custodyAPI) checkpoint(ctx context.Context, c *request) (*logical.Respon
 
 // heads returns the ends of the journals. Those of which the end was altered or lost are only named: nobody can vouch for
 // them.
-func heads(ctx context.Context, r requestStore, names []string) (heads []custody.KeyHead, broken []string, err error) {
+func heads(ctx context.Context, r store.Journals, names []string) (heads []custody.KeyHead, broken []string, err error) {
 	heads, broken = []custody.KeyHead{}, []string{}
 	for _, name := range names {
 		head, err := r.JournalHead(ctx, name)
@@ -164,7 +164,7 @@ func heads(ctx context.Context, r requestStore, names []string) (heads []custody
 
 // checkpointNames returns the keys that a checkpoint is to cover, and where the next one begins.
 func checkpointNames(ctx context.Context, c *request, limit int) (names []string, next string, err error) {
-	names, err = c.store.JournalNames(ctx)
+	names, err = c.stored.Journals().JournalNames(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -190,7 +190,7 @@ func (a custodyAPI) firstSigningKey(keys []custody.SigningKey) (*custody.Signing
 }
 
 func (a custodyAPI) rotateKey(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.store.AddSigningKey(ctx, func(keys []custody.SigningKey) (*custody.SigningKey, error) {
+	keys, err := c.stored.Signing().AddSigningKey(ctx, func(keys []custody.SigningKey) (*custody.SigningKey, error) {
 		if len(keys) == 0 {
 			return a.firstSigningKey(keys)
 		}
@@ -206,12 +206,12 @@ func (a custodyAPI) rotateKey(ctx context.Context, c *request) (*logical.Respons
 }
 
 func (a custodyAPI) publicKeys(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.store.SigningKeys(ctx)
+	keys, err := c.stored.Signing().SigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		if keys, err = c.store.AddSigningKey(ctx, a.firstSigningKey); err != nil {
+		if keys, err = c.stored.Signing().AddSigningKey(ctx, a.firstSigningKey); err != nil {
 			return nil, err
 		}
 	}

@@ -41,14 +41,14 @@ func (a custodyAPI) verify(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.store.SigningKeys(ctx)
+	keys, err := c.stored.Signing().SigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkScope(c, publicOf(keys), checkpoints); err != nil {
 		return nil, err
 	}
-	report, err := custody.Verify(records(ctx, c.store, names), publicOf(keys), "", checkpoints)
+	report, err := custody.Verify(records(ctx, c.stored.Journals(), names), publicOf(keys), "", checkpoints)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +63,11 @@ func (a custodyAPI) verify(ctx context.Context, c *request) (*logical.Response, 
 
 // verifiable returns the keys to verify: the one that is named, or all that have or should have a journal.
 func verifiable(ctx context.Context, c *request) ([]string, error) {
-	journals, err := c.store.JournalNames(ctx)
+	journals, err := c.stored.Journals().JournalNames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.store.KeyNames(ctx)
+	keys, err := c.stored.Keys().KeyNames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +87,11 @@ func verifiable(ctx context.Context, c *request) ([]string, error) {
 func checkEnds(ctx context.Context, c *request, names []string) (problems []string, err error) {
 	problems = []string{}
 	for _, name := range names {
-		_, err := c.store.JournalHead(ctx, name)
+		_, err := c.stored.Journals().JournalHead(ctx, name)
 		if err != nil && !isDamage(err) {
 			return nil, err
 		}
-		problem, err := c.store.CheckJournal(ctx, name)
+		problem, err := c.stored.Journals().CheckJournal(ctx, name)
 		if err != nil && !isDamage(err) {
 			return nil, err
 		}
@@ -149,7 +149,7 @@ func readCheckpoint(c *request) ([]custody.Signed, error) {
 }
 
 // records returns the custody records of some keys.
-func records(ctx context.Context, r requestStore, names []string) iter.Seq2[[]byte, error] {
+func records(ctx context.Context, r store.Journals, names []string) iter.Seq2[[]byte, error] {
 	const some = 256
 	return func(yield func([]byte, error) bool) {
 		read := 0

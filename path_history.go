@@ -45,14 +45,14 @@ func (custodyAPI) history(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	head, err := c.store.JournalHead(ctx, fName.Get(c))
+	head, err := c.stored.Journals().JournalHead(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
 	if head.Count == 0 {
 		return nil, lifecycle.NoKey(fName.Get(c))
 	}
-	page, err := c.store.Journal(ctx, fName.Get(c), after, limit)
+	page, err := c.stored.Journals().Journal(ctx, fName.Get(c), after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +89,11 @@ const lookBack = 256
 
 // lastChange returns the newest act that changed the version, as far as it is not too long ago.
 func lastChange(ctx context.Context, c *request, v engine.VersionDetail) (map[string]any, error) {
-	head, err := c.store.JournalHead(ctx, fName.Get(c))
+	head, err := c.stored.Journals().JournalHead(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.store.Journal(ctx, fName.Get(c), max(head.Count-lookBack, 0), lookBack)
+	page, err := c.stored.Journals().Journal(ctx, fName.Get(c), max(head.Count-lookBack, 0), lookBack)
 	if err != nil {
 		return nil, err
 	}

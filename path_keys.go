@@ -33,10 +33,12 @@ var (
 )
 
 // keysAPI serves the keys: what they are, not what state they are in.
-type keysAPI struct{ engine *engine.Engine }
+type keysAPI struct{}
 
 func (a keysAPI) paths() []path {
-	return []path{listNames("keys", vaultapi.Transit, a.engine.Names), a.key(), a.config()}
+	return []path{listNames("keys", vaultapi.Transit, func(ctx context.Context, c *request) ([]string, error) {
+		return c.Keys().Names(ctx)
+	}), a.key(), a.config()}
 }
 
 func (a keysAPI) key() path {
@@ -141,7 +143,7 @@ func (a keysAPI) create(ctx context.Context, c *request) (*logical.Response, err
 	if err != nil {
 		return nil, err
 	}
-	view, existed, err := a.engine.Create(ctx, c.store, in)
+	view, existed, err := c.Keys().Create(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +158,7 @@ func (a keysAPI) read(ctx context.Context, c *request) (*logical.Response, error
 	if _, err := base64.StdEncoding.DecodeString(fContext.Get(c)); err != nil {
 		return nil, vaultapi.Invalidf("context: must be standard base64")
 	}
-	view, err := a.engine.Read(ctx, c.store, fName.Get(c))
+	view, err := c.Keys().Read(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +170,7 @@ func (a keysAPI) delete(ctx context.Context, c *request) (*logical.Response, err
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.engine.Delete(ctx, c.store, fName.Get(c), pre)
+	return nil, c.Keys().Delete(ctx, fName.Get(c), pre)
 }
 
 func (a keysAPI) configure(ctx context.Context, c *request) (*logical.Response, error) {
@@ -180,7 +182,7 @@ func (a keysAPI) configure(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	view, warnings, err := a.engine.Configure(ctx, c.store, fName.Get(c), change, pre)
+	view, warnings, err := c.Keys().Configure(ctx, fName.Get(c), change, pre)
 	if err != nil {
 		return nil, err
 	}

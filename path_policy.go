@@ -10,7 +10,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -21,11 +20,11 @@ var (
 )
 
 // policiesAPI serves the policies, their revisions, and what a policy would do to its keys.
-type policiesAPI struct{ engine *engine.Engine }
+type policiesAPI struct{}
 
 func (a policiesAPI) paths() []path {
 	return []path{
-		listNames("policies", vaultapi.Strict, a.engine.PolicyNames), a.policy(),
+		listNames("policies", vaultapi.Strict, func(ctx context.Context, c *request) ([]string, error) { return c.Policies().Names(ctx) }), a.policy(),
 		a.revisions(), a.revision(), a.planPath(), a.driftPath(),
 	}
 }
@@ -87,7 +86,7 @@ func (a policiesAPI) write(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	policy, err := a.engine.PutPolicy(ctx, c.store, fPolicyName.Get(c), c.edit, pre)
+	policy, err := c.Policies().Put(ctx, fPolicyName.Get(c), c.edit, pre)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func (a policiesAPI) write(ctx context.Context, c *request) (*logical.Response, 
 func (c *request) edit(doc lifecycle.Document) (lifecycle.Document, error) { return editPolicy(c, doc) }
 
 func (a policiesAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
-	policy, err := a.engine.Policy(ctx, c.store, fPolicyName.Get(c))
+	policy, err := c.Policies().Read(ctx, fPolicyName.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +109,11 @@ func (a policiesAPI) delete(ctx context.Context, c *request) (*logical.Response,
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.engine.DeletePolicy(ctx, c.store, fPolicyName.Get(c), pre)
+	return nil, c.Policies().Delete(ctx, fPolicyName.Get(c), pre)
 }
 
 func (a policiesAPI) exists(ctx context.Context, c *request) error {
-	_, err := a.engine.Policy(ctx, c.store, fPolicyName.Get(c))
+	_, err := c.Policies().Read(ctx, fPolicyName.Get(c))
 	if errors.Is(err, lifecycle.ErrUnreadable) {
 		return nil // it is there
 	}
@@ -122,7 +121,7 @@ func (a policiesAPI) exists(ctx context.Context, c *request) error {
 }
 
 func (a policiesAPI) listRevisions(ctx context.Context, c *request) (*logical.Response, error) {
-	last, err := a.engine.Revisions(ctx, c.store, fPolicyName.Get(c))
+	last, err := c.Policies().Revisions(ctx, fPolicyName.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +140,7 @@ func (a policiesAPI) listRevisions(ctx context.Context, c *request) (*logical.Re
 }
 
 func (a policiesAPI) readRevision(ctx context.Context, c *request) (*logical.Response, error) {
-	policy, err := a.engine.PolicyRevision(ctx, c.store, fPolicyName.Get(c), fPolicyRevision.Get(c))
+	policy, err := c.Policies().Revision(ctx, fPolicyName.Get(c), fPolicyRevision.Get(c))
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (a policiesAPI) plan(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	plan, err := a.engine.PlanPolicy(ctx, c.store, fPolicyName.Get(c), c.edit, page)
+	plan, err := c.Policies().Plan(ctx, fPolicyName.Get(c), c.edit, page)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (a policiesAPI) drift(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	drift, err := a.engine.DriftOf(ctx, c.store, fPolicyName.Get(c), page)
+	drift, err := c.Policies().Drift(ctx, fPolicyName.Get(c), page)
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,10 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -23,7 +25,7 @@ var (
 )
 
 // rotationAPI serves the rotation of a key, and what the clock will do to it.
-type rotationAPI struct{ engine *engine.Engine }
+type rotationAPI struct{}
 
 func (a rotationAPI) paths() []path {
 	return []path{
@@ -62,13 +64,13 @@ func (a rotationAPI) paths() []path {
 }
 
 func (a rotationAPI) rotate(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
-	return a.engine.Rotate(ctx, c.store, fName.Get(c), fStage.Get(c), pre)
+	return c.Versions().Rotate(ctx, fName.Get(c), fStage.Get(c), pre)
 }
 
 // rotation is what is shown of the rotation of a key.
 type rotation struct {
 	engine.View
-	used engine.Used
+	used dataplane.Used
 }
 
 var rotationAnswer = vaultapi.Answer[rotation]{
@@ -99,11 +101,11 @@ var rotationAnswer = vaultapi.Answer[rotation]{
 }
 
 func (a rotationAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
-	view, err := a.engine.Read(ctx, c.store, fName.Get(c))
+	view, err := c.Keys().Read(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
-	used, err := a.engine.Usage(ctx, c.store, view.Key.Name, 0)
+	used, err := c.Data().Used(ctx, view.Key.Name, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +125,7 @@ func (a rotationAPI) plan(ctx context.Context, c *request) (*logical.Response, e
 	if n < 1 || n > most {
 		return nil, vaultapi.InvalidField(fCount.Name, n, "must be between 1 and 100")
 	}
-	view, events, err := a.engine.Forecast(ctx, c.store, fName.Get(c), n)
+	view, events, err := c.Keys().Forecast(ctx, fName.Get(c), n)
 	if err != nil {
 		return nil, err
 	}
@@ -149,44 +151,44 @@ func (a rotationAPI) statusPath() path {
 	}
 }
 
-var rotationStatusAnswer = vaultapi.Answer[engine.RotationStatus]{
+var rotationStatusAnswer = vaultapi.Answer[scheduler.RotationStatus]{
 	vaultapi.Show(vaultapi.Int("due", "Keys that wait for the next tick, also those that are looked at for another reason than a rotation."),
-		func(s engine.RotationStatus) int { return s.Due }),
+		func(s scheduler.RotationStatus) int { return s.Due }),
 	vaultapi.Show(vaultapi.Bool("due_complete", "due counts all of them; false: only the oldest hour that has some."),
-		func(s engine.RotationStatus) bool { return s.Complete }),
-	vaultapi.Show(vaultapi.Bool("running", "A tick is running on this node."), func(s engine.RotationStatus) bool { return s.Running }),
+		func(s scheduler.RotationStatus) bool { return s.Complete }),
+	vaultapi.Show(vaultapi.Bool("running", "A tick is running on this node."), func(s scheduler.RotationStatus) bool { return s.Running }),
 	vaultapi.Show(vaultapi.Object("progress", "Of the running tick, or of the last one on this node: started_time (empty: none since the plugin was started), took in seconds, and the numbers of keys seen, rotated, failed and rolled_back."),
 		progressData),
 	vaultapi.Show(vaultapi.Int("failed", "Keys whose last attempt to rotate failed and that are tried again."),
-		func(s engine.RotationStatus) int { return len(s.Retrying) }),
+		func(s scheduler.RotationStatus) int { return len(s.Retrying) }),
 	vaultapi.Show(vaultapi.Int("stalled", "Keys whose attempts failed more often than their policy lets pass."),
-		func(s engine.RotationStatus) int { return len(s.Stalled) }),
-	vaultapi.Show(vaultapi.Int("overdue", "Keys that an operator has to rotate."), func(s engine.RotationStatus) int { return len(s.Overdue) }),
-	vaultapi.Show(vaultapi.Int("stopped", "Keys that are enabled and cannot encrypt."), func(s engine.RotationStatus) int { return len(s.Stopped) }),
+		func(s scheduler.RotationStatus) int { return len(s.Stalled) }),
+	vaultapi.Show(vaultapi.Int("overdue", "Keys that an operator has to rotate."), func(s scheduler.RotationStatus) int { return len(s.Overdue) }),
+	vaultapi.Show(vaultapi.Int("stopped", "Keys that are enabled and cannot encrypt."), func(s scheduler.RotationStatus) int { return len(s.Stopped) }),
 	vaultapi.Show(vaultapi.List("failed_keys", "Up to 100 of them, the longest first: name, since (RFC 3339, to the minute)."),
-		func(s engine.RotationStatus) []any { return alertedOf(s.Retrying) }),
-	vaultapi.Show(vaultapi.List("stalled_keys", "As failed_keys."), func(s engine.RotationStatus) []any { return alertedOf(s.Stalled) }),
-	vaultapi.Show(vaultapi.List("overdue_keys", "As failed_keys."), func(s engine.RotationStatus) []any { return alertedOf(s.Overdue) }),
-	vaultapi.Show(vaultapi.List("stopped_keys", "As failed_keys."), func(s engine.RotationStatus) []any { return alertedOf(s.Stopped) }),
+		func(s scheduler.RotationStatus) []any { return alertedOf(s.Retrying) }),
+	vaultapi.Show(vaultapi.List("stalled_keys", "As failed_keys."), func(s scheduler.RotationStatus) []any { return alertedOf(s.Stalled) }),
+	vaultapi.Show(vaultapi.List("overdue_keys", "As failed_keys."), func(s scheduler.RotationStatus) []any { return alertedOf(s.Overdue) }),
+	vaultapi.Show(vaultapi.List("stopped_keys", "As failed_keys."), func(s scheduler.RotationStatus) []any { return alertedOf(s.Stopped) }),
 	vaultapi.Show(vaultapi.Int("ungoverned", "Keys whose policy is missing or cannot be read: they have strict terms, and nothing rotates them by itself."),
-		func(s engine.RotationStatus) int { n, _ := ungovernedOf(s.Ungoverned); return n }),
+		func(s scheduler.RotationStatus) int { n, _ := ungovernedOf(s.Ungoverned); return n }),
 	vaultapi.Show(vaultapi.List("ungoverned_keys", "Up to 100 of them: name, policy, why."),
-		func(s engine.RotationStatus) []any { _, keys := ungovernedOf(s.Ungoverned); return keys }),
+		func(s scheduler.RotationStatus) []any { _, keys := ungovernedOf(s.Ungoverned); return keys }),
 	vaultapi.Show(vaultapi.Text("oldest_due_time", "Since when the key waits that waits longest, of all that wait for a rotation, RFC 3339; empty: none does."),
-		func(s engine.RotationStatus) string { return vaultapi.Time(s.Oldest) }),
+		func(s scheduler.RotationStatus) string { return vaultapi.Time(s.Oldest) }),
 	vaultapi.ShowAs(vaultapi.Int("oldest_lateness", "How long that is, in seconds."),
-		func(s engine.RotationStatus) int64 { return int64(s.Lateness.Seconds()) }),
+		func(s scheduler.RotationStatus) int64 { return int64(s.Lateness.Seconds()) }),
 }
 
 func (a rotationAPI) status(ctx context.Context, c *request) (*logical.Response, error) {
-	status, err := a.engine.RotationStatus(ctx, c.store)
+	status, err := c.Scheduler().Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return rotationStatusAnswer.Of(status), nil
 }
 
-func progressData(s engine.RotationStatus) map[string]any {
+func progressData(s scheduler.RotationStatus) map[string]any {
 	return map[string]any{
 		"started_time": vaultapi.Time(s.Started), "took": s.Took.Seconds(), "seen": s.Seen, "rotated": s.Rotated,
 		"failed": s.Failed, "rolled_back": s.RolledBack,
@@ -194,7 +196,7 @@ func progressData(s engine.RotationStatus) map[string]any {
 }
 
 // ungovernedOf counts the keys and shows the first of them.
-func ungovernedOf(policies []engine.Ungoverned) (n int, keys []any) {
+func ungovernedOf(policies []scheduler.Ungoverned) (n int, keys []any) {
 	keys = []any{}
 	for _, policy := range policies {
 		n += len(policy.Keys)

@@ -55,7 +55,7 @@ var (
 )
 
 // statesAPI serves what changes the state of a key or of a version.
-type statesAPI struct{ engine *engine.Engine }
+type statesAPI struct{}
 
 func (a statesAPI) paths() []path {
 	paths := []path{a.softDelete(), a.holdPath(), a.trimPath()}
@@ -115,7 +115,7 @@ func (a statesAPI) transition(op lifecycle.Op) handler {
 		if err != nil {
 			return engine.View{}, err
 		}
-		return a.engine.Transition(ctx, c.store, fName.Get(c), in)
+		return c.Versions().Transition(ctx, fName.Get(c), in)
 	})
 }
 
@@ -144,7 +144,7 @@ func timeOf(field, text string) (time.Time, error) {
 }
 
 func (a statesAPI) hold(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
-	return a.engine.Hold(ctx, c.store, fName.Get(c), fHold.Get(c), pre)
+	return c.Versions().Hold(ctx, fName.Get(c), fHold.Get(c), pre)
 }
 
 func (a statesAPI) trim(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
@@ -152,5 +152,5 @@ func (a statesAPI) trim(ctx context.Context, c *request, pre engine.Precondition
 	if floor == nil {
 		return engine.View{}, vaultapi.Invalidf("min_available_version: missing")
 	}
-	return a.engine.Trim(ctx, c.store, fName.Get(c), *floor, pre)
+	return c.Versions().Trim(ctx, fName.Get(c), *floor, pre)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
@@ -22,7 +23,7 @@ var (
 )
 
 // versionsAPI serves what there is to know of the versions of a key.
-type versionsAPI struct{ engine *engine.Engine }
+type versionsAPI struct{}
 
 func (a versionsAPI) paths() []path {
 	return []path{
@@ -71,7 +72,7 @@ var versionRows = vaultapi.Answer[versionRow]{
 }
 
 func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, error) {
-	view, err := a.engine.Read(ctx, c.store, fName.Get(c))
+	view, err := c.Keys().Read(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	dates, err := c.store.Dates(ctx, view.Key, first)
+	dates, err := c.stored.Versions().Dates(ctx, view.Key, first)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, e
 type version struct {
 	key string
 	engine.VersionDetail
-	used   engine.Used
+	used   dataplane.Used
 	change map[string]any
 }
 
@@ -134,7 +135,7 @@ var versionAnswer = vaultapi.Answer[version]{
 }
 
 func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
-	detail, err := a.engine.ReadVersion(ctx, c.store, fName.Get(c), fVersion.Get(c))
+	detail, err := c.Versions().Read(ctx, fName.Get(c), fVersion.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	used, err := a.engine.Usage(ctx, c.store, fName.Get(c), detail.Number)
+	used, err := c.Data().Used(ctx, fName.Get(c), detail.Number)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, e
 }
 
 func (a versionsAPI) compromiseReport(ctx context.Context, c *request) (*logical.Response, error) {
-	report, err := a.engine.CompromiseReport(ctx, c.store, fName.Get(c))
+	report, err := c.Versions().CompromiseReport(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -24,7 +25,7 @@ import (
 // request is a request as a handler sees it: its fields, and the storage bound to it.
 type request struct {
 	*vaultapi.Request
-	store requestStore
+	session
 }
 
 // The parts of the API, for requests of this mount.
@@ -35,14 +36,16 @@ type (
 	handler    = vaultapi.Handler[*request]
 )
 
-// statuses are the kinds of error with the statuses that clients branch on. A fault of ours is one whatever its cause
-// would be elsewhere.
+// statuses are the kinds of error with the statuses that clients branch on; the first that an error has counts. A wrapper
+// that is away is worth trying again, unless it is a check of the policy that says so. A fault of ours is one whatever its
+// cause would be elsewhere.
 var statuses = []vaultapi.Status{
-	{Kind: engine.ErrFault, Code: http.StatusInternalServerError},
+	{Kind: lifecycle.ErrRefused, Code: http.StatusBadRequest},
+	{Kind: envelope.ErrUnavailable, Code: http.StatusServiceUnavailable},
+	{Kind: dataplane.ErrFault, Code: http.StatusInternalServerError},
 	{Kind: lifecycle.ErrNotFound, Code: http.StatusNotFound},
 	{Kind: lifecycle.ErrConflict, Code: http.StatusConflict},
 	{Kind: lifecycle.ErrInvalid, Code: http.StatusBadRequest},
-	{Kind: lifecycle.ErrRefused, Code: http.StatusBadRequest},
 	{Kind: lifecycle.ErrExists, Code: http.StatusBadRequest},
 	{Kind: envelope.ErrInput, Code: http.StatusBadRequest},
 }
@@ -78,13 +81,13 @@ func precondition(c *request) (engine.Precondition, error) {
 }
 
 // listNames is the LIST operation of a folder of names.
-func listNames(what string, mode vaultapi.Mode, names func(context.Context, engine.Repo) ([]string, error)) path {
+func listNames(what string, mode vaultapi.Mode, names func(context.Context, *request) ([]string, error)) path {
 	return path{
 		Pattern: what + "/?$", ID: vaultapi.ID{Suffix: what}, Mode: mode, Fields: vaultapi.FieldsOf(vaultapi.After, vaultapi.Limit),
 		Operations: operations{logical.ListOperation: {
 			Summary: "List " + what + ".", Answer: "Names of " + what + ".", Fields: vaultapi.FieldsOf(vaultapi.Keys),
 			Handle: func(ctx context.Context, c *request) (*logical.Response, error) {
-				all, err := names(ctx, c.store)
+				all, err := names(ctx, c)
 				if err != nil {
 					return nil, err
 				}

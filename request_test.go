@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
@@ -102,7 +102,9 @@ func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
 		{lifecycle.NoKey("x"), logical.DeleteOperation, 400},
 		{lifecycle.NoKey("x"), logical.ReadOperation, 404},
 		{lifecycle.CheckRevision(new(int), 3), logical.UpdateOperation, 409},
-		{errors.Join(engine.ErrFault, lifecycle.NoKey("x")), logical.ReadOperation, 500},
+		{errors.Join(dataplane.ErrFault, lifecycle.NoKey("x")), logical.ReadOperation, 500},
+		{errors.Join(dataplane.ErrFault, envelope.ErrUnavailable), logical.UpdateOperation, 503},
+		{errors.Join(lifecycle.Refusedf("x"), envelope.ErrUnavailable), logical.UpdateOperation, 400},
 		{errors.New("x"), logical.UpdateOperation, 500},
 	} {
 		failure = c.err
@@ -114,4 +116,29 @@ func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
 
 func TestTheLongestDurationIsThatOfAPolicy(t *testing.T) {
 	require.Equal(t, lifecycle.MaxSpan, vaultapi.MaxSeconds*time.Second)
+}
+
+// heldWrapper is a wrapper that holds something, as one of a token does.
+type heldWrapper struct {
+	envelope.KeyWrapper
+	closed *int
+}
+
+func (h heldWrapper) Close() error { *h.closed++; return nil }
+
+func TestAMountThatGoesClosesWhatItsWrappersHold(t *testing.T) {
+	closed := 0
+	b, err := New(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: &logical.StaticSystemView{}}, Options{
+		TestOnlyWrapper: func(w envelope.KeyWrapper) envelope.KeyWrapper { return heldWrapper{w, &closed} },
+	})
+	require.NoError(t, err)
+	req := &logical.Request{Operation: logical.UpdateOperation, Path: "keys/k", Storage: storagetest.New()}
+	_, err = b.HandleRequest(t.Context(), req)
+	require.NoError(t, err)
+	require.Zero(t, closed)
+	b.Cleanup(t.Context())
+	require.Equal(t, 1, closed)
+	req.Path = "keys/other"
+	_, err = b.HandleRequest(t.Context(), req)
+	require.ErrorContains(t, err, "the mount was closed")
 }

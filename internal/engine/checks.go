@@ -11,6 +11,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -28,20 +29,26 @@ type checkError struct {
 
 func (e checkError) Error() string { return fmt.Sprintf("%s %s failed: %v", e.when, e.name, e.cause) }
 
-func (e checkError) Is(target error) bool { return e.refused && target == lifecycle.ErrRefused }
+// Is lets it be told that the caller may wait, and that the wrapper is away: a check that could not ask it says nothing.
+func (e checkError) Is(target error) bool {
+	return e.refused && target == lifecycle.ErrRefused || target == envelope.ErrUnavailable && errors.Is(e.cause, target)
+}
+
+// IsCheck reports whether an error is that of a check that failed.
+func IsCheck(err error) bool { return errors.As(err, new(checkError)) }
 
 // checkRun is one run of checks on a version of a key. What it reads of a version, it reads from storage, and once.
 type checkRun struct {
-	*Engine
-	r      Repo
+	Acts
+	at     time.Time
 	k      lifecycle.Key
 	rules  lifecycle.EffectiveRules
 	number int // the version that is, or was, promoted
 	stored map[int]lifecycle.Version
 }
 
-func (e *Engine) newCheckRun(r Repo, k lifecycle.Key, policy *lifecycle.Policy, number int) *checkRun {
-	return &checkRun{Engine: e, r: r, k: k, rules: k.RulesFor(policy), number: number, stored: map[int]lifecycle.Version{}}
+func (a Acts) newCheckRun(k lifecycle.Key, policy *lifecycle.Policy, number int, at time.Time) *checkRun {
+	return &checkRun{Acts: a, at: at, k: k, rules: k.RulesFor(policy), number: number, stored: map[int]lifecycle.Version{}}
 }
 
 // check is one check that a policy can ask for.
@@ -91,15 +98,23 @@ func (t *checkRun) bounded(ctx context.Context, run func(*checkRun, context.Cont
 	return run(t, ctx)
 }
 
-// preCheck runs the policy's checks before version number of the key is promoted. They never keep a compromised version
-// in force: where they fail for an incident, it is only logged.
-func (e *Engine) preCheck(ctx context.Context, r Repo, k lifecycle.Key, policy *lifecycle.Policy, number int, incident bool) error {
-	if policy == nil || len(policy.PreChecks) == 0 {
+// Promotion is a version that is to be promoted.
+type Promotion struct {
+	Key      lifecycle.Key
+	Policy   *lifecycle.Policy
+	Version  int
+	Incident bool // the version replaces a compromised one
+}
+
+// PreCheck runs the policy's checks before a version is promoted. They never keep a compromised version in force: where
+// they fail for an incident, it is only logged.
+func (a Acts) PreCheck(ctx context.Context, p Promotion, at time.Time) error {
+	if p.Policy == nil || len(p.Policy.PreChecks) == 0 {
 		return nil
 	}
-	err := e.newCheckRun(r, k, policy, number).run(ctx, "pre-check", preChecks, policy.PreChecks)
-	if err != nil && incident {
-		e.log.Error("a compromised version is replaced although a check failed", "key", k.Name, "version", number, "error", err)
+	err := a.newCheckRun(p.Key, p.Policy, p.Version, at).run(ctx, "pre-check", preChecks, p.Policy.PreChecks)
+	if err != nil && p.Incident {
+		a.Log.Error("a compromised version is replaced although a check failed", "key", p.Key.Name, "version", p.Version, "error", err)
 		return nil
 	}
 	return err
@@ -107,12 +122,12 @@ func (e *Engine) preCheck(ctx context.Context, r Repo, k lifecycle.Key, policy *
 
 // wrapperWorks wraps and unwraps a random probe with the wrapper of material in use.
 func (t *checkRun) wrapperWorks(ctx context.Context) error {
-	wrapper, _, err := t.r.Wrapper(ctx, PurposeOnline, false)
+	wrapper, _, err := t.data.Wrappers.Wrapper(ctx, envelope.PurposeOnline, false)
 	if err != nil {
 		return err
 	}
 	probe, about := make([]byte, 32), []byte("keylife/probe/v1")
-	if _, err := io.ReadFull(t.rand, probe); err != nil {
+	if _, err := io.ReadFull(t.Rand, probe); err != nil {
 		return fmt.Errorf("draw probe: %w", err)
 	}
 	wrapped, err := wrapper.Wrap(ctx, probe, about)
@@ -131,17 +146,17 @@ func (t *checkRun) staysStored(ctx context.Context) error {
 	if t.number > t.k.Latest {
 		return nil
 	}
-	m, err := t.load(ctx, t.r, &t.k, t.number)
+	m, err := t.data.Materials().Load(ctx, &t.k, t.number)
 	m.Wipe()
 	return err
 }
 
 func (t *checkRun) clockIsSane(ctx context.Context) error {
-	clock, err := t.r.Clock(ctx)
+	clock, err := t.store.Settings.Clock(ctx)
 	if err != nil {
 		return err
 	}
-	if behind := clock.Behind(t.now()); behind != "" {
+	if behind := clock.Behind(t.at); behind != "" {
 		return errors.New(behind + "; once it is right, acknowledge it on config/clock")
 	}
 	return nil
@@ -163,9 +178,11 @@ func (t *checkRun) roundTrip(ctx context.Context, number int) error {
 	if err != nil {
 		return err
 	}
-	open := func() (envelope.Material, error) { return t.open(ctx, t.r, &t.k, v, PurposeOnline) }
+	open := func() (envelope.Material, error) {
+		return t.data.Materials().Open(ctx, &t.k, v, envelope.PurposeOnline)
+	}
 	if len(v.Sealed) == 0 { // on its way between the archive and where it is in use
-		open = func() (envelope.Material, error) { return t.load(ctx, t.r, &t.k, number) }
+		open = func() (envelope.Material, error) { return t.data.Materials().Load(ctx, &t.k, number) }
 	}
 	material, err := open()
 	if err != nil {
@@ -175,7 +192,7 @@ func (t *checkRun) roundTrip(ctx context.Context, number int) error {
 	if material.Fingerprint() != v.Fingerprint {
 		return fmt.Errorf("version %d: the material is not that of the fingerprint", number)
 	}
-	c, err := envelope.NewCipher(specOf(&t.k), number, material, t.rand)
+	c, err := envelope.NewCipher(dataplane.Spec(&t.k), number, material, t.Rand)
 	if err == nil {
 		err = c.SelfTest()
 	}
@@ -212,7 +229,7 @@ func (t *checkRun) version(ctx context.Context, number int) (lifecycle.Version, 
 	if v, ok := t.stored[number]; ok {
 		return v, nil
 	}
-	v, err := t.r.Version(ctx, t.k.Name, number)
+	v, err := t.store.Versions.Version(ctx, t.k.Name, number)
 	if err == nil {
 		t.stored[number] = v
 	}

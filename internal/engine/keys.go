@@ -54,20 +54,24 @@ func (c Creation) spec() lifecycle.Key {
 	return spec
 }
 
+// Keys is what is done with whole keys.
+type Keys struct{ *Session }
+
 // Create makes a key with its first version. Where the name is taken it returns the key that is there, with existed
 // set, and as in Transit its settings stay; what Transit does not have (policy, owner, labels) is brought in line with
 // the request, so that a configuration tool that writes the same key again sees what it wrote.
-func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, existed bool, err error) {
-	k, err := lifecycle.New(c.spec(), e.now())
+func (s Keys) Create(ctx context.Context, c Creation) (view View, existed bool, err error) {
+	at := s.Now()
+	k, err := lifecycle.New(c.spec(), at)
 	if err != nil {
 		return View{}, false, err
 	}
 	for range creations {
-		err = e.create(ctx, r, k, c)
+		err = s.create(ctx, k, c, at)
 		if !errors.Is(err, lifecycle.ErrExists) {
 			break
 		}
-		view, err = e.existing(ctx, r, c)
+		view, err = s.existing(ctx, c)
 		switch {
 		case errors.Is(err, lifecycle.ErrRepeated): // it made the key
 			return view, false, nil
@@ -78,22 +82,28 @@ func (e *Engine) Create(ctx context.Context, r Repo, c Creation) (view View, exi
 	if err != nil {
 		return View{}, false, err
 	}
-	view, err = e.Read(ctx, r, k.Name)
+	view, err = s.Read(ctx, k.Name)
 	return view, false, err
+}
+
+// MakeKey makes a key to encrypt with, where there is none.
+func (s Keys) MakeKey(ctx context.Context, spec lifecycle.Key) (existed bool, err error) {
+	_, existed, err = s.Create(ctx, Creation{Spec: spec})
+	return existed, err
 }
 
 // creations is how often a key is made anew that others delete meanwhile.
 const creations = 3
 
-func (e *Engine) existing(ctx context.Context, r Repo, c Creation) (View, error) {
-	view, _, err := e.configure(ctx, r, c.Spec.Name, lifecycle.ConfigChange{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
+func (s Keys) existing(ctx context.Context, c Creation) (View, error) {
+	view, _, err := s.configure(ctx, c.Spec.Name, lifecycle.ConfigChange{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
 	return view, err
 }
 
 // create commits the key unless the name is taken.
-func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creation) error {
+func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.Time) error {
 	pre := in.Precondition
-	found, err := e.Exists(ctx, r, k.Name)
+	found, err := s.Exists(ctx, k.Name)
 	if err != nil {
 		return err
 	}
@@ -103,58 +113,58 @@ func (e *Engine) create(ctx context.Context, r Repo, k lifecycle.Key, in Creatio
 	if err := lifecycle.CheckRevision(pre.CAS, 0); err != nil {
 		return err
 	}
-	if k, err = e.withDefaultPolicy(ctx, r, k, in.Policy); err != nil {
+	if k, err = s.withDefaultPolicy(ctx, k, in.Policy); err != nil {
 		return err
 	}
-	policy, err := e.policyIfAdmitted(ctx, r, k)
+	policy, err := s.policyIfAdmitted(ctx, k, at)
 	if err != nil {
 		return err
 	}
 	if err := policy.CheckReason("create", pre.Reason); err != nil {
 		return err
 	}
-	if k.ID, err = e.newID(); err != nil {
+	if k.ID, err = s.newID(); err != nil {
 		return err
 	}
-	version, err := e.newVersion(ctx, r, &k, k.Latest, policy)
+	version, err := s.newVersion(ctx, &k, k.Latest, policy, at)
 	if err != nil {
 		return err
 	}
 	k.Rotation.Reason = pre.Reason
 	event := lifecycle.Event{Act: "create", Versions: []int{1}, From: lifecycle.NoState.String(), To: lifecycle.Active.String(), Reason: pre.Reason}
-	c, err := e.commit(ctx, r, lifecycle.Commit{Key: k, Version: version, Event: event}, policy)
+	c, err := s.Acts().Complete(ctx, lifecycle.Commit{Key: k, Version: version, Event: event}, policy, at)
 	if err != nil {
 		return err
 	}
-	defer e.keys.drop(k.Name)
-	if err := r.CreateKey(ctx, c); err != nil {
+	defer s.Plane.KeyChanged(k.Name)
+	if err := s.store.Keys.CreateKey(ctx, c); err != nil {
 		return err
 	}
-	e.denied.forget(k.Name)
-	e.log.Info("created key", "key", k.Name, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
+	s.Plane.ForgetDenied(k.Name)
+	s.Log.Info("created key", "key", k.Name, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
 	return nil
 }
 
 // policyIfAdmitted returns the policy that is to govern the key, if it admits it.
-func (e *Engine) policyIfAdmitted(ctx context.Context, r Repo, k lifecycle.Key) (*lifecycle.Policy, error) {
-	policy, err := e.demanded(ctx, r, k)
+func (s Keys) policyIfAdmitted(ctx context.Context, k lifecycle.Key, at time.Time) (*lifecycle.Policy, error) {
+	policy, err := s.demanded(ctx, &k)
 	if policy == nil || err != nil { // no policy admits every key
 		return nil, err
 	}
-	return policy, policy.Admits(k, e.now())
+	return policy, policy.Admits(k, at)
 }
 
-func (e *Engine) newID() (string, error) {
+func (s Keys) newID() (string, error) {
 	var id [16]byte
-	if _, err := io.ReadFull(e.rand, id[:]); err != nil {
+	if _, err := io.ReadFull(s.Rand, id[:]); err != nil {
 		return "", fmt.Errorf("draw key id: %w", err)
 	}
 	return hex.EncodeToString(id[:]), nil
 }
 
 // Exists reports whether a key has the name.
-func (e *Engine) Exists(ctx context.Context, r Repo, name string) (bool, error) {
-	_, err := e.key(ctx, r, name)
+func (s Keys) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := s.data.Key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) {
 		return false, nil
 	}
@@ -162,36 +172,45 @@ func (e *Engine) Exists(ctx context.Context, r Repo, name string) (bool, error) 
 }
 
 // Read returns the key as it is shown, or lifecycle.ErrNotFound.
-func (e *Engine) Read(ctx context.Context, r Repo, name string) (View, error) {
-	k, err := e.key(ctx, r, name)
+func (s Keys) Read(ctx context.Context, name string) (View, error) {
+	k, err := s.data.Key(ctx, name)
 	if err != nil {
 		return View{}, err
 	}
-	return e.view(ctx, r, *k)
+	return s.view(ctx, *k)
 }
 
 // view shows a key whatever is the matter with its policy: an act that is done is not to look like one that failed.
-func (e *Engine) view(ctx context.Context, r Repo, k lifecycle.Key) (View, error) {
-	policy, fault := e.ruling(ctx, r, k)
-	dates, err := r.Dates(ctx, k, k.MinDecryption)
+func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
+	policy, fault := s.data.Ruling(ctx, &k)
+	dates, err := s.store.Versions.Dates(ctx, k, k.MinDecryption)
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Key: k, Dates: dates, Policy: policy, Fault: fault, Plan: lifecycle.Plan(k, policy, e.now())}
+	v := View{Key: k, Dates: dates, Policy: policy, Fault: fault, Plan: lifecycle.Plan(k, policy, s.Now())}
 	if fault != nil {
 		v.Plan.Why += ": " + fault.Error()
 	}
 	return v, nil
 }
 
+// Forecast returns the key and the next n things that the clock will do to it.
+func (s Keys) Forecast(ctx context.Context, name string, n int) (View, []lifecycle.Forecasted, error) {
+	view, err := s.Read(ctx, name)
+	if err != nil {
+		return View{}, nil, err
+	}
+	return view, lifecycle.Forecast(view.Key, view.Policy, view.Dates, s.Now(), n), nil
+}
+
 // Names returns the names of all keys in alphabetical order.
-func (e *Engine) Names(ctx context.Context, r Repo) ([]string, error) { return r.KeyNames(ctx) }
+func (s Keys) Names(ctx context.Context) ([]string, error) { return s.store.Keys.KeyNames(ctx) }
 
 // Configure changes settings of a key and returns what the operator should be warned of.
-func (e *Engine) Configure(
-	ctx context.Context, r Repo, name string, c lifecycle.ConfigChange, pre Precondition,
+func (s Keys) Configure(
+	ctx context.Context, name string, c lifecycle.ConfigChange, pre Precondition,
 ) (View, []string, error) {
-	view, warnings, err := e.configure(ctx, r, name, c, pre)
+	view, warnings, err := s.configure(ctx, name, c, pre)
 	if errors.Is(err, lifecycle.ErrRepeated) {
 		err = nil
 	}
@@ -199,12 +218,12 @@ func (e *Engine) Configure(
 }
 
 // configure is Configure; a request that comes again has its answer beside [lifecycle.ErrRepeated].
-func (e *Engine) configure(
-	ctx context.Context, r Repo, name string, c lifecycle.ConfigChange, pre Precondition,
+func (s Keys) configure(
+	ctx context.Context, name string, c lifecycle.ConfigChange, pre Precondition,
 ) (View, []string, error) {
 	var warnings []string
 	changed := false
-	k, err := e.update(ctx, r, name, func(k lifecycle.Key) (commit lifecycle.Commit, err error) {
+	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (commit lifecycle.Commit, err error) {
 		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return commit, err
 		}
@@ -216,29 +235,31 @@ func (e *Engine) configure(
 		if !changed {
 			return lifecycle.Commit{Key: k}, nil
 		}
-		return e.configured(ctx, r, k, next, pre)
+		return s.configured(ctx, k, next, pre, at)
 	})
 	if errors.Is(err, lifecycle.ErrRepeated) {
-		view, viewErr := e.view(ctx, r, k)
+		view, viewErr := s.view(ctx, k)
 		return view, nil, cmp.Or(viewErr, err)
 	}
 	if err != nil {
 		return View{}, nil, err
 	}
 	if changed {
-		e.log.Info("configured key", "key", name, "revision", k.Revision, "policy", k.Policy, "reason", pre.Reason)
+		s.Log.Info("configured key", "key", name, "revision", k.Revision, "policy", k.Policy, "reason", pre.Reason)
 	}
-	view, err := e.view(ctx, r, k)
+	view, err := s.view(ctx, k)
 	return view, warnings, err
 }
 
 // configured decides a change of settings.
-func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, pre Precondition) (c lifecycle.Commit, err error) {
-	was, err := e.policyOf(ctx, r, k)
+func (s Keys) configured(
+	ctx context.Context, k, next lifecycle.Key, pre Precondition, at time.Time,
+) (c lifecycle.Commit, err error) {
+	was, err := s.data.PolicyOf(ctx, &k)
 	if err != nil {
 		return c, err
 	}
-	policy, err := e.policyAfter(ctx, r, k, next)
+	policy, err := s.policyAfter(ctx, k, next, at)
 	if err != nil {
 		return c, err
 	}
@@ -246,14 +267,14 @@ func (e *Engine) configured(ctx context.Context, r Repo, k, next lifecycle.Key, 
 		return c, err
 	}
 	if next.Policy != k.Policy {
-		denied, err := e.deniedUses(ctx, r, k, 0)
+		denied, err := s.data.DeniedUses(ctx, k, 0)
 		if err != nil {
 			return c, err
 		}
-		next = next.PinQuietPeriods(k.RulesFor(was), denied.last)
+		next = next.PinQuietPeriods(k.RulesFor(was), denied.Last)
 	}
 	event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: k.Differences(next)}
-	return e.commit(ctx, r, lifecycle.Commit{Key: next, Event: event}, policy)
+	return s.Acts().Complete(ctx, lifecycle.Commit{Key: next, Event: event}, policy, at)
 }
 
 // checkReasons asks the policy that the key had and the one that it gets.
@@ -275,34 +296,35 @@ func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifec
 // policyAfter returns the policy of the changed key. One that is newly bound has to admit the key, and so has the one that
 // a key has whose flags are loosened. Otherwise it is asked again at the next version, so that no key is stuck with what
 // it was.
-func (e *Engine) policyAfter(ctx context.Context, r Repo, before, after lifecycle.Key) (*lifecycle.Policy, error) {
+func (s Keys) policyAfter(
+	ctx context.Context, before, after lifecycle.Key, at time.Time,
+) (*lifecycle.Policy, error) {
 	loosened := after.Exportable != before.Exportable || after.AllowPlaintextBackup != before.AllowPlaintextBackup
 	switch {
 	case after.Policy == "" && before.Policy != "":
-		return nil, e.checkDetach(ctx, r)
+		return nil, s.checkDetach(ctx)
 	case after.Policy != before.Policy || loosened:
-		return e.policyIfAdmitted(ctx, r, after)
+		return s.policyIfAdmitted(ctx, after, at)
 	default:
-		return e.policyOf(ctx, r, after)
+		return s.data.PolicyOf(ctx, &after)
 	}
 }
 
 // Delete destroys a key and its material at once, where the key allows it. Nothing is protected with it once it is
 // gone: erasing the material takes longer. Of a key with very many versions a tick erases the rest.
-func (e *Engine) Delete(ctx context.Context, r Repo, name string, pre Precondition) error {
-	k, err := r.DeleteKey(ctx, name, func(k lifecycle.Key) error {
+func (s Keys) Delete(ctx context.Context, name string, pre Precondition) error {
+	k, err := s.store.Keys.DeleteKey(ctx, name, func(k lifecycle.Key) error {
 		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return err
 		}
 		return k.CheckDelete()
 	}, pre.Reason)
-	e.keys.drop(name)
-	e.ciphers.dropGroup(name)
+	s.Plane.ForgetKey(name)
 	switch {
 	case err == nil:
-		e.log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
+		s.Log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
 	case !errors.Is(err, lifecycle.ErrRepeated):
 		return err
 	}
-	return r.FinishErasure(ctx, name)
+	return s.store.Keys.FinishErasure(ctx, name)
 }

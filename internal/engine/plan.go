@@ -105,9 +105,9 @@ func findingID(f lifecycle.Finding) string {
 	}, f.Rule)
 }
 
-// PlanPolicy tells what PutPolicy with the same edit would lead to. Its errors are those of PutPolicy.
-func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit, page Page) (PolicyPlan, error) {
-	now, err := e.inForce(ctx, r, name)
+// Plan tells what Put with the same edit would lead to. Its errors are those of Put.
+func (s Policies) Plan(ctx context.Context, name string, edit Edit, page Page) (PolicyPlan, error) {
+	now, err := s.inForce(ctx, name)
 	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
 		return PolicyPlan{}, err
 	}
@@ -115,19 +115,19 @@ func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit,
 	if now.last != nil {
 		plan.Before = *now.last
 	}
-	if plan.After, err = e.revised(name, now.last, edit); err != nil {
+	if plan.After, err = s.revised(name, now.last, edit); err != nil {
 		return PolicyPlan{}, err
 	}
-	plan.Bound, plan.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
-		leased, err := leasedUnder(ctx, r, k, now.rules, &plan.After)
+	plan.Bound, plan.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
+		leased, err := s.data.LeasedUnder(ctx, k, now.rules, &plan.After)
 		if err != nil {
 			return err
 		}
-		before, err := e.policyStatus(ctx, r, k, now.rules, leased)
+		before, err := s.policyStatus(ctx, k, now.rules, leased)
 		if err != nil {
 			return err
 		}
-		after, err := e.policyStatus(ctx, r, k, &plan.After, leased)
+		after, err := s.policyStatus(ctx, k, &plan.After, leased)
 		plan.Keys = append(plan.Keys, KeyPlan{Name: k.Name, Before: before, After: after})
 		return err
 	})
@@ -135,16 +135,16 @@ func (e *Engine) PlanPolicy(ctx context.Context, r Repo, name string, edit Edit,
 }
 
 // eachBound looks at the keys of a page that are bound to the policy. The index may name some that are not.
-func (e *Engine) eachBound(
-	ctx context.Context, r Repo, policy string, page Page, look func(lifecycle.Key) error,
+func (s Policies) eachBound(
+	ctx context.Context, policy string, page Page, look func(lifecycle.Key) error,
 ) (bound int, next string, err error) {
-	names, err := r.BoundKeys(ctx, policy)
+	names, err := s.store.Policies.BoundKeys(ctx, policy)
 	if err != nil {
 		return 0, "", err
 	}
 	few, next := page.of(names)
 	for _, name := range few {
-		k, err := r.Key(ctx, name)
+		k, err := s.store.Keys.Key(ctx, name)
 		if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && k.Policy != policy) {
 			continue
 		}
@@ -158,18 +158,18 @@ func (e *Engine) eachBound(
 	return len(names), next, nil
 }
 
-func (e *Engine) policyStatus(ctx context.Context, r Repo, k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage) (PolicyStatus, error) {
-	k, err := e.withOldest(ctx, r, k, p)
+func (s Policies) policyStatus(ctx context.Context, k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage) (PolicyStatus, error) {
+	k, err := s.withOldest(ctx, k, p)
 	if err != nil {
 		return PolicyStatus{}, err
 	}
-	now := e.now()
-	k = e.withLimitNoted(k, p, leased, now)
-	s := PolicyStatus{Plan: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now), At: now}
+	now := s.Now()
+	k = s.data.WithLimitNoted(k, p, leased, now)
+	status := PolicyStatus{Plan: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now), At: now}
 	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 {
-		s.First = &pending[0]
+		status.First = &pending[0]
 	}
-	return s, nil
+	return status, nil
 }
 
 // PolicyDrift says which keys do not meet the revision in force.
@@ -187,21 +187,21 @@ type Drifting struct {
 	Findings []lifecycle.Finding
 }
 
-// DriftOf checks a page of the keys bound to a policy.
-func (e *Engine) DriftOf(ctx context.Context, r Repo, name string, page Page) (PolicyDrift, error) {
-	p, err := e.inForce(ctx, r, name)
+// Drift checks a page of the keys bound to a policy.
+func (s Policies) Drift(ctx context.Context, name string, page Page) (PolicyDrift, error) {
+	p, err := s.inForce(ctx, name)
 	if err != nil {
 		return PolicyDrift{}, err
 	}
 	report := PolicyDrift{Policy: *p.last}
-	report.Bound, report.Next, err = e.eachBound(ctx, r, name, page, func(k lifecycle.Key) error {
+	report.Bound, report.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
 		report.Checked++
-		leased, err := leasedUnder(ctx, r, k, p.rules)
+		leased, err := s.data.LeasedUnder(ctx, k, p.rules)
 		if err != nil {
 			return err
 		}
-		now := e.now()
-		findings := lifecycle.Drift(e.withLimitNoted(k, p.rules, leased, now), p.rules, now)
+		now := s.Now()
+		findings := lifecycle.Drift(s.data.WithLimitNoted(k, p.rules, leased, now), p.rules, now)
 		if p.fault != nil {
 			findings[0].Rule += ": " + p.fault.Error()
 		}
@@ -213,11 +213,23 @@ func (e *Engine) DriftOf(ctx context.Context, r Repo, name string, page Page) (P
 	return report, err
 }
 
-// Forecast returns the key and the next n things that the clock will do to it.
-func (e *Engine) Forecast(ctx context.Context, r Repo, name string, n int) (View, []lifecycle.Forecasted, error) {
-	view, err := e.Read(ctx, r, name)
-	if err != nil {
-		return View{}, nil, err
+// inForce is a policy as it stands.
+type inForce struct {
+	last  *lifecycle.Policy // the last revision, or what stands for it where it cannot be read
+	rules *lifecycle.Policy // the same; nil where it says nothing
+	fault error             // why it does not
+}
+
+// inForce reads a policy past the cache. The error is lifecycle.ErrNotFound where there is none.
+func (s Policies) inForce(ctx context.Context, name string) (inForce, error) {
+	p, err := s.store.Policies.Policy(ctx, name)
+	if err == nil {
+		return inForce{last: &p, rules: &p}, nil
 	}
-	return view, lifecycle.Forecast(view.Key, view.Policy, view.Dates, e.now(), n), nil
+	if !errors.Is(err, lifecycle.ErrUnreadable) {
+		return inForce{}, err
+	}
+	revisions, listErr := s.store.Policies.Revisions(ctx, name)
+	p = lifecycle.Unreadable(name, revisions)
+	return inForce{last: &p, fault: err}, listErr
 }

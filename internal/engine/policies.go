@@ -10,9 +10,12 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// Policy returns the revision of a policy that is in force. The error is lifecycle.ErrNotFound where there is none.
-func (e *Engine) Policy(ctx context.Context, r Repo, name string) (lifecycle.Policy, error) {
-	p, err := e.policy(ctx, r, name)
+// Policies is what is done with policies.
+type Policies struct{ *Session }
+
+// Read returns the revision of a policy that is in force. The error is lifecycle.ErrNotFound where there is none.
+func (s Policies) Read(ctx context.Context, name string) (lifecycle.Policy, error) {
+	p, err := s.data.Policy(ctx, name)
 	if err != nil {
 		return lifecycle.Policy{}, err
 	}
@@ -20,49 +23,49 @@ func (e *Engine) Policy(ctx context.Context, r Repo, name string) (lifecycle.Pol
 }
 
 // Revisions returns how many revisions a policy has had; the last one is in force.
-func (e *Engine) Revisions(ctx context.Context, r Repo, name string) (int, error) {
-	return r.Revisions(ctx, name)
+func (s Policies) Revisions(ctx context.Context, name string) (int, error) {
+	return s.store.Policies.Revisions(ctx, name)
 }
 
-// PolicyRevision returns the n-th revision of a policy, or lifecycle.ErrNotFound.
-func (e *Engine) PolicyRevision(ctx context.Context, r Repo, name string, n int) (lifecycle.Policy, error) {
-	return r.PolicyRevision(ctx, name, n)
+// Revision returns the n-th revision of a policy, or lifecycle.ErrNotFound.
+func (s Policies) Revision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+	return s.store.Policies.PolicyRevision(ctx, name, n)
 }
 
-// PolicyNames returns the names of all policies in alphabetical order.
-func (e *Engine) PolicyNames(ctx context.Context, r Repo) ([]string, error) {
-	return r.PolicyNames(ctx)
+// Names returns the names of all policies in alphabetical order.
+func (s Policies) Names(ctx context.Context) ([]string, error) {
+	return s.store.Policies.PolicyNames(ctx)
 }
 
 // Edit makes a document from the one in force, or from the defaults for a policy that is new or cannot be read.
 type Edit func(lifecycle.Document) (lifecycle.Document, error)
 
-// PutPolicy writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next
+// Put writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next
 // ticks.
-func (e *Engine) PutPolicy(ctx context.Context, r Repo, name string, edit Edit, pre Precondition) (lifecycle.Policy, error) {
-	defer e.policies.drop(name)
+func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (lifecycle.Policy, error) {
+	defer s.Plane.ForgetPolicy(name)
 	before := 0
-	p, err := r.PutPolicy(ctx, name, func(current *lifecycle.Policy) (lifecycle.Policy, error) {
+	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *lifecycle.Policy) (lifecycle.Policy, error) {
 		if current != nil {
 			before = current.Revision
 		}
 		if err := lifecycle.CheckRevision(pre.CAS, before); err != nil {
 			return lifecycle.Policy{}, err
 		}
-		return e.revised(name, current, edit)
+		return s.revised(name, current, edit)
 	})
 	if err != nil {
 		return lifecycle.Policy{}, err
 	}
 	if p.Revision != before {
-		e.log.Info("wrote policy", "policy", name, "revision", p.Revision, "hash", p.Hash, "reason", pre.Reason)
+		s.Log.Info("wrote policy", "policy", name, "revision", p.Revision, "hash", p.Hash, "reason", pre.Reason)
 	}
 	return p, nil
 }
 
 // revised returns the revision that an edit of the one in force makes, or that one itself where it says the same.
 // Current is nil for a new policy.
-func (e *Engine) revised(name string, current *lifecycle.Policy, edit Edit) (lifecycle.Policy, error) {
+func (s Policies) revised(name string, current *lifecycle.Policy, edit Edit) (lifecycle.Policy, error) {
 	doc, before := lifecycle.DefaultDocument(), 0
 	if current != nil {
 		doc, before = current.Document, current.Revision
@@ -71,7 +74,7 @@ func (e *Engine) revised(name string, current *lifecycle.Policy, edit Edit) (lif
 	if err != nil {
 		return lifecycle.Policy{}, err
 	}
-	next, err := lifecycle.NewPolicy(name, before+1, doc, e.latest())
+	next, err := lifecycle.NewPolicy(name, before+1, doc, s.Plane.Latest())
 	switch {
 	case err != nil:
 		return lifecycle.Policy{}, err
@@ -81,18 +84,18 @@ func (e *Engine) revised(name string, current *lifecycle.Policy, edit Edit) (lif
 	return next.Revised(current), nil
 }
 
-// DeletePolicy deletes a policy that governs no key; deleting what is not there is no error.
-func (e *Engine) DeletePolicy(ctx context.Context, r Repo, name string, pre Precondition) error {
-	defer e.policies.drop(name)
-	err := r.DeletePolicy(ctx, name, func(p lifecycle.Policy) error {
+// Delete deletes a policy that governs no key; deleting what is not there is no error.
+func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
+	defer s.Plane.ForgetPolicy(name)
+	err := s.store.Policies.DeletePolicy(ctx, name, func(p lifecycle.Policy) error {
 		return lifecycle.CheckRevision(pre.CAS, p.Revision)
-	})
+	}, func(use lifecycle.PolicyUse) error { return use.CheckDelete(name) })
 	switch {
 	case errors.Is(err, lifecycle.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
 	}
-	e.log.Info("deleted policy", "policy", name, "reason", pre.Reason)
+	s.Log.Info("deleted policy", "policy", name, "reason", pre.Reason)
 	return nil
 }

@@ -8,36 +8,32 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// relocateMaterial brings the material of a key to where its record says it belongs: into the archive, back from it, or out of
-// existence. It is replayed from the intent until it is done, by the request that opened it or by a tick.
-func (e *Engine) relocateMaterial(ctx context.Context, r Repo, name string) error {
-	_, err := e.relocateSome(ctx, r, name)
-	return err
+// relocateDisplaced is relocateNow after a change of a key that may have moved nothing.
+func (a Acts) relocateDisplaced(ctx context.Context, before, after lifecycle.Key) (pending bool) {
+	return before.Displaced(after) != (lifecycle.Range{}) && a.relocateNow(ctx, after.Name)
 }
 
-// relocateDisplaced is settleNow after a change of a key that may have moved nothing.
-func (e *Engine) relocateDisplaced(ctx context.Context, r Repo, before, after lifecycle.Key) (pending bool) {
-	return before.Displaced(after) != (lifecycle.Range{}) && e.relocateNow(ctx, r, after.Name)
-}
-
-// relocateNow is settle for a request. Pending means that material is still where it was: a tick goes on.
-func (e *Engine) relocateNow(ctx context.Context, r Repo, name string) (pending bool) {
-	left, err := e.relocateSome(ctx, r, name)
+// relocateNow is Relocate for a request. Pending means that material is still where it was: a tick goes on.
+func (a Acts) relocateNow(ctx context.Context, name string) (pending bool) {
+	left, err := a.Relocate(ctx, name)
 	if err != nil {
-		e.log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+		a.Log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
 	}
 	return left || err != nil
 }
 
-func (e *Engine) relocateSome(ctx context.Context, r Repo, name string) (left bool, err error) {
-	return r.Relocate(ctx, name, func(k lifecycle.Key, n int) error {
-		id := cipherID{name, versionID{k.ID, n}}
-		e.ciphers.drop(id)
-		defer e.ciphers.drop(id) // a request that began before may have loaded it meanwhile
-		if err := e.relocate(ctx, r, &k, n); err != nil {
+// Relocate brings the material of a key to where its record says it belongs: into the archive, back from it, or out of
+// existence; left: not all of it. It is replayed from the intent until it is done, by the request that opened it or by a
+// tick.
+func (a Acts) Relocate(ctx context.Context, name string) (left bool, err error) {
+	return a.store.Moves.Relocate(ctx, name, func(k lifecycle.Key, n int) error {
+		a.Plane.ForgetCipher(&k, n)
+		defer a.Plane.ForgetCipher(&k, n) // a request that began before may have loaded it meanwhile
+		if err := a.relocate(ctx, &k, n); err != nil {
 			return fmt.Errorf("move material of key %q version %d: %w", name, n, err)
 		}
 		return nil
@@ -45,42 +41,42 @@ func (e *Engine) relocateSome(ctx context.Context, r Repo, name string) (left bo
 }
 
 // relocate does it for one version. Every step can be repeated: a copy is written before the other is erased.
-func (e *Engine) relocate(ctx context.Context, r Repo, k *lifecycle.Key, n int) error {
-	v, err := r.Version(ctx, k.Name, n)
+func (a Acts) relocate(ctx context.Context, k *lifecycle.Key, n int) error {
+	v, err := a.store.Versions.Version(ctx, k.Name, n)
 	if err != nil {
 		return err
 	}
 	switch k.MaterialLocation(n) {
 	case lifecycle.InArchive:
-		return e.toArchive(ctx, r, k, v)
+		return a.toArchive(ctx, k, v)
 	case lifecycle.Erased:
-		return errors.Join(e.eraseSealed(ctx, r, k.Name, v), r.DropArchived(ctx, k.Name, n))
+		return errors.Join(a.eraseSealed(ctx, k.Name, v), a.store.Material.DropArchived(ctx, k.Name, n))
 	default:
-		return e.fromArchive(ctx, r, k, v)
+		return a.fromArchive(ctx, k, v)
 	}
 }
 
-func (e *Engine) toArchive(ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle.Version) error {
+func (a Acts) toArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
 	if len(v.Sealed) == 0 {
 		return nil
 	}
-	material, err := e.open(ctx, r, k, v, PurposeOnline)
+	material, err := a.data.Materials().Open(ctx, k, v, envelope.PurposeOnline)
 	if err != nil {
 		return err
 	}
 	defer material.Wipe()
-	archived, err := e.seal(ctx, r, k, v, material, PurposeArchive)
+	archived, err := a.data.Materials().Seal(ctx, k, v, material, envelope.PurposeArchive)
 	if err != nil {
 		return err
 	}
-	if err := r.PutArchived(ctx, k.Name, archived); err != nil {
+	if err := a.store.Material.PutArchived(ctx, k.Name, archived); err != nil {
 		return err
 	}
-	return e.eraseSealed(ctx, r, k.Name, v)
+	return a.eraseSealed(ctx, k.Name, v)
 }
 
-func (e *Engine) fromArchive(ctx context.Context, r Repo, k *lifecycle.Key, v lifecycle.Version) error {
-	archived, err := r.Archived(ctx, k.Name, v.Number)
+func (a Acts) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
+	archived, err := a.store.Material.Archived(ctx, k.Name, v.Number)
 	if errors.Is(err, lifecycle.ErrNotFound) {
 		return nil
 	}
@@ -88,26 +84,26 @@ func (e *Engine) fromArchive(ctx context.Context, r Repo, k *lifecycle.Key, v li
 		return err
 	}
 	if len(v.Sealed) == 0 {
-		material, err := e.open(ctx, r, k, archived, PurposeArchive)
+		material, err := a.data.Materials().Open(ctx, k, archived, envelope.PurposeArchive)
 		if err != nil {
 			return err
 		}
 		defer material.Wipe()
-		if v, err = e.seal(ctx, r, k, v, material, PurposeOnline); err != nil {
+		if v, err = a.data.Materials().Seal(ctx, k, v, material, envelope.PurposeOnline); err != nil {
 			return err
 		}
-		if err := r.PutVersion(ctx, k.Name, v); err != nil {
+		if err := a.store.Material.PutVersion(ctx, k.Name, v); err != nil {
 			return err
 		}
 	}
-	return r.DropArchived(ctx, k.Name, v.Number)
+	return a.store.Material.DropArchived(ctx, k.Name, v.Number)
 }
 
 // eraseSealed leaves of a stored version what is no secret: its number, dates and fingerprint.
-func (e *Engine) eraseSealed(ctx context.Context, r Repo, name string, v lifecycle.Version) error {
+func (a Acts) eraseSealed(ctx context.Context, name string, v lifecycle.Version) error {
 	if len(v.Sealed) == 0 {
 		return nil
 	}
 	v.Sealed = nil
-	return r.PutVersion(ctx, name, v)
+	return a.store.Material.PutVersion(ctx, name, v)
 }

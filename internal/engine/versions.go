@@ -11,6 +11,9 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
+// Versions is what is done with versions, and what changes the state of one or of a whole key.
+type Versions struct{ *Session }
+
 // VersionDetail is a version as it is shown.
 type VersionDetail struct {
 	lifecycle.Version // without material
@@ -22,22 +25,22 @@ type VersionDetail struct {
 	Gone              bool  // destroyed by itself: what becomes of the key changes it no more
 }
 
-// ReadVersion returns a version, or lifecycle.ErrNotFound.
-func (e *Engine) ReadVersion(ctx context.Context, r Repo, name string, number int) (VersionDetail, error) {
-	k, err := e.key(ctx, r, name)
+// Read returns a version, or lifecycle.ErrNotFound.
+func (s Versions) Read(ctx context.Context, name string, number int) (VersionDetail, error) {
+	k, err := s.data.Key(ctx, name)
 	if err != nil {
 		return VersionDetail{}, err
 	}
 	if !k.Exists(number) {
 		return VersionDetail{}, lifecycle.NoVersion(name, number)
 	}
-	v, err := r.Version(ctx, name, number)
+	v, err := s.store.Versions.Version(ctx, name, number)
 	if err != nil {
 		return VersionDetail{}, err
 	}
 	v.Sealed = nil
-	denied, deniedErr := e.deniedUses(ctx, r, *k, number)
-	unsettled, err := r.Displaced(ctx, name)
+	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
+	unsettled, err := s.store.Moves.Displaced(ctx, name)
 	return VersionDetail{
 		Version: v, State: k.State(number), Override: k.Overrides[number], Denied: denied[number], DeniedErr: deniedErr,
 		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.IsDestroyed(number),
@@ -64,12 +67,12 @@ func replacement(k *lifecycle.Key) int {
 }
 
 // CompromiseReport lists the versions of a key that were reported as compromised, oldest first.
-func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]Affected, error) {
-	k, err := e.governedKey(ctx, r, name)
+func (s Versions) CompromiseReport(ctx context.Context, name string) ([]Affected, error) {
+	k, err := s.data.Governed(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	dates, err := r.Dates(ctx, *k.Key, 1)
+	dates, err := s.store.Versions.Dates(ctx, *k.Key, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +83,7 @@ func (e *Engine) CompromiseReport(ctx context.Context, r Repo, name string) ([]A
 		}
 		report = append(report, Affected{
 			Version: v, State: k.State(v), Compromise: override.Compromise, From: dates[v], Until: dates[v+1],
-			Processes: k.ToProcess(v, k.rules) == nil, Rewraps: k.ToRewrap(v, k.rules) == nil, ReplacedBy: replacement(k.Key),
+			Processes: k.ToProcess(v, k.Rules) == nil, Rewraps: k.ToRewrap(v, k.Rules) == nil, ReplacedBy: replacement(k.Key),
 		})
 	}
 	slices.SortFunc(report, func(a, b Affected) int { return a.Version - b.Version })

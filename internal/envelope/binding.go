@@ -5,6 +5,12 @@ package envelope
 
 import "encoding/binary"
 
+// The purposes that material is sealed for: each has a key encryption key of its own.
+const (
+	PurposeOnline  = "use"
+	PurposeArchive = "archive"
+)
+
 // Binding is what a sealed blob belongs to. A blob opens only where all of it is the same, so none
 // can stand in for another. It names no wrapping key: that may change without the blob being sealed
 // anew.
@@ -13,7 +19,7 @@ type Binding struct {
 	KeyID     string // the key, by an identifier that outlives renaming
 	Version   int
 	Algorithm Algorithm
-	Purpose   string // what the material is kept for, such as use or archive
+	Purpose   string // what the material is kept for
 }
 
 // complete refuses a binding that leaves something open: an empty field binds to nothing, and nobody

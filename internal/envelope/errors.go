@@ -16,6 +16,10 @@ var (
 	// ErrCorrupt is returned for a sealed blob that is damaged or was made for another binding. It
 	// does not say which of the two, nor where: that would tell an attacker how far a forgery got.
 	ErrCorrupt = errors.New("sealed key material is damaged or belongs to another key")
+
+	// ErrUnavailable is matched by an error of a [KeyWrapper] that cannot work at the moment, or did not answer in
+	// time. It says nothing about what was to be wrapped or unwrapped: the same call may succeed later.
+	ErrUnavailable = errors.New("key wrapper is unavailable")
 )
 
 // errAuthentication is the one answer to a ciphertext that does not authenticate. keysutil passes on

@@ -17,7 +17,7 @@ const dekSize = 32
 //
 // Unwrap answers damaged input and wrong aad with an error that has a method Corrupt() bool which
 // returns true; [Open] makes it [ErrCorrupt]. Any other error says that the wrapper could not tell,
-// because it is out of reach or lacks the key, and reaches the caller as it is.
+// because it is out of reach ([ErrUnavailable]) or lacks the key, and reaches the caller as it is.
 type KeyWrapper interface {
 	Wrap(ctx context.Context, dek, aad []byte) ([]byte, error)
 	Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error)

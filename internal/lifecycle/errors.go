@@ -20,6 +20,9 @@ var (
 	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
 	ErrRepeated = errors.New("repeated request")  // a request that was carried out already: it is answered, not carried out again
 
+	// ErrReadBack is no refusal: storage does not give back what it took. See [Commit].
+	ErrReadBack = errors.New("what was written does not come back")
+
 	// ErrUnreadable is no refusal: what is stored of a policy cannot be read, or not be understood.
 	ErrUnreadable = errors.New("unreadable policy")
 )

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
@@ -73,14 +74,14 @@ func (s *Storage) During(path string, do func()) {
 }
 
 // Store is the storage as a request of the plugin sees it.
-func (s *Storage) Store() store.Repo {
-	return store.New(s.clock.Now).On(s.Storage, store.Caller{Actor: custody.Actor{System: true}})
+func (s *Storage) Store() store.Handle {
+	return store.New(s.clock.Now, hclog.NewNullLogger()).On(s.Storage, store.Caller{Actor: custody.Actor{System: true}})
 }
 
 // Key returns a key as it is stored.
 func (s *Storage) Key(name string) lifecycle.Key {
 	s.t.Helper()
-	k, err := s.Store().Key(context.Background(), name)
+	k, err := s.Store().Keys().Key(context.Background(), name)
 	require.NoError(s.t, err)
 	return k
 }

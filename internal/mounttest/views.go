@@ -66,7 +66,7 @@ func (m *Mount) ExampleOf(path *framework.Path) string {
 func Cached(m *Mount) (versions []int) {
 	m.T.Helper()
 	value := reflect.ValueOf(m.Backend)
-	for _, field := range []string{"engine", "ciphers", "lru", "items"} {
+	for _, field := range []string{"plane", "ciphers", "lru", "items"} {
 		value = value.Elem().FieldByName(field)
 		require.True(m.T, value.IsValid(), "the backend keeps ciphers elsewhere: no %s", field)
 	}

@@ -28,7 +28,7 @@ func alertEntry(status lifecycle.Status, since time.Time, name string) string {
 }
 
 // Alerts returns the keys listed under the status, the longest first.
-func (r Repo) Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.Alerted, error) {
+func (r AlertIndex) Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.Alerted, error) {
 	entries, err := r.list(ctx, alertsPrefix+string(status)+"/")
 	if err != nil {
 		return nil, err
@@ -46,13 +46,13 @@ func (r Repo) Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.
 }
 
 // RepairAlert makes the index say of a key what its record says: listed is an entry that it has.
-func (r Repo) RepairAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error {
+func (r AlertIndex) RepairAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error {
 	unlock, err := r.lock(ctx, &r.s.keys, listed.Name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	k, err := r.Key(ctx, listed.Name)
+	k, err := Keys(r).Key(ctx, listed.Name)
 	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
 		return err
 	}
@@ -64,7 +64,7 @@ func (r Repo) RepairAlert(ctx context.Context, status lifecycle.Status, listed l
 }
 
 // RestoreAlert lists the key again, if its entry was lost, and reports whether it was.
-func (r Repo) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
+func (r AlertIndex) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
 	path := alertPath(k)
 	if path == "" {
 		return false, nil

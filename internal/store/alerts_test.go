@@ -159,8 +159,8 @@ func TestAVersionThatDoesNotComeBackIsNotCommitted(t *testing.T) {
 			}
 			w.disk.AlterGets(alter)
 			_, err := w.UpdateKey(ctx, "orders", verified)
-			require.ErrorIs(t, err, store.ErrReadBack)
-			require.ErrorContains(t, err, "storage_writable")
+			require.ErrorIs(t, err, lifecycle.ErrReadBack)
+			require.ErrorContains(t, err, "what was written does not come back")
 			require.ErrorContains(t, err, "versions/orders/2")
 			w.disk.Heal()
 			k, err := w.Key(ctx, "orders")

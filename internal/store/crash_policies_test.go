@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,7 +17,7 @@ func revisePCI(w *world, _ string) error {
 	return err
 }
 
-func deletePCI(w *world, _ string) error { return w.DeletePolicy(ctx, "pci", anyPolicy) }
+func deletePCI(w *world, _ string) error { return w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")) }
 
 func rescheduled(done bool) func(w *world, attempt string) error {
 	return func(w *world, _ string) error { return w.SaveReindexCursor(ctx, "pci", 1, "orders", done) }
@@ -56,8 +56,8 @@ func noKeyring(t *testing.T, w *world) {
 func mountActs() []act {
 	return []act{
 		{name: "create the keyring", arrange: noKeyring, do: func(w *world, attempt string) error {
-			ring := store.Keyring{
-				Instance: attempt, Use: store.KEK{Key: make([]byte, 32), Created: start}, Archive: store.KEK{Key: make([]byte, 32), Created: start},
+			ring := keyring.KEKs{
+				Instance: attempt, Use: keyring.KEK{Key: make([]byte, 32), Created: start}, Archive: keyring.KEK{Key: make([]byte, 32), Created: start},
 			}
 			_, err := w.CreateKeyring(ctx, ring)
 			return err

@@ -41,16 +41,16 @@ func deniedPath(name string, page int) string { return deniedPrefix + name + "/"
 // earlier gives what an earlier build wrote, read at most once.
 type earlier = func() (map[int]lifecycle.Denials, error)
 
-func (r Repo) oldDenied(ctx context.Context, name string) earlier {
+func (r Denials) oldDenied(ctx context.Context, name string) earlier {
 	return sync.OnceValues(func() (map[int]lifecycle.Denials, error) {
 		var rec usageRecord
-		_, _, err := read(ctx, r, usagePrefix+name, &rec)
+		_, _, err := read(ctx, r.conn, usagePrefix+name, &rec)
 		return rec.Denied, err
 	})
 }
 
 // Denied returns the denied uses of versions of the key. It reads the pages of these versions only.
-func (r Repo) Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]lifecycle.Denials, error) {
+func (r Denials) Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]lifecycle.Denials, error) {
 	before := r.oldDenied(ctx, k.Name)
 	pages, err := r.deniedPages(ctx, k.Name, of, before)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r Repo) Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (
 }
 
 // deniedPages returns the pages of these versions for which something may be stored.
-func (r Repo) deniedPages(ctx context.Context, name string, of lifecycle.Range, before earlier) ([]int, error) {
+func (r Denials) deniedPages(ctx context.Context, name string, of lifecycle.Range, before earlier) ([]int, error) {
 	first, last := pageOf(of.From), pageOf(of.To)
 	if first == last {
 		return []int{first}, nil
@@ -92,9 +92,9 @@ func (r Repo) deniedPages(ctx context.Context, name string, of lifecycle.Range, 
 }
 
 // deniedPage reads a page; where it was never written, what an earlier build wrote of its versions.
-func (r Repo) deniedPage(ctx context.Context, k lifecycle.Key, page int, before earlier) (deniedRecord, unknown, error) {
+func (r Denials) deniedPage(ctx context.Context, k lifecycle.Key, page int, before earlier) (deniedRecord, unknown, error) {
 	var rec deniedRecord
-	rest, found, err := read(ctx, r, deniedPath(k.Name, page), &rec)
+	rest, found, err := read(ctx, r.conn, deniedPath(k.Name, page), &rec)
 	if err != nil || found && rec.KeyID == k.ID {
 		return rec, rest, err
 	}
@@ -106,13 +106,13 @@ func (r Repo) deniedPage(ctx context.Context, k lifecycle.Key, page int, before 
 
 // AddDenied adds denied uses to those of the key, and returns those that it could not. Uses of a key that was deleted
 // meanwhile are dropped: the next key of the name starts anew.
-func (r Repo) AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) (left map[int]lifecycle.Denials, err error) {
+func (r Denials) AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) (left map[int]lifecycle.Denials, err error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return more, err
 	}
 	defer unlock()
-	k, err := r.Key(ctx, name)
+	k, err := Keys(r).Key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) {
 		return map[int]lifecycle.Denials{}, nil
 	}
@@ -141,7 +141,7 @@ func byPage(denied map[int]lifecycle.Denials) map[int]map[int]lifecycle.Denials 
 	return pages
 }
 
-func (r Repo) addToPage(ctx context.Context, k lifecycle.Key, page int, more map[int]lifecycle.Denials, before earlier) error {
+func (r Denials) addToPage(ctx context.Context, k lifecycle.Key, page int, more map[int]lifecycle.Denials, before earlier) error {
 	rec, rest, err := r.deniedPage(ctx, k, page, before)
 	if err != nil {
 		return err

@@ -32,6 +32,6 @@
 //   - schedule, alerts, bound and a version above the record's latest are caches and orphans: the record is the truth;
 //   - an act that needs more than one deletion writes an intent first and is replayed from it.
 //
-// Writes outlive their requests, and an act that fails finds out what became of it (write.go, [Repo.UpdateKey]). Where the
+// Writes outlive their requests, and an act that fails finds out what became of it (write.go, [Keys.UpdateKey]). Where the
 // storage does not tell, the outcome is unknown: the caller must forget what it cached of the key.
 package store

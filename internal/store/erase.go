@@ -6,7 +6,6 @@ package store
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -33,7 +32,7 @@ const (
 // DeleteKey commits the deletion of the key, if allow returns no error: its record is gone, and FinishErasure has to
 // erase the rest. A deletion that was cut short counts as committed by this one. The error is [lifecycle.ErrNotFound]
 // where there is nothing to delete, and [lifecycle.ErrRepeated] where the request has deleted the key already.
-func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
+func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return lifecycle.Key{}, err
@@ -52,7 +51,7 @@ func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if err := allow(k); err != nil {
 		return lifecycle.Key{}, err
 	}
-	at, err := r.chainHead(ctx, name, head, true)
+	at, err := Journals(r).chainHead(ctx, name, head, true)
 	if err != nil {
 		return k, err
 	}
@@ -67,9 +66,9 @@ func (r Repo) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 }
 
 // erasing returns nil where a deletion is open, else missing.
-func (r Repo) erasing(ctx context.Context, name string, missing error) error {
+func (r Keys) erasing(ctx context.Context, name string, missing error) error {
 	var intent eraseRecord
-	_, found, err := read(ctx, r, eraseIntents+name, &intent)
+	_, found, err := read(ctx, r.conn, eraseIntents+name, &intent)
 	if err == nil && !found {
 		return missing
 	}
@@ -77,10 +76,10 @@ func (r Repo) erasing(ctx context.Context, name string, missing error) error {
 }
 
 // Erasures returns the names of deleted keys whose material is not all erased yet.
-func (r Repo) Erasures(ctx context.Context) ([]string, error) { return r.list(ctx, eraseIntents) }
+func (r Keys) Erasures(ctx context.Context) ([]string, error) { return r.list(ctx, eraseIntents) }
 
 // FinishErasure goes on with the deletion of a key, within the limit of one request.
-func (r Repo) FinishErasure(ctx context.Context, name string) error {
+func (r Keys) FinishErasure(ctx context.Context, name string) error {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return err
@@ -91,9 +90,9 @@ func (r Repo) FinishErasure(ctx context.Context, name string) error {
 
 // finishErasure replays an open deletion: the live path and recovery are this one function. The caller holds the
 // lock of the key. It does nothing where no deletion is open.
-func (r Repo) finishErasure(ctx context.Context, name string, limit int) error {
+func (r Keys) finishErasure(ctx context.Context, name string, limit int) error {
 	var intent eraseRecord
-	_, found, err := read(ctx, r, eraseIntents+name, &intent)
+	_, found, err := read(ctx, r.conn, eraseIntents+name, &intent)
 	if err != nil || !found {
 		return err
 	}
@@ -113,26 +112,8 @@ func (r Repo) finishErasure(ctx context.Context, name string, limit int) error {
 	return r.dropIntent(ctx, name, intent)
 }
 
-// deleteFolder deletes the entries below the prefix, as many as the limit still allows.
-func (r Repo) deleteFolder(ctx context.Context, prefix string, limit *int) (left bool, err error) {
-	names, err := r.list(ctx, prefix)
-	if err != nil {
-		return true, err
-	}
-	for _, name := range names {
-		if *limit == 0 {
-			return true, nil
-		}
-		*limit--
-		if err := r.delete(ctx, prefix+strings.TrimSuffix(name, "/")); err != nil {
-			return true, err
-		}
-	}
-	return false, nil
-}
-
 // dropIntent removes the index entries of the deleted key and, last, the intent.
-func (r Repo) dropIntent(ctx context.Context, name string, intent eraseRecord) error {
+func (r Keys) dropIntent(ctx context.Context, name string, intent eraseRecord) error {
 	if intent.Due != "" {
 		if err := r.delete(ctx, schedulePath(intent.Due, name)); err != nil {
 			return err

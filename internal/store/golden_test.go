@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
-	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -96,9 +96,9 @@ func goldenPolicy(t *testing.T) lifecycle.Policy {
 	return p
 }
 
-func goldenKeyring() store.Keyring {
-	kek := func(id, key byte) store.KEK {
-		k := store.KEK{Key: make([]byte, 32), Created: start}
+func goldenKeyring() keyring.KEKs {
+	kek := func(id, key byte) keyring.KEK {
+		k := keyring.KEK{Key: make([]byte, 32), Created: start}
 		for i := range k.ID {
 			k.ID[i] = id + byte(i)
 		}
@@ -107,7 +107,7 @@ func goldenKeyring() store.Keyring {
 		}
 		return k
 	}
-	return store.Keyring{Instance: "8f14", Use: kek(0, 0xa0), Archive: kek(0x10, 0xc0)}
+	return keyring.KEKs{Instance: "8f14", Use: kek(0, 0xa0), Archive: kek(0x10, 0xc0)}
 }
 
 func TestGoldenKeyDecodes(t *testing.T) {
@@ -281,7 +281,7 @@ func goldenWorld(t *testing.T) *world {
 	require.NoError(t, w.by("r1").CreateKey(ctx, c))
 	w.by("")
 	require.NoError(t, addDenied(w))
-	_, _, err = w.Lease(ctx, "orders", store.LeaseRequest{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
+	_, _, err = w.Lease(ctx, "orders", lifecycle.LeaseRequest{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
 	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))

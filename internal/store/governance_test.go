@@ -68,15 +68,14 @@ func TestAGovernanceThatCannotBeReadIsReportedAndKept(t *testing.T) {
 func TestTheDefaultPolicyIsOneThatIsThere(t *testing.T) {
 	w := newWorld()
 	err := govern(w, lifecycle.Governance{DefaultPolicy: "pci"})
-	require.ErrorIs(t, err, lifecycle.ErrInvalid)
-	require.ErrorContains(t, err, `default_policy: "pci"`)
+	require.ErrorIs(t, err, lifecycle.ErrNotFound)
 	require.NotContains(t, w.entries(t), "config/engine")
 
 	w.putPolicy(t, "pci", "")
 	require.NoError(t, govern(w, lifecycle.Governance{DefaultPolicy: "pci"}))
-	require.ErrorIs(t, w.DeletePolicy(ctx, "pci", anyPolicy), lifecycle.ErrRefused)
+	require.ErrorIs(t, w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")), lifecycle.ErrRefused)
 	require.NoError(t, govern(w, lifecycle.Governance{}))
-	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy))
+	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")))
 }
 
 // TestDeletingAPolicyAndMakingItTheDefaultExcludeEachOther lets both run at once: whichever comes first, the default
@@ -86,7 +85,7 @@ func TestDeletingAPolicyAndMakingItTheDefaultExcludeEachOther(t *testing.T) {
 		w := newWorld()
 		w.putPolicy(t, "pci", "")
 		deleted := make(chan error)
-		go func() { deleted <- w.DeletePolicy(ctx, "pci", anyPolicy) }()
+		go func() { deleted <- w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")) }()
 		set := govern(w, lifecycle.Governance{DefaultPolicy: "pci"})
 		gone := <-deleted
 		require.False(t, set == nil && gone == nil, "both happened")

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -29,12 +31,36 @@ var ctx = context.Background()
 type world struct {
 	disk  *storagetest.Storage
 	store *store.Store
-	store.Repo
+	log   safeLog
+	stored
+}
+
+// stored is all that a mount stores.
+type stored struct {
+	store.Keys
+	store.Versions
+	store.Relocations
+	store.Policies
+	store.DueIndex
+	store.AlertIndex
+	store.Denials
+	store.Leases
+	store.Settings
+	store.KEKs
+	store.Journals
+	store.Signing
+}
+
+func storedIn(h store.Handle) stored {
+	return stored{
+		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
+		h.KEKs(), h.Journals(), h.Signing(),
+	}
 }
 
 // DeleteKey deletes as the engine does: it commits, then it erases.
 func (w *world) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
-	k, err := w.Repo.DeleteKey(ctx, name, allow, reason)
+	k, err := w.Keys.DeleteKey(ctx, name, allow, reason)
 	if err != nil {
 		return k, err
 	}
@@ -72,18 +98,19 @@ var who = store.Caller{
 func (w *world) by(request string) *world {
 	asked := who
 	asked.RequestID = request
-	w.Repo = w.store.On(w.disk, asked)
+	w.stored = storedIn(w.store.On(w.disk, asked))
 	return w
 }
 
 // restart forgets all that the process remembers.
 func (w *world) restart() {
-	w.store = store.New(func() time.Time { return start })
+	log := hclog.New(&hclog.LoggerOptions{Output: &w.log, Level: hclog.Warn})
+	w.store = store.New(func() time.Time { return start }, log)
 	w.on(w.disk)
 }
 
 // on serves the mount from another storage.
-func (w *world) on(storage logical.Storage) { w.Repo = w.store.On(storage, who) }
+func (w *world) on(storage logical.Storage) { w.stored = storedIn(w.store.On(storage, who)) }
 
 // load returns a world with the entries, and no others.
 func load(t testing.TB, entries map[string]string) *world {
@@ -222,6 +249,29 @@ func (w *world) putPolicy(t testing.TB, name, description string) lifecycle.Poli
 	p, err := w.PutPolicy(ctx, name, revise(name, description))
 	require.NoError(t, err)
 	return p
+}
+
+// safeLog is a log that several goroutines write.
+type safeLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *safeLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *safeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// unused is a rule by which a policy may be deleted that nothing uses.
+func unused(policy string) func(lifecycle.PolicyUse) error {
+	return func(u lifecycle.PolicyUse) error { return u.CheckDelete(policy) }
 }
 
 // anyKey and anyPolicy allow every deletion.

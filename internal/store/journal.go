@@ -38,7 +38,7 @@ func (w Caller) actor() custody.Actor {
 }
 
 // begin records that an act is about to take effect.
-func (r Repo) begin(ctx context.Context, k lifecycle.Key, e lifecycle.Event, at chain) (chain, error) {
+func (r Journals) begin(ctx context.Context, k lifecycle.Key, e lifecycle.Event, at chain) (chain, error) {
 	return r.append(ctx, k.Name, at, custody.Record{
 		Kind: custody.Begin, KeyID: k.ID, Act: e.Act, Versions: e.Versions, From: e.From, To: e.To, Actor: r.caller.actor(),
 		Reason: custody.Clip(e.Reason), Policy: e.Policy, PolicyRevision: e.PolicyRevision, RequestID: r.caller.RequestID, Details: clipped(e.Details),
@@ -55,14 +55,14 @@ func clipped(details map[string]string) map[string]string {
 }
 
 // end records how the act that is open in the chain went.
-func (r Repo) end(ctx context.Context, name string, at chain, outcome custody.Outcome, recovered bool) (chain, error) {
+func (r Journals) end(ctx context.Context, name string, at chain, outcome custody.Outcome, recovered bool) (chain, error) {
 	return r.append(ctx, name, at, custody.Record{
 		Kind: custody.End, Of: at.head.Count, Outcome: outcome, Recovered: recovered,
 	})
 }
 
-func (r Repo) append(ctx context.Context, name string, at chain, rec custody.Record) (chain, error) {
-	instance, err := r.instance(ctx)
+func (r Journals) append(ctx context.Context, name string, at chain, rec custody.Record) (chain, error) {
+	instance, err := KEKs(r).instance(ctx)
 	if err != nil {
 		return chain{}, err
 	}
@@ -77,7 +77,7 @@ func (r Repo) append(ctx context.Context, name string, at chain, rec custody.Rec
 	}
 	next := at.with(rec, head)
 	if next.open == nil {
-		r.s.chains.Add(name, next)
+		r.s.remember(name, next)
 	}
 	return next, nil
 }

@@ -36,15 +36,12 @@ func asChainBroken(err error) error {
 	return err
 }
 
-// emergencies are the acts that go on behind a break.
-var emergencies = map[string]bool{string(lifecycle.Suspend): true, string(lifecycle.ReportCompromise): true}
-
 // headForAct returns the end of the journal that an act adds to, and the event as it is recorded there: behind a break it
-// names the break.
-func (r Repo) headForAct(ctx context.Context, c change, exists bool) (chain, lifecycle.Event, error) {
+// names the break. What stops a key goes on behind one.
+func (r Journals) headForAct(ctx context.Context, c change, exists bool) (chain, lifecycle.Event, error) {
 	at, err := r.chainHead(ctx, c.Key.Name, c.head, exists)
 	var broken ChainBrokenError
-	if !errors.As(err, &broken) || !emergencies[c.Event.Act] {
+	if !errors.As(err, &broken) || !lifecycle.Op(c.Event.Act).Stops() {
 		return at, c.Event, err
 	}
 	details := map[string]string{"custody_break": broken.error.Error()}
@@ -57,7 +54,7 @@ func (r Repo) headForAct(ctx context.Context, c change, exists bool) (chain, lif
 // headPastBreak returns where a chain goes on that is broken: behind all that is stored of it, and behind the end of the act
 // that the key's record names. No number is used twice; a record that is missing is a gap for ever, and verification
 // reports it, as it does one that was altered.
-func (r Repo) headPastBreak(ctx context.Context, name string, known custody.Head) (chain, error) {
+func (r Journals) headPastBreak(ctx context.Context, name string, known custody.Head) (chain, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil {
 		return chain{}, err

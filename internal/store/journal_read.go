@@ -16,7 +16,7 @@ import (
 )
 
 // line returns a custody record as it is stored; nil where there is none.
-func (r Repo) line(ctx context.Context, name string, seq int) ([]byte, error) {
+func (r Journals) line(ctx context.Context, name string, seq int) ([]byte, error) {
 	path := journalPath(name, seq)
 	entry, err := r.storage.Get(ctx, path)
 	if err != nil || entry == nil {
@@ -26,7 +26,7 @@ func (r Repo) line(ctx context.Context, name string, seq int) ([]byte, error) {
 }
 
 // seqs returns the numbers of the custody records that are stored of a key, in order.
-func (r Repo) seqs(ctx context.Context, name string) ([]int, error) {
+func (r Journals) seqs(ctx context.Context, name string) ([]int, error) {
 	names, err := r.list(ctx, journalPrefix+name+"/")
 	seqs := make([]int, 0, len(names))
 	for _, text := range names {
@@ -38,7 +38,7 @@ func (r Repo) seqs(ctx context.Context, name string) ([]int, error) {
 	return seqs, err
 }
 
-func (r Repo) lastSeq(ctx context.Context, name string) (int, error) {
+func (r Journals) lastSeq(ctx context.Context, name string) (int, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil || len(seqs) == 0 {
 		return 0, err
@@ -56,7 +56,7 @@ type Page struct {
 // Journal returns the custody records of a key behind seq after, at most so many. A record that is missing, also one
 // that vanishes while the journal is read, leaves a gap, which is for verification to find; it hides none of those behind
 // it.
-func (r Repo) Journal(ctx context.Context, name string, after, limit int) (Page, error) {
+func (r Journals) Journal(ctx context.Context, name string, after, limit int) (Page, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil {
 		return Page{}, err
@@ -84,7 +84,7 @@ func (r Repo) Journal(ctx context.Context, name string, after, limit int) (Page,
 }
 
 // JournalNames returns the names of all keys that have a journal, in alphabetical order.
-func (r Repo) JournalNames(ctx context.Context) ([]string, error) {
+func (r Journals) JournalNames(ctx context.Context) ([]string, error) {
 	folders, err := r.list(ctx, journalPrefix)
 	for i := range folders {
 		folders[i] = strings.TrimSuffix(folders[i], "/")
@@ -95,13 +95,13 @@ func (r Repo) JournalNames(ctx context.Context) ([]string, error) {
 
 // CheckJournal holds the stored journal of a key against what the key's own record says of it, and says what is wrong;
 // empty: nothing. A key that is deleted has no record to hold it against.
-func (r Repo) CheckJournal(ctx context.Context, name string) (problem string, err error) {
+func (r Journals) CheckJournal(ctx context.Context, name string) (problem string, err error) {
 	unlock, err := r.s.keys.exclusive(ctx, name)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	_, from, _, err := r.key(ctx, name)
+	_, from, _, err := Keys(r).key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && from.Count == 0) {
 		return "", nil
 	}
@@ -119,7 +119,7 @@ func (r Repo) CheckJournal(ctx context.Context, name string) (problem string, er
 }
 
 // JournalHead returns the end of a key's journal, having ended an act that was cut short.
-func (r Repo) JournalHead(ctx context.Context, name string) (custody.Head, error) {
+func (r Journals) JournalHead(ctx context.Context, name string) (custody.Head, error) {
 	unlock, err := r.s.keys.exclusive(ctx, name)
 	if err != nil {
 		return custody.Head{}, err
@@ -144,8 +144,8 @@ func (r Repo) JournalHead(ctx context.Context, name string) (custody.Head, error
 }
 
 // named returns the custody record that the key's record names.
-func (r Repo) named(ctx context.Context, name string) (from custody.Head, exists bool, err error) {
-	_, from, _, err = r.key(ctx, name)
+func (r Journals) named(ctx context.Context, name string) (from custody.Head, exists bool, err error) {
+	_, from, _, err = Keys(r).key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) {
 		return custody.Head{}, false, nil
 	}

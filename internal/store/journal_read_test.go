@@ -5,10 +5,14 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -45,3 +49,49 @@ func TestJournalLeavesOutARecordThatVanishesWhileItIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, store.Page{Last: 5}, last)
 }
+
+// TestWithoutACacheEveryActReadsTheEndOfItsJournal is about mounts with force_no_cache.
+func TestWithoutACacheEveryActReadsTheEndOfItsJournal(t *testing.T) {
+	read := func(w *world) (n int) {
+		w.on(counting{w.disk, "journal/orders/", &n})
+		require.NoError(t, rotateOrders(w, "x"))
+		return n
+	}
+	w := newWorld()
+	w.create(t, "orders", "")
+	require.Zero(t, read(w))
+	w.store.DisableCache()
+	require.Positive(t, read(w))
+	require.Positive(t, read(w), "what was read is not remembered")
+}
+
+// counting is a storage that counts the reads below a prefix.
+type counting struct {
+	logical.Storage
+	prefix string
+	n      *int
+}
+
+func (c counting) Get(ctx context.Context, path string) (*logical.StorageEntry, error) {
+	if strings.HasPrefix(path, c.prefix) {
+		*c.n++
+	}
+	return c.Storage.Get(ctx, path)
+}
+
+// TestWhatCannotBeRemovedIsLogged is about storage that takes no delete: the act stands, and somebody can see that something is
+// left.
+func TestWhatCannotBeRemovedIsLogged(t *testing.T) {
+	w := newWorld()
+	w.create(t, "orders", "")
+	w.on(keeping{w.disk})
+	_, err := w.UpdateKey(ctx, "orders", configure(func(k *lifecycle.Key) { k.Due = k.Due.Add(time.Hour) }))
+	require.NoError(t, err)
+	require.Contains(t, w.log.String(), "stale index entry is left")
+	require.Contains(t, w.log.String(), "schedule/20260301T1300/orders")
+}
+
+// keeping is a storage that cannot delete.
+type keeping struct{ logical.Storage }
+
+func (keeping) Delete(context.Context, string) error { return errors.New("no delete") }

@@ -48,7 +48,7 @@ func (c chain) did(request string) bool { return request != "" && slices.Contain
 
 // chainHead returns the end of a key's journal, having ended an act that was cut short. The caller holds the lock of the key
 // and is certain of what it reads; from is what the key record says of the chain, zero where there is no record.
-func (r Repo) chainHead(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
+func (r Journals) chainHead(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	at, err := r.known(ctx, name, from, exists)
 	switch {
 	case err != nil:
@@ -63,7 +63,7 @@ func (r Repo) chainHead(ctx context.Context, name string, from custody.Head, exi
 
 // known returns the end of a key's journal from memory or from storage. The error matches [ErrBroken] where the journal and
 // the key's record contradict each other.
-func (r Repo) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
+func (r Journals) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	if at, ok := r.s.chains.Get(name); ok && at.done.Count >= from.Count {
 		return at, asChainBroken(checkDone(name, at, from, exists))
 	}
@@ -73,7 +73,7 @@ func (r Repo) known(ctx context.Context, name string, from custody.Head, exists 
 		return chain{}, asChainBroken(err)
 	}
 	if at.open == nil && certain {
-		r.s.chains.Add(name, at)
+		r.s.remember(name, at)
 	}
 	return at, nil
 }
@@ -101,7 +101,7 @@ const actDelete = "delete"
 
 // readForward reads the records from the one that the key's record names to the end, and before it as many as may be of
 // requests that come again.
-func (r Repo) readForward(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
+func (r Journals) readForward(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	start := from.Count
 	if !exists {
 		last, err := r.lastSeq(ctx, name)
@@ -133,7 +133,7 @@ func (r Repo) readForward(ctx context.Context, name string, from custody.Head, e
 
 // recent returns the chain up to record start. It begins far enough before it to know the requests that may come again, as
 // far as these records can be read: nothing else depends on them.
-func (r Repo) recent(ctx context.Context, name string, start int) (chain, error) {
+func (r Journals) recent(ctx context.Context, name string, start int) (chain, error) {
 	var links []*link // the newest first
 	for seq := start; seq > 0 && len(links) < 2*requestsKept; seq-- {
 		l, err := r.link(ctx, name, seq)
@@ -167,7 +167,7 @@ func (l *link) follows(before custody.Head) bool {
 
 // link returns the record of a number; nil: there is none. The error is [ErrCorrupt] or [custody.ErrMalformed] for one that
 // does not belong there.
-func (r Repo) link(ctx context.Context, name string, seq int) (*link, error) {
+func (r Journals) link(ctx context.Context, name string, seq int) (*link, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (r Repo) link(ctx context.Context, name string, seq int) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", journalPath(name, seq), err)
 	}
-	instance, err := r.instance(ctx)
+	instance, err := KEKs(r).instance(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -28,15 +28,15 @@ func KeyOf(path string) (name string, ok bool) { return strings.CutPrefix(path, 
 func PolicyOf(path string) (name string, ok bool) { return strings.CutPrefix(path, policiesPrefix) }
 
 // Key returns the committed key. The error is [lifecycle.ErrNotFound] where there is none.
-func (r Repo) Key(ctx context.Context, name string) (lifecycle.Key, error) {
+func (r Keys) Key(ctx context.Context, name string) (lifecycle.Key, error) {
 	k, _, _, err := r.key(ctx, name)
 	return k, err
 }
 
 // key returns the key, its chain of custody up to the act that wrote it, and the fields this release does not know.
-func (r Repo) key(ctx context.Context, name string) (lifecycle.Key, custody.Head, unknown, error) {
+func (r Keys) key(ctx context.Context, name string) (lifecycle.Key, custody.Head, unknown, error) {
 	var rec keyRecord
-	rest, found, err := read(ctx, r, keyPath(name), &rec)
+	rest, found, err := read(ctx, r.conn, keyPath(name), &rec)
 	if err != nil {
 		return lifecycle.Key{}, custody.Head{}, nil, err
 	}
@@ -51,10 +51,10 @@ func (r Repo) key(ctx context.Context, name string) (lifecycle.Key, custody.Head
 }
 
 // KeyNames returns the names of all keys in alphabetical order.
-func (r Repo) KeyNames(ctx context.Context) ([]string, error) { return r.list(ctx, keysPrefix) }
+func (r Keys) KeyNames(ctx context.Context) ([]string, error) { return r.list(ctx, keysPrefix) }
 
 // CreateKey commits a new key with its first version. The error is [lifecycle.ErrExists] where the name is taken.
-func (r Repo) CreateKey(ctx context.Context, c lifecycle.Commit) error {
+func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	name := c.Key.Name
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
@@ -62,7 +62,7 @@ func (r Repo) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	}
 	defer unlock()
 	var rec keyRecord
-	if _, found, err := read(ctx, r, keyPath(name), &rec); err != nil {
+	if _, found, err := read(ctx, r.conn, keyPath(name), &rec); err != nil {
 		return err
 	} else if found {
 		return lifecycle.Existsf("key %s already existed", name)
@@ -81,7 +81,7 @@ type Act = func(lifecycle.Key) (lifecycle.Commit, error)
 // of the key runs meanwhile. An error of act comes back as it is and nothing is written; after any other error the
 // outcome is unknown until the key is read again. A request that custody knows to be carried out is not carried out again:
 // the error is [lifecycle.ErrRepeated] then, beside the key as it is.
-func (r Repo) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Key, error) {
+func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Key, error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return lifecycle.Key{}, err
@@ -114,21 +114,21 @@ type change struct {
 
 // repeated reports whether custody knows that the request was carried out. What cannot be read of the journal is for the act
 // to find.
-func (r Repo) repeated(ctx context.Context, name string, from custody.Head, exists bool) bool {
+func (r Keys) repeated(ctx context.Context, name string, from custody.Head, exists bool) bool {
 	if r.caller.RequestID == "" {
 		return false
 	}
-	at, err := r.chainHead(ctx, name, from, exists)
+	at, err := Journals(r).chainHead(ctx, name, from, exists)
 	return err == nil && at.did(r.caller.RequestID)
 }
 
 // record commits the change between the two custody records of the act, if it is one that custody keeps. Once the key
 // record is written the act has happened: what cannot be written after it is left to recovery.
-func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key, error) {
+func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key, error) {
 	if c.Event.Act == "" {
 		return r.commit(ctx, c)
 	}
-	at, event, err := r.headForAct(ctx, c, exists)
+	at, event, err := Journals(r).headForAct(ctx, c, exists)
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
@@ -140,7 +140,8 @@ func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	})
 	switch {
 	case outcome == custody.Failed && c.Version != nil: // nothing refers to it, and nothing will
-		_ = r.delete(context.WithoutCancel(ctx), versionPath(c.Key.Name, c.Version.Number))
+		err := r.delete(context.WithoutCancel(ctx), versionPath(c.Key.Name, c.Version.Number))
+		r.dropped("version of an act that failed is left", err)
 	case outcome == custody.Done && next.ID == "": // the write of the record was reported as failed
 		return r.Key(ctx, c.Key.Name)
 	}
@@ -149,7 +150,7 @@ func (r Repo) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 
 // recorded does an act between its two custody records. From the first on it outlives the request, and where it fails it is
 // found out, while the key is locked, how it ended; an empty outcome: the storage does not tell.
-func (r Repo) recorded(
+func (r Keys) recorded(
 	ctx context.Context, k lifecycle.Key, event lifecycle.Event, at chain, do func(ctx context.Context, begun custody.Head) error,
 ) (custody.Outcome, error) {
 	if err := ctx.Err(); err != nil {
@@ -157,12 +158,13 @@ func (r Repo) recorded(
 	}
 	ctx, cancel := outlive(ctx)
 	defer cancel()
-	begun, err := r.begin(ctx, k, event, at)
+	begun, err := Journals(r).begin(ctx, k, event, at)
 	if err != nil {
 		return "", err
 	}
 	if err = do(ctx, begun.head); err == nil {
-		_, _ = r.end(ctx, k.Name, begun, custody.Done, false)
+		_, err := Journals(r).end(ctx, k.Name, begun, custody.Done, false)
+		r.dropped("the end of an act is not recorded yet", err)
 		return custody.Done, nil
 	}
 	outcome := r.outcome(ctx, k.Name, begun)
@@ -173,17 +175,17 @@ func (r Repo) recorded(
 }
 
 // outcome finds out how an act ended that failed, and ends it.
-func (r Repo) outcome(ctx context.Context, name string, begun chain) custody.Outcome {
+func (r Keys) outcome(ctx context.Context, name string, begun chain) custody.Outcome {
 	ctx, cancel := outlive(ctx)
 	defer cancel()
 	if r.certain(ctx) != nil {
 		return ""
 	}
-	from, exists, err := r.named(ctx, name)
+	from, exists, err := Journals(r).named(ctx, name)
 	if err != nil {
 		return ""
 	}
-	at, err := r.chainHead(ctx, name, from, exists)
+	at, err := Journals(r).chainHead(ctx, name, from, exists)
 	switch {
 	case err != nil:
 		return ""
@@ -200,7 +202,7 @@ type entry struct{ was, now string }
 // commit writes what the next record refers to, then the record, then removes what only the old record referred to.
 // A crash before the Put of the record leaves orphans that the next act overwrites or the tick removes; a crash
 // after it leaves stale index entries that the tick removes. The last step therefore cannot fail the act.
-func (r Repo) commit(ctx context.Context, c change) (lifecycle.Key, error) {
+func (r Keys) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 	next, err := r.prepare(ctx, c)
 	if err != nil {
 		return lifecycle.Key{}, err
@@ -218,41 +220,41 @@ func (r Repo) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 	}
 	for _, e := range entries {
 		if e.was != "" && e.was != e.now {
-			_ = r.delete(ctx, e.was)
+			r.dropped("stale index entry is left", r.delete(ctx, e.was))
 		}
 	}
 	if c.current.Policy != "" && c.current.Policy != next.Policy {
-		_ = r.delete(ctx, boundPath(c.current.Policy, next.Name))
+		r.dropped("stale index entry is left", r.delete(ctx, boundPath(c.current.Policy, next.Name)))
 	}
 	return next, nil
 }
 
 // prepare writes what is harmless should the commit not come: a version above the latest, a page of dates, and the
 // intent to move material to where the record says it belongs.
-func (r Repo) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
+func (r Keys) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
 	if c.Version != nil {
-		if err := r.putNew(ctx, c.Key.Name, *c.Version, c.Verify); err != nil {
+		if err := Versions(r).putNew(ctx, c.Key.Name, *c.Version, c.Verify); err != nil {
 			return lifecycle.Key{}, err
 		}
 	}
 	if c.Relocate != (lifecycle.Range{}) {
-		if err := r.intendRelocation(ctx, c.Key.Name, c.Relocate); err != nil {
+		if err := Relocations(r).intendRelocation(ctx, c.Key.Name, c.Relocate); err != nil {
 			return lifecycle.Key{}, err
 		}
 	}
-	return r.page(ctx, c.Key)
+	return Versions(r).page(ctx, c.Key)
 }
 
 // putRecord is the commit point. A key that is being bound holds its policy against deletion until the record says
 // so.
-func (r Repo) putRecord(ctx context.Context, c change, next lifecycle.Key) error {
+func (r Keys) putRecord(ctx context.Context, c change, next lifecycle.Key) error {
 	if next.Policy != "" && next.Policy != c.current.Policy {
 		unlock, err := r.s.policies.shared(ctx, next.Policy)
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		if _, err := r.Policy(ctx, next.Policy); err != nil {
+		if _, err := Policies(r).Policy(ctx, next.Policy); err != nil {
 			return err
 		}
 		if err := r.mark(ctx, boundPath(next.Policy, next.Name)); err != nil {

@@ -8,13 +8,12 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
 // asking is a request for a block of ten encryptions with version 1 of the key, which may have a hundred.
-func asking(k lifecycle.Key) store.LeaseRequest {
-	return store.LeaseRequest{
+func asking(k lifecycle.Key) lifecycle.LeaseRequest {
+	return lifecycle.LeaseRequest{
 		KeyID: k.ID, Version: 1, Need: lifecycle.Usage{Encryptions: 1, Bytes: 7}, Want: lifecycle.Usage{Encryptions: 10, Bytes: 100},
 		Most: lifecycle.Limits{Encryptions: 100},
 	}
@@ -99,7 +98,7 @@ func TestTwoLeasesAtTheSameTimeAreBothCounted(t *testing.T) {
 		}()
 		giveWay(&done)
 	}}, who)
-	_, _, err := slow.Lease(ctx, "orders", asking(k))
+	_, _, err := slow.Leases().Lease(ctx, "orders", asking(k))
 	require.NoError(t, err)
 	require.NoError(t, <-second)
 	leased, err := w.Leased(ctx, "orders", k.ID, 1)
@@ -122,7 +121,7 @@ func TestNothingIsLeasedOfAKeyWhileItIsDeleted(t *testing.T) {
 		}()
 		giveWay(&done)
 	}}, who)
-	_, _, err := slow.Lease(ctx, "orders", asking(k))
+	_, _, err := slow.Leases().Lease(ctx, "orders", asking(k))
 	require.NoError(t, err)
 	require.NoError(t, <-deletion)
 	require.Empty(t, w.of(t, "orders"))

@@ -99,7 +99,7 @@ func TestKeysAreBoundToAPolicyAtTheSameTime(t *testing.T) {
 		go func() { _, err := w.UpdateKey(ctx, "other", bind); done <- err }()
 		other = <-done
 	}}, who)
-	_, err := slow.UpdateKey(ctx, "orders", bind)
+	_, err := slow.Keys().UpdateKey(ctx, "orders", bind)
 	require.NoError(t, err)
 	require.NoError(t, other)
 	names, err := w.BoundKeys(ctx, "pci")
@@ -124,7 +124,7 @@ func TestLocksCostNothingWhenNobodyHoldsThem(t *testing.T) {
 			_ = w.CreateKey(ctx, creation(lifecycle.Key{Name: name, Policy: name}, lifecycle.Version{}))
 			_ = w.RemoveDue(ctx, start, name)
 			_, _ = w.DeleteKey(ctx, name, anyKey, "")
-			_ = w.DeletePolicy(ctx, name, anyPolicy)
+			_ = w.DeletePolicy(ctx, name, anyPolicy, unused(name))
 			_ = w.SetDisableUpsert(ctx, i%2 == 0)
 		})
 	}
@@ -150,7 +150,7 @@ func TestNoKeyIsEverBoundToADeletedPolicy(t *testing.T) {
 				k := newKey(t, "new"+name, "pci")
 				_ = w.CreateKey(ctx, creation(k, version(k, "first")))
 			})
-			all.Go(func() { <-begin; _ = w.DeletePolicy(ctx, "pci", anyPolicy) })
+			all.Go(func() { <-begin; _ = w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")) })
 		}
 		close(begin)
 		all.Wait()
@@ -174,12 +174,12 @@ func TestKeyThatIsBeingBoundHoldsItsPolicy(t *testing.T) {
 	deletion := make(chan error, 1)
 	slow := w.store.On(hooked{w.disk, "keys/orders", func() {
 		go func() {
-			deletion <- w.DeletePolicy(ctx, "pci", anyPolicy)
+			deletion <- w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci"))
 			done.Store(true)
 		}()
 		giveWay(&done)
 	}}, who)
-	_, err := slow.UpdateKey(ctx, "orders", configure(func(k *lifecycle.Key) { k.Policy = "pci" }))
+	_, err := slow.Keys().UpdateKey(ctx, "orders", configure(func(k *lifecycle.Key) { k.Policy = "pci" }))
 	require.NoError(t, err)
 	require.ErrorIs(t, <-deletion, lifecycle.ErrRefused)
 	checkWhole(t, w)
@@ -196,7 +196,7 @@ func TestRescheduleOfARevisionBeginsWhenItIsInForce(t *testing.T) {
 		go func() { seen <- tickReschedules(w, &done) }()
 		giveWay(&done)
 	}}, who)
-	_, err := slow.PutPolicy(ctx, "pci", revise("pci", "second"))
+	_, err := slow.Policies().PutPolicy(ctx, "pci", revise("pci", "second"))
 	require.NoError(t, err)
 	if <-seen == 2 {
 		return

@@ -34,19 +34,19 @@ type reindexRecord struct {
 
 // Policy returns the policy's revision in force. The error is [lifecycle.ErrNotFound] where there is none, and
 // [lifecycle.ErrUnreadable] where it says nothing to this release.
-func (r Repo) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
+func (r Policies) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
 	p, _, err := r.policyAt(ctx, name, policiesPrefix+name)
 	return p, err
 }
 
 // Revisions returns how many revisions the policy has had: the number of the last one, which is in force.
-func (r Repo) Revisions(ctx context.Context, name string) (int, error) {
+func (r Policies) Revisions(ctx context.Context, name string) (int, error) {
 	p, _, err := r.inForce(ctx, name)
 	return p.Revision, err
 }
 
 // inForce returns the revision in force, or what stands for it where it cannot be read.
-func (r Repo) inForce(ctx context.Context, name string) (lifecycle.Policy, unknown, error) {
+func (r Policies) inForce(ctx context.Context, name string) (lifecycle.Policy, unknown, error) {
 	p, rest, err := r.policyAt(ctx, name, policiesPrefix+name)
 	if !errors.Is(err, lifecycle.ErrUnreadable) {
 		return p, rest, err
@@ -61,7 +61,7 @@ func (r Repo) inForce(ctx context.Context, name string) (lifecycle.Policy, unkno
 }
 
 // PolicyRevision returns the n-th revision of the policy.
-func (r Repo) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+func (r Policies) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
 	last, err := r.Revisions(ctx, name)
 	if err != nil {
 		return lifecycle.Policy{}, err
@@ -73,7 +73,7 @@ func (r Repo) PolicyRevision(ctx context.Context, name string, n int) (lifecycle
 	return p, err
 }
 
-func (r Repo) policyAt(ctx context.Context, name, path string) (lifecycle.Policy, unknown, error) {
+func (r Policies) policyAt(ctx context.Context, name, path string) (lifecycle.Policy, unknown, error) {
 	entry, err := r.storage.Get(ctx, path)
 	switch {
 	case err != nil:
@@ -127,11 +127,13 @@ func unreadable(policy string, err error) error {
 }
 
 // PolicyNames returns the names of all policies in alphabetical order.
-func (r Repo) PolicyNames(ctx context.Context) ([]string, error) { return r.list(ctx, policiesPrefix) }
+func (r Policies) PolicyNames(ctx context.Context) ([]string, error) {
+	return r.list(ctx, policiesPrefix)
+}
 
 // PutPolicy commits what revise makes of the policy; current is nil for a new one, and [lifecycle.Unreadable] for one that
 // cannot be read. Content that is the same as that in force is not written. The commit point is the Put of policies/<name>.
-func (r Repo) PutPolicy(
+func (r Policies) PutPolicy(
 	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
 ) (lifecycle.Policy, error) {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
@@ -161,10 +163,11 @@ func (r Repo) PutPolicy(
 	return next, r.put(ctx, policiesPrefix+name, recordOfPolicy(next), rest)
 }
 
-// DeletePolicy deletes a policy that no key is bound to, with its revisions, if allow returns no error. The error is
-// [lifecycle.ErrRefused] while a key is bound or the policy is the default, and [lifecycle.ErrNotFound] where there is
-// no policy.
-func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error) error {
+// DeletePolicy deletes a policy with its revisions, if allow returns no error, and nor does used for each use of it that is
+// found: nothing begins to use the policy meanwhile. The error is [lifecycle.ErrNotFound] where there is no policy.
+func (r Policies) DeletePolicy(
+	ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+) error {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
 	if err != nil {
 		return err
@@ -177,10 +180,16 @@ func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycl
 	if err := allow(p); err != nil {
 		return err
 	}
-	if err := r.checkNotDefault(ctx, name); err != nil {
+	g, err := Settings(r).Governance(ctx)
+	if err != nil {
 		return err
 	}
-	if err := r.checkUnbound(ctx, name); err != nil {
+	if g.DefaultPolicy == name {
+		if err := used(lifecycle.PolicyUse{Default: true}); err != nil {
+			return err
+		}
+	}
+	if err := r.eachBound(ctx, name, used); err != nil {
 		return err
 	}
 	if err := r.delete(ctx, policiesPrefix+name); err != nil {
@@ -188,36 +197,27 @@ func (r Repo) DeletePolicy(ctx context.Context, name string, allow func(lifecycl
 	}
 	// From here on the policy is gone. A revision left behind is overwritten when the name is used again.
 	limit := allOfIt
-	_, _ = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
-	_ = r.delete(ctx, reindexIntents+name)
+	_, err = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
+	r.dropped("revisions of a deleted policy are left", err)
+	r.dropped("intent of a deleted policy is left", r.delete(ctx, reindexIntents+name))
 	return nil
 }
 
-// checkNotDefault reports whether new keys get another policy. The caller holds the lock of the policy, which keeps it
-// from becoming the default meanwhile.
-func (r Repo) checkNotDefault(ctx context.Context, name string) error {
-	g, err := r.Governance(ctx)
-	if err == nil && g.DefaultPolicy == name {
-		err = lifecycle.Refusedf("policy %q is default_policy in config/engine; name another one or none there first", name)
-	}
-	return err
-}
-
-// checkUnbound looks for a key that is bound to the policy, and removes entries of the index that no longer hold.
-func (r Repo) checkUnbound(ctx context.Context, policy string) error {
+// eachBound looks for the keys that are bound to the policy, and removes entries of the index that no longer hold.
+func (r Policies) eachBound(ctx context.Context, policy string, used func(lifecycle.PolicyUse) error) error {
 	names, err := r.BoundKeys(ctx, policy)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		k, err := r.Key(ctx, name)
-		if err == nil && k.Policy == policy {
-			return lifecycle.Refusedf("policy %q is bound to key %q, and by its index to %d keys; detach them first", policy, name, len(names))
+		k, err := Keys(r).Key(ctx, name)
+		switch {
+		case err == nil && k.Policy == policy:
+			err = used(lifecycle.PolicyUse{Key: name, Bound: len(names)})
+		case err == nil || errors.Is(err, lifecycle.ErrNotFound):
+			err = r.delete(ctx, boundPath(policy, name))
 		}
-		if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
-			return err
-		}
-		if err := r.delete(ctx, boundPath(policy, name)); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -225,7 +225,7 @@ func (r Repo) checkUnbound(ctx context.Context, policy string) error {
 }
 
 // BoundPolicies returns the names of policies that keys may be bound to.
-func (r Repo) BoundPolicies(ctx context.Context) ([]string, error) {
+func (r Policies) BoundPolicies(ctx context.Context) ([]string, error) {
 	names, err := r.list(ctx, boundPrefix)
 	for i, name := range names {
 		names[i] = strings.TrimSuffix(name, "/")
@@ -235,18 +235,18 @@ func (r Repo) BoundPolicies(ctx context.Context) ([]string, error) {
 
 // BoundKeys returns the names of keys that may be bound to the policy, in alphabetical order; each key's own record
 // says whether it is.
-func (r Repo) BoundKeys(ctx context.Context, policy string) ([]string, error) {
+func (r Policies) BoundKeys(ctx context.Context, policy string) ([]string, error) {
 	return r.list(ctx, boundPath(policy, ""))
 }
 
 // PendingReindexes returns the policies whose bound keys have to be put on the due index again.
-func (r Repo) PendingReindexes(ctx context.Context) ([]string, error) {
+func (r Policies) PendingReindexes(ctx context.Context) ([]string, error) {
 	return r.list(ctx, reindexIntents)
 }
 
 // ReindexCursor returns the key after which the reschedule of the policy goes on, and the revision it is for. It
 // waits for a write of the policy that is under way: the intent is there before the revision is.
-func (r Repo) ReindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
+func (r Policies) ReindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
 	unlock, err := r.s.policies.shared(ctx, policy)
 	if err != nil {
 		return "", 0, err
@@ -255,9 +255,9 @@ func (r Repo) ReindexCursor(ctx context.Context, policy string) (after string, r
 	return r.reindexCursor(ctx, policy)
 }
 
-func (r Repo) reindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
+func (r Policies) reindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
 	var rec reindexRecord
-	if _, _, err = read(ctx, r, reindexIntents+policy, &rec); err != nil {
+	if _, _, err = read(ctx, r.conn, reindexIntents+policy, &rec); err != nil {
 		return "", 0, err
 	}
 	p, err := r.Policy(ctx, policy)
@@ -274,7 +274,7 @@ func (r Repo) reindexCursor(ctx context.Context, policy string) (after string, r
 
 // SaveReindexCursor notes that the keys up to after are done, all of them where done is set. A newer revision of the
 // policy, written meanwhile, starts from the beginning again.
-func (r Repo) SaveReindexCursor(ctx context.Context, policy string, revision int, after string, done bool) error {
+func (r Policies) SaveReindexCursor(ctx context.Context, policy string, revision int, after string, done bool) error {
 	unlock, err := r.lock(ctx, &r.s.policies, policy)
 	if err != nil {
 		return err

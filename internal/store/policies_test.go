@@ -67,7 +67,7 @@ func TestRevisionsOfADeletedPolicyAreNotThoseOfTheNext(t *testing.T) {
 	w.putPolicy(t, "pci", "first")
 	w.putPolicy(t, "pci", "second")
 	w.disk.FailWrite(2, false) // policy, then the revisions, which may fail
-	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy))
+	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")))
 	w.disk.Heal()
 	_, err := w.PolicyRevision(ctx, "pci", 2)
 	require.ErrorIs(t, err, lifecycle.ErrNotFound, "the policy is deleted")
@@ -97,13 +97,13 @@ func TestPolicyInUseIsNotDeleted(t *testing.T) {
 	w := newWorld()
 	withKey(1, true)(t, w)
 	before := w.entries(t)
-	err := w.DeletePolicy(ctx, "pci", anyPolicy)
+	err := w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci"))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.ErrorContains(t, err, `policy "pci" is bound to key "orders"`)
 	require.Equal(t, before, w.entries(t))
 
 	require.NoError(t, update(func(k *lifecycle.Key) { k.Policy = "" })(w, ""))
-	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy))
+	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")))
 	require.Empty(t, w.of(t, "pci"))
 	checkWhole(t, w)
 }
@@ -112,7 +112,7 @@ func TestPolicyOfAKeyThatCannotBeReadIsNotDeleted(t *testing.T) {
 	w := newWorld()
 	withKey(1, true)(t, w)
 	w.plant(t, "keys/orders", "damaged")
-	require.ErrorContains(t, w.DeletePolicy(ctx, "pci", anyPolicy), "keys/orders")
+	require.ErrorContains(t, w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")), "keys/orders")
 	_, err := w.Policy(ctx, "pci")
 	require.NoError(t, err)
 }
@@ -125,7 +125,7 @@ func TestDeletionOfAPolicyThatIsNotAllowedChangesNothing(t *testing.T) {
 	err := w.DeletePolicy(ctx, "pci", func(p lifecycle.Policy) error {
 		require.Equal(t, want, p)
 		return refusal
-	})
+	}, unused("pci"))
 	require.ErrorIs(t, err, refusal)
 	require.Equal(t, before, w.entries(t))
 }

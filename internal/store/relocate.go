@@ -7,17 +7,11 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-const (
-	archivePrefix     = "archive/"
-	relocationIntents = "intents/settle/"
-)
-
-func archivePath(name string, n int) string { return archivePrefix + name + "/" + strconv.Itoa(n) }
+const relocationIntents = "intents/settle/"
 
 // relocationRecord is intents/settle/<name>: the material of these versions may not be where the key's record says it
 // belongs. The record is the truth; settling moves and erases until it holds.
@@ -29,8 +23,8 @@ type relocationRecord struct {
 
 // relocationIntent reads the intent. One that is damaged is read as one over the whole key: the record says where the material
 // of each version belongs, so that is always safe.
-func (r Repo) relocationIntent(ctx context.Context, name string) (rec relocationRecord, found bool, err error) {
-	_, found, err = read(ctx, r, relocationIntents+name, &rec)
+func (r Relocations) relocationIntent(ctx context.Context, name string) (rec relocationRecord, found bool, err error) {
+	_, found, err = read(ctx, r.conn, relocationIntents+name, &rec)
 	if errors.Is(err, ErrCorrupt) || (found && (rec.From < 1 || rec.To < rec.From)) {
 		return relocationRecord{Schema: schema, From: 1, To: math.MaxInt32}, true, nil
 	}
@@ -38,7 +32,7 @@ func (r Repo) relocationIntent(ctx context.Context, name string) (rec relocation
 }
 
 // intendRelocation opens the intent, or widens the one that is open.
-func (r Repo) intendRelocation(ctx context.Context, name string, versions lifecycle.Range) error {
+func (r Relocations) intendRelocation(ctx context.Context, name string, versions lifecycle.Range) error {
 	rec, found, err := r.relocationIntent(ctx, name)
 	if err != nil {
 		return err
@@ -50,13 +44,13 @@ func (r Repo) intendRelocation(ctx context.Context, name string, versions lifecy
 }
 
 // Displaced returns the versions whose material may not be where it belongs; zero: none.
-func (r Repo) Displaced(ctx context.Context, name string) (lifecycle.Range, error) {
+func (r Relocations) Displaced(ctx context.Context, name string) (lifecycle.Range, error) {
 	rec, _, err := r.relocationIntent(ctx, name)
 	return lifecycle.Range{From: rec.From, To: rec.To}, err
 }
 
 // PendingRelocations returns the names of keys that have material to move or erase.
-func (r Repo) PendingRelocations(ctx context.Context) ([]string, error) {
+func (r Relocations) PendingRelocations(ctx context.Context) ([]string, error) {
 	return r.list(ctx, relocationIntents)
 }
 
@@ -65,7 +59,7 @@ const relocatedAtOnce = 64
 
 // Relocate calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
 // time; left: there are more. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
-func (r Repo) Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
+func (r Relocations) Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return false, err
@@ -75,7 +69,7 @@ func (r Repo) Relocate(ctx context.Context, name string, place func(k lifecycle.
 	if err != nil || !found {
 		return false, err
 	}
-	k, err := r.Key(ctx, name)
+	k, err := Keys(r).Key(ctx, name)
 	if errors.Is(err, lifecycle.ErrNotFound) { // deleted: its erasure sees to the rest
 		return false, r.delete(ctx, relocationIntents+name)
 	}
@@ -93,24 +87,4 @@ func (r Repo) Relocate(ctx context.Context, name string, place func(k lifecycle.
 	}
 	rec.From = last + 1
 	return true, r.put(ctx, relocationIntents+name, rec, nil)
-}
-
-// Archived returns a version from the archive. The error is [lifecycle.ErrNotFound] where it is not there.
-func (r Repo) Archived(ctx context.Context, name string, n int) (lifecycle.Version, error) {
-	return r.versionAt(ctx, archivePath(name, n), n)
-}
-
-// PutArchived puts the material of a version, sealed for the archive, into the archive.
-func (r Repo) PutArchived(ctx context.Context, name string, v lifecycle.Version) error {
-	return r.putVersionAt(ctx, archivePath(name, v.Number), v)
-}
-
-// DropArchived erases a version from the archive.
-func (r Repo) DropArchived(ctx context.Context, name string, n int) error {
-	return r.delete(ctx, archivePath(name, n))
-}
-
-// PutVersion replaces a committed version: with its material sealed anew, or without.
-func (r Repo) PutVersion(ctx context.Context, name string, v lifecycle.Version) error {
-	return r.putVersion(ctx, name, v)
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -189,7 +189,7 @@ func TestEveryFieldOfAPolicyIsStored(t *testing.T) {
 
 func TestEveryFieldOfTheKeyringIsStored(t *testing.T) {
 	w := emptyWorld()
-	want := keyring(t)
+	want := filledKEKs(t)
 	created, err := w.CreateKeyring(ctx, want)
 	require.NoError(t, err)
 	require.Equal(t, want, created)
@@ -200,8 +200,8 @@ func TestEveryFieldOfTheKeyringIsStored(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func keyring(t *testing.T) store.Keyring {
-	return filled(t, func(r *store.Keyring) {
+func filledKEKs(t *testing.T) keyring.KEKs {
+	return filled(t, func(r *keyring.KEKs) {
 		r.Use.Key, r.Archive.Key = make([]byte, 32), make([]byte, 32)
 		for i := range 32 {
 			r.Use.Key[i], r.Archive.Key[i] = byte(0xa0+i), byte(0xc0+i)

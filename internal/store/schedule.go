@@ -35,7 +35,7 @@ func duePath(k lifecycle.Key) string {
 
 // DueMinutes returns the minutes that have keys listed in the due index, oldest first. It reads the whole index; the
 // tick asks once and then follows the clock.
-func (r Repo) DueMinutes(ctx context.Context) ([]time.Time, error) {
+func (r DueIndex) DueMinutes(ctx context.Context) ([]time.Time, error) {
 	folders, err := r.list(ctx, schedulePrefix)
 	if err != nil {
 		return nil, err
@@ -50,31 +50,31 @@ func (r Repo) DueMinutes(ctx context.Context) ([]time.Time, error) {
 }
 
 // KeysDue returns the names of the keys listed under the minute.
-func (r Repo) KeysDue(ctx context.Context, minute time.Time) ([]string, error) {
+func (r DueIndex) KeysDue(ctx context.Context, minute time.Time) ([]string, error) {
 	return r.list(ctx, schedulePath(minuteOf(minute), ""))
 }
 
 // IsListed reports whether the due index lists the key under the time.
-func (r Repo) IsListed(ctx context.Context, at time.Time, name string) (bool, error) {
+func (r DueIndex) IsListed(ctx context.Context, at time.Time, name string) (bool, error) {
 	path := schedulePath(minuteOf(at), name)
 	entry, err := r.storage.Get(ctx, path)
 	return entry != nil, storageError("get", path, err)
 }
 
 // AddDue puts the key on the due index, for one whose entry was lost.
-func (r Repo) AddDue(ctx context.Context, at time.Time, name string) error {
+func (r DueIndex) AddDue(ctx context.Context, at time.Time, name string) error {
 	return r.mark(ctx, schedulePath(minuteOf(at), name))
 }
 
 // RemoveDue removes the entry of a key that is not to be looked at then, and leaves it where the key's record says it
 // is.
-func (r Repo) RemoveDue(ctx context.Context, minute time.Time, name string) error {
+func (r DueIndex) RemoveDue(ctx context.Context, minute time.Time, name string) error {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	k, err := r.Key(ctx, name)
+	k, err := Keys(r).Key(ctx, name)
 	switch {
 	case err == nil && minuteOf(k.Due) == minuteOf(minute):
 		return nil
@@ -86,7 +86,7 @@ func (r Repo) RemoveDue(ctx context.Context, minute time.Time, name string) erro
 
 // PostponeDue moves the entry of a key whose record cannot be read or written to a later time, so that it neither gets
 // lost nor holds up the others.
-func (r Repo) PostponeDue(ctx context.Context, minute, later time.Time, name string) error {
+func (r DueIndex) PostponeDue(ctx context.Context, minute, later time.Time, name string) error {
 	if err := r.AddDue(ctx, later, name); err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
+const signingKeysPath = "config/custody"
+
 // signingKeysRecord is config/custody: every generation of the key that signs checkpoints, oldest first.
 type signingKeysRecord struct {
 	Schema int              `json:"schema"`
@@ -22,14 +24,14 @@ type signingKeyJSON struct {
 }
 
 // SigningKeys returns the generations of the mount's signing key, oldest first; none before the first is made.
-func (r Repo) SigningKeys(ctx context.Context) ([]custody.SigningKey, error) {
+func (r Signing) SigningKeys(ctx context.Context) ([]custody.SigningKey, error) {
 	keys, _, err := r.signingKeys(ctx)
 	return keys, err
 }
 
-func (r Repo) signingKeys(ctx context.Context) ([]custody.SigningKey, unknown, error) {
+func (r Signing) signingKeys(ctx context.Context) ([]custody.SigningKey, unknown, error) {
 	var rec signingKeysRecord
-	rest, _, err := read(ctx, r, signingKeysPath, &rec)
+	rest, _, err := read(ctx, r.conn, signingKeysPath, &rec)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -44,7 +46,7 @@ func (r Repo) signingKeys(ctx context.Context) ([]custody.SigningKey, unknown, e
 
 // AddSigningKey commits one more generation, made by grow from those there are. Where grow returns nil, nothing
 // changes.
-func (r Repo) AddSigningKey(
+func (r Signing) AddSigningKey(
 	ctx context.Context, grow func(keys []custody.SigningKey) (*custody.SigningKey, error),
 ) ([]custody.SigningKey, error) {
 	unlock, err := r.lock(ctx, &r.s.mount, signingKeysPath)
@@ -69,4 +71,4 @@ func (r Repo) AddSigningKey(
 }
 
 // Instance returns the identity of the mount's data. The error says so where the mount has no key yet.
-func (r Repo) Instance(ctx context.Context) (string, error) { return r.instance(ctx) }
+func (r KEKs) Instance(ctx context.Context) (string, error) { return r.instance(ctx) }

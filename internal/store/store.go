@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -22,9 +23,11 @@ type Store struct {
 	mount    locks
 	pages    *lru.Cache[pageID, []time.Time] // immutable entries, so never stale
 	chains   *lru.Cache[string, chain]
+	uncached atomic.Bool // ends of journals are not remembered
 	doubts   *doubts
 	decoded  *lru.Cache[policyID, decodedPolicy] // by the bytes, so never stale
 	now      func() time.Time
+	log      hclog.Logger
 	identity atomic.Pointer[string]
 }
 
@@ -34,8 +37,8 @@ const pagesCached = 4096
 // chainsCached bounds the ends of journals in memory.
 const chainsCached = 32768
 
-// New returns the store of a mount.
-func New(now func() time.Time) *Store {
+// New returns the store of a mount. What fails and is left to a later act or tick is logged.
+func New(now func() time.Time, log hclog.Logger) *Store {
 	pages, err := lru.New[pageID, []time.Time](pagesCached)
 	if err != nil {
 		panic("internal error: page cache: " + err.Error())
@@ -48,7 +51,21 @@ func New(now func() time.Time) *Store {
 	if err != nil {
 		panic("internal error: policy cache: " + err.Error())
 	}
-	return &Store{pages: pages, chains: chains, doubts: newDoubts(), decoded: decoded, now: now}
+	return &Store{pages: pages, chains: chains, doubts: newDoubts(), decoded: decoded, now: now, log: log}
+}
+
+// DisableCache makes every act read the end of its journal, for mounts with force_no_cache. What is remembered by what never
+// changes stays.
+func (s *Store) DisableCache() {
+	s.uncached.Store(true)
+	s.chains.Purge()
+}
+
+// remember keeps the end of a key's journal.
+func (s *Store) remember(name string, at chain) {
+	if !s.uncached.Load() {
+		s.chains.Add(name, at)
+	}
 }
 
 // Forget drops what is remembered of a key's journal, because another node wrote it.
@@ -57,31 +74,13 @@ func (s *Store) Forget(name string) { s.chains.Remove(name) }
 // ForgetInstance drops the identity of the mount's data, because another node wrote the keyring.
 func (s *Store) ForgetInstance() { s.identity.Store(nil) }
 
-// On binds the store to the storage of one request, and to who asks.
-func (s *Store) On(storage logical.Storage, who Caller) Repo {
-	return Repo{s: s, storage: storage, caller: who}
-}
-
-// Repo is the store with the storage of one request. Its methods are safe for concurrent use.
-type Repo struct {
-	s       *Store
-	storage logical.Storage
-	caller  Caller
-}
-
-// As returns the storage of the same request on behalf of somebody else.
-func (r Repo) As(who Caller) Repo {
-	r.caller = who
-	return r
-}
-
 // SealWrapped lists the storage paths that hold secrets, in the form of logical.Paths.SealWrapStorage.
 func SealWrapped() []string {
 	return []string{versionsPrefix, archivePrefix, kekPath, archiveKEKPath, signingKeysPath}
 }
 
 // read decodes the record at path into v; found is false when there is none.
-func read[T any](ctx context.Context, r Repo, path string, v *T) (rest unknown, found bool, err error) {
+func read[T any](ctx context.Context, r *conn, path string, v *T) (rest unknown, found bool, err error) {
 	entry, err := r.storage.Get(ctx, path)
 	if err != nil {
 		return nil, false, storageError("get", path, err)
@@ -93,7 +92,7 @@ func read[T any](ctx context.Context, r Repo, path string, v *T) (rest unknown, 
 	return rest, err == nil, err
 }
 
-func (r Repo) put(ctx context.Context, path string, v any, rest unknown) error {
+func (r *conn) put(ctx context.Context, path string, v any, rest unknown) error {
 	data, err := encode(v, rest)
 	if err != nil {
 		return err
@@ -103,7 +102,7 @@ func (r Repo) put(ctx context.Context, path string, v any, rest unknown) error {
 
 // list returns the names below the prefix in alphabetical order, which not every storage keeps; those that are folders
 // only end in a slash.
-func (r Repo) list(ctx context.Context, prefix string) ([]string, error) {
+func (r *conn) list(ctx context.Context, prefix string) ([]string, error) {
 	names, err := r.storage.List(ctx, prefix)
 	slices.Sort(names)
 	return names, storageError("list", prefix, err)

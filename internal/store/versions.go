@@ -19,9 +19,6 @@ const (
 	datesPrefix    = "dates/"
 )
 
-// ErrReadBack reports an entry that does not come back from storage as it was written.
-var ErrReadBack = errors.New("pre-check storage_writable failed: what was written does not come back")
-
 // pageSize is how many creation times leave the key record at once. It bounds the record, and with it the cost of a
 // rotation, whatever the number of versions.
 const pageSize = 256
@@ -33,13 +30,13 @@ func datesPath(name string, page int) string {
 
 // Version returns one version of the key. The caller checks its KeyID: an entry above the key's latest version may
 // be a leaving of an act that did not commit. The error is [lifecycle.ErrNotFound] where there is none.
-func (r Repo) Version(ctx context.Context, name string, n int) (lifecycle.Version, error) {
+func (r Versions) Version(ctx context.Context, name string, n int) (lifecycle.Version, error) {
 	return r.versionAt(ctx, versionPath(name, n), n)
 }
 
 // IsStored reports whether a version of this very key is stored under the number. What cannot be read is none: nothing was
 // ever encrypted with it.
-func (r Repo) IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error) {
+func (r Versions) IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error) {
 	v, err := r.Version(ctx, k.Name, n)
 	switch {
 	case errors.Is(err, lifecycle.ErrNotFound), errors.Is(err, ErrCorrupt):
@@ -49,9 +46,9 @@ func (r Repo) IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error
 	}
 }
 
-func (r Repo) versionAt(ctx context.Context, path string, n int) (lifecycle.Version, error) {
+func (r Versions) versionAt(ctx context.Context, path string, n int) (lifecycle.Version, error) {
 	var rec versionRecord
-	_, found, err := read(ctx, r, path, &rec)
+	_, found, err := read(ctx, r.conn, path, &rec)
 	if err != nil {
 		return lifecycle.Version{}, err
 	}
@@ -63,7 +60,7 @@ func (r Repo) versionAt(ctx context.Context, path string, n int) (lifecycle.Vers
 	}, nil
 }
 
-func (r Repo) putVersion(ctx context.Context, name string, v lifecycle.Version) error {
+func (r Versions) putVersion(ctx context.Context, name string, v lifecycle.Version) error {
 	return r.putVersionAt(ctx, versionPath(name, v.Number), v)
 }
 
@@ -72,7 +69,7 @@ const verifyTime = 5 * time.Second
 
 // putNew writes a new version and, with verify, reads it back: what the storage took and cannot give again must not
 // come into force.
-func (r Repo) putNew(ctx context.Context, name string, v lifecycle.Version, verify bool) error {
+func (r Versions) putNew(ctx context.Context, name string, v lifecycle.Version, verify bool) error {
 	if !verify {
 		return r.putVersion(ctx, name, v)
 	}
@@ -84,17 +81,17 @@ func (r Repo) putNew(ctx context.Context, name string, v lifecycle.Version, veri
 	stored, err := r.Version(ctx, name, v.Number)
 	switch {
 	case errors.Is(err, lifecycle.ErrNotFound):
-		return fmt.Errorf("%w: %s is not there", ErrReadBack, versionPath(name, v.Number))
+		return fmt.Errorf("%w: %s is not there", lifecycle.ErrReadBack, versionPath(name, v.Number))
 	case err != nil:
 		return err
 	}
 	if stored.KeyID != v.KeyID || stored.Fingerprint != v.Fingerprint || !stored.Created.Equal(v.Created) || !bytes.Equal(stored.Sealed, v.Sealed) {
-		return fmt.Errorf("%w: %s is another", ErrReadBack, versionPath(name, v.Number))
+		return fmt.Errorf("%w: %s is another", lifecycle.ErrReadBack, versionPath(name, v.Number))
 	}
 	return nil
 }
 
-func (r Repo) putVersionAt(ctx context.Context, path string, v lifecycle.Version) error {
+func (r Versions) putVersionAt(ctx context.Context, path string, v lifecycle.Version) error {
 	return r.put(ctx, path, versionRecord{
 		Schema: schema, KeyID: v.KeyID, Number: v.Number, Created: v.Created, Fingerprint: v.Fingerprint, Sealed: v.Sealed,
 	}, nil)
@@ -102,7 +99,7 @@ func (r Repo) putVersionAt(ctx context.Context, path string, v lifecycle.Version
 
 // page moves a full page of creation times out of the key record. The page of an act that does not commit is
 // written again, as it will then be, by the one that does.
-func (r Repo) page(ctx context.Context, k lifecycle.Key) (lifecycle.Key, error) {
+func (r Versions) page(ctx context.Context, k lifecycle.Key) (lifecycle.Key, error) {
 	k.Recent = times(seconds(k.Recent)) // as it will be read back
 	if len(k.Recent) < pageSize {
 		return k, nil
@@ -121,7 +118,7 @@ func Pages(k lifecycle.Key) int { return (k.Latest - len(k.Recent)) / pageSize }
 
 // Dates returns when the versions from..latest of the key were made, by version number, in whole seconds. It reads
 // one entry per full page from that of the version from on, once.
-func (r Repo) Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error) {
+func (r Versions) Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error) {
 	dates := map[int]time.Time{} // grown page by page: the record may be wrong about how many there are
 	for page := (max(from, 1) - 1) / pageSize; page < Pages(k); page++ {
 		list, err := r.datesPage(ctx, k, page)
@@ -148,13 +145,13 @@ type pageID struct {
 	page  int
 }
 
-func (r Repo) datesPage(ctx context.Context, k lifecycle.Key, page int) ([]time.Time, error) {
+func (r Versions) datesPage(ctx context.Context, k lifecycle.Key, page int) ([]time.Time, error) {
 	if list, ok := r.s.pages.Get(pageID{k.ID, page}); ok {
 		return list, nil
 	}
 	var rec datesRecord
 	path := datesPath(k.Name, page)
-	_, found, err := read(ctx, r, path, &rec)
+	_, found, err := read(ctx, r.conn, path, &rec)
 	if err != nil {
 		return nil, err
 	}

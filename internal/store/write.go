@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 //
 // A write that fails may land all the same, and later. Until another write has come back that was begun after it, what is
 // read may be older than what is stored: the storage applies writes in their order, and a later one that came back proves
-// that the earlier one has landed or never will. A writer therefore asks [Repo.certain] before it reads.
+// that the earlier one has landed or never will. A writer therefore asks [conn.certain] before it reads.
 
 // writeTime bounds a write, and what an act reads between its writes.
 const writeTime = 30 * time.Second
@@ -32,7 +33,7 @@ func outlive(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // write runs one write to its end. What has not begun when the request ends does not begin.
-func (r Repo) write(ctx context.Context, verb, path string, do func(ctx context.Context) error) error {
+func (r *conn) write(ctx context.Context, verb, path string, do func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return storageError(verb, path, err)
 	}
@@ -49,24 +50,49 @@ func (r Repo) write(ctx context.Context, verb, path string, do func(ctx context.
 	return err
 }
 
-func (r Repo) putEntry(ctx context.Context, path string, value []byte) error {
+func (r *conn) putEntry(ctx context.Context, path string, value []byte) error {
 	return r.write(ctx, "put", path, func(ctx context.Context) error {
 		return r.storage.Put(ctx, &logical.StorageEntry{Key: path, Value: value})
 	})
 }
 
 // mark puts an entry that says all by being there.
-func (r Repo) mark(ctx context.Context, path string) error {
+func (r *conn) mark(ctx context.Context, path string) error {
 	return r.putEntry(ctx, path, []byte("{}"))
 }
 
-func (r Repo) delete(ctx context.Context, path string) error {
+func (r *conn) delete(ctx context.Context, path string) error {
 	return r.write(ctx, "delete", path, func(ctx context.Context) error { return r.storage.Delete(ctx, path) })
+}
+
+// dropped logs a failure that ends nothing: what it leaves a later act overwrites, or a tick removes.
+func (r *conn) dropped(what string, err error) {
+	if err != nil {
+		r.s.log.Warn(what, "error", err)
+	}
+}
+
+// deleteFolder deletes the entries below the prefix, as many as the limit still allows.
+func (r *conn) deleteFolder(ctx context.Context, prefix string, limit *int) (left bool, err error) {
+	names, err := r.list(ctx, prefix)
+	if err != nil {
+		return true, err
+	}
+	for _, name := range names {
+		if *limit == 0 {
+			return true, nil
+		}
+		*limit--
+		if err := r.delete(ctx, prefix+strings.TrimSuffix(name, "/")); err != nil {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // certain makes sure that what is read from now on is what is stored, whatever became of the writes that failed before.
 // After one that did it costs a write, otherwise nothing.
-func (r Repo) certain(ctx context.Context) error {
+func (r *conn) certain(ctx context.Context) error {
 	if r.s.doubts.none() {
 		return nil
 	}
@@ -75,7 +101,7 @@ func (r Repo) certain(ctx context.Context) error {
 
 // lock locks a name for a writer, who may trust what it reads. What a process before this one has begun to write, and told
 // nobody of, matters for keys alone: a ciphertext may depend on it.
-func (r Repo) lock(ctx context.Context, l *locks, name string) (unlock func(), err error) {
+func (r *conn) lock(ctx context.Context, l *locks, name string) (unlock func(), err error) {
 	if unlock, err = l.exclusive(ctx, name); err != nil {
 		return nil, err
 	}

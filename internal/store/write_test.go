@@ -67,7 +67,7 @@ func TestAnActGoesOnWhenItsRequestEndsInTheMiddle(t *testing.T) {
 			return err
 		},
 		"delete": func(ctx context.Context, w *world) error {
-			_, err := w.Repo.DeleteKey(ctx, "orders", anyKey, "")
+			_, err := w.Keys.DeleteKey(ctx, "orders", anyKey, "")
 			return err
 		},
 		"create": func(ctx context.Context, w *world) error {
@@ -138,7 +138,7 @@ func TestTheFirstWriterAfterAStartWaitsForWhatTheProcessBeforeItHasBegun(t *test
 	w := newWorld()
 	w.create(t, "orders", "")
 	w.disk.FailWriteLate(3)
-	_, _ = w.store.On(dying{w.disk}, who).UpdateKey(ctx, "orders", rotate("first")) // the process ends with it
+	_, _ = w.store.On(dying{w.disk}, who).Keys().UpdateKey(ctx, "orders", rotate("first")) // the process ends with it
 	w.disk.Heal()
 	w.restart()
 	require.NoError(t, update(func(k *lifecycle.Key) { k.Owner = "else" })(w, ""))

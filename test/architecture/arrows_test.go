@@ -13,15 +13,23 @@ import (
 
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
-	".":                        {"hsm", "internal/custody", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/store", "internal/vaultapi"},
+	".": {
+		"internal/custody", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keyring", "internal/lifecycle",
+		"internal/scheduler", "internal/store", "internal/vaultapi",
+	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody"},
 	"internal/acts":            nil,
 	"internal/custody":         nil,
 	"hsm":                      nil,
-	"internal/engine":          {"internal/envelope", "internal/lifecycle"},
+	"internal/cache":           nil,
+	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/lifecycle"},
+	"internal/engine":          {"internal/dataplane", "internal/envelope", "internal/lifecycle"},
+	"internal/enginetest":      {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/scheduler"},
+	"internal/scheduler":       {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle"},
+	"internal/keyring":         {"hsm", "internal/cache", "internal/envelope"},
 	"internal/envelope":        nil,
 	"internal/lifecycle":       nil,
-	"internal/store":           {"internal/custody", "internal/lifecycle"},
+	"internal/store":           {"internal/custody", "internal/keyring", "internal/lifecycle"},
 	"hsm/hsmtest":              {"hsm"},
 	"internal/mounttest":       {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":        nil,
@@ -33,7 +41,11 @@ var mayImport = map[string][]string{
 // mustNotImport are the arrows out of the module that would carry a concern into the wrong room.
 var mustNotImport = map[string][]string{
 	"hsm":                {"github.com/hashicorp/vault"},
-	"internal/engine":    {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
+	"internal/cache":     {"github.com/hashicorp/vault"},
+	"internal/dataplane": {"github.com/hashicorp/vault"},
+	"internal/engine":    {"github.com/hashicorp/vault"},
+	"internal/keyring":   {"github.com/hashicorp/vault"},
+	"internal/scheduler": {"github.com/hashicorp/vault"},
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
 	"internal/custody":   {"."},
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt

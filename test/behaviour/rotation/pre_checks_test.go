@@ -92,7 +92,7 @@ func heal(m *mounttest.Mount) { m.Storage.Heal() }
 // believe makes the clock guard remember a time so far ahead.
 func believe(m *mounttest.Mount, ahead time.Duration) {
 	m.T.Helper()
-	require.NoError(m.T, m.Storage.Store().SetClock(context.Background(), lifecycle.Clock{High: m.Clock.Now().Add(ahead)}))
+	require.NoError(m.T, m.Storage.Store().Settings().SetClock(context.Background(), lifecycle.Clock{High: m.Clock.Now().Add(ahead)}))
 }
 
 func TestAPreCheckThatFailsKeepsTheOldVersionInForce(t *testing.T) {

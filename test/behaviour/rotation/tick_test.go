@@ -151,18 +151,18 @@ func TestATickThatHasNoTimeLeftAsksForNoMoreMinutes(t *testing.T) {
 	const minutes = 500
 	m := mounttest.New(t)
 	for n := range minutes {
-		require.NoError(t, m.Storage.Store().AddDue(t.Context(), mounttest.Start.Add(-time.Duration(n)*time.Minute), "gone"))
+		require.NoError(t, m.Storage.Store().DueIndex().AddDue(t.Context(), mounttest.Start.Add(-time.Duration(n)*time.Minute), "gone"))
 	}
 	m.Clock.Step = time.Second
 	m.Storage.Reset()
 	require.NoError(t, m.Tick())
 	require.Less(t, m.Storage.Reset().Lists, minutes/10)
 	m.Clock.Step = 0
-	left, err := m.Storage.Store().DueMinutes(t.Context())
+	left, err := m.Storage.Store().DueIndex().DueMinutes(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, left, "it is unfinished")
 	require.NoError(t, m.Tick())
-	left, err = m.Storage.Store().DueMinutes(t.Context())
+	left, err = m.Storage.Store().DueIndex().DueMinutes(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

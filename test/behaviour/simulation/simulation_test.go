@@ -115,7 +115,7 @@ func (w *world) pass(d, every time.Duration, ticking bool) {
 // watch is what the clock guard sees in the ticks in between, which this world leaves out.
 func (w *world) watch(since time.Duration) {
 	const step = 10 * time.Minute
-	ctx, repo := context.Background(), w.Storage.Store()
+	ctx, repo := context.Background(), w.Storage.Store().Settings()
 	clock, err := repo.Clock(ctx)
 	if err != nil || since <= step {
 		return

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
-	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
@@ -26,12 +25,12 @@ import (
 func secrets(m *mounttest.Mount, v int) [][]byte {
 	m.T.Helper()
 	ctx, k := context.Background(), m.Storage.Key("k")
-	ring, found, err := m.Storage.Store().Keyring(ctx)
+	ring, found, err := m.Storage.Store().KEKs().Keyring(ctx)
 	require.NoError(m.T, err)
 	require.True(m.T, found)
-	blob, purpose, kek := m.Storage.Sealed(fmt.Sprintf("versions/k/%d", v)), engine.PurposeOnline, ring.Use
+	blob, purpose, kek := m.Storage.Sealed(fmt.Sprintf("versions/k/%d", v)), envelope.PurposeOnline, ring.Use
 	if blob == nil {
-		blob, purpose, kek = m.Storage.Sealed(fmt.Sprintf("archive/k/%d", v)), engine.PurposeArchive, ring.Archive
+		blob, purpose, kek = m.Storage.Sealed(fmt.Sprintf("archive/k/%d", v)), envelope.PurposeArchive, ring.Archive
 	}
 	wrapper, err := hsm.NewSoftware(kek.ID, kek.Key, rand.Reader)
 	require.NoError(m.T, err)

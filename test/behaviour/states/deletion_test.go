@@ -16,9 +16,9 @@ import (
 // deleteBehind deletes the key where the caches do not notice, as another request does at that moment.
 func deleteBehind(m *mounttest.Mount, name string) {
 	m.T.Helper()
-	_, err := m.Storage.Store().DeleteKey(m.T.Context(), name, func(lifecycle.Key) error { return nil }, "")
+	_, err := m.Storage.Store().Keys().DeleteKey(m.T.Context(), name, func(lifecycle.Key) error { return nil }, "")
 	require.NoError(m.T, err)
-	require.NoError(m.T, m.Storage.Store().FinishErasure(m.T.Context(), name))
+	require.NoError(m.T, m.Storage.Store().Keys().FinishErasure(m.T.Context(), name))
 }
 
 func TestADeletedKeyEncryptsNothingWhileItsMaterialIsErased(t *testing.T) {

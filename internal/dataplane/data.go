@@ -1,0 +1,159 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Item is one thing to encrypt, decrypt or rewrap. All texts but a ciphertext are standard base64.
+type Item struct {
+	Text           string // plaintext or ciphertext
+	Context        string // for derived keys
+	Nonce          string // accepted for Transit's clients, refused where Transit refuses it
+	AssociatedData string
+	IV             string // accepted for Transit's clients; no key type of this release takes one
+	Padding        string // RSA padding scheme; no key type of this release takes one
+	Version        int    // to protect with; 0: the active version
+}
+
+// Outcome is what became of an item.
+type Outcome struct {
+	Text    string
+	Version int // the version that protected; 0 where nothing was protected
+	Err     error
+}
+
+// ErrPadding is the error of an item that names a padding scheme for a key that takes none.
+var ErrPadding = lifecycle.Invalidf("padding_scheme: padding schemes are for RSA keys only")
+
+// ErrFault is matched by an item's error that is not the caller's fault.
+var ErrFault = errors.New("internal error")
+
+// faultError keeps the text of its cause.
+type faultError struct{ error }
+
+func (f faultError) Is(target error) bool { return target == ErrFault }
+func (f faultError) Unwrap() error        { return f.error }
+
+// IsFault reports whether an error is neither the caller's to mend nor a refusal.
+func IsFault(err error) bool { return errors.Is(classify(err), ErrFault) }
+
+// classify marks an error as ours unless the caller's data or the key's state caused it.
+func classify(err error) error {
+	for _, theirs := range []error{envelope.ErrInput, lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrConflict} {
+		if errors.Is(err, theirs) {
+			return err
+		}
+	}
+	return faultError{err}
+}
+
+var (
+	errNonce         = lifecycle.Invalidf("provided nonce not allowed for this key")
+	errNoCiphertext  = lifecycle.Invalidf("missing ciphertext to decrypt")
+	errMixedContext  = lifecycle.Invalidf("context should be set either in all the request blocks or in none")
+	errNothingToSeal = lifecycle.Invalidf("missing batch input to process")
+)
+
+// checkItems refuses a batch as a whole.
+func checkItems(items []Item) error {
+	if len(items) == 0 {
+		return errNothingToSeal
+	}
+	for _, item := range items {
+		if (item.Context == "") != (items[0].Context == "") {
+			return errMixedContext
+		}
+	}
+	return nil
+}
+
+// Encrypt protects the items with the key. The error is that of the request; items fail on their own.
+func (s *Session) Encrypt(ctx context.Context, name string, items []Item) ([]Outcome, error) {
+	return s.each(ctx, name, items, (*snapshot).encrypt)
+}
+
+// Decrypt opens the items.
+func (s *Session) Decrypt(ctx context.Context, name string, items []Item) ([]Outcome, error) {
+	return s.each(ctx, name, items, (*snapshot).decrypt)
+}
+
+// Rewrap opens the items and protects them anew; the plaintexts do not leave the data plane.
+func (s *Session) Rewrap(ctx context.Context, name string, items []Item) ([]Outcome, error) {
+	return s.each(ctx, name, items, (*snapshot).rewrap)
+}
+
+// snapshot is the key of a request as the request sees it.
+type snapshot struct {
+	*Session
+	k Governed
+}
+
+type itemFunc = func(s *snapshot, ctx context.Context, item *Item) Outcome
+
+// snapshots is how often a request begins anew because its key was changed under it.
+const snapshots = 3
+
+// each runs an operation over the items.
+func (s *Session) each(ctx context.Context, name string, items []Item, do itemFunc) (outcomes []Outcome, err error) {
+	if err := checkItems(items); err != nil {
+		return nil, err
+	}
+	for range snapshots {
+		k, err := s.Governed(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		snap := snapshot{s, k}
+		if outcomes, err = snap.all(ctx, items, do); !errors.Is(err, errStale) {
+			return outcomes, err
+		}
+	}
+	return nil, errStale
+}
+
+// all runs it over the items with one snapshot of the key.
+func (s *snapshot) all(ctx context.Context, items []Item, do itemFunc) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(items))
+	for i := range items {
+		outcomes[i] = do(s, ctx, &items[i])
+		if err := outcomes[i].Err; err != nil && (errors.Is(err, errStale) || errors.As(err, new(leaseError))) {
+			return nil, err
+		}
+	}
+	s.countDenied(ctx, items, outcomes)
+	return outcomes, nil
+}
+
+// Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.
+func (s *Session) Datakey(ctx context.Context, name string, bits int, item Item) (plaintext string, wrapped Outcome, err error) {
+	if _, err := s.Key(ctx, name); err != nil {
+		return "", Outcome{}, err
+	}
+	if item.Nonce != "" {
+		return "", Outcome{}, faultError{errNonce}
+	}
+	if err := checkAssociatedData(item.AssociatedData); err != nil {
+		return "", Outcome{}, err
+	}
+	raw := make([]byte, bits/8)
+	defer clear(raw)
+	if _, err := io.ReadFull(s.plane.Rand, raw); err != nil {
+		return "", Outcome{}, fmt.Errorf("draw data key: %w", err)
+	}
+	item.Text = base64.StdEncoding.EncodeToString(raw)
+	outcomes, err := s.Encrypt(ctx, name, []Item{item})
+	if err != nil {
+		return "", Outcome{}, err
+	}
+	return item.Text, outcomes[0], outcomes[0].Err
+}

@@ -1,0 +1,84 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// countDenied counts the uses among the outcomes that a state denied, of ciphertexts that the version made: what does not
+// authenticate says nothing about whether a version is needed, and anybody can make it up. The outcomes stay as they are,
+// so that nobody learns from them what authenticates.
+func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Outcome) {
+	var denied map[int][]*Item // by version; nil for most requests
+	for i := range outcomes {
+		if err := outcomes[i].Err; err == nil || !errors.Is(err, lifecycle.ErrDenied) {
+			continue
+		}
+		version, payload, err := envelope.Parse(items[i].Text)
+		if err != nil || envelope.Truncated(payload) {
+			continue
+		}
+		if denied == nil {
+			denied = map[int][]*Item{}
+		}
+		denied[version] = append(denied[version], &items[i])
+	}
+	for version, items := range denied {
+		s.countGenuine(ctx, version, items)
+	}
+}
+
+// countGenuine counts the items that the version made. One request of a key at a time opens material for it, and where a
+// use was counted since the last tick, further ones are counted unopened: they change no date by more than a minute.
+// Whatever cannot be told counts: a use that is not counted may end in a destroyed version.
+func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item) {
+	count := len(items)
+	if end, err := s.plane.openings.take(ctx, s.k.ID); err == nil {
+		defer end()
+		if !s.plane.denied.has(s.k.Name, version) {
+			count = s.genuine(ctx, version, items)
+		}
+	}
+	if count > 0 {
+		now := s.plane.Latest()
+		s.plane.denied.add(s.k.Name, Denied{version: {Count: count, First: now, Last: now}})
+	}
+}
+
+// genuine returns how many of the items the version made. Its cipher is not kept: the state denies its use.
+func (s *snapshot) genuine(ctx context.Context, version int, items []*Item) (count int) {
+	c, kept := s.plane.ciphers.Peek(cipherOf(s.k.Key, version))
+	if !kept {
+		var err error
+		if c, err = s.Materials().Cipher(ctx, s.k.Key, version); err != nil {
+			s.plane.Log.Warn("a denied use counts unseen: the version cannot be opened", "key", s.k.Name, "version", version, "error", err)
+			return len(items)
+		}
+	}
+	for _, item := range items {
+		if item.opens(c) {
+			count++
+		}
+	}
+	return count
+}
+
+// opens reports whether the item's ciphertext authenticates under the cipher.
+func (i *Item) opens(c *envelope.Cipher) bool {
+	params, err := i.params()
+	if err != nil {
+		return false
+	}
+	_, payload, err := envelope.Parse(i.Text)
+	if err != nil {
+		return false
+	}
+	_, err = c.Decrypt(payload, params)
+	return err == nil
+}

@@ -1,0 +1,146 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"encoding/base64"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
+	params, err := item.params()
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	if item.Nonce != "" || item.Padding != "" {
+		return Outcome{Err: item.checkExtras()}
+	}
+	version, err := s.k.ToProtect(item.Version, s.k.Rules)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	text, err := s.protect(ctx, s.k.Key, version, item.Text, params)
+	if err != nil {
+		return Outcome{Err: classify(err)}
+	}
+	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
+	// the ciphertext.
+	use := lifecycle.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
+	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, item.Version})
+	if err == nil && to != version {
+		text, err = s.protect(ctx, charged.Key, to, item.Text, params)
+	}
+	if err != nil {
+		return Outcome{Err: classify(err)}
+	}
+	return Outcome{Text: text, Version: to}
+}
+
+func (s *snapshot) protect(ctx context.Context, k *lifecycle.Key, version int, text string, params envelope.Params) (string, error) {
+	c, err := s.cipher(ctx, k, version)
+	if err != nil {
+		return "", err
+	}
+	return c.Encrypt(text, params)
+}
+
+func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
+	return s.opened(ctx, item, lifecycle.Key.ToProcess)
+}
+
+// opened opens an item of a version that may be opened.
+func (s *snapshot) opened(
+	ctx context.Context, item *Item, may func(k lifecycle.Key, version int, rules lifecycle.EffectiveRules) error,
+) Outcome {
+	if item.Text == "" {
+		return Outcome{Err: errNoCiphertext}
+	}
+	params, err := item.params()
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	if item.Padding != "" {
+		return Outcome{Err: ErrPadding}
+	}
+	version, payload, err := envelope.Parse(item.Text)
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	if err := may(*s.k.Key, version, s.k.Rules); err != nil {
+		return Outcome{Err: err}
+	}
+	c, err := s.cipher(ctx, s.k.Key, version)
+	if err != nil {
+		return Outcome{Err: classify(err)}
+	}
+	text, err := c.Decrypt(payload, params)
+	if err != nil {
+		return Outcome{Err: classify(err)}
+	}
+	return Outcome{Text: text}
+}
+
+func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
+	if err := checkAssociatedData(item.AssociatedData); err != nil {
+		return Outcome{Err: err}
+	}
+	opened := s.opened(ctx, item, lifecycle.Key.ToRewrap)
+	if opened.Err != nil {
+		return opened
+	}
+	again := *item
+	again.Text = opened.Text
+	return s.encrypt(ctx, &again)
+}
+
+// params decodes what goes with the text. A broken associated_data is left to the cipher: Transit holds it for an error
+// of its own and finds it after most others, and clients branch on that.
+func (i *Item) params() (p envelope.Params, err error) {
+	if p.Context, err = decodeBase64("context", i.Context); err != nil {
+		return p, err
+	}
+	if p.Nonce, err = decodeBase64("nonce", i.Nonce); err != nil {
+		return p, err
+	}
+	if _, err = decodeBase64("iv", i.IV); err != nil {
+		return p, err
+	}
+	p.AssociatedData, p.AssociatedDataErr = decodeBase64("associated_data", i.AssociatedData)
+	return p, nil
+}
+
+// checkExtras refuses what no key type of this release takes. In Transit a broken plaintext comes before; that counts,
+// as a batch with nothing but bad padding schemes has not failed.
+func (i *Item) checkExtras() error {
+	if _, err := decodeBase64("plaintext", i.Text); err != nil {
+		return err
+	}
+	switch {
+	case i.Nonce != "":
+		return errNonce
+	case i.Padding != "":
+		return ErrPadding
+	}
+	return nil
+}
+
+func decodeBase64(field, text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, lifecycle.Invalidf("%s: %s", field, err.Error())
+	}
+	return raw, nil
+}
+
+// checkAssociatedData is for the operations where Transit has no associated data, so that its odd answer binds nobody.
+func checkAssociatedData(text string) error {
+	_, err := decodeBase64("associated_data", text)
+	return err
+}

@@ -1,0 +1,120 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// errOtherKey reports a stored version that belongs to an earlier key of the same name.
+var errOtherKey = errors.New("stored version belongs to another key")
+
+// errNowhere reports a version whose material should be there and is not.
+var errNowhere = errors.New("stored version has no material")
+
+// errStale reports that a key was changed after a request had looked at it, so that the material it needs is gone: it has
+// to look again.
+var errStale = errors.New("the key was changed during the request")
+
+// Materials opens and seals the material of versions, for one request.
+type Materials struct {
+	Source   MaterialSource
+	Wrappers WrapperSource
+	Rand     io.Reader
+}
+
+// Materials returns the material that the request's storage has.
+func (s *Session) Materials() Materials {
+	return Materials{s.Material, s.Wrappers, s.plane.Rand}
+}
+
+// Load opens the material of a version where it is. A version that was recovered may still be in the archive for a moment;
+// if it leaves it between the two reads, it is in use by then.
+func (m Materials) Load(ctx context.Context, k *lifecycle.Key, number int) (none envelope.Material, err error) {
+	for range 2 {
+		v, err := m.Source.Version(ctx, k.Name, number)
+		if err != nil {
+			return none, err
+		}
+		if len(v.Sealed) > 0 {
+			return m.Open(ctx, k, v, envelope.PurposeOnline)
+		}
+		v, err = m.Source.Archived(ctx, k.Name, number)
+		if err == nil {
+			return m.Open(ctx, k, v, envelope.PurposeArchive)
+		}
+		if !errors.Is(err, lifecycle.ErrNotFound) {
+			return none, err
+		}
+	}
+	return none, errNowhere
+}
+
+// Open opens the material of a stored version that was sealed for a purpose.
+func (m Materials) Open(ctx context.Context, k *lifecycle.Key, v lifecycle.Version, purpose string) (envelope.Material, error) {
+	if v.KeyID != k.ID {
+		return envelope.Material{}, errOtherKey
+	}
+	wrapper, instance, err := m.Wrappers.Wrapper(ctx, purpose, false)
+	if err != nil {
+		return envelope.Material{}, err
+	}
+	return envelope.Open(ctx, wrapper, v.Sealed, Binding(instance, purpose, k, v.Number))
+}
+
+// Seal returns the version with its material sealed for a purpose.
+func (m Materials) Seal(
+	ctx context.Context, k *lifecycle.Key, v lifecycle.Version, material envelope.Material, purpose string,
+) (lifecycle.Version, error) {
+	wrapper, instance, err := m.Wrappers.Wrapper(ctx, purpose, false)
+	if err != nil {
+		return v, err
+	}
+	v.Sealed, err = envelope.Seal(ctx, wrapper, material, Binding(instance, purpose, k, v.Number), m.Rand)
+	return v, err
+}
+
+// Cipher opens the material of a version and returns its cipher.
+func (m Materials) Cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
+	material, err := m.Load(ctx, k, number)
+	if err != nil {
+		return nil, fmt.Errorf("load key %q version %d: %w", k.Name, number, err)
+	}
+	defer material.Wipe()
+	return envelope.NewCipher(Spec(k), number, material, m.Rand)
+}
+
+// Binding is what the material of a version is bound to.
+func Binding(instance, purpose string, k *lifecycle.Key, number int) envelope.Binding {
+	return envelope.Binding{
+		Instance: instance, KeyID: k.ID, Version: number, Algorithm: envelope.Algorithm(k.Type), Purpose: purpose,
+	}
+}
+
+// Spec is what the ciphers of a key are made to.
+func Spec(k *lifecycle.Key) envelope.Spec {
+	return envelope.Spec{Algorithm: envelope.Algorithm(k.Type), Derived: k.Derived, Convergent: k.Convergent}
+}
+
+// cipher returns the cipher of a version, opening its material on first use. The error is [errStale] where the key was
+// deleted, or the version destroyed, since the snapshot was taken.
+func (s *Session) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
+	id := cipherOf(k, number)
+	if c, ok := s.plane.ciphers.Get(id); ok {
+		return c, nil
+	}
+	c, err := s.plane.ciphers.LoadOnce(ctx, id, func() (*envelope.Cipher, error) {
+		return s.Materials().Cipher(ctx, k, number)
+	})
+	if err != nil && s.changed(ctx, k) {
+		return nil, fmt.Errorf("%w: %w", errStale, err)
+	}
+	return c, err
+}

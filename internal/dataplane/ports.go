@@ -1,0 +1,81 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Storage is what one request needs of the mount. All of it is safe for concurrent use.
+type Storage struct {
+	Keys      KeySource
+	Policies  PolicySource
+	Material  MaterialSource
+	Usage     UsageStore
+	Denials   DenialStore
+	Wrappers  WrapperSource
+	Upserts   UpsertSetting
+	Scheduler Scheduler
+	KeyMaker  KeyMaker
+}
+
+// KeySource reads key records.
+type KeySource interface {
+	// Key returns the committed key or lifecycle.ErrNotFound.
+	Key(ctx context.Context, name string) (lifecycle.Key, error)
+}
+
+// PolicySource reads policies.
+type PolicySource interface {
+	// Policy returns the revision in force, lifecycle.ErrNotFound or lifecycle.ErrUnreadable. Any other error is of storage.
+	Policy(ctx context.Context, name string) (lifecycle.Policy, error)
+}
+
+// MaterialSource reads the sealed material of versions. The error is lifecycle.ErrNotFound where there is none.
+type MaterialSource interface {
+	Version(ctx context.Context, name string, n int) (lifecycle.Version, error)
+	Archived(ctx context.Context, name string, n int) (lifecycle.Version, error)
+}
+
+// UsageStore keeps what was leased of versions to be protected with.
+type UsageStore interface {
+	// Lease adds to what is leased of a version, before it is used; a zero grant means that the limits leave no room beside
+	// what was leased before.
+	Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before lifecycle.Usage, err error)
+	Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error)
+}
+
+// DenialStore keeps denied uses, by version.
+type DenialStore interface {
+	// Denied returns the denied uses of these versions.
+	Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]lifecycle.Denials, error)
+	// AddDenied returns those that it could not add.
+	AddDenied(ctx context.Context, name string, more map[int]lifecycle.Denials) (left map[int]lifecycle.Denials, err error)
+}
+
+// WrapperSource gives the wrapper that seals stored material.
+type WrapperSource interface {
+	// Wrapper returns the wrapper for a purpose and the mount's identity. With create it makes what a new mount lacks.
+	Wrapper(ctx context.Context, purpose string, create bool) (w envelope.KeyWrapper, instance string, err error)
+}
+
+// UpsertSetting says whether encrypting must not make keys.
+type UpsertSetting interface {
+	DisableUpsert(ctx context.Context) (bool, error)
+}
+
+// Scheduler does to a key what the clock would.
+type Scheduler interface {
+	// ReplaceExhausted notes that the active version of the key has reached its limit, being used that much, and sees to
+	// a successor if the policy wants one now. That there is none afterwards is no error: a tick tries again.
+	ReplaceExhausted(ctx context.Context, k lifecycle.Key, used lifecycle.Usage) error
+}
+
+// KeyMaker makes a key where there is none.
+type KeyMaker interface {
+	MakeKey(ctx context.Context, spec lifecycle.Key) (existed bool, err error)
+}

@@ -1,0 +1,86 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// EncryptOrCreate encrypts the items and first makes the key where there is none ("upsert"), derived if the items
+// carry a context. A batch in which nothing can be encrypted makes no key. Where settings forbid it, a missing key is
+// lifecycle.ErrNotFound.
+func (s *Session) EncryptOrCreate(ctx context.Context, spec lifecycle.Key, items []Item) (outcomes []Outcome, created bool, err error) {
+	if err := checkItems(items); err != nil {
+		return nil, false, err
+	}
+	disabled, err := s.Upserts.DisableUpsert(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	switch {
+	case disabled:
+		outcomes, err = s.Encrypt(ctx, spec.Name, items)
+		return outcomes, false, err
+	case !anySound(items):
+		return unsound(items), false, nil
+	}
+	spec.Derived = items[0].Context != ""
+	for range creations {
+		var existed bool
+		if existed, err = s.KeyMaker.MakeKey(ctx, spec); err != nil {
+			return nil, false, err
+		}
+		outcomes, err = s.Encrypt(ctx, spec.Name, items)
+		if created = !existed; !errors.Is(err, lifecycle.ErrNotFound) {
+			break
+		}
+	}
+	return outcomes, created, err
+}
+
+// creations is how often a key is made anew that others delete meanwhile.
+const creations = 3
+
+// anySound reports whether an item can be encrypted.
+func anySound(items []Item) bool {
+	for i := range items {
+		if items[i].check() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// unsound says of each item what is wrong with it.
+func unsound(items []Item) []Outcome {
+	outcomes := make([]Outcome, len(items))
+	for i := range items {
+		outcomes[i].Err = items[i].check()
+	}
+	return outcomes
+}
+
+// check finds what is wrong with an item whatever the key.
+func (i *Item) check() error {
+	params, err := i.params()
+	if err != nil {
+		return err
+	}
+	if err := i.checkExtras(); err != nil {
+		return err
+	}
+	if _, err := firstVersion.ToProtect(i.Version, lifecycle.EffectiveRules{}); err != nil {
+		return err
+	}
+	if params.AssociatedDataErr != nil {
+		return faultError{params.AssociatedDataErr}
+	}
+	return nil
+}
+
+// firstVersion is a key as it will be when it has just been made.
+var firstVersion = lifecycle.Key{Latest: 1, Primary: 1, MinDecryption: 1}

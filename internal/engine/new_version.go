@@ -1,0 +1,101 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Rotation says why a key gets a new version.
+type Rotation struct {
+	Trigger lifecycle.Trigger
+	Reason  string
+	Slot    time.Time // the point of the schedule that it counts from; zero: now
+	Stage   bool      // it is to be promoted later
+}
+
+// of returns the key with one version more, and the state of that.
+func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to lifecycle.State, err error) {
+	if w.Stage {
+		next, err = k.Stage(w.Trigger, w.Reason, w.Slot, at)
+		return next, lifecycle.PreActive, err
+	}
+	next, err = k.Rotate(w.Trigger, w.Reason, w.Slot, at)
+	return next, lifecycle.Active, err
+}
+
+// NewVersion is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
+// passed the policy's checks before; those after its promotion are for [Acts.CheckPromoted], or a tick.
+func (a Acts) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at time.Time) (c lifecycle.Commit, err error) {
+	policy, err := a.admitVersion(ctx, k, at)
+	if err != nil {
+		return c, err
+	}
+	if why.Trigger == lifecycle.ByOperator {
+		if err := policy.CheckReason("rotate-manual", why.Reason); err != nil {
+			return c, err
+		}
+	}
+	was := k.Latest
+	if k, err = a.abandonStored(ctx, k, policy, at); err != nil {
+		return c, err
+	}
+	var to lifecycle.State
+	if c.Key, to, err = why.of(k, at); err != nil {
+		return c, err
+	}
+	if !why.Stage {
+		incident := why.Trigger == lifecycle.ByIncident
+		if err := a.PreCheck(ctx, Promotion{k, policy, c.Key.Latest, incident}, at); err != nil {
+			return c, err
+		}
+		c.Verify = !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
+	}
+	if c.Version, err = a.newVersion(ctx, &k, c.Key.Latest, policy, at); err != nil {
+		return c, err
+	}
+	c.Event = lifecycle.Event{
+		Act: "rotate", Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.Reason,
+		Details: map[string]string{"trigger": string(why.Trigger), "fingerprint": c.Version.Fingerprint},
+	}
+	if k.Latest > was {
+		c.Event.Details[abandonedVersions] = fmt.Sprintf("%d to %d", was+1, k.Latest)
+	}
+	return a.Complete(ctx, c, policy, at)
+}
+
+const (
+	mostAbandoned     = 64                   // how many numbers a rotation gives up at most
+	abandonedVersions = "abandoned_versions" // the detail of a custody record that names them
+)
+
+// abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is
+// never overwritten: were the act to land in spite of all, what was encrypted with it could not be read again.
+func (a Acts) abandonStored(
+	ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy, at time.Time,
+) (lifecycle.Key, error) {
+	for range mostAbandoned {
+		stored, err := a.store.Versions.IsStored(ctx, k, k.Latest+1)
+		if err != nil || !stored {
+			return k, err
+		}
+		a.Log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", k.Latest+1)
+		k = k.Abandoned(k.RulesFor(policy), at)
+	}
+	return k, lifecycle.Refusedf("key %q has more than %d stored versions that no act committed; restore versions/%s/ from a snapshot", k.Name, mostAbandoned, k.Name)
+}
+
+// admitVersion returns the policy that governs the key, if it lets the key have a new version.
+func (a Acts) admitVersion(ctx context.Context, k lifecycle.Key, at time.Time) (*lifecycle.Policy, error) {
+	policy, err := a.demanded(ctx, &k)
+	if policy == nil || err != nil { // no policy admits every key
+		return nil, err
+	}
+	return policy, policy.AdmitsVersion(k.Type, at)
+}

@@ -1,0 +1,90 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Storage is what one request needs of the mount beside the data plane. All of it is safe for concurrent use. After an
+// error of a writing method the outcome is unknown until it is read again.
+type Storage struct {
+	Keys     KeyStore
+	System   KeyStore // the same keys: custody names nobody for what is done with it
+	Versions VersionStore
+	Material MaterialStore
+	Moves    RelocationStore
+	Policies PolicyStore
+	Settings SettingsStore
+}
+
+// KeyStore stores key records.
+type KeyStore interface {
+	// Key returns the committed key or lifecycle.ErrNotFound.
+	Key(ctx context.Context, name string) (lifecycle.Key, error)
+	// KeyNames returns all names in alphabetical order.
+	KeyNames(ctx context.Context) ([]string, error)
+	// CreateKey commits a new key, or returns lifecycle.ErrExists.
+	CreateKey(ctx context.Context, c lifecycle.Commit) error
+	// UpdateKey commits what act makes of the key, while no other writer of the key runs. An error of act comes back
+	// as it is and nothing is written. The error is lifecycle.ErrRepeated, beside the key as it is, for a request that
+	// was carried out already.
+	UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error)
+	// DeleteKey commits the deletion of the key, if allow agrees. FinishErasure is to erase what is left of it.
+	DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error)
+	FinishErasure(ctx context.Context, name string) error
+}
+
+// VersionStore reads what was committed with key records.
+type VersionStore interface {
+	Version(ctx context.Context, name string, n int) (lifecycle.Version, error)
+	// IsStored reports whether a version of the key is stored under the number, committed or not.
+	IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error)
+	// Dates returns when the versions from..latest were made.
+	Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error)
+}
+
+// RelocationStore keeps which material has to move.
+type RelocationStore interface {
+	// Displaced returns the versions whose material may be in the wrong place; zero: none.
+	Displaced(ctx context.Context, name string) (lifecycle.Range, error)
+	// Relocate calls place for some of these, while no writer of the key runs; left: there are more.
+	Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error)
+}
+
+// MaterialStore keeps the material of versions, in use and in the archive.
+type MaterialStore interface {
+	Archived(ctx context.Context, name string, n int) (lifecycle.Version, error)
+	PutArchived(ctx context.Context, name string, v lifecycle.Version) error
+	DropArchived(ctx context.Context, name string, n int) error
+	PutVersion(ctx context.Context, name string, v lifecycle.Version) error
+}
+
+// PolicyStore stores policy revisions.
+type PolicyStore interface {
+	// Policy returns the revision in force, lifecycle.ErrNotFound or lifecycle.ErrUnreadable. Any other error is of storage.
+	Policy(ctx context.Context, name string) (lifecycle.Policy, error)
+	// Revisions returns how many the policy has had, also where the one in force cannot be read.
+	Revisions(ctx context.Context, name string) (int, error)
+	PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error)
+	PolicyNames(ctx context.Context) ([]string, error)
+	// PutPolicy commits what revise makes of the policy, or of lifecycle.Unreadable; current is nil for a new one.
+	PutPolicy(ctx context.Context, name string,
+		revise func(current *lifecycle.Policy) (lifecycle.Policy, error)) (lifecycle.Policy, error)
+	// DeletePolicy deletes a policy if allow agrees, and used to each use of it that is found; none begins meanwhile.
+	DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error) error
+	// BoundKeys returns the keys that may be bound to the policy; each key's record says whether it is.
+	BoundKeys(ctx context.Context, policy string) ([]string, error)
+}
+
+// SettingsStore stores those of the mount, and what the clock guard remembers.
+type SettingsStore interface {
+	Clock(ctx context.Context) (lifecycle.Clock, error)
+	Governance(ctx context.Context) (lifecycle.Governance, error)
+	// SetGovernance commits what change makes of it. The error is that of the policy that is to be the default.
+	SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error)
+}

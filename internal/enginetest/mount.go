@@ -1,0 +1,216 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package enginetest is a mount in memory: fakes of the ports of dataplane, engine and scheduler, and a [World] that wires
+// these packages as the root package does. Their tests run on it without Vault and without a storage format.
+//
+// The fakes complain: a commit that breaks an invariant of keys fails the test, wherever the test looks. They can fail, too
+// ([Mount.Fail]), be watched ([Mount.Before]) and count how often each of them was called ([Mount.Calls]).
+package enginetest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Mount is what a mount stores. It is safe for concurrent use.
+type Mount struct {
+	t testing.TB
+
+	mu       sync.Mutex
+	writing  map[string]*sync.Mutex // held for one act on a key
+	keys     map[string]lifecycle.Key
+	versions map[place]lifecycle.Version
+	archive  map[place]lifecycle.Version
+	policies map[string][]lifecycle.Policy // all revisions
+	leases   map[lease]lifecycle.Usage
+	denied   map[string]map[int]lifecycle.Denials
+	due      map[time.Time]map[string]bool
+	alerts   map[lifecycle.Status]map[string]time.Time
+	moves    map[string]lifecycle.Range
+	erasures map[string]bool
+	cursors  map[string]string // of policies to reindex
+	clock    lifecycle.Clock
+	governed lifecycle.Governance
+	upserts  bool // they are disabled
+
+	calls  map[string]int
+	faults map[string]error
+	before map[string]func()
+	acts   []Done
+}
+
+type place struct {
+	key string
+	n   int
+}
+
+type lease struct {
+	id string
+	n  int
+}
+
+// Done is an act that was committed.
+type Done struct {
+	Key    string
+	System bool // nobody asked for it
+	lifecycle.Event
+}
+
+// NewMount returns an empty one.
+func NewMount(t testing.TB) *Mount {
+	return &Mount{
+		t: t, writing: map[string]*sync.Mutex{}, keys: map[string]lifecycle.Key{}, versions: map[place]lifecycle.Version{},
+		archive: map[place]lifecycle.Version{}, policies: map[string][]lifecycle.Policy{}, leases: map[lease]lifecycle.Usage{},
+		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
+		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
+		cursors: map[string]string{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+	}
+}
+
+// Fail makes calls of a method fail, from now on; with nil they succeed again. A call for one key is named "UpdateKey k".
+func (m *Mount) Fail(call string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.faults[call] = err
+}
+
+// Before runs do before each call of a method, from now on.
+func (m *Mount) Before(call string, do func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.before[call] = do
+}
+
+// Calls returns how often each method was called since the last time that somebody asked.
+func (m *Mount) Calls() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	calls := m.calls
+	m.calls = map[string]int{}
+	return calls
+}
+
+// Acts returns what was committed since the last time that somebody asked.
+func (m *Mount) Acts() []Done {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	acts := m.acts
+	m.acts = nil
+	return acts
+}
+
+// called counts a call and returns the error that it is to have.
+func (m *Mount) called(ctx context.Context, method, about string) error {
+	m.mu.Lock()
+	m.calls[method]++
+	do := m.before[method]
+	if one := m.before[method+" "+about]; one != nil {
+		do = one
+	}
+	m.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, call := range []string{method, method + " " + about} {
+		if err := m.faults[call]; err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// lock keeps other writers of the key out.
+func (m *Mount) lock(name string) (unlock func()) {
+	m.mu.Lock()
+	l := m.writing[name]
+	if l == nil {
+		l = new(sync.Mutex)
+		m.writing[name] = l
+	}
+	m.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}
+
+// check complains of a commit that no storage should be asked for.
+func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
+	m.t.Helper()
+	k := c.Key
+	what := "commit of " + k.Name + " by " + c.Event.Act
+	if was.ID != "" {
+		assert.Equal(m.t, was.ID, k.ID, what)
+		assert.GreaterOrEqual(m.t, k.Revision, was.Revision, what)
+		assert.GreaterOrEqual(m.t, k.Latest, was.Latest, what)
+	}
+	for n := 1; n <= was.Latest; n++ {
+		assert.False(m.t, was.IsDestroyed(n) && !k.IsDestroyed(n), "%s: version %d was destroyed", what, n)
+	}
+	if k.Latest > was.Latest {
+		assert.NotEmpty(m.t, c.Event.Act, "%s: a new version is kept by custody", what)
+		assert.NotNil(m.t, c.Version, "%s: no version", what)
+	}
+	if v := c.Version; v != nil {
+		assert.Equal(m.t, k.Latest, v.Number, what)
+		assert.Equal(m.t, k.ID, v.KeyID, what)
+		assert.NotEmpty(m.t, v.Sealed, what)
+		assert.NotContains(m.t, m.versions, place{k.Name, v.Number}, "%s: what is stored is overwritten", what)
+		assert.Equal(m.t, v.Created, k.Recent[len(k.Recent)-1], "%s: the version has two dates", what)
+	}
+	assert.Equal(m.t, was.Displaced(k), c.Relocate, "%s: material is left where it does not belong", what)
+}
+
+// put stores the key of a commit and lists it.
+func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
+	k := c.Key
+	m.keys[k.Name] = k
+	if c.Version != nil {
+		m.versions[place{k.Name, c.Version.Number}] = *c.Version
+	}
+	if c.Relocate != (lifecycle.Range{}) {
+		r := c.Relocate
+		if open, ok := m.moves[k.Name]; ok {
+			r = lifecycle.Range{From: min(r.From, open.From), To: max(r.To, open.To)}
+		}
+		m.moves[k.Name] = r
+	}
+	m.unlist(was)
+	if !k.Due.IsZero() {
+		m.list(k.Due, k.Name)
+	}
+	if k.Alert.Status != "" {
+		if m.alerts[k.Alert.Status] == nil {
+			m.alerts[k.Alert.Status] = map[string]time.Time{}
+		}
+		m.alerts[k.Alert.Status][k.Name] = k.Alert.Since
+	}
+	if c.Event.Act != "" {
+		m.acts = append(m.acts, Done{k.Name, system, c.Event})
+	}
+}
+
+func (m *Mount) unlist(k lifecycle.Key) {
+	delete(m.due[minute(k.Due)], k.Name)
+	delete(m.alerts[k.Alert.Status], k.Name)
+}
+
+func (m *Mount) list(at time.Time, name string) {
+	if m.due[minute(at)] == nil {
+		m.due[minute(at)] = map[string]bool{}
+	}
+	m.due[minute(at)][name] = true
+}
+
+func minute(t time.Time) time.Time { return t.UTC().Truncate(time.Minute) }
+
+func sorted[V any](all map[string]V) []string { return slices.Sorted(maps.Keys(all)) }

@@ -1,0 +1,214 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package enginetest
+
+import (
+	"context"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// policyStore is the policies, and which keys are bound to them.
+type policyStore struct{ *Mount }
+
+func (s policyStore) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
+	if err := s.called(ctx, "Policy", name); err != nil {
+		return lifecycle.Policy{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last(name)
+}
+
+// last returns the revision in force. The caller holds the lock.
+func (s policyStore) last(name string) (lifecycle.Policy, error) {
+	all := s.policies[name]
+	if len(all) == 0 {
+		return lifecycle.Policy{}, lifecycle.NoPolicy(name)
+	}
+	return all[len(all)-1], nil
+}
+
+func (s policyStore) Revisions(ctx context.Context, name string) (int, error) {
+	p, err := s.Policy(ctx, name)
+	return p.Revision, err
+}
+
+func (s policyStore) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+	err := s.called(ctx, "PolicyRevision", name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if all := s.policies[name]; err == nil && n >= 1 && n <= len(all) {
+		return all[n-1], nil
+	}
+	return lifecycle.Policy{}, lifecycle.NoPolicy(name)
+}
+
+func (s policyStore) PolicyNames(ctx context.Context) ([]string, error) {
+	err := s.called(ctx, "PolicyNames", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sorted(s.policies), err
+}
+
+func (s policyStore) PutPolicy(
+	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
+) (lifecycle.Policy, error) {
+	if err := s.called(ctx, "PutPolicy", name); err != nil {
+		return lifecycle.Policy{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var current *lifecycle.Policy
+	if p, err := s.last(name); err == nil {
+		current = &p
+	}
+	next, err := revise(current)
+	if err != nil || (current != nil && next.Same(*current)) {
+		return next, err
+	}
+	if next.Revision != len(s.policies[name])+1 {
+		s.t.Errorf("policy %s: revision %d after %d", name, next.Revision, len(s.policies[name]))
+	}
+	s.policies[name] = append(s.policies[name], next)
+	s.cursors[name] = ""
+	return next, nil
+}
+
+func (s policyStore) DeletePolicy(
+	ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+) error {
+	if err := s.called(ctx, "DeletePolicy", name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.last(name)
+	if err != nil {
+		return err
+	}
+	if err := allow(p); err != nil {
+		return err
+	}
+	if s.governed.DefaultPolicy == name {
+		if err := used(lifecycle.PolicyUse{Default: true}); err != nil {
+			return err
+		}
+	}
+	for key, k := range s.keys {
+		if k.Policy != name {
+			continue
+		}
+		if err := used(lifecycle.PolicyUse{Key: key, Bound: 1}); err != nil {
+			return err
+		}
+	}
+	delete(s.policies, name)
+	delete(s.cursors, name)
+	return nil
+}
+
+func (s policyStore) BoundKeys(ctx context.Context, policy string) ([]string, error) {
+	err := s.called(ctx, "BoundKeys", policy)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bound := map[string]bool{}
+	for name, k := range s.keys {
+		if k.Policy == policy {
+			bound[name] = true
+		}
+	}
+	return sorted(bound), err
+}
+
+func (s policyStore) BoundPolicies(ctx context.Context) ([]string, error) {
+	err := s.called(ctx, "BoundPolicies", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bound := map[string]bool{}
+	for _, k := range s.keys {
+		if k.Policy != "" {
+			bound[k.Policy] = true
+		}
+	}
+	return sorted(bound), err
+}
+
+func (s policyStore) PendingReindexes(ctx context.Context) ([]string, error) {
+	err := s.called(ctx, "PendingReindexes", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sorted(s.cursors), err
+}
+
+func (s policyStore) ReindexCursor(ctx context.Context, policy string) (after string, revision int, err error) {
+	err = s.called(ctx, "ReindexCursor", policy)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursors[policy], len(s.policies[policy]), err
+}
+
+func (s policyStore) SaveReindexCursor(ctx context.Context, policy string, revision int, after string, done bool) error {
+	if err := s.called(ctx, "SaveReindexCursor", policy); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case revision != len(s.policies[policy]): // it begins anew
+	case done:
+		delete(s.cursors, policy)
+	default:
+		s.cursors[policy] = after
+	}
+	return nil
+}
+
+// settings are those of the mount, and what the clock guard remembers.
+type settings struct{ *Mount }
+
+func (s settings) Clock(ctx context.Context) (lifecycle.Clock, error) {
+	err := s.called(ctx, "Clock", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock, err
+}
+
+func (s settings) SetClock(ctx context.Context, c lifecycle.Clock) error {
+	if err := s.called(ctx, "SetClock", ""); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock = c
+	return nil
+}
+
+func (s settings) DisableUpsert(ctx context.Context) (bool, error) {
+	err := s.called(ctx, "DisableUpsert", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.upserts, err
+}
+
+func (s settings) Governance(ctx context.Context) (lifecycle.Governance, error) {
+	err := s.called(ctx, "Governance", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.governed, err
+}
+
+func (s settings) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
+	if err := s.called(ctx, "SetGovernance", ""); err != nil {
+		return lifecycle.Governance{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := change(s.governed)
+	if policy := next.DefaultPolicy; policy != "" && len(s.policies[policy]) == 0 {
+		return s.governed, lifecycle.NoPolicy(policy)
+	}
+	s.governed = next
+	return next, nil
+}

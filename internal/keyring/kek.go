@@ -1,0 +1,55 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keyring
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// KEK is a key encryption key of the software wrapper.
+type KEK struct {
+	ID      [16]byte
+	Key     []byte `json:"-"` // 32 bytes; secret
+	Created time.Time
+}
+
+// Format keeps the key out of logs and errors, whatever the verb.
+func (k KEK) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "KEK %x [redacted]", k.ID[:]) }
+
+// KEKs are the key encryption keys of a mount.
+type KEKs struct {
+	Instance string // random; names the mount's data for ever, also after a restore elsewhere
+	Use      KEK    // for material in use
+	Archive  KEK    // for archived material; empty where it is missing: what is in use works without it
+}
+
+// Store keeps the key encryption keys of a mount. It is safe for concurrent use.
+type Store interface {
+	// Keyring returns them; found is false before the first key is made.
+	Keyring(ctx context.Context) (keks KEKs, found bool, err error)
+	// CreateKeyring commits those of a new mount and returns the ones in force, which are another's where two requests came
+	// at once.
+	CreateKeyring(ctx context.Context, keks KEKs) (KEKs, error)
+}
+
+// ErrNoArchiveKEK reports archived material without its key encryption key.
+var ErrNoArchiveKEK = errors.New("config/archive-kek is missing: archived material cannot be read")
+
+// draw returns the key encryption keys of a new mount.
+func draw(rand io.Reader, now time.Time) (KEKs, error) {
+	var drawn [16 + 2*(16+32)]byte
+	if _, err := io.ReadFull(rand, drawn[:]); err != nil {
+		return KEKs{}, fmt.Errorf("draw key encryption keys: %w", err)
+	}
+	return KEKs{
+		Instance: hex.EncodeToString(drawn[:16]),
+		Use:      KEK{ID: [16]byte(drawn[16:32]), Key: drawn[32:64], Created: now},
+		Archive:  KEK{ID: [16]byte(drawn[64:80]), Key: drawn[80:], Created: now},
+	}, nil
+}

@@ -1,0 +1,12 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+// LeaseRequest asks for a lease on what a version may protect.
+type LeaseRequest struct {
+	KeyID      string
+	Version    int
+	Need, Want Usage  // at least, and at best
+	Most       Limits // of what is leased of the version in all
+}

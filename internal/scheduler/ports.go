@@ -1,0 +1,76 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Storage is what one tick needs of the mount beside the acts of the engine. All of it is safe for concurrent use.
+type Storage struct {
+	Keys      KeySource
+	Due       DueIndex
+	Alerts    AlertIndex
+	Unsettled Unsettled
+	Reindexes ReindexStore
+	Bindings  BindingIndex
+	Clock     ClockStore
+}
+
+// KeySource reads key records.
+type KeySource interface {
+	// Key returns the committed key or lifecycle.ErrNotFound.
+	Key(ctx context.Context, name string) (lifecycle.Key, error)
+	// KeyNames returns all names in alphabetical order.
+	KeyNames(ctx context.Context) ([]string, error)
+}
+
+// DueIndex lists keys by the minute in which they are to be looked at. It is a cache of lifecycle.Key.Due.
+type DueIndex interface {
+	DueMinutes(ctx context.Context) ([]time.Time, error)
+	KeysDue(ctx context.Context, minute time.Time) ([]string, error)
+	IsListed(ctx context.Context, at time.Time, name string) (bool, error)
+	AddDue(ctx context.Context, at time.Time, name string) error
+	RemoveDue(ctx context.Context, minute time.Time, name string) error
+	PostponeDue(ctx context.Context, minute, later time.Time, name string) error
+}
+
+// AlertIndex lists the keys that need attention. It is a cache of lifecycle.Key.Alert.
+type AlertIndex interface {
+	// Alerts returns the keys listed under a status, the longest first.
+	Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.Alerted, error)
+	// RepairAlert removes an entry that the key's record does not confirm.
+	RepairAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error
+	// RestoreAlert lists a key again whose entry was lost.
+	RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error)
+}
+
+// Unsettled are acts of several writes that have begun.
+type Unsettled interface {
+	Erasures(ctx context.Context) ([]string, error)
+	FinishErasure(ctx context.Context, name string) error
+	PendingRelocations(ctx context.Context) ([]string, error)
+}
+
+// ReindexStore keeps how far the keys of changed policies have been put on the due index again.
+type ReindexStore interface {
+	PendingReindexes(ctx context.Context) ([]string, error)
+	ReindexCursor(ctx context.Context, policy string) (after string, revision int, err error)
+	SaveReindexCursor(ctx context.Context, policy string, revision int, after string, done bool) error
+}
+
+// BindingIndex says which keys may be bound to which policies; each key's record says whether it is.
+type BindingIndex interface {
+	BoundKeys(ctx context.Context, policy string) ([]string, error)
+	BoundPolicies(ctx context.Context) ([]string, error)
+}
+
+// ClockStore keeps what the clock guard remembers.
+type ClockStore interface {
+	Clock(ctx context.Context) (lifecycle.Clock, error)
+	SetClock(ctx context.Context, c lifecycle.Clock) error
+}

@@ -1,0 +1,159 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// Report says what a tick did.
+type Report struct {
+	Rotated, Failed, Overdue     int
+	RolledBack                   int // promoted versions that failed a check
+	Moved                        int // versions and keys that changed their state
+	Erased, Relocated, Reindexed int
+	Repaired                     int
+	Frozen                       string // why nothing is archived, retired or destroyed; empty: it is
+	Unfinished                   bool   // something is left that is due now
+}
+
+// Tick does what is due: it completes acts that were cut short, rotates the keys that are due, and checks a few
+// entries of the due index. It is idempotent and bounded in time and number; one failing key stops no other. The
+// error is of what is not about a single key.
+func (s *Session) Tick(ctx context.Context) (Report, error) {
+	if !s.running.TryLock() {
+		return Report{}, nil
+	}
+	defer s.running.Unlock()
+	t := &tick{Session: s, started: s.Now()}
+	defer s.shown.begin(t)()
+	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
+		t.workOffDue(ctx), t.scrubIndex(ctx))
+	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
+		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "unfinished", t.Unfinished)
+	return t.Report, err
+}
+
+// tick is one run.
+type tick struct {
+	*Session
+	Report
+	started time.Time
+	seen    int
+}
+
+// processor is what the tick does to single keys with.
+func (t *tick) processor() processor {
+	return processor{Session: t.Session, report: &t.Report, started: t.started, frozen: t.Frozen != "", asked: true}
+}
+
+// spent reports whether the tick has used up its time, or Vault its patience.
+func (t *tick) spent(ctx context.Context) bool {
+	return ctx.Err() != nil || t.Now().Sub(t.started) > tickTime
+}
+
+// workOffDue works off the due index, oldest minute first.
+func (t *tick) workOffDue(ctx context.Context) error {
+	minutes, err := t.minutes(ctx)
+	for _, minute := range minutes {
+		if t.full(ctx) {
+			break
+		}
+		err = errors.Join(err, t.workOff(ctx, minute))
+	}
+	t.last = t.started.Truncate(time.Minute)
+	if t.Unfinished || err != nil {
+		t.last = time.Time{} // the next tick starts from the whole index
+	}
+	return err
+}
+
+// full reports whether the tick has done what one tick may, and notes that something is left.
+func (t *tick) full(ctx context.Context) bool {
+	full := t.seen >= tickKeys || t.spent(ctx)
+	t.Unfinished = t.Unfinished || full
+	return full
+}
+
+// minutes returns the minutes of the due index that have come. The last one worked off comes again, for keys that were
+// not due yet when it was young, and the one before it, for acts that decided on it before it was worked off and
+// committed after.
+func (t *tick) minutes(ctx context.Context) ([]time.Time, error) {
+	return dueMinutes(ctx, t.store.Due, t.last, t.started)
+}
+
+// dueMinutes returns the minutes of the due index from the one before last to now.
+func dueMinutes(ctx context.Context, index DueIndex, last, now time.Time) ([]time.Time, error) {
+	now = now.Truncate(time.Minute)
+	if last.IsZero() || now.Before(last) || now.Sub(last) > followFor {
+		all, err := index.DueMinutes(ctx)
+		return slices.DeleteFunc(all, func(m time.Time) bool { return m.After(now) }), err
+	}
+	var minutes []time.Time
+	for m := last.Add(-time.Minute); !m.After(now); m = m.Add(time.Minute) {
+		minutes = append(minutes, m)
+	}
+	return minutes, nil
+}
+
+// workOff looks at the keys listed under the minute.
+func (t *tick) workOff(ctx context.Context, minute time.Time) error {
+	names, err := t.store.Due.KeysDue(ctx, minute)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if t.full(ctx) {
+			return nil
+		}
+		t.seen++
+		if err := t.lookAt(ctx, minute, name); err != nil {
+			t.Unfinished = true
+			t.Log.Error("key could not be looked at", "key", name, "error", err)
+		}
+		t.shown.set(t)
+	}
+	return nil
+}
+
+// lookAt does what is due for one key and moves its entry in the due index. The error means that the entry is still
+// there.
+func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error {
+	own, cancel := context.WithTimeout(ctx, t.KeyTime)
+	defer cancel()
+	var stale bool
+	p := t.processor()
+	err := t.acts.Guard(name, func() (err error) {
+		stale, err = p.processKey(own, minute, name)
+		return err
+	})
+	if stale || errors.Is(err, lifecycle.ErrNotFound) {
+		return t.store.Due.RemoveDue(ctx, minute, name)
+	}
+	if err == nil {
+		return nil
+	}
+	t.Failed++
+	noted := t.acts.Guard(name, func() error { return p.noteFailure(own, name, err) })
+	if noted == nil {
+		return nil
+	}
+	if t.acts.Guard(name, func() error { _, err := t.store.Keys.Key(own, name); return err }) == nil {
+		return noted // the storage takes no write: the next tick tries again
+	}
+	// The record cannot be read, or not in time: put the key off without it.
+	return t.store.Due.PostponeDue(ctx, minute, t.started.Add(10*time.Minute), name)
+}
+
+// alone does something to one key, which neither its panic nor a storage that does not answer lets disturb the others.
+func (t *tick) alone(ctx context.Context, name string, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, t.KeyTime)
+	defer cancel()
+	return t.acts.Guard(name, func() error { return do(ctx) })
+}

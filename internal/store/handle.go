@@ -1,0 +1,89 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import "github.com/hashicorp/vault/sdk/logical"
+
+// On binds the store to the storage of one request, and to who asks.
+func (s *Store) On(storage logical.Storage, who Caller) Handle {
+	return Handle{&conn{s: s, storage: storage, caller: who}}
+}
+
+// Handle is the store as one request sees it. What is stored of one kind is behind one method; what these return is safe for
+// concurrent use.
+type Handle struct{ *conn }
+
+// As returns the same storage on behalf of somebody else.
+func (h Handle) As(who Caller) Handle { return h.s.On(h.storage, who) }
+
+// conn is a store with the storage and the caller of one request. All that reads or writes storage goes through it.
+type conn struct {
+	s       *Store
+	storage logical.Storage
+	caller  Caller
+}
+
+// What is stored, by kind. Each is a view of the same request.
+type (
+	// Keys stores key records, each change with its custody.
+	Keys struct{ *conn }
+	// Versions stores versions, those in the archive too, and when they were made.
+	Versions struct{ *conn }
+	// Relocations stores which versions have material to move between the archive and those in use, or to erase.
+	Relocations struct{ *conn }
+	// Policies stores policies, their revisions, and which keys are bound to them.
+	Policies struct{ *conn }
+	// DueIndex lists keys by the minute in which they are to be looked at.
+	DueIndex struct{ *conn }
+	// AlertIndex lists keys that need attention.
+	AlertIndex struct{ *conn }
+	// Denials stores denied uses.
+	Denials struct{ *conn }
+	// Leases stores what was leased of versions.
+	Leases struct{ *conn }
+	// Settings stores those of the mount, and what its clock guard remembers.
+	Settings struct{ *conn }
+	// KEKs stores the mount's key encryption keys, and with them its identity.
+	KEKs struct{ *conn }
+	// Journals stores custody records.
+	Journals struct{ *conn }
+	// Signing stores the keys that sign checkpoints.
+	Signing struct{ *conn }
+)
+
+// Keys returns the key records.
+func (h Handle) Keys() Keys { return Keys(h) }
+
+// Versions returns the versions, and the archive.
+func (h Handle) Versions() Versions { return Versions(h) }
+
+// Relocations returns what has to move.
+func (h Handle) Relocations() Relocations { return Relocations(h) }
+
+// Policies returns the policies.
+func (h Handle) Policies() Policies { return Policies(h) }
+
+// DueIndex returns the due index.
+func (h Handle) DueIndex() DueIndex { return DueIndex(h) }
+
+// AlertIndex returns the index of alerts.
+func (h Handle) AlertIndex() AlertIndex { return AlertIndex(h) }
+
+// Denials returns the denied uses.
+func (h Handle) Denials() Denials { return Denials(h) }
+
+// Leases returns the leases.
+func (h Handle) Leases() Leases { return Leases(h) }
+
+// Settings returns the settings.
+func (h Handle) Settings() Settings { return Settings(h) }
+
+// KEKs returns the key encryption keys.
+func (h Handle) KEKs() KEKs { return KEKs(h) }
+
+// Journals returns the journals.
+func (h Handle) Journals() Journals { return Journals(h) }
+
+// Signing returns the keys that sign checkpoints.
+func (h Handle) Signing() Signing { return Signing(h) }

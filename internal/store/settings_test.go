@@ -1,0 +1,30 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestUpsertIsAllowedUntilDisabled(t *testing.T) {
+	w := newWorld()
+	for _, disable := range []bool{false, true, true, false} {
+		require.NoError(t, w.SetDisableUpsert(ctx, disable))
+		got, err := w.DisableUpsert(ctx)
+		require.NoError(t, err)
+		require.Equal(t, disable, got)
+	}
+}
+
+func TestSettingWhatIsSetWritesNothing(t *testing.T) {
+	w := newWorld()
+	require.NoError(t, w.SetDisableUpsert(ctx, false))
+	require.NotContains(t, w.entries(t), "config/keys")
+	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	w.disk.Reset()
+	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	require.Zero(t, w.disk.Reset().Writes())
+}

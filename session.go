@@ -1,0 +1,86 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"context"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+)
+
+// session is a mount during one request: what is stored, on behalf of who asks, and what is done with it. It wires the
+// packages to each other, so that none of them has to know who gives it what it needs.
+type session struct {
+	b      *backend
+	stored store.Handle
+	data   dataplane.Session
+}
+
+// open binds the mount to a request.
+func (s *session) open(b *backend, req *logical.Request) {
+	stored := b.store.On(req.Storage, callerOf(req))
+	*s = session{b: b, stored: stored, data: b.plane.Session(dataplane.Storage{
+		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
+		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Scheduler: s, KeyMaker: s,
+	})}
+}
+
+// Data returns what encrypts and decrypts.
+func (s *session) Data() *dataplane.Session { return &s.data }
+
+// Engine returns the acts on keys and policies.
+func (s *session) Engine() *engine.Session {
+	return s.b.engine.Session(engine.Storage{
+		Keys: s.stored.Keys(), System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
+		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
+	}, &s.data)
+}
+
+// Scheduler returns what the clock does.
+func (s *session) Scheduler() *scheduler.Session {
+	return s.b.scheduler.Session(scheduler.Storage{
+		Keys: s.stored.Keys(), Due: s.stored.DueIndex(), Alerts: s.stored.AlertIndex(), Unsettled: unsettled{s.stored.Keys(), s.stored.Relocations()},
+		Reindexes: s.stored.Policies(), Bindings: s.stored.Policies(), Clock: s.stored.Settings(),
+	}, s.Engine().SystemActs(), &s.data)
+}
+
+// unsettled is scheduler.Unsettled.
+type unsettled struct {
+	store.Keys
+	store.Relocations
+}
+
+// Keys, Versions, Policies and Settings are the engine's.
+func (s *session) Keys() engine.Keys { return s.Engine().Keys() }
+
+// Versions is the engine's.
+func (s *session) Versions() engine.Versions { return s.Engine().Versions() }
+
+// Policies is the engine's.
+func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
+
+// Settings is the engine's.
+func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
+
+// Wrapper is dataplane.WrapperSource's.
+func (s *session) Wrapper(ctx context.Context, purpose string, create bool) (envelope.KeyWrapper, string, error) {
+	return s.b.keyring.Wrapper(ctx, s.stored.KEKs(), purpose, create)
+}
+
+// ReplaceExhausted is dataplane.Scheduler's.
+func (s *session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used lifecycle.Usage) error {
+	return s.Scheduler().ReplaceExhausted(ctx, k, used)
+}
+
+// MakeKey is dataplane.KeyMaker's.
+func (s *session) MakeKey(ctx context.Context, spec lifecycle.Key) (existed bool, err error) {
+	return s.Keys().MakeKey(ctx, spec)
+}
