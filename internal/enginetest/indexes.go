@@ -168,5 +168,5 @@ func (s usageStore) AddDenied(ctx context.Context, name string, more map[int]lif
 	for n, d := range more {
 		s.denied[name][n] = s.denied[name][n].Plus(d)
 	}
-	return nil, nil
+	return map[int]lifecycle.Denials{}, nil
 }

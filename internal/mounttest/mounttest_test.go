@@ -164,9 +164,9 @@ func TestAWrapperStandsBeforeTheMountsUntilItIsTakenAway(t *testing.T) {
 	m := mounttest.New(t)
 	m.K.Make(1)
 	m.WrapKeys(func(w envelope.KeyWrapper) envelope.KeyWrapper { return silent{w} })
-	require.Equal(t, http.StatusInternalServerError, m.K.Op("rotate").Status)
+	require.Equal(t, http.StatusServiceUnavailable, m.K.Op("rotate").Status)
 	m.Restart()
-	require.Equal(t, http.StatusInternalServerError, m.K.Op("rotate").Status, "a reload does not mend a token")
+	require.Equal(t, http.StatusServiceUnavailable, m.K.Op("rotate").Status, "a reload does not mend a token")
 	m.WrapKeys(nil)
 	m.K.Ops("rotate")
 }
