@@ -6,6 +6,7 @@ package dataplane_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,10 +94,17 @@ func TestManyCallersOfAColdCipherCauseOneUnwrap(t *testing.T) {
 		}
 	})
 	var all sync.WaitGroup
+	var asked atomic.Int32
 	for range 32 {
-		all.Go(func() { assert.Equal(t, enginetest.Text("x"), w.Decrypt("k", text).Text) })
+		all.Go(func() {
+			asked.Add(1)
+			assert.Equal(t, enginetest.Text("x"), w.Decrypt("k", text).Text)
+		})
 	}
 	<-begun
+	for i := 0; i < 10_000 || asked.Load() < 32; i++ { // so that the others are in it, as far as can be seen
+		runtime.Gosched()
+	}
 	require.NoError(t, w.Encrypt("other", "y").Err, "an unwrap that takes long holds up no other key")
 	close(release)
 	all.Wait()
