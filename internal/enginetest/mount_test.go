@@ -47,7 +47,7 @@ func TestTheFakesComplainOfWhatNoStorageShouldBeAskedFor(t *testing.T) {
 		w := New(t)
 		w.Create("k", "")
 		tb := &complaints{TB: t}
-		w.Mount.t = tb
+		w.t = tb
 		_, err := keyStore{w.Mount, false}.UpdateKey(context.Background(), "k", func(k lifecycle.Key) (lifecycle.Commit, error) {
 			c := good(k)
 			spoil(&c)
