@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/clock"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -60,7 +61,7 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 // request, not the mount.
 func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.Backend, error) {
 	if o.Now == nil {
-		o.Now = wallClock
+		o.Now = clock.Wall
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader

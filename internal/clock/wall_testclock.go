@@ -3,7 +3,7 @@
 
 //go:build testclock
 
-package keylife
+package clock
 
 import (
 	"os"
@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// wallClock is the time plus the duration that stands in the file named by KEYLIFE_TEST_CLOCK. It exists only in
+// Wall is the time plus the duration that stands in the file named by KEYLIFE_TEST_CLOCK. It exists only in
 // binaries built with the tag testclock: acceptance tests live through years in minutes with it.
-func wallClock() time.Time {
+func Wall() time.Time {
 	now := time.Now().UTC().Round(0)
 	text, err := os.ReadFile(os.Getenv("KEYLIFE_TEST_CLOCK"))
 	if err != nil {
