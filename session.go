@@ -47,13 +47,13 @@ func (s *session) Engine() *engine.Session {
 // Scheduler returns what the clock does.
 func (s *session) Scheduler() *scheduler.Session {
 	return s.b.scheduler.Session(scheduler.Storage{
-		Keys: s.stored.Keys(), Due: s.stored.DueIndex(), Alerts: s.stored.AlertIndex(), Unsettled: unsettled{s.stored.Keys(), s.stored.Relocations()},
+		Keys: s.stored.Keys(), Due: s.stored.DueIndex(), Alerts: s.stored.AlertIndex(), Unfinished: unfinished{s.stored.Keys(), s.stored.Relocations()},
 		Reindexes: s.stored.Policies(), Bindings: s.stored.Policies(), Clock: s.stored.Settings(),
 	}, s.Engine().SystemActs(), &s.data)
 }
 
-// unsettled is scheduler.Unsettled.
-type unsettled struct {
+// unfinished is scheduler.Unfinished.
+type unfinished struct {
 	store.Keys
 	store.Relocations
 }

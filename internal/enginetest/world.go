@@ -82,7 +82,7 @@ func (w *World) ByClock() *scheduler.Session {
 		moveStore
 	}
 	return w.Scheduler.Session(scheduler.Storage{
-		Keys: keyStore{m, true}, Due: dueIndex{m}, Alerts: alertIndex{m}, Unsettled: unsettled{keyStore{m, true}, moveStore{m}},
+		Keys: keyStore{m, true}, Due: dueIndex{m}, Alerts: alertIndex{m}, Unfinished: unsettled{keyStore{m, true}, moveStore{m}},
 		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m},
 	}, w.Session().SystemActs(), w.Data())
 }
@@ -165,8 +165,8 @@ func (w *World) PolicyInForce(name string) *lifecycle.Policy {
 	return &p
 }
 
-// Unlist takes a key off the due index, as a storage that was restored in part does.
-func (w *World) Unlist(name string) {
+// RemoveDue takes a key off the due index, as a storage that was restored in part does.
+func (w *World) RemoveDue(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, names := range w.due {

@@ -15,7 +15,7 @@ type Storage struct {
 	Keys      KeySource
 	Due       DueIndex
 	Alerts    AlertIndex
-	Unsettled Unsettled
+	Unfinished Unfinished
 	Reindexes ReindexStore
 	Bindings  BindingIndex
 	Clock     ClockStore
@@ -49,8 +49,8 @@ type AlertIndex interface {
 	RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error)
 }
 
-// Unsettled are acts of several writes that have begun.
-type Unsettled interface {
+// Unfinished are acts of several writes that have begun.
+type Unfinished interface {
 	Erasures(ctx context.Context) ([]string, error)
 	FinishErasure(ctx context.Context, name string) error
 	PendingRelocations(ctx context.Context) ([]string, error)

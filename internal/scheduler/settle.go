@@ -11,7 +11,7 @@ import (
 
 // erase goes on with deletions that were cut short or were too large for one request.
 func (t *tick) erase(ctx context.Context) error {
-	names, err := t.store.Unsettled.Erasures(ctx)
+	names, err := t.store.Unfinished.Erasures(ctx)
 	if err != nil {
 		return err
 	}
@@ -19,7 +19,7 @@ func (t *tick) erase(ctx context.Context) error {
 		if t.spent(ctx) {
 			break
 		}
-		eraseErr := t.alone(ctx, name, func(ctx context.Context) error { return t.store.Unsettled.FinishErasure(ctx, name) })
+		eraseErr := t.alone(ctx, name, func(ctx context.Context) error { return t.store.Unfinished.FinishErasure(ctx, name) })
 		if eraseErr != nil {
 			err = errors.Join(err, eraseErr)
 			continue
@@ -32,7 +32,7 @@ func (t *tick) erase(ctx context.Context) error {
 // relocatePending goes on with moving and erasing material, behind the key where the last tick stopped: some that cannot be
 // settled must not hold up the others.
 func (t *tick) relocatePending(ctx context.Context) error {
-	names, err := t.store.Unsettled.PendingRelocations(ctx)
+	names, err := t.store.Unfinished.PendingRelocations(ctx)
 	if err != nil {
 		return err
 	}

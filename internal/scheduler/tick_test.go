@@ -199,7 +199,7 @@ func TestTheKeysOfAChangedPolicyFollowIt(t *testing.T) {
 func TestAnEntryThatIsLostIsRestored(t *testing.T) {
 	w := rotating(t, nil)
 	w.Create("k", "p")
-	w.Unlist("k")
+	w.RemoveDue("k")
 	w.Restart()
 	require.Equal(t, 1, w.Tick().Repaired)
 	pass(w, 31*day)

@@ -47,7 +47,7 @@ func TestEntryThatIsNoMinuteIsPassedOver(t *testing.T) {
 	require.Equal(t, []time.Time{start}, minutes)
 }
 
-func TestUnlistKeepsTheEntryThatTheRecordConfirms(t *testing.T) {
+func TestRemovingKeepsTheEntryThatTheRecordConfirms(t *testing.T) {
 	w := newWorld()
 	k := w.create(t, "orders", "")
 	require.NoError(t, w.AddDue(ctx, start, "orders"))
@@ -61,7 +61,7 @@ func TestUnlistKeepsTheEntryThatTheRecordConfirms(t *testing.T) {
 	require.Equal(t, []time.Time{k.Due}, minutes)
 }
 
-func TestUnlistKeepsTheEntryOfAKeyThatCannotBeRead(t *testing.T) {
+func TestRemovingKeepsTheEntryOfAKeyThatCannotBeRead(t *testing.T) {
 	w := newWorld()
 	w.plant(t, "keys/orders", "damaged")
 	require.NoError(t, w.AddDue(ctx, start, "orders"))

@@ -72,6 +72,20 @@ func parsed(t *testing.T) (files []source) {
 	return files
 }
 
+// testImports returns what each test file of a folder imports.
+func testImports(t *testing.T, folder string) (all [][]string) {
+	t.Helper()
+	for _, path := range goFolders(t)[folder] {
+		if !strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), path), nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		all = append(all, importsOf(t, file))
+	}
+	return all
+}
+
 func importsOf(t *testing.T, file *ast.File) (imports []string) {
 	t.Helper()
 	for _, spec := range file.Imports {
