@@ -4,8 +4,8 @@
 // Package lifecycle is the pure core of keylife: what a key is, which states its versions are in, what each state
 // permits, what a policy demands, and what is to be done now ([Plan]).
 //
-// It is not for storage, cryptography or requests: it imports the standard library and a reader of cron expressions
-// only, does no I/O, reads no clock and draws no random numbers. Everything it needs comes in by argument and everything it decides goes out
+// It is not for storage, cryptography or requests: it imports the standard library and package schedule only, does no I/O,
+// reads no clock and draws no random numbers. Everything it needs comes in by argument and everything it decides goes out
 // as a value, so the same decision can be tested, replayed after a crash and explained to an operator.
 //
 // Invariants:

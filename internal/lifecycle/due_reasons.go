@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 // This file holds what makes a key due for rotation, and when.
@@ -44,21 +46,21 @@ const tickLate = 5 * time.Minute
 // bySchedule is the next slot, put off by jitter and until the window opens. Keys that wait for a window are spread
 // inside it.
 func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
-	if r.recurrence.none() {
+	if r.recurrence.None() {
 		return dueReason{}, false
 	}
-	slot := r.recurrence.after(k.Rotation.Base)
+	slot := r.recurrence.After(k.Rotation.Base)
 	if slot.IsZero() {
 		return dueReason{}, false
 	}
 	c := dueReason{trigger: BySchedule, maxJitter: r.jitter(slot)}
 	c.jitter = spread(k, c.maxJitter)
 	c.at = slot.Add(c.jitter)
-	if open := r.window.opening(c.at.Add(tickLate)); open.After(c.at) {
+	if open := r.window.Opening(c.at.Add(tickLate)); open.After(c.at) {
 		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
 	}
-	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.every, timeText(c.at))
-	if r.recurrence.every == 0 {
+	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.Every, timeText(c.at))
+	if r.recurrence.Every == 0 {
 		c.why = fmt.Sprintf("rotation_schedule named %s", timeText(slot))
 	}
 	return c, true
@@ -70,15 +72,15 @@ func (k Key) nextWindow(r rotationRules, c dueReason, now time.Time) dueReason {
 	if c.trigger != BySchedule {
 		return c
 	}
-	if open := r.window.opening(now); open.After(c.at) {
+	if open := r.window.Opening(now); open.After(c.at) {
 		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
 	}
 	return c
 }
 
 // spreadInWindow is when the key rotates in a window that other keys have waited for too: in its first half.
-func (k Key) spreadInWindow(w window, open time.Time, most time.Duration) time.Time {
-	return open.Add(spread(k, min(most, w.length/2)))
+func (k Key) spreadInWindow(w schedule.Window, open time.Time, most time.Duration) time.Time {
+	return open.Add(spread(k, min(most, w.Length/2)))
 }
 
 // byPeriod is the end of the active version's originator period, early enough for its successor to be staged. Where an

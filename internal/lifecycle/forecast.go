@@ -54,7 +54,7 @@ func (f *forecast) next() (Forecasted, bool) {
 		entry, listed := f.entry()
 		if at, ok := f.rotation(); ok && (!listed || at.Before(entry.At)) {
 			f.now = at
-			if plan := schedule(f.key, f.policy, at); !plan.Wake.After(at) { // else it waits for a window after a failure
+			if plan := rotationPlan(f.key, f.policy, at); !plan.Wake.After(at) { // else it waits for a window after a failure
 				return f.rotate(plan), true
 			}
 			continue
@@ -74,7 +74,7 @@ func (f *forecast) rotation() (at time.Time, ok bool) {
 	if f.key.Successor() != 0 && f.key.Rotation.Failures > 0 { // a pending transition promotes it
 		return time.Time{}, false
 	}
-	plan := schedule(f.key, f.policy, f.now)
+	plan := rotationPlan(f.key, f.policy, f.now)
 	return laterOf(laterOf(plan.Next, plan.Wake), f.now), plan.Status != Unscheduled && f.overdue != f.pointers()
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
@@ -136,3 +137,17 @@ func jitter(t testing.TB, text string) lifecycle.Jitter {
 
 // chance is random and the same in every run; the seed tells apart the tests that use it.
 func chance(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+func zone(t testing.TB, name string) *time.Location {
+	t.Helper()
+	z, err := schedule.ParseZone(name)
+	require.NoError(t, err)
+	return z
+}
+
+func utc(t testing.TB, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	require.NoError(t, err)
+	return at.UTC()
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule/scheduletest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,14 +23,14 @@ type oracle struct {
 }
 
 // crons are the expressions that scenes are made of, as the naive cron reads them.
-var crons = map[string]cron{
-	"30 2 * * *":   {sets: [5]map[int]bool{{30: true}, {2: true}}},
-	"0 */6 * * *":  {sets: [5]map[int]bool{{0: true}, {0: true, 6: true, 12: true, 18: true}}},
-	"15 3 * * 1,4": {sets: [5]map[int]bool{{15: true}, {3: true}, nil, nil, {1: true, 4: true}}},
-	"45 1-3 * * *": {sets: [5]map[int]bool{{45: true}, {1: true, 2: true, 3: true}}},
-	"0 22 * * *":   {sets: [5]map[int]bool{{0: true}, {22: true}}},
-	"0 2 * * 6":    {sets: [5]map[int]bool{{0: true}, {2: true}, nil, nil, {6: true}}},
-	"0 * * * *":    {sets: [5]map[int]bool{{0: true}}},
+var crons = map[string]scheduletest.Cron{
+	"30 2 * * *":   {Sets: [5]map[int]bool{{30: true}, {2: true}}},
+	"0 */6 * * *":  {Sets: [5]map[int]bool{{0: true}, {0: true, 6: true, 12: true, 18: true}}},
+	"15 3 * * 1,4": {Sets: [5]map[int]bool{{15: true}, {3: true}, nil, nil, {1: true, 4: true}}},
+	"45 1-3 * * *": {Sets: [5]map[int]bool{{45: true}, {1: true, 2: true, 3: true}}},
+	"0 22 * * *":   {Sets: [5]map[int]bool{{0: true}, {22: true}}},
+	"0 2 * * 6":    {Sets: [5]map[int]bool{{0: true}, {2: true}, nil, nil, {6: true}}},
+	"0 * * * *":    {Sets: [5]map[int]bool{{0: true}}},
 }
 
 // newOracle looks at the clock from the key's last rotation until some time after now.
@@ -43,7 +44,7 @@ func newOracle(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, now time.Time
 	z := zone(t, p.RotationZone)
 	switch {
 	case p.RotationSchedule != "":
-		o.slots = crons[p.RotationSchedule].walk(z, since, until)
+		o.slots = crons[p.RotationSchedule].Walk(z, since, until)
 	case p.RotationPeriod.Duration > 0:
 		left := p.RotationPeriod.Duration
 		for at := since.Add(time.Minute); !at.After(until); at = at.Add(time.Minute) {
@@ -53,7 +54,7 @@ func newOracle(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, now time.Time
 		}
 	}
 	if p.RotationWindow != "" {
-		o.opens = crons[p.RotationWindow].walk(z, since.Add(-2*day), until)
+		o.opens = crons[p.RotationWindow].Walk(z, since.Add(-2*day), until)
 	}
 	return o
 }

@@ -78,8 +78,8 @@ func (k Key) stagingEnd(p *Policy, t EffectiveRules, now time.Time) time.Time {
 		return now // staged by a clock that was ahead: nobody knows since when
 	}
 	window := k.rotationRules(p).window
-	at := window.from(k.Rotation.Last.Add(t.StagingTime))
-	if open := window.opening(now); now.After(at) && open.After(now) {
+	at := window.From(k.Rotation.Last.Add(t.StagingTime))
+	if open := window.Opening(now); now.After(at) && open.After(now) {
 		at = open
 	}
 	if end := k.originatorEnd(p); !end.IsZero() && end.Before(at) {

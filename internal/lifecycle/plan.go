@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 // Status says in one word how a key stands to its rotation schedule.
@@ -61,13 +63,13 @@ func (o RotationPlan) Alert() Alert {
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing or cannot be read. It is pure: the tick only executes what it says, and reading a key shows the same answer.
 func Plan(k Key, p *Policy, now time.Time) RotationPlan {
-	return schedule(k, p, now).orStopped(k, k.RulesFor(p))
+	return rotationPlan(k, p, now).orStopped(k, k.RulesFor(p))
 }
 
-// schedule is the plan of a key as if it could encrypt.
-func schedule(k Key, p *Policy, now time.Time) RotationPlan {
+// rotationPlan is the plan of a key as if it could encrypt.
+func rotationPlan(k Key, p *Policy, now time.Time) RotationPlan {
 	r := k.rotationRules(p)
-	out := RotationPlan{Mode: r.mode, Period: r.recurrence.every}
+	out := RotationPlan{Mode: r.mode, Period: r.recurrence.Every}
 	if k.Status.State != Enabled {
 		return unscheduled(out, fmt.Sprintf("the key is %s", k.Status.State))
 	}
@@ -127,7 +129,7 @@ func (k Key) due(out RotationPlan, r rotationRules, c dueReason, now time.Time) 
 	default:
 		out.Status, out.Next, out.Wake, out.Trigger, out.Why = Due, c.at, c.at, c.trigger, c.why
 		if c.trigger == BySchedule {
-			out.Slot = r.recurrence.last(k.Rotation.Base, now)
+			out.Slot = r.recurrence.Last(k.Rotation.Base, now)
 		}
 	}
 	return out
@@ -152,8 +154,8 @@ func unscheduled(out RotationPlan, why string) RotationPlan {
 
 // rotationRules are those of a policy, or of the key itself, that bear on its rotation.
 type rotationRules struct {
-	recurrence recurrence
-	window     window
+	recurrence schedule.Recurrence
+	window     schedule.Window
 	mode       RotationMode
 	cycles     int
 	policy     *Policy // nil: none
@@ -168,16 +170,16 @@ func (k Key) rotationRules(p *Policy) rotationRules {
 	case k.Policy != "": // the policy says nothing: rotate nothing on a guess
 		return rotationRules{mode: Manual, cycles: never}
 	default:
-		return rotationRules{recurrence: recurrence{every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
+		return rotationRules{recurrence: schedule.Recurrence{Every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
 	}
 }
 
 // jitter returns the most by which a rotation at the slot is put off.
 func (r rotationRules) jitter(slot time.Time) time.Duration {
-	if r.policy == nil || r.recurrence.none() {
+	if r.policy == nil || r.recurrence.None() {
 		return 0
 	}
-	return r.policy.RotationJitter.Of(r.recurrence.gap(slot))
+	return r.policy.RotationJitter.Of(r.recurrence.Gap(slot))
 }
 
 func (r rotationRules) admits(k Key, now time.Time) error {

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"maps"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 // RotationMode says who rotates a key when it is due.
@@ -95,6 +97,14 @@ const (
 	Deny  Permission = "deny"
 )
 
+func mustJitter(text string) Jitter {
+	jitter, err := schedule.ParseJitter(text)
+	if err != nil {
+		panic("internal error: the jitter of the default policy: " + err.Error())
+	}
+	return jitter
+}
+
 // DefaultDocument is what the fields hold that an author leaves out.
 func DefaultDocument() Document {
 	return Document{
@@ -102,11 +112,11 @@ func DefaultDocument() Document {
 		HSM:             Optional,
 
 		RotationMode:         Auto,
-		RotationPeriod:       Span{"90d", 90 * 24 * time.Hour},
-		RotationJitter:       Jitter{Text: "5%", percent: 5},
-		RotationWindowLength: Span{"4h", 4 * time.Hour},
-		RotationRetryBase:    Span{"1m", time.Minute},
-		RotationRetryMax:     Span{"1h", time.Hour},
+		RotationPeriod:       Span{Text: "90d", Duration: 90 * 24 * time.Hour},
+		RotationJitter:       mustJitter("5%"),
+		RotationWindowLength: Span{Text: "4h", Duration: 4 * time.Hour},
+		RotationRetryBase:    Span{Text: "1m", Duration: time.Minute},
+		RotationRetryMax:     Span{Text: "1h", Duration: time.Hour},
 		RotationRetryCycles:  5,
 		MaxEncryptions:       LimitByType,
 		OnLimit:              OnLimitRotate,
@@ -114,11 +124,11 @@ func DefaultDocument() Document {
 		PostChecks:           PostChecks(),
 
 		StagingTime:           Span{Text: "0"},
-		RecipientPeriod:       Span{"1095d", 1095 * 24 * time.Hour},
+		RecipientPeriod:       Span{Text: "1095d", Duration: 1095 * 24 * time.Hour},
 		ArchiveAfter:          Span{Text: "0"},
 		RetireAfter:           Span{Text: "0"},
-		QuietPeriod:           Span{"14d", 14 * 24 * time.Hour},
-		DestroyDelay:          Span{"30d", 30 * 24 * time.Hour},
+		QuietPeriod:           Span{Text: "14d", Duration: 14 * 24 * time.Hour},
+		DestroyDelay:          Span{Text: "30d", Duration: 30 * 24 * time.Hour},
 		MinVersionsKept:       2,
 		CompromisedProcessing: Allow,
 		SuspendedProcessing:   Deny,
@@ -135,8 +145,8 @@ type Policy struct {
 	Document
 	LongerQuiet LongerQuietPeriod
 
-	schedule          CronSchedule // of RotationSchedule
-	window            window
+	schedule          schedule.Cron // of RotationSchedule
+	window            schedule.Window
 	shortest, longest time.Duration // between two times of the cron schedule
 	closed            time.Duration // the longest time for which the window is closed
 }
@@ -169,23 +179,23 @@ func StoredPolicy(p Policy) (Policy, error) {
 	if err := p.checkUnderstood(); err != nil {
 		return Policy{}, err
 	}
-	zone, err := ParseZone("rotation_zone", p.RotationZone)
+	zone, err := schedule.ParseZone(p.RotationZone)
 	if err != nil {
-		return Policy{}, err
+		return Policy{}, brokenBy("rotation_zone", p.RotationZone, err)
 	}
 	if p.RotationSchedule != "" {
-		if p.schedule, err = ParseCronSchedule("rotation_schedule", p.RotationSchedule, zone); err != nil {
-			return Policy{}, err
+		if p.schedule, err = schedule.ParseCron(p.RotationSchedule, zone); err != nil {
+			return Policy{}, brokenBy("rotation_schedule", p.RotationSchedule, err)
 		}
-		p.shortest, p.longest = p.schedule.gaps(p.Created)
+		p.shortest, p.longest = p.schedule.Gaps(p.Created)
 	}
 	if p.RotationWindow != "" {
-		p.window.length = p.RotationWindowLength.Duration
-		if p.window.opens, err = ParseCronSchedule("rotation_window", p.RotationWindow, zone); err != nil {
-			return Policy{}, err
+		p.window.Length = p.RotationWindowLength.Duration
+		if p.window.Opens, err = schedule.ParseCron(p.RotationWindow, zone); err != nil {
+			return Policy{}, brokenBy("rotation_window", p.RotationWindow, err)
 		}
-		_, apart := p.window.opens.gaps(p.Created)
-		p.closed = max(apart-p.window.length, 0)
+		_, apart := p.window.Opens.Gaps(p.Created)
+		p.closed = max(apart-p.window.Length, 0)
 	}
 	return p, nil
 }
@@ -215,8 +225,8 @@ func Unreadable(name string, revisions int) Policy {
 func (p Policy) Same(o Policy) bool { return p.Hash == o.Hash && p.Source == o.Source }
 
 // recurrence returns the grid of rotations.
-func (p *Policy) recurrence() recurrence {
-	return recurrence{every: p.RotationPeriod.Duration, table: p.schedule}
+func (p *Policy) recurrence() schedule.Recurrence {
+	return schedule.Recurrence{Every: p.RotationPeriod.Duration, Cron: p.schedule}
 }
 
 // copied returns the document with lists and maps of its own, never nil: none given and an empty one are one content.

@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
+)
 
 // This file holds the rules between the lengths of time of a policy, and the ones in force where its author named none.
 
@@ -51,7 +55,7 @@ func (p *Policy) longestActive() time.Duration {
 	jitter := p.RotationJitter.Of(longest)
 	active := longest + jitter + p.StagingTime.Duration
 	if p.closed > 0 {
-		active += p.closed + tickLate + min(jitter, p.window.length/2)
+		active += p.closed + tickLate + min(jitter, p.window.Length/2)
 		if p.StagingTime.Duration > 0 {
 			active += p.closed
 		}
@@ -64,7 +68,7 @@ func (p *Policy) checkTimes() error {
 	shortest, longest := p.periods()
 	rollback, staging, originator := p.rollbackWindow(), p.StagingTime.Duration, p.originatorPeriod()
 	switch {
-	case p.RotationJitter.Of(shortest) > shortest/(100/maxJitterPercent):
+	case p.RotationJitter.Of(shortest) > shortest/(100/schedule.MaxJitterPercent):
 		return InvalidField("rotation_jitter", p.RotationJitter.Text, "must be at most 25% of the rotation period, which is "+shortest.String())
 	case shortest > 0 && staging+rollback >= shortest:
 		return InvalidField("staging_time", p.StagingTime.Text, "staging_time and rollback_window ("+rollback.String()+") must together be shorter than the rotation period, which is "+shortest.String())

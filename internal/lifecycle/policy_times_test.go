@@ -151,11 +151,3 @@ func TestRollbackWindowIsAtMostAQuarterOfTheShortestGapOfASchedule(t *testing.T)
 	p := policyOf(t, func(d doc) { d.RotationPeriod, d.RotationSchedule = span(t, "0"), "0 1,3 * * *" })
 	require.Equal(t, 30*time.Minute, newKey(t, 1).RulesFor(p).RollbackWindow)
 }
-
-func TestPolicyOfTheDensestTimetableIsMadeAtOnce(t *testing.T) {
-	for _, schedule := range []string{"* * * * *", "* * * 1 *", "* * 29 2 *", "*/2 9-17 * * 1-5"} {
-		table, err := lifecycle.ParseCronSchedule("rotation_schedule", schedule, time.UTC)
-		require.NoError(t, err)
-		require.LessOrEqual(t, table.LookUps(start), 1001, "%s: it has up to 527,040 times in a year", schedule)
-	}
-}

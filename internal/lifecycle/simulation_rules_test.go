@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
@@ -158,7 +159,8 @@ func (b *rulebook) slots(s *simulation) (slot, after time.Time) {
 	if s.policy.RotationSchedule == "" {
 		return since.Add(s.policy.RotationPeriod.Duration), since.Add(2 * s.policy.RotationPeriod.Duration)
 	}
-	table := timetable(s.t, s.policy.RotationSchedule, s.policy.RotationZone)
+	table, err := schedule.ParseCron(s.policy.RotationSchedule, zone(s.t, s.policy.RotationZone))
+	require.NoError(s.t, err)
 	slot = table.Next(since)
 	return slot, table.Next(slot)
 }
@@ -175,11 +177,11 @@ func (b *rulebook) open(s *simulation) bool {
 	z, c := zone(s.t, s.policy.RotationZone), crons[s.policy.RotationWindow]
 	from := s.now.Add(-s.policy.RotationWindowLength.Duration)
 	if changed(z, s.now) {
-		return len(c.walk(z, from, s.now)) > 0
+		return len(c.Walk(z, from, s.now)) > 0
 	}
 	for at := s.now.Truncate(time.Minute); at.After(from); at = at.Add(-time.Minute) {
 		if wall := at.In(z); wall.Minute() == 0 || wall.Minute() == 30 { // as all of these windows
-			if c.names(wall) {
+			if c.Names(wall) {
 				return true
 			}
 		}

@@ -1,49 +1,50 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle
+package schedule
 
 import (
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/cronexpr"
 )
 
-// CronSchedule is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. The
-// zero CronSchedule has no times. It is immutable.
-type CronSchedule struct {
+// Cron is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. The
+// zero Cron has no times. It is immutable.
+type Cron struct {
 	expr *cronexpr.Expression
 	zone *time.Location
 }
 
-// ParseCronSchedule reads a cron expression. The error is [ErrInvalid] and names the field.
-func ParseCronSchedule(field, text string, zone *time.Location) (CronSchedule, error) {
+// ParseCron reads a cron expression. The error is the rule that the text breaks.
+func ParseCron(text string, zone *time.Location) (Cron, error) {
 	const rule = `must be a cron expression of five fields: minute, hour, day of month, month, day of week, such as "0 3 1 * *"`
 	const longest = 256
 	parts := strings.Fields(text)
 	if len(parts) != 5 || len(text) > longest {
-		return CronSchedule{}, InvalidField(field, text, rule)
+		return Cron{}, errors.New(rule)
 	}
 	for i, part := range parts {
 		plain, wrong := cronField(i, part)
 		if wrong != "" {
-			return CronSchedule{}, InvalidField(field, text, rule+"; "+wrong)
+			return Cron{}, errors.New(rule + "; " + wrong)
 		}
 		parts[i] = plain
 	}
 	expr, err := cronexpr.Parse(strings.Join(parts, " "))
 	if err != nil {
-		return CronSchedule{}, InvalidField(field, text, rule+"; "+err.Error())
+		return Cron{}, errors.New(rule + "; " + err.Error())
 	}
 	if expr.Next(cronEpoch).IsZero() {
-		return CronSchedule{}, InvalidField(field, text, "names a date that never comes")
+		return Cron{}, errors.New("names a date that never comes")
 	}
-	return CronSchedule{expr: expr, zone: zone}, nil
+	return Cron{expr: expr, zone: zone}, nil
 }
 
 // IsZero reports a cron schedule without times.
-func (t CronSchedule) IsZero() bool { return t.expr == nil }
+func (t Cron) IsZero() bool { return t.expr == nil }
 
 // mostShift is more than any daylight-saving time turns a clock.
 const mostShift = 3 * time.Hour
@@ -51,7 +52,7 @@ const mostShift = 3 * time.Hour
 // Next returns the first time of the cron schedule after the given one; zero: there is none in this century. Every time on
 // the wall clock comes exactly once: in the hour that is skipped when clocks go forward, later by what they skip; in the
 // hour that comes twice, the first time.
-func (t CronSchedule) Next(after time.Time) time.Time {
+func (t Cron) Next(after time.Time) time.Time {
 	wall := wallClock(after.In(t.zone))
 	if turned(after.In(t.zone)) {
 		wall = wall.Add(-mostShift) // a time that was skipped may be yet to come
@@ -73,7 +74,7 @@ func (t CronSchedule) Next(after time.Time) time.Time {
 
 // onWall returns the first time of the expression after a time on the wall. The library notes in the expression where it
 // is, so each call has a copy: timetables are shared between requests.
-func (t CronSchedule) onWall(after time.Time) time.Time {
+func (t Cron) onWall(after time.Time) time.Time {
 	expr := *t.expr
 	return expr.Next(after)
 }
@@ -92,7 +93,7 @@ func wallClock(at time.Time) time.Time {
 
 // instant returns when the clock on the wall shows the time, or would show it had it not been put forward shortly before.
 // Package time answers differently east and west of Greenwich where there are two answers or none.
-func (t CronSchedule) instant(wall time.Time) (at time.Time, skipped bool) {
+func (t Cron) instant(wall time.Time) (at time.Time, skipped bool) {
 	at = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, t.zone)
 	_, before := at.Add(-mostShift).Zone()
 	unturned := wall.Add(-time.Duration(before) * time.Second)
@@ -104,10 +105,10 @@ func (t CronSchedule) instant(wall time.Time) (at time.Time, skipped bool) {
 }
 
 // Last returns the latest time of the cron schedule that is not after now and is after since; zero: there is none.
-func (t CronSchedule) Last(since, now time.Time) time.Time { return t.lastOf(since, now, t.Next) }
+func (t Cron) Last(since, now time.Time) time.Time { return t.lastBy(since, now, t.Next) }
 
-// lastOf is Last, with a Next that may count how often it is asked: some dozen times, however many there are.
-func (t CronSchedule) lastOf(since, now time.Time, next func(time.Time) time.Time) (last time.Time) {
+// lastBy is Last, with a Next that may count how often it is asked: some dozen times, however many there are.
+func (t Cron) lastBy(since, now time.Time, next func(time.Time) time.Time) (last time.Time) {
 	const farthest = 100 * 366 * 24 * time.Hour
 	comes := func(after time.Time) bool {
 		at := next(after)
@@ -134,14 +135,14 @@ func (t CronSchedule) lastOf(since, now time.Time, next func(time.Time) time.Tim
 	return last
 }
 
-// gaps returns the shortest and the longest time between two neighbours: over the next year, or the next few times
+// Gaps returns the shortest and the longest time between two neighbours: over the next year, or the next few times
 // where a year has fewer. Of a cron schedule with many times a day, the nights and the days without any are asked by the day.
-func (t CronSchedule) gaps(from time.Time) (shortest, longest time.Duration) {
-	return t.gapsOf(from, t.Next)
+func (t Cron) Gaps(from time.Time) (shortest, longest time.Duration) {
+	return t.gapsBy(from, t.Next)
 }
 
-// gapsOf is gaps, with a Next that may count how often it is asked.
-func (t CronSchedule) gapsOf(from time.Time, next func(time.Time) time.Time) (shortest, longest time.Duration) {
+// gapsBy is Gaps, with a Next that may count how often it is asked.
+func (t Cron) gapsBy(from time.Time, next func(time.Time) time.Time) (shortest, longest time.Duration) {
 	const few, many, year = 9, 1000, 366 * 24 * time.Hour
 	first := next(from)
 	at := first
@@ -165,7 +166,7 @@ func (t CronSchedule) gapsOf(from time.Time, next func(time.Time) time.Time) (sh
 
 // longestPause returns the longest time from the last time of a day to the first one of the next day that has any. All
 // such days have the same times.
-func (t CronSchedule) longestPause(from time.Time) (longest time.Duration) {
+func (t Cron) longestPause(from time.Time) (longest time.Duration) {
 	const few, year, day = 9, 366, 24 * time.Hour
 	first := t.onWall(wallClock(from).Truncate(day).Add(-time.Second))
 	last := first
@@ -182,22 +183,4 @@ func (t CronSchedule) longestPause(from time.Time) (longest time.Duration) {
 		first = next
 	}
 	return longest
-}
-
-// window is when the clock may rotate: for a length of time from every time of a cron schedule. The zero window is always
-// open.
-type window struct {
-	opens  CronSchedule
-	length time.Duration
-}
-
-// from returns when the window is open first, not before at.
-func (w window) from(at time.Time) time.Time { return laterOf(at, w.opening(at)) }
-
-// opening returns when the window opened that is open at the time, or when it opens next; zero: it is always open.
-func (w window) opening(at time.Time) time.Time {
-	if w.opens.IsZero() {
-		return time.Time{}
-	}
-	return w.opens.Next(at.Add(-w.length))
 }

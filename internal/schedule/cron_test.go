@@ -1,10 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle_test
+package schedule_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -13,21 +12,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule/scheduletest"
 	"github.com/stretchr/testify/require"
 )
 
 func zone(t testing.TB, name string) *time.Location {
 	t.Helper()
-	z, err := lifecycle.ParseZone("rotation_zone", name)
+	z, err := schedule.ParseZone(name)
 	require.NoError(t, err)
 	return z
 }
 
-func timetable(t testing.TB, text, zoneName string) lifecycle.CronSchedule {
+func timetable(t testing.TB, text, zoneName string) schedule.Cron {
 	t.Helper()
-	table, err := lifecycle.ParseCronSchedule("rotation_schedule", text, zone(t, zoneName))
+	table, err := schedule.ParseCron(text, zone(t, zoneName))
 	require.NoError(t, err)
 	return table
 }
@@ -76,27 +76,23 @@ func TestTimetableRefusesWhatOtherSystemsReadOtherwise(t *testing.T) {
 		"* * * FOO *", "* * * * JAN", "MON * * * *", "* * * MONDAY *", "~ * * * *", "H * * * *", "٣ * * * *",
 		strings.Repeat("0,", 124) + "0 * * * *",
 	} {
-		_, err := lifecycle.ParseCronSchedule("rotation_schedule", text, time.UTC)
-		require.ErrorIs(t, err, lifecycle.ErrInvalid, "%q", text)
-		require.ErrorContains(t, err, "rotation_schedule: ", text)
+		_, err := schedule.ParseCron(text, time.UTC)
 		require.ErrorContains(t, err, "must be a cron expression of five fields", text)
 	}
 	for _, text := range []string{"0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30-31 feb *"} {
-		_, err := lifecycle.ParseCronSchedule("rotation_window", text, time.UTC)
-		require.ErrorIs(t, err, lifecycle.ErrInvalid, text)
-		require.EqualError(t, err, fmt.Sprintf("rotation_window: %q: names a date that never comes", text))
+		_, err := schedule.ParseCron(text, time.UTC)
+		require.EqualError(t, err, "names a date that never comes", text)
 	}
 }
 
 func TestZoneIsAPlaceOfTheDatabase(t *testing.T) {
 	for _, name := range []string{"", "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"} {
-		_, err := lifecycle.ParseZone("rotation_zone", name)
+		_, err := schedule.ParseZone(name)
 		require.NoError(t, err, name)
 	}
 	for _, name := range []string{"Local", "Berlin", "+02:00", "../etc/passwd", "/etc/localtime", "Europe/Berlin ", "CEST"} {
-		_, err := lifecycle.ParseZone("rotation_zone", name)
-		require.ErrorIs(t, err, lifecycle.ErrInvalid, name)
-		require.ErrorContains(t, err, fmt.Sprintf(`rotation_zone: %q: must be a name of the IANA time zone database`, name))
+		_, err := schedule.ParseZone(name)
+		require.ErrorContains(t, err, "must be a name of the IANA time zone database", name)
 	}
 }
 
@@ -128,74 +124,29 @@ func TestTimetableSurvivesTheChangesOfTheClock(t *testing.T) {
 	}
 }
 
-// cron is a cron schedule written naively: five sets of numbers.
-type cron struct {
-	text string
-	sets [5]map[int]bool // nil: any
-}
-
+// cronRanges are the values of the five fields.
 var cronRanges = [5][2]int{{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 6}}
 
 // anyCron draws a cron schedule that has a time every month at least.
-func anyCron(r *rand.Rand) cron {
-	var c cron
+func anyCron(r *rand.Rand) scheduletest.Cron {
+	var c scheduletest.Cron
 	var texts []string
 	for i, bounds := range cronRanges {
 		if r.IntN(3) == 0 || i == 3 { // any month: others are a matter of the library
 			texts = append(texts, "*")
 			continue
 		}
-		c.sets[i] = map[int]bool{}
+		c.Sets[i] = map[int]bool{}
 		var list []string
 		for range 1 + r.IntN(3) {
 			n := bounds[0] + r.IntN(min(bounds[1], 28)-bounds[0]+1)
-			c.sets[i][n] = true
+			c.Sets[i][n] = true
 			list = append(list, strconv.Itoa(n))
 		}
 		texts = append(texts, strings.Join(list, ","))
 	}
-	c.text = strings.Join(texts, " ")
+	c.Text = strings.Join(texts, " ")
 	return c
-}
-
-// names reports whether the cron names the minute on the wall.
-func (c cron) names(wall time.Time) bool {
-	in := func(i, n int) bool { return c.sets[i] == nil || c.sets[i][n] }
-	byDate := in(2, wall.Day()) && in(4, int(wall.Weekday()))
-	if c.sets[2] != nil && c.sets[4] != nil {
-		byDate = in(2, wall.Day()) || in(4, int(wall.Weekday()))
-	}
-	return in(0, wall.Minute()) && in(1, wall.Hour()) && in(3, int(wall.Month())) && byDate
-}
-
-// walk is a clock on the wall that is looked at once a minute: it tells when each of the cron's times came. What the
-// clock never showed comes later by what it skipped; what it showed twice came the first time.
-func (c cron) walk(z *time.Location, from, to time.Time) []time.Time {
-	var came []time.Time
-	first := from.Add(-day).Truncate(time.Minute)
-	shown := func(at time.Time) time.Time {
-		at = at.In(z)
-		return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, time.UTC)
-	}
-	latest := shown(first) // on the wall
-	for at := first; !at.After(to); at = at.Add(time.Minute) {
-		now := shown(at)
-		skipped := now.Sub(latest)
-		for w := latest.Add(time.Minute); w.Before(now); w = w.Add(time.Minute) {
-			if c.names(w) {
-				came = append(came, at.Add(skipped-time.Minute-now.Sub(w)))
-			}
-		}
-		if now.After(latest) {
-			latest = now
-			if c.names(now) {
-				came = append(came, at)
-			}
-		}
-	}
-	slices.SortFunc(came, time.Time.Compare)
-	came = slices.CompactFunc(came, time.Time.Equal)
-	return slices.DeleteFunc(came, func(at time.Time) bool { return !at.After(from) || at.After(to) })
 }
 
 func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
@@ -214,13 +165,13 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 		for _, text := range list {
 			for range 1 + racetest.Size(t, 7) {
 				c := anyCron(r)
-				table, err := lifecycle.ParseCronSchedule("rotation_schedule", c.text, z)
-				require.NoError(t, err, c.text)
+				table, err := schedule.ParseCron(c.Text, z)
+				require.NoError(t, err, c.Text)
 				from := utc(t, text).Add(-time.Duration(r.IntN(30*3600)) * time.Second)
 				to := from.Add(60 * time.Hour)
-				want := c.walk(z, from, to)
+				want := c.Walk(z, from, to)
 				times += len(want)
-				checkTimes(t, table, want, from, to, c.text+" in "+name)
+				checkTimes(t, table, want, from, to, c.Text+" in "+name)
 			}
 		}
 	}
@@ -228,7 +179,7 @@ func TestTimetableAgreesWithAClockOnTheWall(t *testing.T) {
 }
 
 // checkTimes holds that the cron schedule has the times wanted, from wherever one looks.
-func checkTimes(t *testing.T, table lifecycle.CronSchedule, want []time.Time, from, to time.Time, what string) {
+func checkTimes(t *testing.T, table schedule.Cron, want []time.Time, from, to time.Time, what string) {
 	t.Helper()
 	var got []time.Time
 	for at := table.Next(from); !at.After(to); at = table.Next(at) {
@@ -263,7 +214,7 @@ func TestNextIsAlwaysLaterAndNeverGoesBack(t *testing.T) {
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Chatham", ""} {
 		for range racetest.Size(t, 30) {
 			c := anyCron(r)
-			table := timetable(t, c.text, name)
+			table := timetable(t, c.Text, name)
 			var instants []time.Time
 			for range 200 {
 				instants = append(instants, start.Add(time.Duration(r.Int64N(int64(20*365*day)))))
@@ -272,8 +223,8 @@ func TestNextIsAlwaysLaterAndNeverGoesBack(t *testing.T) {
 			var before time.Time
 			for _, at := range instants {
 				next := table.Next(at)
-				require.True(t, next.After(at), "%s in %s", c.text, name)
-				require.False(t, next.Before(before), "%s in %s", c.text, name)
+				require.True(t, next.After(at), "%s in %s", c.Text, name)
+				require.False(t, next.Before(before), "%s in %s", c.Text, name)
 				require.Equal(t, next, table.Last(at, next), "the last time is the one that was next")
 				require.Zero(t, table.Last(at, next.Add(-1)))
 				before = next
@@ -335,5 +286,11 @@ func TestTheLastTimeOfATimetableIsFoundInAFewLooks(t *testing.T) {
 		require.Equal(t, want, table.Last(since, now).Format(time.RFC3339), text)
 		require.LessOrEqual(t, table.LookUpsOfLast(since, now), 60, text)
 		require.True(t, table.Last(now, now).IsZero(), text)
+	}
+}
+
+func TestTheGapsOfTheDensestTimetableAreFoundInAFewLooks(t *testing.T) {
+	for _, text := range []string{"* * * * *", "* * * 1 *", "* * 29 2 *", "*/2 9-17 * * 1-5"} {
+		require.LessOrEqual(t, timetable(t, text, "").LookUps(start), 1001, "%s: it has up to 527,040 times in a year", text)
 	}
 }

@@ -1,14 +1,14 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle_test
+package schedule_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,9 +36,9 @@ func TestSpanReadsWhatPeopleWrite(t *testing.T) {
 		"36499d24h":   century,
 	} {
 		t.Run(text, func(t *testing.T) {
-			got, err := lifecycle.ParseSpan("period", text)
+			got, err := schedule.ParseSpan(text)
 			require.NoError(t, err)
-			require.Equal(t, lifecycle.Span{Text: text, Duration: want}, got)
+			require.Equal(t, schedule.Span{Text: text, Duration: want}, got)
 		})
 	}
 }
@@ -53,11 +53,8 @@ func TestSpanRefusesNastyInput(t *testing.T) {
 		"1d-12h", "1d-1h", "-1d48h", // Go's sign is for the whole: these are neither 12h, 23h nor 24h
 	} {
 		t.Run(text[:min(len(text), 24)], func(t *testing.T) {
-			got, err := lifecycle.ParseSpan("period", text)
-			require.ErrorIs(t, err, lifecycle.ErrInvalid, "%v", got)
-			require.ErrorContains(t, err, `period: "`)
-			require.ErrorContains(t, err, "must be a duration such as")
-			require.Less(t, len(err.Error()), 1024, "a long value is not quoted in full")
+			got, err := schedule.ParseSpan(text)
+			require.ErrorContains(t, err, "must be a duration such as", "%v", got)
 			require.Zero(t, got)
 		})
 	}
@@ -83,7 +80,7 @@ func TestJitterReadsWhatPeopleWrite(t *testing.T) {
 		{"1.9s", day, time.Second},
 	} {
 		t.Run(row.text+" of "+row.period.String(), func(t *testing.T) {
-			got, err := lifecycle.ParseJitter("jitter", row.text)
+			got, err := schedule.ParseJitter(row.text)
 			require.NoError(t, err)
 			require.Equal(t, row.text, got.Text)
 			require.Equal(t, row.want, got.Of(row.period))
@@ -97,9 +94,8 @@ func TestJitterRefusesNastyInput(t *testing.T) {
 		"5 %", " 5%", "5%%", "5%d", "1d%", "five%", "5percent", "-1", "-1s", "1e3", "d", "36501d", "9223372036854775807",
 	} {
 		t.Run(text, func(t *testing.T) {
-			got, err := lifecycle.ParseJitter("jitter", text)
-			require.ErrorIs(t, err, lifecycle.ErrInvalid, "%+v", got)
-			require.ErrorContains(t, err, `jitter: "`)
+			got, err := schedule.ParseJitter(text)
+			require.ErrorContains(t, err, "must be a", "%+v", got)
 			require.Zero(t, got, "there is no value where there is an error")
 		})
 	}
@@ -110,9 +106,8 @@ func FuzzParseSpan(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := lifecycle.ParseSpan("period", text)
+		got, err := schedule.ParseSpan(text)
 		if err != nil {
-			require.ErrorIs(t, err, lifecycle.ErrInvalid)
 			require.Zero(t, got)
 			return
 		}
@@ -120,7 +115,7 @@ func FuzzParseSpan(f *testing.F) {
 		require.GreaterOrEqual(t, got.Duration, time.Duration(0))
 		require.LessOrEqual(t, got.Duration, century)
 
-		again, err := lifecycle.ParseSpan("period", got.String())
+		again, err := schedule.ParseSpan(got.String())
 		require.NoError(t, err, "what Go prints of a span can be read")
 		require.Equal(t, got.Duration, again.Duration)
 		require.NotContains(t, text, "-", "nothing below zero becomes a span, also not in part")
@@ -132,9 +127,8 @@ func FuzzParseJitter(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := lifecycle.ParseJitter("jitter", text)
+		got, err := schedule.ParseJitter(text)
 		if err != nil {
-			require.ErrorIs(t, err, lifecycle.ErrInvalid)
 			return
 		}
 		require.Equal(t, text, got.Text)

@@ -1,11 +1,12 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle
+package schedule
 
 import (
 	"archive/zip"
 	_ "embed"
+	"errors"
 	"io/fs"
 	"strings"
 	"sync"
@@ -32,14 +33,14 @@ var zones = sync.OnceValue(func() *zip.Reader {
 const factory = "Factory"
 
 // ParseZone returns the time zone of the name in the IANA database, the same on every machine; empty is UTC. The error is
-// [ErrInvalid].
-func ParseZone(field, name string) (*time.Location, error) {
+// the rule that the name breaks.
+func ParseZone(name string) (*time.Location, error) {
 	if name == "" || name == time.UTC.String() {
 		return time.UTC, nil
 	}
 	data, err := fs.ReadFile(zones(), name)
 	if err != nil || name == factory {
-		return nil, InvalidField(field, name, `must be a name of the IANA time zone database such as "Europe/Berlin", or empty for UTC`)
+		return nil, errors.New(`must be a name of the IANA time zone database such as "Europe/Berlin", or empty for UTC`)
 	}
 	return time.LoadLocationFromTZData(name, data)
 }

@@ -1,31 +1,32 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle_test
+package schedule_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule/scheduletest"
 	"github.com/stretchr/testify/require"
 )
 
 // requireDays holds that a cron schedule names those days of the week, Sunday being 0, on a clock on the wall.
 func requireDays(t *testing.T, text string, days ...int) {
 	t.Helper()
-	c := cron{text: "30 2 * * " + text, sets: [5]map[int]bool{{30: true}, {2: true}, nil, nil, {}}}
+	c := scheduletest.Cron{Text: "30 2 * * " + text, Sets: [5]map[int]bool{{30: true}, {2: true}, nil, nil, {}}}
 	for _, d := range days {
-		c.sets[4][d%7] = true
+		c.Sets[4][d%7] = true
 	}
 	const place = "Europe/Berlin"
 	from := utc(t, "2026-03-22T12:00:00Z") // in these three weeks the clock goes forward
 	to := from.Add(21 * day)
-	want := c.walk(zone(t, place), from, to)
-	require.Len(t, want, 3*len(c.sets[4]), text)
-	checkTimes(t, timetable(t, c.text, place), want, from, to, c.text)
+	want := c.Walk(zone(t, place), from, to)
+	require.Len(t, want, 3*len(c.Sets[4]), text)
+	checkTimes(t, timetable(t, c.Text, place), want, from, to, c.Text)
 }
 
 func TestARangeOfDaysMayEndOnASunday(t *testing.T) {
@@ -73,9 +74,7 @@ func TestAStepWithoutARangeIsRefusedWithWhatToWrite(t *testing.T) {
 	for text, instead := range map[string]string{
 		"5/15 * * * *": "5-59/15", "0 1/3 * * *": "1-23/3", "0 0 2/7 * *": "2-31/7", "0 0 1 3/3 *": "3-12/3", "0 0 * * 1/2": "1-6/2",
 	} {
-		_, err := lifecycle.ParseCronSchedule("rotation_schedule", text, time.UTC)
-		require.ErrorIs(t, err, lifecycle.ErrInvalid)
-		require.ErrorContains(t, err, fmt.Sprintf("rotation_schedule: %q: ", text))
+		_, err := schedule.ParseCron(text, time.UTC)
 		require.ErrorContains(t, err, fmt.Sprintf("write %q", instead))
 	}
 }
