@@ -5,6 +5,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -21,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	keylife "github.com/keylife/vault-plugin-keylife"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables of fields in the pages")
@@ -33,7 +35,8 @@ var update = flag.Bool("update", false, "rewrite the tables of fields in the pag
 //	...
 //	<!-- end -->
 //
-// The columns of that example but the last are made from the schemas of the fields. Other columns are written by hand.
+// The columns of that example but the last are made from the schemas of the fields, and those of a table with the column Source
+// from the rows of internal/policy. Other columns are written by hand.
 var (
 	block     = regexp.MustCompile(`(?s)<!-- (fields|answer) ([^:>]*(?::[a-z][^:>]*)*?)(?:: ([a-z_ ]+))? -->\n(.*?)<!-- end -->`)
 	parameter = regexp.MustCompile(`\(\?P<(\w+)>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)`)
@@ -168,7 +171,11 @@ func table(t *testing.T, kind, old string, fields schemas) string {
 	out.WriteString(joinRow(columns) + "|" + strings.Repeat("---|", len(columns)) + "\n")
 	for _, name := range order {
 		for i, column := range columns {
-			if made := cell(name, column, fields[name]); made != nil {
+			made := cell(name, column, fields[name])
+			if slices.Contains(columns, "Source") {
+				made = cmp.Or(made, policyCell(name, column))
+			}
+			if made != nil {
 				byHand[name][i] = *made
 			}
 		}
@@ -208,6 +215,19 @@ func cell(name, column string, schema *framework.FieldSchema) *string {
 		return nil
 	}
 	return &text
+}
+
+// policyCell is what the row of a policy's field has to say in a column of the tables that name sources.
+func policyCell(name, column string) *string {
+	for _, f := range policy.Fields() {
+		if f.Name == name {
+			cells := map[string]string{"Value": f.Docs.Type, "Unit": f.Docs.Unit, "Rule": f.Docs.Rule, "Source": cmp.Or(f.Docs.Source, "–")}
+			if text, ok := cells[column]; ok {
+				return &text
+			}
+		}
+	}
+	return nil
 }
 
 func typeName(of framework.FieldType) string {

@@ -151,7 +151,7 @@ func (s Keys) policyIfAdmitted(ctx context.Context, k lifecycle.Key, at time.Tim
 	if policy == nil || err != nil { // no policy admits every key
 		return nil, err
 	}
-	return policy, policy.Admits(k, at)
+	return policy, policy.Admits(k.Attributes(), at)
 }
 
 func (s Keys) newID() (string, error) {

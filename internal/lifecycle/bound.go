@@ -3,14 +3,18 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // This file bounds the overrides of a key, and with them its record. What is the same for many versions is stored once. Reports
 // of compromise are never cleared and never held back, so where there are many they share an override.
 
 const (
 	// most bounds what the overrides of a key weigh.
-	most = 2048
+	most = policy.MostVersionsKept
 	// reserve is what the clock leaves of it to acts by hand.
 	reserve = 64
 	// Alone is how many versions may be in states of their own before those that are alike share an override.

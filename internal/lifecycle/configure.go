@@ -130,23 +130,6 @@ func checkAutoRotate(k Key) error {
 	return nil
 }
 
-// checkLabels bounds what a record may be made to hold.
-func checkLabels(labels map[string]string) error {
-	const most, longestName, longestValue = 64, 64, 256
-	if len(labels) > most {
-		return InvalidField("labels", len(labels), "at most 64 labels")
-	}
-	for name, value := range labels {
-		if name == "" || len(name) > longestName {
-			return InvalidField("labels", name, "a label's name has 1 to 64 bytes")
-		}
-		if len(value) > longestValue {
-			return InvalidField("labels", value, "a label's value has at most 256 bytes")
-		}
-	}
-	return nil
-}
-
 func set[T any](target, value *T) {
 	if value != nil {
 		*target = *value

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package lifecycle is the pure core of keylife: what a key is, which states its versions are in, what each state
-// permits, what a policy demands, and what is to be done now ([Plan]).
+// permits, and what is to be done now under a policy ([Plan]).
 //
-// It is not for storage, cryptography or requests: it imports the standard library and package schedule only, does no I/O,
-// reads no clock and draws no random numbers. Everything it needs comes in by argument and everything it decides goes out
-// as a value, so the same decision can be tested, replayed after a crash and explained to an operator.
+// It is not for storage, cryptography or requests: it does no I/O, reads no clock and draws no random numbers, and beside the
+// standard library it imports only packages that are as pure. Everything it needs comes in by argument and everything it
+// decides goes out as a value, so the same decision can be tested, replayed after a crash and explained to an operator.
 //
 // Invariants:
 //   - values are replaced, never edited: a method that changes a [Key] returns a new one;

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
@@ -40,9 +41,6 @@ func earliest(reasons []dueReason) dueReason {
 	return slices.MinFunc(reasons, func(a, b dueReason) int { return a.at.Compare(b.at) })
 }
 
-// tickLate is how long before a window closes nothing is planned any more: a tick comes once a minute, and may be busy.
-const tickLate = 5 * time.Minute
-
 // bySchedule is the next slot, put off by jitter and until the window opens. Keys that wait for a window are spread
 // inside it.
 func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
@@ -56,7 +54,7 @@ func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
 	c := dueReason{trigger: BySchedule, maxJitter: r.jitter(slot)}
 	c.jitter = spread(k, c.maxJitter)
 	c.at = slot.Add(c.jitter)
-	if open := r.window.Opening(c.at.Add(tickLate)); open.After(c.at) {
+	if open := r.window.Opening(c.at.Add(policy.TickLate)); open.After(c.at) {
 		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
 	}
 	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.Every, timeText(c.at))
@@ -99,7 +97,7 @@ func (k Key) byPeriod(r rotationRules) (dueReason, bool) {
 
 // byUsage is the moment when the active version reached a usage limit.
 func (k Key) byUsage(r rotationRules) (dueReason, bool) {
-	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !k.exhausted(r.policy.limits(k)) {
+	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !k.exhausted(k.RulesFor(r.policy).Limits) {
 		return dueReason{}, false
 	}
 	why := fmt.Sprintf("version %d reached its usage limit", k.Primary)
@@ -128,10 +126,10 @@ func (k Key) Ahead(now time.Time) bool {
 
 // originatorEnd returns when the active version should stop to protect; zero: nothing says so.
 func (k Key) originatorEnd(p *Policy) time.Time {
-	if p == nil || p.originatorPeriod() == 0 || k.Primary == 0 || k.versionState(k.Primary) != Active {
+	if p == nil || p.OriginatorUsage() == 0 || k.Primary == 0 || k.versionState(k.Primary) != Active {
 		return time.Time{}
 	}
-	return k.protectsSince(k.Primary).Add(p.originatorPeriod())
+	return k.protectsSince(k.Primary).Add(p.OriginatorUsage())
 }
 
 // protectsSince returns when the version, active or before the active one, became active first: its originator period

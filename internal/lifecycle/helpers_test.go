@@ -51,6 +51,9 @@ func rotated(t testing.TB, k lifecycle.Key, trigger lifecycle.Trigger, reason st
 	return next
 }
 
+// doc is what an edit of a policy is handed.
+type doc = *lifecycle.Document
+
 // document is a policy text that is valid, with every field set to something that is not its default. A schedule excludes
 // the period, so there is none.
 func document(t testing.TB) lifecycle.Document {
@@ -123,14 +126,14 @@ func newPolicy(t testing.TB, period, spread string, mode lifecycle.RotationMode)
 
 func span(t testing.TB, text string) lifecycle.Span {
 	t.Helper()
-	s, err := lifecycle.ParseSpan("rotation_period", text)
+	s, err := schedule.ParseSpan(text)
 	require.NoError(t, err)
 	return s
 }
 
 func jitter(t testing.TB, text string) lifecycle.Jitter {
 	t.Helper()
-	j, err := lifecycle.ParseJitter("rotation_jitter", text)
+	j, err := schedule.ParseJitter(text)
 	require.NoError(t, err)
 	return j
 }

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Key is everything known of a key but its secrets: an immutable snapshot of one committed record.
@@ -161,20 +163,21 @@ func (k Key) Failed(cause string, p *Policy, at time.Time) Key {
 	next.Rotation.Failures++
 	next.Rotation.LastError = cause
 	next.Rotation.FailedAt = at
-	next.Rotation.RetryAt = at.Add(p.backoff(next.Rotation.Failures))
+	next.Rotation.RetryAt = at.Add(p.Backoff(next.Rotation.Failures))
 	return next
 }
 
-// backoff is the wait after the n-th failure in a row: for a key without a policy 1m, 2m, 4m ... at most 1h.
-func (p *Policy) backoff(n int) time.Duration {
-	wait, longest := time.Minute, time.Hour
-	if p != nil && p.RotationRetryBase.Duration > 0 {
-		wait, longest = p.RotationRetryBase.Duration, p.RotationRetryMax.Duration
+// Attributes are what a policy asks of the key.
+func (k Key) Attributes() policy.Attributes {
+	return policy.Attributes{
+		Type: k.Type, Convergent: k.Convergent, Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup,
 	}
-	for ; n > 1 && wait < longest; n-- {
-		wait *= 2
-	}
-	return min(wait, longest)
+}
+
+// RulesFor returns the rules for the key. The policy is nil where none governs it. A key whose policy is missing, or cannot
+// be read, gets strict ones.
+func (k Key) RulesFor(p *Policy) EffectiveRules {
+	return policy.RulesFor(p, k.Policy != "", k.Attributes())
 }
 
 // sameAs reports whether two snapshots hold the same settings.

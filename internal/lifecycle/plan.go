@@ -166,7 +166,7 @@ func (k Key) rotationRules(p *Policy) rotationRules {
 	const never = math.MaxInt
 	switch {
 	case p != nil:
-		return rotationRules{recurrence: p.recurrence(), window: p.window, mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
+		return rotationRules{recurrence: p.Recurrence(), window: p.Window(), mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
 	case k.Policy != "": // the policy says nothing: rotate nothing on a guess
 		return rotationRules{mode: Manual, cycles: never}
 	default:

@@ -16,13 +16,14 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/enginetest"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 const day = 24 * time.Hour
 
 func span(t testing.TB, text string) lifecycle.Span {
 	t.Helper()
-	s, err := lifecycle.ParseSpan("a test's", text)
+	s, err := schedule.ParseSpan(text)
 	require.NoError(t, err)
 	return s
 }

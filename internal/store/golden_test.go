@@ -15,6 +15,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/stretchr/testify/require"
 )
@@ -67,11 +68,11 @@ func goldenVersion() lifecycle.Version {
 
 func goldenPolicy(t *testing.T) lifecycle.Policy {
 	span := func(text string) lifecycle.Span {
-		s, err := lifecycle.ParseSpan("span", text)
+		s, err := schedule.ParseSpan(text)
 		require.NoError(t, err)
 		return s
 	}
-	jitter, err := lifecycle.ParseJitter("rotation_jitter", "2.50%")
+	jitter, err := schedule.ParseJitter("2.50%")
 	require.NoError(t, err)
 	p, err := lifecycle.StoredPolicy(lifecycle.Policy{
 		Name: "pci", Revision: 4, Hash: "0123abcd", Created: start,

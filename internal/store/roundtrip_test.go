@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
@@ -84,10 +85,10 @@ func fullPolicy(t *testing.T) lifecycle.Policy {
 		p.Name, p.RotationMode = "pci", lifecycle.Notify
 		p.AllowedTypes = []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.AES128GCM96}
 		for i, span := range spansOf(&p.Document) {
-			*span, err = lifecycle.ParseSpan("span", fmt.Sprintf("%dd12h", i+1))
+			*span, err = schedule.ParseSpan(fmt.Sprintf("%dd12h", i+1))
 			require.NoError(t, err)
 		}
-		p.RotationJitter, err = lifecycle.ParseJitter("rotation_jitter", "2.50%")
+		p.RotationJitter, err = schedule.ParseJitter("2.50%")
 		require.NoError(t, err)
 		p.RotationSchedule, p.RotationWindow, p.RotationZone = "0 3 1 * *", "30 1 * * SAT", "Europe/Berlin"
 		p.HSM, p.OnLimit, p.CompromisedProcessing, p.SuspendedProcessing = lifecycle.Required, lifecycle.OnLimitBlock, lifecycle.Deny, lifecycle.Allow

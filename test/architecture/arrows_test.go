@@ -16,7 +16,7 @@ var mayImport = map[string][]string{
 	".": {
 		"internal/clock",
 		"internal/custody", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keyring", "internal/lifecycle",
-		"internal/scheduler", "internal/store", "internal/vaultapi",
+		"internal/policy", "internal/schedule", "internal/scheduler", "internal/store", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody"},
 	"internal/acts":            nil,
@@ -30,9 +30,12 @@ var mayImport = map[string][]string{
 	"internal/scheduler":       {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle"},
 	"internal/keyring":         {"hsm", "internal/cache", "internal/envelope"},
 	"internal/envelope":        nil,
-	"internal/lifecycle":       {"internal/schedule"},
+	"internal/keytype":         {"internal/refusal"},
+	"internal/lifecycle":       {"internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
+	"internal/policy":          {"internal/acts", "internal/keytype", "internal/refusal", "internal/schedule"},
+	"internal/refusal":         nil,
 	"internal/schedule":        nil,
-	"internal/store":           {"internal/custody", "internal/keyring", "internal/lifecycle"},
+	"internal/store":           {"internal/custody", "internal/keyring", "internal/lifecycle", "internal/policy", "internal/refusal"},
 	"hsm/hsmtest":              {"hsm"},
 	"internal/mounttest":       {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":        nil,
@@ -54,13 +57,20 @@ var mustNotImport = map[string][]string{
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
 	"internal/custody":   {"."},
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt
+	"internal/policy":    {"."},
 	"internal/schedule":  {"."},
 	"internal/store":     {"github.com/hashicorp/vault/sdk/framework"},
 }
 
+// pure are packages of this module that decide and do nothing else.
+var pure = []string{
+	module + "/internal/acts", module + "/internal/keytype", module + "/internal/policy", module + "/internal/refusal", module + "/internal/schedule",
+}
+
 // exempt are libraries that a package may import all the same; each has a record in docs/adr.
 var exempt = map[string][]string{
-	"internal/lifecycle": {module + "/internal/schedule"},
+	"internal/lifecycle": pure,
+	"internal/policy":    pure,
 	"internal/schedule":  {"github.com/hashicorp/cronexpr"}, // ADR 0016
 }
 

@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle
+package policy
 
 import "time"
 
@@ -17,7 +17,7 @@ type EffectiveRules struct {
 	QuietPeriod           time.Duration // without denied uses, before a version may be retired
 	DestroyDelay          time.Duration
 	MinVersionsKept       int
-	OriginatorPeriod      time.Duration // 0: none; see [Op] Lapse
+	OriginatorPeriod      time.Duration // 0: none; see Lapse in package lifecycle
 	Lapses                bool          // at its end the active version stops to protect: no automation rotates the key
 	Limits                Limits        // of what one version protects
 	OnLimit               OnLimit
@@ -42,23 +42,33 @@ func (t EffectiveRules) QuietUntil(since, denied time.Time) time.Time {
 	return quiet
 }
 
-// ungoverned are the rules of a key without a policy: Transit's where Transit has an answer.
-var ungoverned = EffectiveRules{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: Unlimited, DestroyDelay: 30 * 24 * time.Hour}
+func laterOf(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
 
-// RulesFor returns the rules for a key. The policy is nil where none governs the key. A key whose policy is missing, or
-// cannot be read, gets strict ones.
-func (k Key) RulesFor(p *Policy) EffectiveRules {
+// ungoverned are the rules of a key without a policy: Transit's where Transit has an answer.
+var ungoverned = EffectiveRules{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: Unlimited, DestroyDelay: 30 * day}
+
+// strict are the rules of a key whose policy is missing, or cannot be read.
+var strict = EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: 30 * day, MinVersionsKept: 2}
+
+// RulesFor returns the rules for a key that names a policy, if governed, and for one that does not. The policy is nil where
+// none governs the key. A key whose policy is missing, or cannot be read, gets strict ones.
+func RulesFor(p *Policy, governed bool, k Attributes) EffectiveRules {
 	switch {
 	case p != nil:
 		return p.effectiveRules(k)
-	case k.Policy != "":
-		return EffectiveRules{QuietPeriod: 14 * 24 * time.Hour, DestroyDelay: 30 * 24 * time.Hour, MinVersionsKept: 2}
+	case governed:
+		return strict
 	default:
 		return ungoverned
 	}
 }
 
-func (p *Policy) effectiveRules(k Key) EffectiveRules {
+func (p *Policy) effectiveRules(k Attributes) EffectiveRules {
 	return EffectiveRules{
 		PinnedEncrypt:         p.AllowPinnedEncrypt,
 		SuspendedProcessing:   p.SuspendedProcessing == Allow,
@@ -70,7 +80,7 @@ func (p *Policy) effectiveRules(k Key) EffectiveRules {
 		QuietPeriod:           p.QuietPeriod.Duration,
 		DestroyDelay:          p.DestroyDelay.Duration,
 		MinVersionsKept:       p.MinVersionsKept,
-		OriginatorPeriod:      p.originatorPeriod(),
+		OriginatorPeriod:      p.OriginatorUsage(),
 		Lapses:                p.RotationMode != Auto,
 		Limits:                p.limits(k),
 		OnLimit:               p.OnLimit,

@@ -1,30 +1,32 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle
+package policy
 
 import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // shortestReason is the least that counts as a reason, in bytes.
 const shortestReason = 10
 
-// CheckReason reports whether the policy lets an operator do this with the reason given. The error is [ErrInvalid].
+// CheckReason reports whether the policy lets an operator do this with the reason given. The error is [refusal.ErrInvalid].
 func (p *Policy) CheckReason(op, reason string) error {
 	if p == nil || !slices.Contains(p.RequireReason, op) {
 		return nil
 	}
 	if len(strings.TrimSpace(reason)) < shortestReason {
-		return InvalidField("reason", reason, "policy \""+p.Name+"\" demands a reason of at least 10 bytes for "+op)
+		return refusal.InvalidField("reason", reason, "policy \""+p.Name+"\" demands a reason of at least 10 bytes for "+op)
 	}
 	if p.ReasonPattern == "" {
 		return nil
 	}
 	if pattern, err := regexp.Compile(p.ReasonPattern); err != nil || !pattern.MatchString(reason) {
-		return InvalidField("reason", reason, "policy \""+p.Name+"\" demands for "+op+" a reason that matches reason_pattern "+p.ReasonPattern)
+		return refusal.InvalidField("reason", reason, "policy \""+p.Name+"\" demands for "+op+" a reason that matches reason_pattern "+p.ReasonPattern)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle
+// Package refusal holds the kinds of refusal that all packages share: what is wrong with what a caller asks for, in words for
+// people and in a kind for code. It decides nothing; statuses of the API are the edge's.
+package refusal
 
 import (
 	"errors"
@@ -20,7 +22,7 @@ var (
 	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
 	ErrRepeated = errors.New("repeated request")  // a request that was carried out already: it is answered, not carried out again
 
-	// ErrReadBack is no refusal: storage does not give back what it took. See [Commit].
+	// ErrReadBack is no refusal: storage does not give back what it took. See Commit in package lifecycle.
 	ErrReadBack = errors.New("what was written does not come back")
 
 	// ErrUnreadable is no refusal: what is stored of a policy cannot be read, or not be understood.
@@ -113,8 +115,8 @@ func Refusedf(format string, args ...any) error {
 	return kindError{ErrRefused, fmt.Sprintf(format, args...)}
 }
 
-// deniedf reports a refused use that counts against retiring the version.
-func deniedf(format string, args ...any) error {
+// Deniedf reports a refused use that counts against retiring the version; the error is [ErrDenied] and [ErrRefused].
+func Deniedf(format string, args ...any) error {
 	return deniedError{kindError{ErrRefused, fmt.Sprintf(format, args...)}}
 }
 

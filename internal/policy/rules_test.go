@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle_test
+package policy_test
 
 import (
 	"fmt"
@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
-type doc = *lifecycle.Document
+type doc = *policy.Document
 
 // fieldRule is a value of one field, at the bound of its rule or one past it.
 type fieldRule struct {
@@ -25,7 +27,7 @@ type fieldRule struct {
 }
 
 // plain is a document in which no field but those with a rule of their own stands in the way.
-func plain(t testing.TB) lifecycle.Document {
+func plain(t testing.TB) policy.Document {
 	d := document(t)
 	d.RotationWindow, d.DenyAfter, d.AllowedTypes = "", nil, nil
 	return d
@@ -69,20 +71,20 @@ func labels(n int) map[string]string {
 
 func typeRules() []fieldRule {
 	deny := func(date string) func(doc) {
-		return func(d doc) { d.DenyAfter = map[lifecycle.Type]string{lifecycle.AES256GCM96: date} }
+		return func(d doc) { d.DenyAfter = map[keytype.Type]string{keytype.AES256GCM96: date} }
 	}
 	const rule = `must be a date such as "2030-12-31" or a time in RFC 3339`
 	return []fieldRule{
-		{"AllowedTypes", "unknown", func(d doc) { d.AllowedTypes = []lifecycle.Type{"des"} }, `allowed_types: "des": unknown key type; ` + knownTypes},
-		{"AllowedTypes", "empty name", func(d doc) { d.AllowedTypes = []lifecycle.Type{""} }, `allowed_types: "": unknown key type; ` + knownTypes},
-		{"AllowedTypes", "too weak", func(d doc) { d.AllowedTypes, d.MinStrengthBits = []lifecycle.Type{lifecycle.AES128GCM96}, 129 }, `allowed_types: "aes128-gcm96": has 128 bits of strength, less than min_strength_bits`},
-		{"AllowedTypes", "just strong enough", func(d doc) { d.AllowedTypes, d.MinStrengthBits = []lifecycle.Type{lifecycle.AES128GCM96}, 128 }, ""},
+		{"AllowedTypes", "unknown", func(d doc) { d.AllowedTypes = []keytype.Type{"des"} }, `allowed_types: "des": unknown key type; ` + knownTypes},
+		{"AllowedTypes", "empty name", func(d doc) { d.AllowedTypes = []keytype.Type{""} }, `allowed_types: "": unknown key type; ` + knownTypes},
+		{"AllowedTypes", "too weak", func(d doc) { d.AllowedTypes, d.MinStrengthBits = []keytype.Type{keytype.AES128GCM96}, 129 }, `allowed_types: "aes128-gcm96": has 128 bits of strength, less than min_strength_bits`},
+		{"AllowedTypes", "just strong enough", func(d doc) { d.AllowedTypes, d.MinStrengthBits = []keytype.Type{keytype.AES128GCM96}, 128 }, ""},
 		{"AllowedTypes", "any", func(d doc) { d.AllowedTypes = nil }, ""},
 		{"MinStrengthBits", "below zero", func(d doc) { d.MinStrengthBits = -1 }, "min_strength_bits: -1: must be between 0 and 256"},
 		{"MinStrengthBits", "none", func(d doc) { d.MinStrengthBits = 0 }, ""},
 		{"MinStrengthBits", "most", func(d doc) { d.MinStrengthBits = 256 }, ""},
 		{"MinStrengthBits", "too much", func(d doc) { d.MinStrengthBits = 257 }, "min_strength_bits: 257: must be between 0 and 256"},
-		{"DenyAfter", "unknown type", func(d doc) { d.DenyAfter = map[lifecycle.Type]string{"des": "2030-12-31"} }, `deny_after: "des": unknown key type; ` + knownTypes},
+		{"DenyAfter", "unknown type", func(d doc) { d.DenyAfter = map[keytype.Type]string{"des": "2030-12-31"} }, `deny_after: "des": unknown key type; ` + knownTypes},
 		{"DenyAfter", "no such day", deny("2030-02-29"), `deny_after: "2030-02-29": ` + rule},
 		{"DenyAfter", "no date", deny(""), `deny_after: "": ` + rule},
 		{"DenyAfter", "no zone", deny("2030-12-31T12:00:00"), `deny_after: "2030-12-31T12:00:00": ` + rule},
@@ -98,26 +100,26 @@ func choiceRules() []fieldRule {
 	const reasons = "unknown; known are create, rotate-manual, configure, hold, promote, suspend, resume, archive, recover, retire, restore, compromise, rollback"
 	return []fieldRule{
 		{"HSM", "none", func(d doc) { d.HSM = "" }, `hsm: "": must be optional or required`},
-		{"HSM", "optional", func(d doc) { d.HSM = lifecycle.Optional }, ""},
+		{"HSM", "optional", func(d doc) { d.HSM = policy.Optional }, ""},
 		{"RotationMode", "none", func(d doc) { d.RotationMode = "" }, `rotation_mode: "": must be auto, manual or notify`},
 		{"RotationMode", "capitals", func(d doc) { d.RotationMode = "AUTO" }, `rotation_mode: "AUTO": must be auto, manual or notify`},
-		{"RotationMode", "notify", func(d doc) { d.RotationMode = lifecycle.Notify }, ""},
+		{"RotationMode", "notify", func(d doc) { d.RotationMode = policy.Notify }, ""},
 		{"OnLimit", "unknown", func(d doc) { d.OnLimit = "stop" }, `on_limit: "stop": must be rotate or block`},
-		{"OnLimit", "rotate", func(d doc) { d.OnLimit = lifecycle.OnLimitRotate }, ""},
+		{"OnLimit", "rotate", func(d doc) { d.OnLimit = policy.OnLimitRotate }, ""},
 		{"CompromisedProcessing", "none", func(d doc) { d.CompromisedProcessing = "" }, `compromised_processing: "": must be allow or deny`},
-		{"CompromisedProcessing", "allow", func(d doc) { d.CompromisedProcessing = lifecycle.Allow }, ""},
+		{"CompromisedProcessing", "allow", func(d doc) { d.CompromisedProcessing = policy.Allow }, ""},
 		{"SuspendedProcessing", "capitals", func(d doc) { d.SuspendedProcessing = "Deny" }, `suspended_processing: "Deny": must be allow or deny`},
-		{"SuspendedProcessing", "deny", func(d doc) { d.SuspendedProcessing = lifecycle.Deny }, ""},
+		{"SuspendedProcessing", "deny", func(d doc) { d.SuspendedProcessing = policy.Deny }, ""},
 		{"RequireReason", "unknown", func(d doc) { d.RequireReason = []string{"retire", "destroy"} }, `require_reason: "destroy": ` + reasons},
 		{"RequireReason", "none", func(d doc) { d.RequireReason = nil }, ""},
 		{"RequireReason", "all", func(d doc) {
 			d.RequireReason = strings.Split(strings.TrimPrefix(reasons, "unknown; known are "), ", ")
 		}, ""},
 		{"PreChecks", "unknown", func(d doc) { d.PreChecks = []string{"round_trip"} }, `pre_checks: "round_trip": unknown; known are hsm_healthy, storage_writable, clock_sane`},
-		{"PreChecks", "all", func(d doc) { d.PreChecks = lifecycle.PreChecks() }, ""},
+		{"PreChecks", "all", func(d doc) { d.PreChecks = policy.PreChecks() }, ""},
 		{"PreChecks", "none", func(d doc) { d.PreChecks = nil }, ""},
 		{"PostChecks", "unknown", func(d doc) { d.PostChecks = []string{"clock_sane"} }, `post_checks: "clock_sane": unknown; known are round_trip, old_version_decrypts, fingerprint_unique`},
-		{"PostChecks", "all", func(d doc) { d.PostChecks = lifecycle.PostChecks() }, ""},
+		{"PostChecks", "all", func(d doc) { d.PostChecks = policy.PostChecks() }, ""},
 		{"PostChecks", "none", func(d doc) { d.PostChecks = nil }, ""},
 	}
 }
@@ -126,14 +128,14 @@ func numberRules(t testing.TB) []fieldRule {
 	return []fieldRule{
 		{"MinVersionsKept", "below zero", func(d doc) { d.MinVersionsKept = -1 }, "min_versions_kept: -1: must be between 0 and 2048"},
 		{"MinVersionsKept", "none", func(d doc) { d.MinVersionsKept = 0 }, ""},
-		{"MinVersionsKept", "most", func(d doc) { d.MinVersionsKept = lifecycle.Most }, ""},
-		{"MinVersionsKept", "too many", func(d doc) { d.MinVersionsKept = lifecycle.Most + 1 }, "min_versions_kept: 2049: must be between 0 and 2048"},
+		{"MinVersionsKept", "most", func(d doc) { d.MinVersionsKept = policy.MostVersionsKept }, ""},
+		{"MinVersionsKept", "too many", func(d doc) { d.MinVersionsKept = policy.MostVersionsKept + 1 }, "min_versions_kept: 2049: must be between 0 and 2048"},
 		{"RotationRetryCycles", "none", func(d doc) { d.RotationRetryCycles = 0 }, "rotation_retry_cycles: 0: must be between 1 and 1000"},
 		{"RotationRetryCycles", "one", func(d doc) { d.RotationRetryCycles = 1 }, ""},
 		{"RotationRetryCycles", "most", func(d doc) { d.RotationRetryCycles = 1000 }, ""},
 		{"RotationRetryCycles", "too many", func(d doc) { d.RotationRetryCycles = 1001 }, "rotation_retry_cycles: 1001: must be between 1 and 1000"},
 		{"MaxEncryptions", "below by type", func(d doc) { d.MaxEncryptions = -2 }, "max_encryptions: -2: must be between -1 and 281474976710656"},
-		{"MaxEncryptions", "by type", func(d doc) { d.MaxEncryptions = lifecycle.LimitByType }, ""},
+		{"MaxEncryptions", "by type", func(d doc) { d.MaxEncryptions = policy.LimitByType }, ""},
 		{"MaxEncryptions", "most", func(d doc) { d.MaxEncryptions = 1 << 48 }, ""},
 		{"MaxEncryptions", "too many", func(d doc) { d.MaxEncryptions = 1<<48 + 1 }, "max_encryptions: 281474976710657: must be between -1 and 281474976710656"},
 		{"MaxBytes", "below zero", func(d doc) { d.MaxBytes = -1 }, "max_bytes: -1: must be between 0 and 72057594037927936"},
@@ -165,21 +167,21 @@ func TestEveryFieldOfAPolicyIsValidated(t *testing.T) {
 			t.Run(row.field+" "+row.name, func(t *testing.T) {
 				d := plain(t)
 				row.edit(&d)
-				p, err := lifecycle.NewPolicy("pci", 1, d, start)
+				p, err := policy.New("pci", 1, d, start)
 				if row.text == "" {
 					require.NoError(t, err)
 					good[row.field] = true
 					return
 				}
 				bad[row.field] = true
-				require.ErrorIs(t, err, lifecycle.ErrInvalid)
+				require.ErrorIs(t, err, refusal.ErrInvalid)
 				require.ErrorContains(t, err, row.text)
 				require.Regexp(t, `(?s)^[a-z_]+: .+: .+`, err.Error(), "field, value, rule")
 				require.Zero(t, p)
 			})
 		}
 	}
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Document]()) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[policy.Document]()) {
 		require.True(t, good[field.Name], "no value of %s at its bound", field.Name)
 		require.True(t, bad[field.Name] != slices.Contains(unruled, field.Name), "no bad value of %s", field.Name)
 	}

@@ -1,11 +1,14 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle
+// Package keytype knows the algorithms that a key may have: their names, strength and what they can do.
+package keytype
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Type is the algorithm of a key, by the name Vault Transit gives it.
@@ -18,8 +21,8 @@ const (
 	ChaCha20Poly1305 Type = "chacha20-poly1305"
 )
 
-// DefaultType is what a key gets whose creator names no type.
-const DefaultType = AES256GCM96
+// Default is what a key gets whose creator names no type.
+const Default = AES256GCM96
 
 // traits is what the rest of the package asks of a type.
 type traits struct {
@@ -36,16 +39,16 @@ var types = map[Type]traits{
 	ChaCha20Poly1305: {strength: 256, encryption: true, derivation: true},
 }
 
-// ParseType returns the type of that name. The error is [ErrInvalid].
-func ParseType(name string) (Type, error) {
+// Parse returns the type of that name. The error is [refusal.ErrInvalid].
+func Parse(name string) (Type, error) {
 	if _, ok := types[Type(name)]; !ok {
-		return "", InvalidField("type", name, "unknown key type; known are "+strings.Join(TypeNames(), ", "))
+		return "", refusal.InvalidField("type", name, "unknown key type; known are "+strings.Join(Names(), ", "))
 	}
 	return Type(name), nil
 }
 
-// TypeNames lists the known types in alphabetical order.
-func TypeNames() []string {
+// Names lists the known types in alphabetical order.
+func Names() []string {
 	names := make([]string, 0, len(types))
 	for t := range types {
 		names = append(names, string(t))

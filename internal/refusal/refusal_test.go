@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle_test
+package refusal_test
 
 import (
 	"errors"
@@ -10,25 +10,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
+func ptr[T any](v T) *T { return &v }
+
 func TestEachRefusalIsOfOneKind(t *testing.T) {
 	kinds := []error{
-		lifecycle.ErrInvalid, lifecycle.ErrNotFound, lifecycle.ErrExists, lifecycle.ErrConflict, lifecycle.ErrRefused,
+		refusal.ErrInvalid, refusal.ErrNotFound, refusal.ErrExists, refusal.ErrConflict, refusal.ErrRefused,
 	}
 	for _, row := range []struct {
 		err, kind error
 		text      string
 	}{
-		{lifecycle.Invalidf("a %d", 1), lifecycle.ErrInvalid, "a 1"},
-		{lifecycle.InvalidField("f", 7, "rule"), lifecycle.ErrInvalid, "f: 7: rule"},
-		{lifecycle.NoKey("k"), lifecycle.ErrNotFound, `encryption key not found: no key is named "k"`},
-		{lifecycle.NoPolicy("p"), lifecycle.ErrNotFound, `policy not found: no policy is named "p"`},
-		{lifecycle.Existsf("key %s already existed", "k"), lifecycle.ErrExists, "key k already existed"},
-		{lifecycle.Refusedf("no %s", "way"), lifecycle.ErrRefused, "no way"},
-		{lifecycle.CheckRevision(ptr(1), 2), lifecycle.ErrConflict, "cas: 1: the current revision is 2"},
+		{refusal.Invalidf("a %d", 1), refusal.ErrInvalid, "a 1"},
+		{refusal.InvalidField("f", 7, "rule"), refusal.ErrInvalid, "f: 7: rule"},
+		{refusal.NoKey("k"), refusal.ErrNotFound, `encryption key not found: no key is named "k"`},
+		{refusal.NoPolicy("p"), refusal.ErrNotFound, `policy not found: no policy is named "p"`},
+		{refusal.Existsf("key %s already existed", "k"), refusal.ErrExists, "key k already existed"},
+		{refusal.Refusedf("no %s", "way"), refusal.ErrRefused, "no way"},
+		{refusal.CheckRevision(ptr(1), 2), refusal.ErrConflict, "cas: 1: the current revision is 2"},
 	} {
 		require.EqualError(t, row.err, row.text)
 		wrapped := fmt.Errorf("act: %w", row.err)
@@ -54,15 +56,15 @@ func TestInvalidFieldQuotesAndBoundsWhatTheCallerWrote(t *testing.T) {
 		{strings.Repeat("x", 119) + "é", `f: "` + strings.Repeat("x", 119) + `...": rule`},
 		{[]string{strings.Repeat("x", 200)}, "f: [" + strings.Repeat("x", 119) + "...: rule"},
 	} {
-		require.EqualError(t, lifecycle.InvalidField("f", row.value, "rule"), row.want)
+		require.EqualError(t, refusal.InvalidField("f", row.value, "rule"), row.want)
 	}
 }
 
 func TestRevisionIsCheckedOnlyWhenTheCallerAsks(t *testing.T) {
-	require.NoError(t, lifecycle.CheckRevision(nil, 3))
-	require.NoError(t, lifecycle.CheckRevision(ptr(3), 3))
-	require.NoError(t, lifecycle.CheckRevision(ptr(0), 0))
+	require.NoError(t, refusal.CheckRevision(nil, 3))
+	require.NoError(t, refusal.CheckRevision(ptr(3), 3))
+	require.NoError(t, refusal.CheckRevision(ptr(0), 0))
 	for _, want := range []int{0, 2, 4, -1} {
-		require.ErrorIs(t, lifecycle.CheckRevision(ptr(want), 3), lifecycle.ErrConflict)
+		require.ErrorIs(t, refusal.CheckRevision(ptr(want), 3), refusal.ErrConflict)
 	}
 }

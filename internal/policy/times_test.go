@@ -1,20 +1,21 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-package lifecycle_test
+package policy_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
 // timeRules are the rules of lengths of time, of the schedule, and between them, each on both sides of its bound. The
 // document they edit has a period of 30 days, a jitter of 10%, 2 days of staging, a rollback window of 12 hours.
 func timeRules(t testing.TB) []fieldRule {
-	s := func(text string) lifecycle.Span { return span(t, text) }
+	s := func(text string) schedule.Span { return span(t, text) }
 	unscheduled := func(edit func(doc)) func(doc) {
 		return func(d doc) {
 			d.RotationPeriod, d.RotationJitter = s("0"), jitter(t, "0")
@@ -24,9 +25,9 @@ func timeRules(t testing.TB) []fieldRule {
 	const cron = `must be a cron expression of five fields`
 	return append(windowRules(t), []fieldRule{
 		{"RotationPeriod", "too short", func(d doc) { d.RotationPeriod = s("59s") }, `rotation_period: "59s": must be 0 (no rotation) or at least 1m`},
-		{"RotationPeriod", "below zero", func(d doc) { d.RotationPeriod = lifecycle.Span{Text: "-1d", Duration: -day} }, `rotation_period: "-1d": must be 0`},
+		{"RotationPeriod", "below zero", func(d doc) { d.RotationPeriod = schedule.Span{Text: "-1d", Duration: -day} }, `rotation_period: "-1d": must be 0`},
 		{"RotationPeriod", "shortest", func(d doc) {
-			d.RotationPeriod, d.StagingTime, d.RollbackWindow = s("1m"), s("0"), lifecycle.Span{}
+			d.RotationPeriod, d.StagingTime, d.RollbackWindow = s("1m"), s("0"), schedule.Span{}
 		}, ""},
 		{"RotationPeriod", "none", unscheduled(func(doc) {}), ""},
 		{"RotationSchedule", "besides a period", func(d doc) { d.RotationSchedule = "0 3 1 * *" }, `rotation_schedule: "0 3 1 * *": excludes rotation_period, which is 30d`},
@@ -59,7 +60,7 @@ func timeRules(t testing.TB) []fieldRule {
 		{"RollbackWindow", "too long", func(d doc) { d.StagingTime, d.RollbackWindow = s("0"), s("30d") }, "staging_time and rollback_window (720h0m0s) must together be shorter"},
 		{"RollbackWindow", "longest", func(d doc) { d.StagingTime, d.RollbackWindow = s("0"), s("29d23h59m59s") }, ""},
 		{"OriginatorPeriod", "none", func(d doc) { d.OriginatorPeriod = s("0") }, ""},
-		{"OriginatorPeriod", "left out", func(d doc) { d.OriginatorPeriod = lifecycle.Span{} }, ""},
+		{"OriginatorPeriod", "left out", func(d doc) { d.OriginatorPeriod = schedule.Span{} }, ""},
 		{"OriginatorPeriod", "shortest", func(d doc) { d.OriginatorPeriod = s("35d") }, ""}, // 30 days, 10%, 2 days of staging
 		{
 			"OriginatorPeriod", "too short", func(d doc) { d.OriginatorPeriod = s("34d23h59m59s") },
@@ -106,7 +107,7 @@ func windowRules(t testing.TB) []fieldRule {
 
 func TestOriginatorPeriodLeftOutFollowsTheScheduleAndItsWindow(t *testing.T) {
 	originator := func(edit func(doc)) time.Duration {
-		return newKey(t, 1).RulesFor(policyOf(t, edit)).OriginatorPeriod
+		return rulesFor(policyOf(t, edit)).OriginatorPeriod
 	}
 	require.Equal(t, 365*day, originator(func(doc) {}))
 	fourYears := 1461 * day
@@ -135,11 +136,11 @@ func TestLongestGapOfAScheduleCountsWhereverItIs(t *testing.T) {
 		"* 9,10 * 2-3 *": 307*day - 119*time.Minute,
 	} {
 		scheduled := func(originator time.Duration) error {
-			d := lifecycle.DefaultDocument()
+			d := policy.DefaultDocument()
 			d.Owner, d.RotationPeriod, d.RotationJitter = "payments", span(t, "0"), jitter(t, "0")
 			d.RotationSchedule, d.RollbackWindow = schedule, span(t, "0")
 			d.OriginatorPeriod = span(t, originator.String())
-			_, err := lifecycle.NewPolicy("pci", 1, d, start)
+			_, err := policy.New("pci", 1, d, start)
 			return err
 		}
 		require.NoError(t, scheduled(longest), schedule)
@@ -149,5 +150,5 @@ func TestLongestGapOfAScheduleCountsWhereverItIs(t *testing.T) {
 
 func TestRollbackWindowIsAtMostAQuarterOfTheShortestGapOfASchedule(t *testing.T) {
 	p := policyOf(t, func(d doc) { d.RotationPeriod, d.RotationSchedule = span(t, "0"), "0 1,3 * * *" })
-	require.Equal(t, 30*time.Minute, newKey(t, 1).RulesFor(p).RollbackWindow)
+	require.Equal(t, 30*time.Minute, rulesFor(p).RollbackWindow)
 }
