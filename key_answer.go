@@ -47,7 +47,7 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(vaultapi.Int("primary_version", "The active version. 0: none."), func(v engine.View) int { return v.Key.Primary }),
 	vaultapi.Show(vaultapi.Int("staged_version", "The pre-active version. 0: none."), func(v engine.View) int { return v.Key.Staged }),
 	vaultapi.Show(vaultapi.Text("destroy_time", "When the retired key is destroyed, RFC 3339; empty: it is not retired."),
-		func(v engine.View) string { return vaultapi.Time(v.Key.Status.DestroyTime()) }),
+		func(v engine.View) string { return vaultapi.Time(v.Key.Status.DestroyAt) }),
 	vaultapi.Show(vaultapi.Int("revision", "Grows by one with every change; what cas is compared with."), func(v engine.View) int { return v.Key.Revision }),
 	vaultapi.Show(vaultapi.Text("next_rotation_time", "When the key is, or was, due for rotation, RFC 3339; empty: never by itself."),
 		func(v engine.View) string { return vaultapi.Time(v.Plan.Next) }),

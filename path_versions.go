@@ -110,7 +110,7 @@ var versionAnswer = vaultapi.Answer[version]{
 	vaultapi.Show(vaultapi.Text("state_time", "Since when it is in a state of its own, RFC 3339; empty: its state follows from the key's."),
 		func(v version) string { return vaultapi.Time(v.Override.At) }),
 	vaultapi.Show(vaultapi.Text("destroy_time", "When it is destroyed, RFC 3339; empty: it is not retired."),
-		func(v version) string { return vaultapi.Time(v.Override.DestroyTime()) }),
+		func(v version) string { return vaultapi.Time(v.Override.DestroyAt) }),
 	vaultapi.Show(vaultapi.Text("archive_time", "When it is archived again, RFC 3339; empty: no time limit."),
 		func(v version) string { return vaultapi.Time(v.Override.ArchiveTime()) }),
 	vaultapi.Show(vaultapi.Text("fingerprint", "One-way digest of the material."), func(v version) string { return v.Fingerprint }),

@@ -25,8 +25,8 @@ type hardware interface{ Hardware() bool }
 
 // requireHardware refuses new material that the policy wants wrapped by an HSM where none does it. It comes before a
 // new mount gets its key encryption keys, so that nothing is written.
-func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, policy *lifecycle.Policy) error {
-	if policy == nil || policy.HSM != lifecycle.Required {
+func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, p *lifecycle.Policy) error {
+	if p == nil || p.HSM != lifecycle.Required {
 		return nil
 	}
 	wrapper, _, err := wrappers.Wrapper(ctx, envelope.PurposeOnline, false)
@@ -35,7 +35,7 @@ func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, poli
 			return nil
 		}
 	}
-	return lifecycle.Refusedf("hsm: %q: policy %q wants new versions wrapped by an HSM: no HSM is configured", string(lifecycle.Required), policy.Name)
+	return lifecycle.Refusedf("hsm: %q: policy %q wants new versions wrapped by an HSM: no HSM is configured", string(lifecycle.Required), p.Name)
 }
 
 // newVersion makes the material of a version, proves that it works and that what is stored opens to it again, and

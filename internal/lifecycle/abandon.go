@@ -17,6 +17,6 @@ func (k Key) Abandoned(t EffectiveRules, at time.Time) Key {
 	next.Latest++
 	next.Recent = append(slices.Clip(k.Recent), at)
 	next.Overrides = maps.Clone(k.Overrides)
-	next.setOverride(next.Latest, StateOverride{State: Retired, Before: PreActive, At: at, Until: at.Add(t.DestroyDelay)})
+	next.setOverride(next.Latest, StateOverride{State: Retired, Before: PreActive, At: at, DestroyAt: at.Add(t.DestroyDelay)})
 	return next
 }

@@ -91,16 +91,16 @@ func (k Key) guard(row edge, v int, o Order) error {
 	case Recover:
 		return k.guardRecover(v, o)
 	case Restore:
-		if err := k.guardRestore(override.Until, o.At); err != nil {
+		if err := k.guardRestore(override.DestroyAt, o.At); err != nil {
 			return err
 		}
 		return k.guardStaged(v, override)
 	case Resume:
 		return k.guardStaged(v, override)
 	case Retire:
-		return k.guardRetire(o, override.At, override.Until, row.from != PreActive)
+		return k.guardRetire(o, override.At, override.RetireNotBefore, row.from != PreActive)
 	case Destroy:
-		return k.guardDestroy(override.Until, o.At)
+		return k.guardDestroy(override.DestroyAt, o.At)
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (k Key) guard(row edge, v int, o Order) error {
 // guardArchive keeps enough readable versions. One that was recovered for a time is not among those that are kept. One
 // below the floor counts as readable, as it is once the floor is lowered again.
 func (k Key) guardArchive(v, kept int) error {
-	if !k.Overrides[v].Until.IsZero() {
+	if !k.Overrides[v].ArchiveAt.IsZero() {
 		return nil
 	}
 	floor := k.MinDecryption
@@ -200,7 +200,7 @@ func (k Key) readableFrom(floor int) int {
 		n--
 	}
 	for v, override := range k.Overrides {
-		if (override.State != Deactivated || !override.Until.IsZero()) && v >= floor {
+		if (override.State != Deactivated || !override.ArchiveAt.IsZero()) && v >= floor {
 			n--
 		}
 	}
@@ -243,20 +243,20 @@ func (row edge) overrideAfter(override StateOverride, o Order) StateOverride {
 			next.Locked, next.Stored = false, false
 			return next
 		}
-		next.Until = o.Until
+		next.ArchiveAt = o.Until
 	case Suspend:
-		next.Until, next.Before = override.Until, row.from
+		next.ArchiveAt, next.Before = override.ArchiveAt, row.from
 		if override.State == Deactivated {
 			next.Ended = override.At
 		}
 	case Archive:
-		next.Until = o.At.Add(o.Rules.QuietPeriod)
+		next.RetireNotBefore = o.At.Add(o.Rules.QuietPeriod)
 	case Retire:
-		next.Before, next.Until = row.from, o.At.Add(o.Rules.DestroyDelay)
+		next.Before, next.DestroyAt = row.from, o.At.Add(o.Rules.DestroyDelay)
 		next.Locked, next.Stored = override.Locked, override.Stored
 	case ReportCompromise:
 		next.Locked, next.Stored = permissions[row.from][Process] != always, override.inArchive()
-		next.Until = o.At.Add(o.Rules.QuietPeriod)
+		next.RetireNotBefore = o.At.Add(o.Rules.QuietPeriod)
 		next.Compromise = Compromise{Code: o.Code, Occurred: o.Occurred, Reported: o.At}
 	}
 	return next
@@ -308,10 +308,10 @@ func (k *Key) restore(v int, m StateOverride, at time.Time, quiet time.Duration)
 		delete(k.Overrides, v)
 		k.Staged = v
 	case Compromised:
-		m.State, m.Before, m.At, m.Until = Compromised, NoState, at, at.Add(quiet)
+		m.State, m.Before, m.At, m.DestroyAt, m.RetireNotBefore = Compromised, NoState, at, time.Time{}, at.Add(quiet)
 		k.setOverride(v, m)
 	default:
-		k.setOverride(v, StateOverride{State: Archived, At: at, Until: at.Add(quiet), Lapsed: m.Lapsed, Compromise: m.Compromise})
+		k.setOverride(v, StateOverride{State: Archived, At: at, RetireNotBefore: at.Add(quiet), Lapsed: m.Lapsed, Compromise: m.Compromise})
 	}
 }
 

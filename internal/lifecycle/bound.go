@@ -88,7 +88,7 @@ func (m StateOverride) shares() bool {
 
 // dates are those of the override.
 func (m *StateOverride) dates() []*time.Time {
-	return []*time.Time{&m.At, &m.Until, &m.Ended, &m.Compromise.Reported, &m.Compromise.Occurred}
+	return []*time.Time{&m.At, &m.DestroyAt, &m.RetireNotBefore, &m.ArchiveAt, &m.Ended, &m.Compromise.Reported, &m.Compromise.Occurred}
 }
 
 // undated is the override with no more of its dates than which it has.

@@ -32,7 +32,7 @@ func TestMarksOfAKeyAreBounded(t *testing.T) {
 	k.Primary = 2999
 	_, err := k.Rotate(lifecycle.ByOperator, "", time.Time{}, later)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
-	k.Overrides[2601] = lifecycle.StateOverride{State: lifecycle.Retired, At: start, Until: start} // one more, in an emergency
+	k.Overrides[2601] = lifecycle.StateOverride{State: lifecycle.Retired, At: start, DestroyAt: start} // one more, in an emergency
 	step(t, k, lifecycle.Destroy, 2601, free(later))
 }
 
@@ -77,7 +77,7 @@ func reportedAlone(t testing.TB, n int) lifecycle.Key {
 	for i := range n {
 		at := start.Add(time.Duration(i) * time.Second)
 		k.Overrides[2*i+1] = lifecycle.StateOverride{
-			State: lifecycle.Compromised, At: at, Until: at, Compromise: lifecycle.Compromise{Code: "unspecified", Occurred: at, Reported: at},
+			State: lifecycle.Compromised, At: at, RetireNotBefore: at, Compromise: lifecycle.Compromise{Code: "unspecified", Occurred: at, Reported: at},
 		}
 	}
 	return k
@@ -99,7 +99,7 @@ func TestReportsShareAMarkWhereThereAreMany(t *testing.T) {
 	require.Len(t, k.Overrides, 6001)
 	require.Equal(t, 1, different(k))
 	require.Equal(t, lifecycle.StateOverride{
-		State: lifecycle.Compromised, At: later, Until: later,
+		State: lifecycle.Compromised, At: later, RetireNotBefore: later,
 		Compromise: lifecycle.Compromise{Code: "unspecified", Occurred: start, Reported: later},
 	}, k.Overrides[1], "no period is shortened, and it may have happened as early")
 

@@ -109,7 +109,7 @@ func TestForecastArchivesOnlyVersionsWhoseDatesAreKnown(t *testing.T) {
 
 func TestForecastOfARetiredKey(t *testing.T) {
 	k := inKeyState(t, lifecycle.KeyRetired)
-	require.Equal(t, []string{k.Status.Until.Format("2006-01-02 15:04") + " destroy 0"}, events(lifecycle.Forecast(k, policyOf(t), nil, later.Add(day), 5)))
+	require.Equal(t, []string{k.Status.Until().Format("2006-01-02 15:04") + " destroy 0"}, events(lifecycle.Forecast(k, policyOf(t), nil, later.Add(day), 5)))
 	require.Empty(t, lifecycle.Forecast(inKeyState(t, lifecycle.KeyArchived), policyOf(t), nil, later, 5))
 	require.Empty(t, lifecycle.Forecast(newKey(t, 1), policyOf(t), nil, start, 0))
 	require.Empty(t, lifecycle.Forecast(newKey(t, 1), nil, nil, start, 5), "nothing rotates it")

@@ -79,7 +79,7 @@ func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
 	o := lifecycle.Order{At: later, Rules: quiet}
 	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
 		k := step(t, newKey(t, 5), op, 3, o)
-		require.Equal(t, later.Add(14*day), k.Overrides[3].Until, op)
+		require.Equal(t, later.Add(14*day), k.Overrides[3].Until(), op)
 		retired := step(t, k, lifecycle.Retire, 3, lifecycle.Order{At: later.Add(20 * day), Rules: quiet})
 		restored := step(t, retired, lifecycle.Restore, 3, lifecycle.Order{At: later.Add(20*day + time.Hour), Rules: quiet})
 		for _, row := range []struct {
@@ -144,29 +144,29 @@ func TestNothingIsDestroyedEarly(t *testing.T) {
 			continue
 		}
 		k := h.key(t)
-		until := k.Overrides[h.version].Until
+		until := k.Overrides[h.version].Until()
 		o := free(until.Add(-1))
 		o.Rules.DestroyDelay = 0 // a looser revision
 		refused(t, k, lifecycle.Destroy, h.version, o, "destroy_time is "+until.Format(time.RFC3339))
 		require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, h.version, free(until)).State(h.version))
 	}
 	k := inKeyState(t, lifecycle.KeyRetired)
-	_, _, err := k.ApplyToKey(lifecycle.Destroy, free(k.Status.Until.Add(-1)))
+	_, _, err := k.ApplyToKey(lifecycle.Destroy, free(k.Status.Until().Add(-1)))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
-	k.Status.Until = time.Time{} // as no key has it
+	k.Status = k.Status.WithUntil(time.Time{}) // as no key has it
 	_, _, err = k.ApplyToKey(lifecycle.Destroy, free(later))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 }
 
 func TestNothingIsRestoredPastItsDestroyTime(t *testing.T) {
 	k := steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Retire)
-	until := k.Overrides[3].Until
+	until := k.Overrides[3].Until()
 	step(t, k, lifecycle.Restore, 3, free(until.Add(-1)))
 	refused(t, k, lifecycle.Restore, 3, free(until), "destroy_time was "+until.Format(time.RFC3339))
 	step(t, k.WithHold(true), lifecycle.Restore, 3, free(until)) // it is not destroyed either
 
 	k = inKeyState(t, lifecycle.KeyRetired)
-	for at, ok := range map[time.Time]bool{k.Status.Until.Add(-1): true, k.Status.Until: false} {
+	for at, ok := range map[time.Time]bool{k.Status.Until().Add(-1): true, k.Status.Until(): false} {
 		_, _, err := k.ApplyToKey(lifecycle.Restore, free(at))
 		require.Equal(t, ok, err == nil, at)
 		_, _, err = k.WithHold(true).ApplyToKey(lifecycle.Restore, free(at))

@@ -35,7 +35,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Rotation.Failures = 3
 	asked.Staged, asked.DestroyedBelow, asked.Hold, asked.Due, asked.Created = 3, 2, true, start, start.Add(day)
 	asked.Overrides = map[int]lifecycle.StateOverride{1: {State: lifecycle.Destroyed}}
-	asked.Status = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, Until: start}
+	asked.Status = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, DestroyAt: start}
 	asked.Predecessors = []lifecycle.Predecessor{{Version: 1, Since: start}}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
 	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}

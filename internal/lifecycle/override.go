@@ -10,7 +10,11 @@ type StateOverride struct {
 	State  State     // Deactivated (explicitly), Suspended, Archived, Compromised, Retired or Destroyed
 	At     time.Time // since when
 	Before State     // Retired: what restore leads back to. Suspended: the state before; NoState in a record of an earlier release
-	Until  time.Time // Retired: when it is destroyed. Archived: not retired before. Deactivated: archived then; zero: as the policy says
+
+	DestroyAt       time.Time // Retired: when it is destroyed
+	RetireNotBefore time.Time // Archived, Compromised: its quiet period, as far as it is known
+	ArchiveAt       time.Time // Deactivated: archived then; zero: as the policy says. Suspended: kept for when it is resumed
+
 	Locked bool      // Compromised: it could not process before, so nothing opens it until it is recovered
 	Stored bool      // Compromised: it was archived before, so its material stays in the archive until it is recovered
 	Ended  time.Time // Suspended: since when it is deactivated; zero: it was not, or the date of its successor tells
@@ -19,11 +23,33 @@ type StateOverride struct {
 	Compromise Compromise // zero unless the version was ever reported as compromised; never cleared
 }
 
-// DestroyTime is when a retired version is destroyed; zero: it is not retired.
-func (m StateOverride) DestroyTime() time.Time { return untilIf(m.State == Retired, m.Until) }
+// Until is the date that the state has: a state has one at most. It is what records keep.
+func (m StateOverride) Until() time.Time { return *m.until() }
+
+// WithUntil returns the override with the date that its state has.
+func (m StateOverride) WithUntil(at time.Time) StateOverride {
+	*m.until() = at
+	return m
+}
+
+func (m *StateOverride) until() *time.Time {
+	switch m.State {
+	case Retired:
+		return &m.DestroyAt
+	case Deactivated, Suspended:
+		return &m.ArchiveAt
+	default:
+		return &m.RetireNotBefore
+	}
+}
 
 // ArchiveTime is when a version that was recovered for a time is archived again; zero: it was not.
-func (m StateOverride) ArchiveTime() time.Time { return untilIf(m.State == Deactivated, m.Until) }
+func (m StateOverride) ArchiveTime() time.Time {
+	if m.State != Deactivated {
+		return time.Time{}
+	}
+	return m.ArchiveAt
+}
 
 // FollowsFloor reports whether a floor that is moved past the version changes its state: nothing else holds it.
 func (m StateOverride) FollowsFloor() bool { return m.State == NoState || m.State == Deactivated }
@@ -33,18 +59,24 @@ func (m StateOverride) inArchive() bool {
 	return m.State == Archived || m.Stored || m.State == Retired && m.Before == Archived
 }
 
-// DestroyTime is when a retired key is destroyed; zero: it is not retired.
-func (m KeyStatus) DestroyTime() time.Time { return untilIf(m.State == KeyRetired, m.Until) }
+// Until is the date that the state has: a state has one at most. It is what records keep.
+func (m KeyStatus) Until() time.Time { return *m.until() }
+
+// WithUntil returns the status with the date that its state has.
+func (m KeyStatus) WithUntil(at time.Time) KeyStatus {
+	*m.until() = at
+	return m
+}
+
+func (m *KeyStatus) until() *time.Time {
+	if m.State == KeyRetired || m.State == KeyDestroyed {
+		return &m.DestroyAt
+	}
+	return &m.RetireNotBefore
+}
 
 // Suspended reports whether the key as a whole is suspended.
 func (m KeyStatus) Suspended() bool { return m.State == KeySuspended }
-
-func untilIf(applies bool, until time.Time) time.Time {
-	if !applies {
-		return time.Time{}
-	}
-	return until
-}
 
 // CanOverride reports whether an override may hold the state: which versions are active and staged, the key's pointers say.
 func CanOverride(s State) bool { return s != NoState && s != Active && s != PreActive }
@@ -91,7 +123,9 @@ func ParseKeyState(name string) (state KeyState, ok bool) {
 type KeyStatus struct {
 	State KeyState
 	At    time.Time
-	Until time.Time // KeyRetired: when the key is destroyed. KeyArchived: not retired before
+
+	DestroyAt       time.Time // KeyRetired: when the key is destroyed
+	RetireNotBefore time.Time // KeyArchived: its quiet period, as far as it is known
 
 	Before KeyState // KeyArchived and KeyRetired: what recover leads back to
 }

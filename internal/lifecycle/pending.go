@@ -28,7 +28,7 @@ func AllPendingTransitions(k Key, p *Policy) []Pending { return PendingTransitio
 func PendingTransitions(k Key, p *Policy, now time.Time) []Pending {
 	t := k.RulesFor(p)
 	if k.Status.State == KeyRetired && !k.Hold {
-		return []Pending{{At: k.Status.Until, Op: Destroy}}
+		return []Pending{{At: k.Status.DestroyAt, Op: Destroy}}
 	}
 	var pending []Pending
 	if k.Status.State == Enabled || k.Status.State == KeySuspended {
@@ -96,12 +96,12 @@ func (k Key) fromOverride(v int, m StateOverride, t EffectiveRules) (Pending, bo
 	switch {
 	case v < k.MinAvailable || v < k.DestroyedBelow:
 		return Pending{}, false
-	case m.State == Deactivated && !m.Until.IsZero() && v >= k.MinDecryption:
-		return Pending{m.Until, Archive, v}, true
+	case m.State == Deactivated && !m.ArchiveAt.IsZero() && v >= k.MinDecryption:
+		return Pending{m.ArchiveAt, Archive, v}, true
 	case m.State == Archived && t.RetireAfter > 0 && !k.Hold:
-		return Pending{laterOf(laterOf(m.At.Add(t.RetireAfter), t.QuietUntil(m.At, time.Time{})), m.Until), Retire, v}, true
+		return Pending{laterOf(laterOf(m.At.Add(t.RetireAfter), t.QuietUntil(m.At, time.Time{})), m.RetireNotBefore), Retire, v}, true
 	case m.State == Retired && !k.Hold:
-		return Pending{m.Until, Destroy, v}, true
+		return Pending{m.DestroyAt, Destroy, v}, true
 	}
 	return Pending{}, false
 }
@@ -134,7 +134,7 @@ func (k Key) PutOff(v int, until time.Time) Key {
 	}
 	next := k
 	next.Overrides = maps.Clone(k.Overrides)
-	override.Until = laterOf(override.Until, until)
+	override.RetireNotBefore = laterOf(override.RetireNotBefore, until)
 	next.setOverride(v, override)
 	return next
 }
@@ -142,7 +142,7 @@ func (k Key) PutOff(v int, until time.Time) Key {
 // OldestDeactivated returns the oldest version that the clock may archive; 0: there is none.
 func (k Key) OldestDeactivated() int {
 	for v := max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); v <= k.Latest; v++ {
-		if k.versionState(v) == Deactivated && k.Overrides[v].Until.IsZero() {
+		if k.versionState(v) == Deactivated && k.Overrides[v].ArchiveAt.IsZero() {
 			return v
 		}
 	}

@@ -75,7 +75,7 @@ func TestAgendaOfAWholeKey(t *testing.T) {
 	require.Empty(t, lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeyArchived).WithHold(true), p))
 	require.Empty(t, lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeyDestroyed), p))
 	retired := moved(t, k, lifecycle.KeyRetired)
-	require.Equal(t, []lifecycle.Pending{{At: retired.Status.Until, Op: lifecycle.Destroy}}, lifecycle.AllPendingTransitions(retired, p))
+	require.Equal(t, []lifecycle.Pending{{At: retired.Status.Until(), Op: lifecycle.Destroy}}, lifecycle.AllPendingTransitions(retired, p))
 }
 
 func TestOnlyAPolicyThatDoesNotRotateLetsAVersionLapse(t *testing.T) {
@@ -111,7 +111,7 @@ func TestRetirementWaitsForTheQuietPeriodAndForWhatPutItOff(t *testing.T) {
 
 	put := k.PutOff(2, later.Add(20*day)).PutOff(2, later.Add(10*day)).PutOff(3, later.Add(90*day))
 	require.Equal(t, []lifecycle.Pending{{At: later.Add(20 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.AllPendingTransitions(put, p))
-	require.True(t, k.Overrides[2].Until.Before(later.Add(10*day)), "the snapshot before stays as it was")
+	require.True(t, k.Overrides[2].Until().Before(later.Add(10*day)), "the snapshot before stays as it was")
 	require.Equal(t, newKey(t, 5).Overrides, newKey(t, 5).PutOff(2, later).Overrides, "nothing to put off is no change")
 }
 

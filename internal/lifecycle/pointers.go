@@ -133,17 +133,17 @@ func (k Key) ApplyToKey(op Op, o Order) (Key, Step, error) {
 	next.Status.Before = k.Status.Before
 	switch op {
 	case Archive:
-		next.Status.Until, next.Status.Before = o.At.Add(o.Rules.QuietPeriod), k.Status.State
+		next.Status.RetireNotBefore, next.Status.Before = o.At.Add(o.Rules.QuietPeriod), k.Status.State
 	case Restore:
-		err = k.guardRestore(k.Status.Until, o.At)
-		next.Status.Until = o.At.Add(o.Rules.QuietPeriod)
+		err = k.guardRestore(k.Status.DestroyAt, o.At)
+		next.Status.RetireNotBefore = o.At.Add(o.Rules.QuietPeriod)
 	case Recover:
 		next.Status.Before = Enabled
 	case Retire:
-		err = k.guardRetire(o, k.Status.At, k.Status.Until, true)
-		next.Status.Until = o.At.Add(o.Rules.DestroyDelay)
+		err = k.guardRetire(o, k.Status.At, k.Status.RetireNotBefore, true)
+		next.Status.DestroyAt = o.At.Add(o.Rules.DestroyDelay)
 	case Destroy:
-		err = k.guardDestroy(k.Status.Until, o.At)
+		err = k.guardDestroy(k.Status.DestroyAt, o.At)
 	}
 	if err != nil {
 		return k, Step{}, err

@@ -38,7 +38,7 @@ func (k Key) rollbackTarget(v int) int {
 // compromised, has not lapsed and was not recovered only for a time.
 func (k Key) mayReturn(v int) bool {
 	override := k.Overrides[v]
-	return k.versionState(v) == Deactivated && v >= k.MinEncryption && !override.Compromise.reported() && !override.Lapsed && override.Until.IsZero()
+	return k.versionState(v) == Deactivated && v >= k.MinEncryption && !override.Compromise.reported() && !override.Lapsed && override.ArchiveAt.IsZero()
 }
 
 // predecessors returns the predecessors of the version that follows the active one.

@@ -15,13 +15,13 @@ func (k Key) PinQuietPeriods(t EffectiveRules, denied func(version int) time.Tim
 	next.Overrides = maps.Clone(k.Overrides)
 	for v, override := range k.Overrides {
 		if override.State == Archived || override.State == Compromised {
-			override.Until = laterOf(override.Until, t.QuietUntil(override.At, denied(v)))
+			override.RetireNotBefore = laterOf(override.RetireNotBefore, t.QuietUntil(override.At, denied(v)))
 			next.Overrides[v] = override
 		}
 	}
 	next.share()
 	if k.Status.State == KeyArchived {
-		next.Status.Until = laterOf(k.Status.Until, t.QuietUntil(k.Status.At, denied(0)))
+		next.Status.RetireNotBefore = laterOf(k.Status.RetireNotBefore, t.QuietUntil(k.Status.At, denied(0)))
 	}
 	return next
 }

@@ -18,25 +18,25 @@ func TestQuietPeriodsThatRunAreKept(t *testing.T) {
 	at := func(days int) time.Time { return archived.Add(time.Duration(days) * day) }
 	denied := map[int]time.Time{0: at(5), 2: at(3)}
 	k := lifecycle.Key{
-		Latest: 8, Primary: 8, Status: lifecycle.KeyStatus{State: lifecycle.KeyArchived, At: at(1), Until: at(2)},
+		Latest: 8, Primary: 8, Status: lifecycle.KeyStatus{State: lifecycle.KeyArchived, At: at(1), RetireNotBefore: at(2)},
 		Overrides: map[int]lifecycle.StateOverride{
-			1: {State: lifecycle.Archived, At: archived, Until: at(1)},
-			2: {State: lifecycle.Archived, At: archived, Until: at(1)},
-			3: {State: lifecycle.Archived, At: archived, Until: at(40)},
+			1: {State: lifecycle.Archived, At: archived, RetireNotBefore: at(1)},
+			2: {State: lifecycle.Archived, At: archived, RetireNotBefore: at(1)},
+			3: {State: lifecycle.Archived, At: archived, RetireNotBefore: at(40)},
 			4: {State: lifecycle.Compromised, At: at(2)},
-			5: {State: lifecycle.Retired, At: archived, Until: at(1)},
-			6: {State: lifecycle.Deactivated, At: archived, Until: at(1)},
+			5: {State: lifecycle.Retired, At: archived, DestroyAt: at(1)},
+			6: {State: lifecycle.Deactivated, At: archived, ArchiveAt: at(1)},
 			7: {State: lifecycle.Suspended, At: archived},
 		},
 	}
 	kept := k.PinQuietPeriods(lifecycle.EffectiveRules{QuietPeriod: 14 * day}, func(v int) time.Time { return denied[v] })
 	for v, want := range map[int]time.Time{1: at(14), 2: at(17), 3: at(40), 4: at(16), 5: at(1), 6: at(1), 7: {}} {
-		require.Equal(t, want, kept.Overrides[v].Until, "version %d", v)
+		require.Equal(t, want, kept.Overrides[v].Until(), "version %d", v)
 	}
-	require.Equal(t, at(19), kept.Status.Until)
-	require.Equal(t, at(1), k.Overrides[1].Until, "the key is shared")
+	require.Equal(t, at(19), kept.Status.Until())
+	require.Equal(t, at(1), k.Overrides[1].Until(), "the key is shared")
 	require.Equal(t, kept, kept.PinQuietPeriods(lifecycle.EffectiveRules{}, func(int) time.Time { return time.Time{} }), "never shorter")
 
-	k.Status, k.Overrides = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: at(1), Until: at(2)}, nil
+	k.Status, k.Overrides = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: at(1), DestroyAt: at(2)}, nil
 	require.Equal(t, k, k.PinQuietPeriods(lifecycle.EffectiveRules{QuietPeriod: 14 * day}, func(v int) time.Time { return denied[v] }))
 }

@@ -40,10 +40,10 @@ func (k *Key) resumeOld(v int, override StateOverride, o Order) {
 		ended = override.At // nobody knows better
 	}
 	if !ended.IsZero() {
-		k.setOverride(v, StateOverride{State: Deactivated, At: ended, Until: override.Until, Lapsed: override.Lapsed, Compromise: override.Compromise})
+		k.setOverride(v, StateOverride{State: Deactivated, At: ended, ArchiveAt: override.ArchiveAt, Lapsed: override.Lapsed, Compromise: override.Compromise})
 	}
 	if end := k.archiveTime(v, o.Rules); !end.IsZero() && !o.At.Before(end) && k.guardArchive(v, o.Rules.MinVersionsKept) == nil {
-		k.setOverride(v, StateOverride{State: Archived, At: o.At, Until: o.At.Add(o.Rules.QuietPeriod), Lapsed: override.Lapsed, Compromise: override.Compromise})
+		k.setOverride(v, StateOverride{State: Archived, At: o.At, RetireNotBefore: o.At.Add(o.Rules.QuietPeriod), Lapsed: override.Lapsed, Compromise: override.Compromise})
 	}
 }
 
@@ -55,8 +55,8 @@ func (k Key) archiveTime(v int, t EffectiveRules) time.Time {
 		since = k.Recent[i] // of its successor
 	}
 	switch {
-	case !override.Until.IsZero():
-		return override.Until
+	case !override.ArchiveAt.IsZero():
+		return override.ArchiveAt
 	case t.ArchiveAfter == 0 || since.IsZero():
 		return time.Time{}
 	}

@@ -91,7 +91,7 @@ func TestAVersionIsResumedAsItsPeriodsHaveLeftIt(t *testing.T) {
 
 func TestAVersionArchivedWhenItIsResumedHasItsQuietPeriod(t *testing.T) {
 	k := resumed(t, newKey(t, 5), 2, 9, lifecycle.EffectiveRules{ArchiveAfter: day, QuietPeriod: 14 * day})
-	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Archived, At: later.Add(9 * day), Until: later.Add(23 * day)}, k.Overrides[2])
+	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Archived, At: later.Add(9 * day), RetireNotBefore: later.Add(23 * day)}, k.Overrides[2])
 }
 
 func TestAVersionOfWhichOnlyTheStoreKnowsTheDateIsResumedAndLeftToTheClock(t *testing.T) {

@@ -46,7 +46,7 @@ func steps(t testing.TB, k lifecycle.Key, v int, list ...lifecycle.Op) lifecycle
 	for _, op := range list {
 		at = at.Add(time.Hour)
 		if op == lifecycle.Destroy {
-			at = k.Overrides[v].Until
+			at = k.Overrides[v].Until()
 		}
 		k = step(t, k, op, v, free(at))
 	}
@@ -139,7 +139,7 @@ func moved(t testing.TB, k lifecycle.Key, s lifecycle.KeyState) lifecycle.Key {
 	for i, op := range ways[s] {
 		at := later.Add(time.Duration(i+1) * time.Hour)
 		if op == lifecycle.Destroy {
-			at = k.Status.Until
+			at = k.Status.Until()
 		}
 		next, _, err := k.ApplyToKey(op, free(at))
 		require.NoError(t, err)

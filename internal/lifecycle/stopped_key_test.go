@@ -18,14 +18,14 @@ func TestAKeyThatIsEnabledAndCannotEncryptIsStopped(t *testing.T) {
 		"suspended": steps(t, newKey(t, 5), 5, lifecycle.Suspend), "compromised": steps(t, newKey(t, 5), 5, lifecycle.ReportCompromise),
 		"lapsed": steps(t, newKey(t, 5), 5, lifecycle.Lapse), "retired": steps(t, newKey(t, 5), 5, lifecycle.ReportCompromise, lifecycle.Retire),
 	} {
-		for _, policy := range []*lifecycle.Policy{nil, p} {
-			out := lifecycle.Plan(k, policy, later.Add(day))
+		for _, governing := range []*lifecycle.Policy{nil, p} {
+			out := lifecycle.Plan(k, governing, later.Add(day))
 			require.Equal(t, lifecycle.Stopped, out.Status, name)
 			require.Contains(t, out.Why, "cannot encrypt")
 			require.Equal(t, lifecycle.Stopped, out.Alert().Status)
 			require.Equal(t, later, out.Alert().Since.Truncate(day/2), name)
-			if policy != nil {
-				require.Contains(t, lifecycle.Drift(k, policy, later.Add(day)), lifecycle.Finding{Field: "rotation", Value: "stopped", Rule: out.Why})
+			if governing != nil {
+				require.Contains(t, lifecycle.Drift(k, governing, later.Add(day)), lifecycle.Finding{Field: "rotation", Value: "stopped", Rule: out.Why})
 			}
 		}
 		require.NotEqual(t, lifecycle.Stopped, lifecycle.Plan(moved(t, k, lifecycle.KeySuspended), p, later).Status, "a suspended key says so itself")

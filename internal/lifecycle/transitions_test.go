@@ -72,7 +72,7 @@ func versionRows(t *testing.T) []row {
 			var did lifecycle.Step
 			var err error
 			if op == lifecycle.Destroy && h.state == lifecycle.Retired {
-				_, did, err = k.Apply(op, h.version, free(k.Overrides[h.version].Until))
+				_, did, err = k.Apply(op, h.version, free(k.Overrides[h.version].Until()))
 			} else {
 				_, did, err = k.Apply(op, h.version, free(later.Add(day)))
 			}
@@ -91,7 +91,7 @@ func keyRows(t *testing.T) []row {
 			k := inKeyState(t, s)
 			at := later.Add(day)
 			if op == lifecycle.Destroy && s == lifecycle.KeyRetired {
-				at = k.Status.Until
+				at = k.Status.Until()
 			}
 			_, did, err := k.ApplyToKey(op, free(at))
 			r.follows = append(r.follows, follows(t, did, err))
@@ -232,7 +232,7 @@ func TestVersionThatNeverWasIsTheCallersMistake(t *testing.T) {
 
 func TestAVersionRetiredBeforeItsKeyWasArchivedIsDestroyedOrRestored(t *testing.T) {
 	k := moved(t, steps(t, newKey(t, 5), 2, lifecycle.Archive, lifecycle.Retire), lifecycle.KeyArchived)
-	until := k.Overrides[2].Until
+	until := k.Overrides[2].Until()
 	refused(t, k, lifecycle.Destroy, 2, free(until.Add(-1)), "destroy_time is")
 	require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, 2, free(until)).State(2))
 	back := step(t, k, lifecycle.Restore, 2, free(until.Add(-1)))

@@ -39,14 +39,14 @@ func goldenKey() lifecycle.Key {
 		DestroyedBelow: 1,
 		Overrides: map[int]lifecycle.StateOverride{
 			1: {
-				State: lifecycle.Retired, At: start, Before: lifecycle.Compromised, Until: start.Add(720 * time.Hour), Locked: true,
+				State: lifecycle.Retired, At: start, Before: lifecycle.Compromised, DestroyAt: start.Add(720 * time.Hour), Locked: true,
 				Compromise: lifecycle.Compromise{Code: "key compromise", Occurred: start.Add(-time.Hour), Reported: start},
 			},
 			2: {
 				State: lifecycle.Suspended, At: start.Add(time.Hour), Before: lifecycle.Deactivated, Ended: start, Lapsed: true,
 			},
 		},
-		Status:       lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, Until: start.Add(240 * time.Hour), Before: lifecycle.KeySuspended},
+		Status:       lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, DestroyAt: start.Add(240 * time.Hour), Before: lifecycle.KeySuspended},
 		Predecessors: []lifecycle.Predecessor{{Version: 1, Since: start}},
 		Hold:         true, Oldest: lifecycle.Oldest{Version: 1, Deactivated: start.Add(time.Hour)},
 		Created: start.Add(1), Recent: []time.Time{start, start.Add(time.Hour), start.Add(2 * time.Hour)},

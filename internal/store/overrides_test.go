@@ -23,9 +23,10 @@ func full() lifecycle.Key {
 	for i := range lifecycle.Crowd {
 		at := start.Add(time.Duration(i)*time.Hour + 123_456_789)
 		report := lifecycle.Compromise{Code: "cessation_of_operation", Occurred: start.Add(1), Reported: start.Add(1)}
-		override := lifecycle.StateOverride{State: lifecycle.Compromised, At: start.Add(1), Until: start.Add(1), Locked: true, Stored: true, Compromise: report}
+		override := lifecycle.StateOverride{State: lifecycle.Compromised, At: start.Add(1), RetireNotBefore: start.Add(1), Locked: true, Stored: true, Compromise: report}
 		if i < lifecycle.Alone {
-			override.State, override.Before, override.At, override.Until, override.Lapsed = lifecycle.Retired, lifecycle.Compromised, at, at, true
+			override.State, override.Before, override.At, override.DestroyAt, override.Lapsed = lifecycle.Retired, lifecycle.Compromised, at, at, true
+			override.RetireNotBefore = time.Time{}
 			override.Compromise.Occurred, override.Compromise.Reported = at, at
 		}
 		k.Overrides[k.Latest-2*(i+1)] = override

@@ -102,7 +102,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		Latest: k.Latest, Primary: k.Primary,
 		MinDecryption: k.MinDecryption, MinEncryption: k.MinEncryption, MinAvailable: k.MinAvailable,
 		DestroyedBelow: k.DestroyedBelow, Staged: k.Staged, Marks: overridesJSON(k.Overrides),
-		State: k.Status.State.String(), StateAt: k.Status.At, DestroyTime: k.Status.Until, StateBefore: k.Status.Before.String(), Hold: k.Hold,
+		State: k.Status.State.String(), StateAt: k.Status.At, DestroyTime: k.Status.Until(), StateBefore: k.Status.Before.String(), Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
 		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: predecessorsJSON(k.Predecessors),
@@ -134,7 +134,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
 		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Overrides: overrides, Hold: r.Hold,
 		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
-		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Until: r.DestroyTime, Before: before},
+		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Before: before}.WithUntil(r.DestroyTime),
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Predecessors: predecessorsOf(r.Ancestors),
 		Rotation: lifecycle.Rotation{

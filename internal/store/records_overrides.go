@@ -34,7 +34,7 @@ func overridesJSON(overrides map[int]lifecycle.StateOverride) map[string]overrid
 
 func toOverrideJSON(m lifecycle.StateOverride) overrideJSON {
 	return overrideJSON{
-		State: m.State.String(), At: m.At, Until: optional(m.Until), Ended: optional(m.Ended), Locked: m.Locked, Stored: m.Stored, Lapsed: m.Lapsed, Before: beforeName(m.Before),
+		State: m.State.String(), At: m.At, Until: optional(m.Until()), Ended: optional(m.Ended), Locked: m.Locked, Stored: m.Stored, Lapsed: m.Lapsed, Before: beforeName(m.Before),
 		Code: m.Compromise.Code, Occurred: optional(m.Compromise.Occurred), Reported: optional(m.Compromise.Reported),
 	}
 }
@@ -101,9 +101,9 @@ func overridesOf(list map[string]overrideJSON, latest int) (map[int]lifecycle.St
 func (m overrideJSON) override() (override lifecycle.StateOverride, ok bool) {
 	state, before := lifecycle.ParseState(m.State), lifecycle.ParseState(m.Before)
 	return lifecycle.StateOverride{
-		State: state, At: m.At, Until: timeOf(m.Until), Ended: timeOf(m.Ended), Locked: m.Locked, Stored: m.Stored, Lapsed: m.Lapsed, Before: before,
+		State: state, At: m.At, Ended: timeOf(m.Ended), Locked: m.Locked, Stored: m.Stored, Lapsed: m.Lapsed, Before: before,
 		Compromise: lifecycle.Compromise{Code: m.Code, Occurred: timeOf(m.Occurred), Reported: timeOf(m.Reported)},
-	}, lifecycle.CanOverride(state) && (m.Before == "" || before != lifecycle.NoState)
+	}.WithUntil(timeOf(m.Until)), lifecycle.CanOverride(state) && (m.Before == "" || before != lifecycle.NoState)
 }
 
 func beforeName(s lifecycle.State) string {

@@ -110,11 +110,32 @@ func spansOf(doc *lifecycle.Document) []*lifecycle.Span {
 }
 
 func fullMark(t *testing.T) lifecycle.StateOverride {
-	return filled(t, func(m *lifecycle.StateOverride) { m.State, m.Before = lifecycle.Retired, lifecycle.Archived })
+	m := filled(t, func(m *lifecycle.StateOverride) { m.State, m.Before = lifecycle.Retired, lifecycle.Archived })
+	m.RetireNotBefore, m.ArchiveAt = time.Time{}, time.Time{} // which a retired version does not have
+	return m
+}
+
+func TestEachStateOfAVersionKeepsItsDate(t *testing.T) {
+	for name, override := range map[string]lifecycle.StateOverride{
+		"retired":     {State: lifecycle.Retired, DestroyAt: start},
+		"archived":    {State: lifecycle.Archived, RetireNotBefore: start},
+		"compromised": {State: lifecycle.Compromised, RetireNotBefore: start},
+		"deactivated": {State: lifecycle.Deactivated, ArchiveAt: start},
+		"suspended":   {State: lifecycle.Suspended, ArchiveAt: start},
+	} {
+		w := newWorld()
+		k := newKey(t, "orders", "")
+		k.Latest, k.Primary, k.Recent, k.Overrides = 2, 2, []time.Time{start, start}, map[int]lifecycle.StateOverride{1: override}
+		require.NoError(t, w.CreateKey(ctx, creation(k, version(k, "first"))))
+		got, err := w.Key(ctx, "orders")
+		require.NoError(t, err)
+		require.Equal(t, override, got.Overrides[1], name)
+		require.Equal(t, start, got.Overrides[1].Until(), name)
+	}
 }
 
 func fullKey(t *testing.T) lifecycle.Key {
-	return filled(t, func(k *lifecycle.Key) {
+	full := filled(t, func(k *lifecycle.Key) {
 		k.Name, k.Policy, k.Type = "orders", "pci", lifecycle.AES128GCM96
 		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
 		k.Staged, k.DestroyedBelow, k.Status.State, k.Status.Before = 5, 2, lifecycle.KeySuspended, lifecycle.KeySuspended
@@ -125,6 +146,8 @@ func fullKey(t *testing.T) lifecycle.Key {
 		}
 		k.Rotation.FailedAt = start.Add(123456789 * time.Nanosecond)
 	})
+	full.Status.DestroyAt = time.Time{} // which a suspended key does not have
+	return full
 }
 
 func TestEveryFieldOfAKeyIsStored(t *testing.T) {

@@ -236,7 +236,7 @@ func (w *world) checkVersions(name string, k lifecycle.Key, s *seen) {
 		case lifecycle.Active:
 			active++
 		case lifecycle.Retired:
-			at := k.Overrides[v].DestroyTime()
+			at := k.Overrides[v].DestroyAt
 			if known, ok := s.destroy[v]; ok {
 				require.Equal(w.T, known, at, "%s version %d: no policy moves what runs", name, v)
 			}
