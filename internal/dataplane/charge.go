@@ -73,7 +73,7 @@ func (s *Session) successor(ctx context.Context, k Governed, version, requested 
 	if err != nil {
 		return k, version, err
 	}
-	to, err := next.ToProtect(requested, next.Rules)
+	to, err := next.Permissions(next.Rules).ToProtect(requested)
 	return next, to, err
 }
 

@@ -124,7 +124,7 @@ func (s *Session) StoreDenied(ctx context.Context, name string) error {
 func (s *Session) DeniedUses(ctx context.Context, k lifecycle.Key, version int) (Denied, error) {
 	of := lifecycle.Of(version)
 	if version == 0 {
-		of = k.All()
+		of = lifecycle.All(k)
 	}
 	known := s.plane.denied.known(k.Name) // before the stored ones: what is stored meanwhile is in either
 	stored, err := s.Denials.Denied(ctx, k, of)

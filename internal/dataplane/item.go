@@ -19,7 +19,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	if item.Nonce != "" || item.Padding != "" {
 		return Outcome{Err: item.checkExtras()}
 	}
-	version, err := s.k.ToProtect(item.Version, s.k.Rules)
+	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
 	if err != nil {
 		return Outcome{Err: err}
 	}
@@ -49,12 +49,12 @@ func (s *snapshot) protect(ctx context.Context, k *lifecycle.Key, version int, t
 }
 
 func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
-	return s.opened(ctx, item, lifecycle.Key.ToProcess)
+	return s.opened(ctx, item, lifecycle.Permissions.ToProcess)
 }
 
 // opened opens an item of a version that may be opened.
 func (s *snapshot) opened(
-	ctx context.Context, item *Item, may func(k lifecycle.Key, version int, rules lifecycle.EffectiveRules) error,
+	ctx context.Context, item *Item, may func(p lifecycle.Permissions, version int) error,
 ) Outcome {
 	if item.Text == "" {
 		return Outcome{Err: errNoCiphertext}
@@ -70,7 +70,7 @@ func (s *snapshot) opened(
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := may(*s.k.Key, version, s.k.Rules); err != nil {
+	if err := may(s.k.Permissions(s.k.Rules), version); err != nil {
 		return Outcome{Err: err}
 	}
 	c, err := s.cipher(ctx, s.k.Key, version)
@@ -88,7 +88,7 @@ func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
 	if err := checkAssociatedData(item.AssociatedData); err != nil {
 		return Outcome{Err: err}
 	}
-	opened := s.opened(ctx, item, lifecycle.Key.ToRewrap)
+	opened := s.opened(ctx, item, lifecycle.Permissions.ToRewrap)
 	if opened.Err != nil {
 		return opened
 	}

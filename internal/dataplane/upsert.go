@@ -73,7 +73,7 @@ func (i *Item) check() error {
 	if err := i.checkExtras(); err != nil {
 		return err
 	}
-	if _, err := firstVersion.ToProtect(i.Version, lifecycle.EffectiveRules{}); err != nil {
+	if _, err := firstVersion.Permissions(lifecycle.EffectiveRules{}).ToProtect(i.Version); err != nil {
 		return err
 	}
 	if params.AssociatedDataErr != nil {

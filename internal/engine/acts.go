@@ -28,7 +28,7 @@ func (a Acts) Update(ctx context.Context, name string, act Act) (lifecycle.Key, 
 	defer a.Plane.KeyChanged(name)
 	k, err := a.keys.UpdateKey(ctx, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
 		c, err := act(k, a.Now())
-		c.Relocate = k.Displaced(c.Key)
+		c.Relocate = lifecycle.Displaced(k, c.Key)
 		return c.WithSuccessorDetails(k), err
 	})
 	if errors.Is(err, lifecycle.ErrReadBack) {
@@ -56,7 +56,7 @@ func (s settingsWithClock) Clock(context.Context) (lifecycle.Clock, error) { ret
 // Complete completes a commit whose key and event are decided: when the key is looked at next, which version the clock
 // archives next, and under which policy it happened.
 func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *lifecycle.Policy, at time.Time) (lifecycle.Commit, error) {
-	c.Key = c.Key.WithoutPendingChecks(p)
+	c.Key = c.Key.PostChecks(p).DroppedIfNone()
 	key, err := a.withOldest(ctx, c.Key, p)
 	switch {
 	case err == nil:
@@ -72,8 +72,8 @@ func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *lifecycle.Pol
 
 // withOldest names the version that the clock archives next. Its date is looked for only when the one that was has gone.
 func (s *Session) withOldest(ctx context.Context, k lifecycle.Key, p *lifecycle.Policy) (lifecycle.Key, error) {
-	v := k.OldestDeactivated()
-	if k.RulesFor(p).ArchiveAfter == 0 || v == 0 || !k.Overrides[v].At.IsZero() {
+	v := k.OldestToDate(p)
+	if v == 0 {
 		return k.WithOldest(p, nil), nil
 	}
 	if v == k.Oldest.Version {
@@ -91,9 +91,9 @@ func Due(k lifecycle.Key, p *lifecycle.Policy, now time.Time) time.Time {
 		wake = pending[0].At
 	}
 	switch {
-	case k.NeedsPostChecks(p) && !k.Due.IsZero() && k.Due.Before(now):
+	case k.PostChecks(p).Pending() && !k.Due.IsZero() && k.Due.Before(now):
 		return k.Due // where a tick that rotates late is at work: the checks move it in a moment
-	case k.NeedsSuccessor(), k.NeedsPostChecks(p), !wake.IsZero() && wake.Before(now):
+	case k.NeedsSuccessor(), k.PostChecks(p).Pending(), !wake.IsZero() && wake.Before(now):
 		return now
 	default:
 		return wake

@@ -215,7 +215,7 @@ func TestACheckThatCannotAskTheWrapperSaysNothing(t *testing.T) {
 	require.NoError(t, err)
 	k := w.Stored("k")
 	require.Equal(t, 2, k.Primary)
-	require.True(t, k.NeedsPostChecks(w.PolicyInForce("p")), "a tick goes on")
+	require.True(t, k.PostChecks(w.PolicyInForce("p")).Pending(), "a tick goes on")
 }
 
 func TestAPolicyThatIsUsedIsNotDeleted(t *testing.T) {

@@ -167,7 +167,7 @@ func (t *checkRun) roundTrips(ctx context.Context) error { return t.roundTrip(ct
 
 // oldRoundTrips does the same with the version before, so that what it encrypted can still be read.
 func (t *checkRun) oldRoundTrips(ctx context.Context) error {
-	if old := t.k.RollbackTarget(); old != 0 && t.k.ToProcess(old, t.rules) == nil {
+	if old := t.k.RollbackTarget(); old != 0 && t.k.Permissions(t.rules).ToProcess(old) == nil {
 		return t.roundTrip(ctx, old)
 	}
 	return nil

@@ -273,7 +273,7 @@ func (s Keys) configured(
 		}
 		next = next.PinQuietPeriods(k.RulesFor(was), denied.Last)
 	}
-	event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: k.Differences(next)}
+	event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: lifecycle.Differences(k, next)}
 	return s.Acts().Complete(ctx, lifecycle.Commit{Key: next, Event: event}, policy, at)
 }
 

@@ -21,13 +21,13 @@ import (
 // due index lists the key. It is the system's act: whoever promoted the version did not ask for its rollback.
 func (a Acts) CheckPromoted(ctx context.Context, k lifecycle.Key) (lifecycle.Key, error) {
 	policy, err := a.data.PolicyOf(ctx, &k)
-	if err == nil && !k.NeedsPostChecks(policy) {
+	if err == nil && !k.PostChecks(policy).Pending() {
 		return k, nil
 	}
 	var result CheckResult
 	proved, err := a.Update(ctx, k.Name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
 		policy, err := a.data.PolicyOf(ctx, &k)
-		if err != nil || !k.NeedsPostChecks(policy) {
+		if err != nil || !k.PostChecks(policy).Pending() {
 			return lifecycle.Commit{Key: k}, err
 		}
 		c, result, err = a.PostCheck(ctx, k, policy, at)
@@ -61,12 +61,12 @@ func (a Acts) PostCheck(
 		return lifecycle.Commit{Key: k}, v, failed
 	}
 	if failed == nil {
-		c, err = a.Complete(ctx, lifecycle.Commit{Key: k.WithChecksPassed()}, policy, at)
+		c, err = a.Complete(ctx, lifecycle.Commit{Key: k.PostChecks(policy).Passed()}, policy, at)
 		return c, v, err
 	}
 	v = CheckResult{Cause: failed, bad: k.Primary}
 	order := lifecycle.Order{At: at, Rules: k.RulesFor(policy)}
-	c.Key, v.did = k.WithChecksFailed(Shorten(failed.Error()), policy, order)
+	c.Key, v.did = k.PostChecks(policy).Failed(Shorten(failed.Error()), order)
 	if v.did.ID != "" {
 		c.Event = EventOf(v.did, failed.Error())
 		var name checkError

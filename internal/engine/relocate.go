@@ -14,7 +14,7 @@ import (
 
 // relocateDisplaced is relocateNow after a change of a key that may have moved nothing.
 func (a Acts) relocateDisplaced(ctx context.Context, before, after lifecycle.Key) (pending bool) {
-	return before.Displaced(after) != (lifecycle.Range{}) && a.relocateNow(ctx, after.Name)
+	return lifecycle.Displaced(before, after) != (lifecycle.Range{}) && a.relocateNow(ctx, after.Name)
 }
 
 // relocateNow is Relocate for a request. Pending means that material is still where it was: a tick goes on.
@@ -46,7 +46,7 @@ func (a Acts) relocate(ctx context.Context, k *lifecycle.Key, n int) error {
 	if err != nil {
 		return err
 	}
-	switch k.MaterialLocation(n) {
+	switch lifecycle.LocationOf(*k, n) {
 	case lifecycle.InArchive:
 		return a.toArchive(ctx, k, v)
 	case lifecycle.Erased:

@@ -109,14 +109,7 @@ func (s Versions) applied(
 	if err != nil {
 		return c, did, err
 	}
-	switch {
-	case in.Op == lifecycle.Rollback:
-		c.Key, did, err = k.Rollback(order)
-	case in.Version == 0:
-		c.Key, did, err = k.ApplyToKey(in.Op, order)
-	default:
-		c.Key, did, err = k.Apply(in.Op, in.Version, order)
-	}
+	c.Key, did, err = k.Apply(in.Op, in.Version, order)
 	if err == nil && in.Op == lifecycle.Promote {
 		err = s.Acts().PreCheck(ctx, Promotion{k, policy, in.Version, false}, at)
 	}
@@ -181,8 +174,7 @@ func (s Versions) replaced(ctx context.Context, c lifecycle.Commit, policy *life
 		next, _, err := k.Apply(lifecycle.Promote, staged, lifecycle.Order{At: at, Rules: k.RulesFor(policy)})
 		if err == nil {
 			_ = s.Acts().PreCheck(ctx, Promotion{k, policy, staged, true}, at)
-			next.Revision = k.Revision
-			c.Key = next
+			c = c.Followed(next, nil)
 			c.Event.Details["replaced_by"] = "staged version"
 			return c
 		}
@@ -195,8 +187,7 @@ func (s Versions) replaced(ctx context.Context, c lifecycle.Commit, policy *life
 		c.Event.Details["replaced_by"] = "nothing: rotation failed"
 		return c
 	}
-	emergency.Key.Revision = k.Revision
-	c.Key, c.Version = emergency.Key, emergency.Version
+	c = c.Followed(emergency.Key, emergency.Version)
 	c.Event.Details["replaced_by"] = "new version"
 	if numbers, ok := emergency.Event.Details[abandonedVersions]; ok {
 		c.Event.Details[abandonedVersions] = numbers
@@ -235,7 +226,7 @@ func (s Versions) change(
 		if c.Key, err = next(k); err != nil || c.Key.Revision == k.Revision {
 			return lifecycle.Commit{Key: k}, err
 		}
-		c.Event = lifecycle.Event{Act: act, Reason: pre.Reason, Details: k.Differences(c.Key)}
+		c.Event = lifecycle.Event{Act: act, Reason: pre.Reason, Details: lifecycle.Differences(k, c.Key)}
 		return s.Acts().Complete(ctx, c, policy, at)
 	})
 	if errors.Is(err, lifecycle.ErrRepeated) {

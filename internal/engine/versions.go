@@ -5,7 +5,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -42,7 +41,7 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
 	unsettled, err := s.store.Moves.Displaced(ctx, name)
 	return VersionDetail{
-		Version: v, State: k.State(number), Override: k.Overrides[number], Denied: denied[number], DeniedErr: deniedErr,
+		Version: v, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr,
 		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.IsDestroyed(number),
 	}, err
 }
@@ -58,14 +57,6 @@ type Affected struct {
 	ReplacedBy  int
 }
 
-// replacement is the version that is in the place of compromised ones; 0: none is yet.
-func replacement(k *lifecycle.Key) int {
-	if !k.Overrides[k.Primary].Compromise.Reported.IsZero() {
-		return 0
-	}
-	return k.Primary
-}
-
 // CompromiseReport lists the versions of a key that were reported as compromised, oldest first.
 func (s Versions) CompromiseReport(ctx context.Context, name string) ([]Affected, error) {
 	k, err := s.data.Governed(ctx, name)
@@ -76,16 +67,14 @@ func (s Versions) CompromiseReport(ctx context.Context, name string) ([]Affected
 	if err != nil {
 		return nil, err
 	}
+	may := k.Permissions(k.Rules)
+	reports, replacement := lifecycle.Reports(*k.Key)
 	var report []Affected
-	for v, override := range k.Overrides {
-		if override.Compromise.Reported.IsZero() {
-			continue
-		}
+	for _, r := range reports {
 		report = append(report, Affected{
-			Version: v, State: k.State(v), Compromise: override.Compromise, From: dates[v], Until: dates[v+1],
-			Processes: k.ToProcess(v, k.Rules) == nil, Rewraps: k.ToRewrap(v, k.Rules) == nil, ReplacedBy: replacement(k.Key),
+			Version: r.Version, State: k.State(r.Version), Compromise: r.Compromise, From: dates[r.Version], Until: dates[r.Version+1],
+			Processes: may.ToProcess(r.Version) == nil, Rewraps: may.ToRewrap(r.Version) == nil, ReplacedBy: replacement,
 		})
 	}
-	slices.SortFunc(report, func(a, b Affected) int { return a.Version - b.Version })
 	return report, nil
 }

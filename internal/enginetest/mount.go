@@ -167,7 +167,7 @@ func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
 		assert.NotContains(m.t, m.versions, place{k.Name, v.Number}, "%s: what is stored is overwritten", what)
 		assert.Equal(m.t, v.Created, k.Recent[len(k.Recent)-1], "%s: the version has two dates", what)
 	}
-	assert.Equal(m.t, was.Displaced(k), c.Relocate, "%s: material is left where it does not belong", what)
+	assert.Equal(m.t, lifecycle.Displaced(was, k), c.Relocate, "%s: material is left where it does not belong", what)
 }
 
 // put stores the key of a commit and lists it.

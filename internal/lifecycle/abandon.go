@@ -4,7 +4,6 @@
 package lifecycle
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -13,10 +12,9 @@ import (
 // record ever named. It is retired as a staged version is that is abandoned, so it can be restored until the destroy delay
 // is over.
 func (k Key) Abandoned(t EffectiveRules, at time.Time) Key {
-	next := k
-	next.Latest++
-	next.Recent = append(slices.Clip(k.Recent), at)
-	next.Overrides = maps.Clone(k.Overrides)
-	next.setOverride(next.Latest, StateOverride{State: Retired, Before: PreActive, At: at, DestroyAt: at.Add(t.DestroyDelay)})
-	return next
+	d := draftOf(k)
+	d.key.Latest++
+	d.key.Recent = append(slices.Clip(k.Recent), at)
+	d.set(d.key.Latest, StateOverride{State: Retired, Before: PreActive, At: at, DestroyAt: at.Add(t.DestroyDelay)})
+	return d.key
 }

@@ -25,7 +25,7 @@ type ConfigChange struct {
 // changes nothing returns the key as it was, revision included. The error is [ErrInvalid].
 func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	next := k
-	warnings, err := next.setFloors(c)
+	warnings, err := c.setFloors(&next)
 	if err != nil {
 		return k, nil, err
 	}
@@ -44,10 +44,10 @@ func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	if err := checkAutoRotate(next); err != nil {
 		return k, nil, err
 	}
-	if next.sameAs(k) {
+	if sameSettings(next, k) {
 		return k, warnings, nil
 	}
-	if err := next.checkAvailable(); err != nil {
+	if err := checkAvailable(next); err != nil {
 		return k, nil, err
 	}
 	next.Revision = after(k.Revision)
@@ -55,7 +55,7 @@ func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 }
 
 // setFloors applies the two version floors by Transit's rules.
-func (k *Key) setFloors(c ConfigChange) ([]string, error) {
+func (c ConfigChange) setFloors(k *Key) ([]string, error) {
 	var warnings []string
 	if c.MinDecryption != nil {
 		floor := *c.MinDecryption
@@ -66,7 +66,7 @@ func (k *Key) setFloors(c ConfigChange) ([]string, error) {
 		if err := checkFloor("min_decryption_version", floor, k.Latest); err != nil {
 			return nil, err
 		}
-		if err := k.checkBelowCurrent("min_decryption_version", floor); err != nil {
+		if err := checkBelowCurrent(*k, "min_decryption_version", floor); err != nil {
 			return nil, err
 		}
 		k.MinDecryption = floor
@@ -75,7 +75,7 @@ func (k *Key) setFloors(c ConfigChange) ([]string, error) {
 		if err := checkFloor("min_encryption_version", *c.MinEncryption, k.Latest); err != nil {
 			return nil, err
 		}
-		if err := k.checkBelowCurrent("min_encryption_version", *c.MinEncryption); err != nil {
+		if err := checkBelowCurrent(*k, "min_encryption_version", *c.MinEncryption); err != nil {
 			return nil, err
 		}
 		k.MinEncryption = *c.MinEncryption
@@ -87,7 +87,7 @@ func (k *Key) setFloors(c ConfigChange) ([]string, error) {
 }
 
 // checkBelowCurrent keeps a floor from what protects now, and from what will next.
-func (k Key) checkBelowCurrent(field string, floor int) error {
+func checkBelowCurrent(k Key, field string, floor int) error {
 	for _, version := range []int{k.Primary, k.Staged} {
 		if version > 0 && floor > version {
 			return Invalidf("%s: %d: must not be above the active and the staged version, of which one is %d", field, floor, version)
@@ -107,7 +107,7 @@ func checkFloor(field string, floor, latest int) error {
 }
 
 // checkAvailable keeps both floors above what was trimmed.
-func (k Key) checkAvailable() error {
+func checkAvailable(k Key) error {
 	if k.MinAvailable > k.MinEncryption {
 		return Invalidf("min_encryption_version: %d: must be at least the minimum available version, which is %d", k.MinEncryption, k.MinAvailable)
 	}
@@ -128,6 +128,14 @@ func checkAutoRotate(k Key) error {
 		return InvalidField("auto_rotate_period", period, "policy \""+k.Policy+"\" sets the rotation of this key; auto_rotate_period must be 0")
 	}
 	return nil
+}
+
+// sameSettings reports whether two snapshots hold the same settings.
+func sameSettings(k, o Key) bool {
+	return k.MinDecryption == o.MinDecryption && k.MinEncryption == o.MinEncryption &&
+		k.DeletionAllowed == o.DeletionAllowed && k.Exportable == o.Exportable &&
+		k.AllowPlaintextBackup == o.AllowPlaintextBackup && k.AutoRotatePeriod == o.AutoRotatePeriod &&
+		k.Policy == o.Policy && k.Owner == o.Owner && maps.Equal(k.Labels, o.Labels)
 }
 
 func set[T any](target, value *T) {

@@ -20,9 +20,9 @@ const (
 	arrow         = " -> "
 )
 
-// Differences says what settings differ in next, as "from -> to" by the name of the API's field. States are not
+// Differences says in what settings next differs from the key, as "from -> to" by the name of the API's field. States are not
 // settings: custody names them itself.
-func (k Key) Differences(next Key) map[string]string {
+func Differences(k, next Key) map[string]string {
 	out := map[string]string{}
 	note := func(field string, from, to any) {
 		if from != to {

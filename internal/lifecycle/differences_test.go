@@ -22,9 +22,9 @@ func TestDifferencesNameTheLabelsThatChanged(t *testing.T) {
 	after := labelled(map[string]string{"env": "prod", "team": "cards -> payments", "new": "", "same": "y"})
 	require.Equal(t, map[string]string{
 		"labels": `env: "dev" -> "prod"; new: none -> ""; old: "x" -> none; team: "cards" -> "cards -> payments"`,
-	}, before.Differences(after))
-	require.Empty(t, before.Differences(before))
-	require.Empty(t, labelled(nil).Differences(labelled(map[string]string{})))
+	}, lifecycle.Differences(before, after))
+	require.Empty(t, lifecycle.Differences(before, before))
+	require.Empty(t, lifecycle.Differences(labelled(nil), labelled(map[string]string{})))
 }
 
 func TestDifferencesNameBothSidesHoweverLong(t *testing.T) {
@@ -37,7 +37,7 @@ func TestDifferencesNameBothSidesHoweverLong(t *testing.T) {
 		{"policy", func(text string) lifecycle.Key { return lifecycle.Key{Policy: text} }, 1024},
 	} {
 		from, to := "from"+strings.Repeat("ä", field.long/2-4)+"-1", "to"+strings.Repeat("b", field.long-4)+"-2"
-		text := field.key(from).Differences(field.key(to))[field.name]
+		text := lifecycle.Differences(field.key(from), field.key(to))[field.name]
 		require.LessOrEqual(t, len(text), longestDetail)
 		for _, part := range []string{"from", "-1 -> to", "-2"} {
 			require.Contains(t, text, part)
@@ -57,7 +57,7 @@ func TestDifferencesOfAllLabelsFitARecord(t *testing.T) {
 		to    map[string]string
 		count int
 	}{{after, labels}, {others, 2 * labels}, {nil, labels}} {
-		details, text := labelled(before).Differences(labelled(change.to)), ""
+		details, text := lifecycle.Differences(labelled(before), labelled(change.to)), ""
 		require.LessOrEqual(t, len(details), mostDetails/2)
 		for _, detail := range details {
 			require.LessOrEqual(t, len(detail), longestDetail)

@@ -21,15 +21,15 @@ func Drift(k Key, p *Policy, now time.Time) []Finding {
 	if out := Plan(k, p, now); slices.Contains(Alerts(), out.Status) {
 		found = append(found, Finding{Field: "rotation", Value: string(out.Status), Rule: out.Why})
 	}
-	if end := k.originatorEnd(p); !end.IsZero() && !now.Before(end) {
+	if end := originatorEnd(k, p); !end.IsZero() && !now.Before(end) {
 		found = append(found, Finding{Field: "primary_version", Value: strconv.Itoa(k.Primary), Rule: "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})
 	}
-	return append(found, k.overdueTransition(p, now)...)
+	return append(found, overdueTransition(k, p, now)...)
 }
 
 // overdueTransition names the first thing that the clock should have done to the key and has not: the clock guard, or another guard,
 // holds it back.
-func (k Key) overdueTransition(p *Policy, now time.Time) []Finding {
+func overdueTransition(k Key, p *Policy, now time.Time) []Finding {
 	const patience = time.Hour
 	for _, entry := range PendingTransitions(k, p, now) {
 		if entry.Op == Lapse { // a finding of its own
@@ -40,13 +40,13 @@ func (k Key) overdueTransition(p *Policy, now time.Time) []Finding {
 		}
 		return []Finding{{Field: "version", Value: strconv.Itoa(entry.Version), Rule: "was due to " + string(entry.Op) + " at " + timeText(entry.At)}}
 	}
-	return k.overrideLimitReached(p, now)
+	return overrideLimitReached(k, p, now)
 }
 
 // overrideLimitReached names a version that the clock does not archive because the key's record has no room for it.
-func (k Key) overrideLimitReached(p *Policy, now time.Time) []Finding {
+func overrideLimitReached(k Key, p *Policy, now time.Time) []Finding {
 	v, after := k.Oldest.Version, k.RulesFor(p).ArchiveAfter
-	if v == 0 || after == 0 || k.roomFor(v) || now.Before(k.Oldest.Deactivated.Add(after)) {
+	if v == 0 || after == 0 || k.Overrides.roomFor(v) || now.Before(k.Oldest.Deactivated.Add(after)) {
 		return nil
 	}
 	return []Finding{{Field: "version", Value: strconv.Itoa(v), Rule: "is not archived: too many versions are in states of their own; destroy old ones"}}

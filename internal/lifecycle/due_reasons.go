@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
-	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 // This file holds what makes a key due for rotation, and when.
@@ -27,10 +26,10 @@ type dueReason struct {
 }
 
 // dueReasons returns all that makes the key due, each when it does.
-func (k Key) dueReasons(r rotationRules) []dueReason {
+func (p planner) dueReasons() []dueReason {
 	var found []dueReason
-	for _, find := range []func(rotationRules) (dueReason, bool){k.bySchedule, k.byPeriod, k.byUsage} {
-		if c, ok := find(r); ok {
+	for _, find := range []func() (dueReason, bool){p.bySchedule, p.byPeriod, p.byUsage} {
+		if c, ok := find(); ok {
 			found = append(found, c)
 		}
 	}
@@ -43,7 +42,8 @@ func earliest(reasons []dueReason) dueReason {
 
 // bySchedule is the next slot, put off by jitter and until the window opens. Keys that wait for a window are spread
 // inside it.
-func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
+func (p planner) bySchedule() (dueReason, bool) {
+	k, r := p.key, p.rules
 	if r.recurrence.None() {
 		return dueReason{}, false
 	}
@@ -55,7 +55,7 @@ func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
 	c.jitter = spread(k, c.maxJitter)
 	c.at = slot.Add(c.jitter)
 	if open := r.window.Opening(c.at.Add(policy.TickLate)); open.After(c.at) {
-		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
+		c.at = p.spreadInWindow(open, c.maxJitter)
 	}
 	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.Every, timeText(c.at))
 	if r.recurrence.Every == 0 {
@@ -66,25 +66,26 @@ func (k Key) bySchedule(r rotationRules) (dueReason, bool) {
 
 // nextWindow returns the cause as it stands at now: a schedule whose window has closed waits for the next one. Nothing else
 // is bound to windows.
-func (k Key) nextWindow(r rotationRules, c dueReason, now time.Time) dueReason {
+func (p planner) nextWindow(c dueReason) dueReason {
 	if c.trigger != BySchedule {
 		return c
 	}
-	if open := r.window.Opening(now); open.After(c.at) {
-		c.at = k.spreadInWindow(r.window, open, c.maxJitter)
+	if open := p.rules.window.Opening(p.now); open.After(c.at) {
+		c.at = p.spreadInWindow(open, c.maxJitter)
 	}
 	return c
 }
 
 // spreadInWindow is when the key rotates in a window that other keys have waited for too: in its first half.
-func (k Key) spreadInWindow(w schedule.Window, open time.Time, most time.Duration) time.Time {
-	return open.Add(spread(k, min(most, w.Length/2)))
+func (p planner) spreadInWindow(open time.Time, most time.Duration) time.Time {
+	return open.Add(spread(p.key, min(most, p.rules.window.Length/2)))
 }
 
 // byPeriod is the end of the active version's originator period, early enough for its successor to be staged. Where an
 // operator rotates, a pending transition stops the version instead.
-func (k Key) byPeriod(r rotationRules) (dueReason, bool) {
-	end := k.originatorEnd(r.policy)
+func (p planner) byPeriod() (dueReason, bool) {
+	k, r := p.key, p.rules
+	end := originatorEnd(k, r.policy)
 	if end.IsZero() || r.mode != Auto {
 		return dueReason{}, false
 	}
@@ -96,8 +97,9 @@ func (k Key) byPeriod(r rotationRules) (dueReason, bool) {
 }
 
 // byUsage is the moment when the active version reached a usage limit.
-func (k Key) byUsage(r rotationRules) (dueReason, bool) {
-	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !k.exhausted(k.RulesFor(r.policy).Limits) {
+func (p planner) byUsage() (dueReason, bool) {
+	k, r := p.key, p.rules
+	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !exhausted(k, k.RulesFor(r.policy).Limits) {
 		return dueReason{}, false
 	}
 	why := fmt.Sprintf("version %d reached its usage limit", k.Primary)
@@ -106,7 +108,8 @@ func (k Key) byUsage(r rotationRules) (dueReason, bool) {
 
 // byClock is at once, for a key whose dates lie in the future: a clock that was ahead wrote them, and by them the key would
 // rotate too late.
-func (k Key) byClock(now time.Time) (dueReason, bool) {
+func (p planner) byClock() (dueReason, bool) {
+	k, now := p.key, p.now
 	dated := k.Rotation.Base
 	if k.Staged == 0 { // or its promotion will date the key
 		dated = laterOf(dated, k.Rotation.Promoted)
@@ -116,32 +119,6 @@ func (k Key) byClock(now time.Time) (dueReason, bool) {
 	}
 	why := fmt.Sprintf("version %d is dated %s, by a clock that was ahead", k.Primary, timeText(dated))
 	return dueReason{at: now, trigger: ByClock, why: why}, true
-}
-
-// Ahead reports whether dates of the key lie in the future: a clock that was ahead wrote them, unless it is this one that
-// is behind.
-func (k Key) Ahead(now time.Time) bool {
-	return laterOf(laterOf(k.Rotation.Base, k.Rotation.Promoted), k.Rotation.Last).After(now.Add(mayLag))
-}
-
-// originatorEnd returns when the active version should stop to protect; zero: nothing says so.
-func (k Key) originatorEnd(p *Policy) time.Time {
-	if p == nil || p.OriginatorUsage() == 0 || k.Primary == 0 || k.versionState(k.Primary) != Active {
-		return time.Time{}
-	}
-	return k.protectsSince(k.Primary).Add(p.OriginatorUsage())
-}
-
-// protectsSince returns when the version, active or before the active one, became active first: its originator period
-// does not begin anew with a rollback.
-func (k Key) protectsSince(v int) time.Time {
-	if i := k.predecessorIndex(v); i >= 0 {
-		return k.Predecessors[i].Since
-	}
-	if i := len(k.Recent) - 1 - (k.Latest - v); v != k.Latest && i >= 0 && k.Recent[i].Before(k.Rotation.Promoted) {
-		return k.Recent[i]
-	}
-	return k.Rotation.Promoted
 }
 
 // spread puts a rotation off by 0 to jitter, in whole seconds: the same for a key and its active version whenever it is

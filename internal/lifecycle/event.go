@@ -45,3 +45,11 @@ type Commit struct {
 	Relocate Range // versions whose material has to move or go, after the commit
 	Verify   bool  // the entry of the new version is read back before the commit, and has to be what was written
 }
+
+// Followed returns the commit with another step of the same act: the key after it, and the version that it made; nil: none.
+// However many steps an act has, the key's revision grows once.
+func (c Commit) Followed(next Key, made *Version) Commit {
+	next.Revision = c.Key.Revision
+	c.Key, c.Version = next, made
+	return c
+}

@@ -3,6 +3,19 @@
 
 package lifecycle
 
+import "time"
+
+// States lists the states a version can be in, in the order of a life.
+func States() []State {
+	return []State{PreActive, Active, Deactivated, Suspended, Archived, Compromised, Retired, Destroyed}
+}
+
+// AllPendingTransitions are [PendingTransitions] as far as they can be told without knowing the time.
+func AllPendingTransitions(k Key, p *Policy) []Pending { return PendingTransitions(k, p, time.Time{}) }
+
+// OldestDeactivated is the oldest version that the clock may archive.
+func OldestDeactivated(k Key) int { return oldestDeactivated(k) }
+
 // Most and Reserve are the bounds on overrides.
 const Most, Reserve = most, reserve
 

@@ -54,7 +54,7 @@ func (f *forecast) next() (Forecasted, bool) {
 		entry, listed := f.entry()
 		if at, ok := f.rotation(); ok && (!listed || at.Before(entry.At)) {
 			f.now = at
-			if plan := rotationPlan(f.key, f.policy, at); !plan.Wake.After(at) { // else it waits for a window after a failure
+			if plan := newPlanner(f.key, f.policy, at).plan(); !plan.Wake.After(at) { // else it waits for a window after a failure
 				return f.rotate(plan), true
 			}
 			continue
@@ -74,14 +74,14 @@ func (f *forecast) rotation() (at time.Time, ok bool) {
 	if f.key.Successor() != 0 && f.key.Rotation.Failures > 0 { // a pending transition promotes it
 		return time.Time{}, false
 	}
-	plan := rotationPlan(f.key, f.policy, f.now)
+	plan := newPlanner(f.key, f.policy, f.now).plan()
 	return laterOf(laterOf(plan.Next, plan.Wake), f.now), plan.Status != Unscheduled && f.overdue != f.pointers()
 }
 
 // succeed replaces an active version that was reported as compromised.
 func (f *forecast) succeed() (Forecasted, bool) {
 	switch {
-	case !f.key.NeedsSuccessor() || f.key.rotationRules(f.policy).admits(f.key, f.now) != nil:
+	case !f.key.NeedsSuccessor() || rotationRulesFor(f.key, f.policy).admits(f.key, f.now) != nil:
 		return Forecasted{}, false
 	case f.key.Successor() != 0:
 		return f.apply(Pending{f.now, Promote, f.key.Staged})
@@ -133,13 +133,7 @@ func (f *forecast) grown(next Key, act, why string) Forecasted {
 // apply lets a pending transition happen; ok is false where a guard refuses it.
 func (f *forecast) apply(entry Pending) (done Forecasted, ok bool) {
 	order := Order{At: f.now, Rules: f.key.RulesFor(f.policy)}
-	var next Key
-	var err error
-	if entry.Version == 0 {
-		next, _, err = f.key.ApplyToKey(entry.Op, order)
-	} else {
-		next, _, err = f.key.Apply(entry.Op, entry.Version, order)
-	}
+	next, _, err := f.key.Apply(entry.Op, entry.Version, order)
 	if err != nil {
 		f.skip[entry] = true
 		return Forecasted{}, false

@@ -233,7 +233,7 @@ func ticked(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]ti
 	e, o := pending[0], lifecycle.Order{At: now, Rules: k.RulesFor(p)}
 	next, _, err := k.Apply(e.Op, e.Version, o)
 	if e.Version == 0 {
-		next, _, err = k.ApplyToKey(e.Op, o)
+		next, _, err = k.Apply(e.Op, 0, o)
 	}
 	require.NoError(t, err)
 	if e.Op == lifecycle.Promote {

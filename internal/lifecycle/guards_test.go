@@ -37,7 +37,7 @@ func TestLegalHoldBlocksRetiringDestroyingDeletingAndTrimming(t *testing.T) {
 	step(t, held(k), lifecycle.Restore, 3, free(later.Add(day)))
 
 	for s, op := range map[lifecycle.KeyState]lifecycle.Op{lifecycle.KeyArchived: lifecycle.Retire, lifecycle.KeyRetired: lifecycle.Destroy} {
-		_, _, err := held(inKeyState(t, s)).ApplyToKey(op, free(later.Add(1000*day)))
+		_, _, err := held(inKeyState(t, s)).Apply(op, 0, free(later.Add(1000*day)))
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.EqualError(t, err, hold)
 	}
@@ -96,11 +96,11 @@ func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
 
 func TestQuietPeriodThatBeganWithTheRestoreOfAKeyIsNotShortened(t *testing.T) {
 	at := later.Add(day)
-	k, _, err := inKeyState(t, lifecycle.KeyRetired).ApplyToKey(lifecycle.Restore,
+	k, _, err := inKeyState(t, lifecycle.KeyRetired).Apply(lifecycle.Restore, 0,
 		lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{QuietPeriod: 14 * day}})
 	require.NoError(t, err)
 	for when, ok := range map[time.Time]bool{at.Add(14*day - 1): false, at.Add(14 * day): true} {
-		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: when})
+		_, _, err := k.Apply(lifecycle.Retire, 0, lifecycle.Order{At: when})
 		require.Equal(t, ok, err == nil, when)
 	}
 }
@@ -114,12 +114,12 @@ func TestTrimmingLeavesNoMarksButReports(t *testing.T) {
 	trimmed, err := k.Trim(3)
 	require.NoError(t, err)
 	require.Equal(t, before, k, "the snapshot before stays as it was")
-	require.Equal(t, map[int]lifecycle.StateOverride{2: k.Overrides[2], 3: k.Overrides[3]}, trimmed.Overrides)
+	require.Equal(t, lifecycle.Overrides{2: k.Overrides[2], 3: k.Overrides[3]}, trimmed.Overrides)
 }
 
 func TestQuietPeriodOfAWholeKey(t *testing.T) {
 	rules := lifecycle.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
-	k, _, err := newKey(t, 3).ApplyToKey(lifecycle.Archive, lifecycle.Order{At: later, Rules: rules})
+	k, _, err := newKey(t, 3).Apply(lifecycle.Archive, 0, lifecycle.Order{At: later, Rules: rules})
 	require.NoError(t, err)
 	for _, row := range []struct {
 		at, denied time.Time
@@ -133,7 +133,7 @@ func TestQuietPeriodOfAWholeKey(t *testing.T) {
 		{later.Add(2 * day), time.Time{}, day, false}, // a looser revision
 	} {
 		rules.QuietPeriod = row.quiet
-		_, _, err := k.ApplyToKey(lifecycle.Retire, lifecycle.Order{At: row.at, LastDenied: row.denied, Rules: rules})
+		_, _, err := k.Apply(lifecycle.Retire, 0, lifecycle.Order{At: row.at, LastDenied: row.denied, Rules: rules})
 		require.Equal(t, row.ok, err == nil, "%v", row)
 	}
 }
@@ -151,10 +151,10 @@ func TestNothingIsDestroyedEarly(t *testing.T) {
 		require.Equal(t, lifecycle.Destroyed, step(t, k, lifecycle.Destroy, h.version, free(until)).State(h.version))
 	}
 	k := inKeyState(t, lifecycle.KeyRetired)
-	_, _, err := k.ApplyToKey(lifecycle.Destroy, free(k.Status.Until().Add(-1)))
+	_, _, err := k.Apply(lifecycle.Destroy, 0, free(k.Status.Until().Add(-1)))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	k.Status = k.Status.WithUntil(time.Time{}) // as no key has it
-	_, _, err = k.ApplyToKey(lifecycle.Destroy, free(later))
+	_, _, err = k.Apply(lifecycle.Destroy, 0, free(later))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 }
 
@@ -167,9 +167,9 @@ func TestNothingIsRestoredPastItsDestroyTime(t *testing.T) {
 
 	k = inKeyState(t, lifecycle.KeyRetired)
 	for at, ok := range map[time.Time]bool{k.Status.Until().Add(-1): true, k.Status.Until(): false} {
-		_, _, err := k.ApplyToKey(lifecycle.Restore, free(at))
+		_, _, err := k.Apply(lifecycle.Restore, 0, free(at))
 		require.Equal(t, ok, err == nil, at)
-		_, _, err = k.WithHold(true).ApplyToKey(lifecycle.Restore, free(at))
+		_, _, err = k.WithHold(true).Apply(lifecycle.Restore, 0, free(at))
 		require.NoError(t, err)
 	}
 }
@@ -273,7 +273,7 @@ func TestACompromisedActiveVersionIsReplacedWhateverBecameOfIt(t *testing.T) {
 	for n := 1; n <= len(list); n++ {
 		k := steps(t, k, 5, list[:n]...)
 		require.False(t, k.NeedsSuccessor(), "nothing is made for a suspended key")
-		k, _, err := k.ApplyToKey(lifecycle.Resume, free(later.Add(100*day)))
+		k, _, err := k.Apply(lifecycle.Resume, 0, free(later.Add(100*day)))
 		require.NoError(t, err)
 		require.True(t, k.NeedsSuccessor(), list[n-1])
 		k = rotated(t, k, lifecycle.ByIncident, "", 0, later.Add(100*day))
@@ -301,7 +301,7 @@ func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
 	_, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(7)})
 	require.ErrorIs(t, err, lifecycle.ErrInvalid)
 	require.ErrorContains(t, err, "min_decryption_version: 7: must not be above the active and the staged version, of which one is 6")
-	back, _, err := newKey(t, 5).Rollback(free(later))
+	back, _, err := newKey(t, 5).Apply(lifecycle.Rollback, 0, free(later))
 	require.NoError(t, err)
 	_, _, err = back.Configure(lifecycle.ConfigChange{MinDecryption: ptr(5)})
 	require.ErrorContains(t, err, "of which one is 4")
@@ -311,11 +311,11 @@ func TestFloorDeniesWhateverThePolicyAllows(t *testing.T) {
 	all := lifecycle.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
 	for _, op := range []lifecycle.Op{lifecycle.Suspend, lifecycle.ReportCompromise} {
 		k := steps(t, newKey(t, 5), 2, op)
-		require.NoError(t, k.ToProcess(2, all))
+		require.NoError(t, k.Permissions(all).ToProcess(2))
 		k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(3)})
 		require.NoError(t, err)
-		require.ErrorIs(t, k.ToProcess(2, all), lifecycle.ErrDenied)
-		require.ErrorIs(t, k.ToRewrap(2, all), lifecycle.ErrDenied)
+		require.ErrorIs(t, k.Permissions(all).ToProcess(2), lifecycle.ErrDenied)
+		require.ErrorIs(t, k.Permissions(all).ToRewrap(2), lifecycle.ErrDenied)
 	}
 }
 

@@ -39,7 +39,7 @@ type Key struct {
 	MinAvailable   int // versions below were trimmed; 0: none was
 	DestroyedBelow int // versions below are destroyed; 0: none is
 
-	Overrides map[int]StateOverride // versions whose state does not follow from the above; shared, so never changed in place
+	Overrides Overrides // versions whose state does not follow from the above
 	Status    KeyStatus
 	Hold      bool // legal hold: nothing is retired, destroyed or deleted
 	Oldest    Oldest
@@ -178,12 +178,4 @@ func (k Key) Attributes() policy.Attributes {
 // be read, gets strict ones.
 func (k Key) RulesFor(p *Policy) EffectiveRules {
 	return policy.RulesFor(p, k.Policy != "", k.Attributes())
-}
-
-// sameAs reports whether two snapshots hold the same settings.
-func (k Key) sameAs(o Key) bool {
-	return k.MinDecryption == o.MinDecryption && k.MinEncryption == o.MinEncryption &&
-		k.DeletionAllowed == o.DeletionAllowed && k.Exportable == o.Exportable &&
-		k.AllowPlaintextBackup == o.AllowPlaintextBackup && k.AutoRotatePeriod == o.AutoRotatePeriod &&
-		k.Policy == o.Policy && k.Owner == o.Owner && maps.Equal(k.Labels, o.Labels)
 }

@@ -54,8 +54,6 @@ var (
 	StoredPolicy    = policy.Stored
 	Unreadable      = policy.Unreadable
 	DefaultDocument = policy.DefaultDocument
-	PreChecks       = policy.PreChecks
-	PostChecks      = policy.PostChecks
 
 	ParseType = keytype.Parse
 	TypeNames = keytype.Names

@@ -4,7 +4,6 @@
 package lifecycle
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -20,22 +19,19 @@ type Pending struct {
 // guard holds these back.
 func (e Pending) Irreversible() bool { return e.Op == Archive || e.Op == Retire || e.Op == Destroy }
 
-// AllPendingTransitions returns what the clock will do to the key besides rotating it, soonest first, as far as it can be told without
-// knowing the time. The policy is nil where none is in force.
-func AllPendingTransitions(k Key, p *Policy) []Pending { return PendingTransitions(k, p, time.Time{}) }
-
-// PendingTransitions is [AllPendingTransitions] as it stands at now: what had to happen in a window that has closed waits for the next one.
+// PendingTransitions returns what the clock will do to the key besides rotating it, soonest first, as it stands at now: what
+// had to happen in a window that has closed waits for the next one. The policy is nil where none is in force.
 func PendingTransitions(k Key, p *Policy, now time.Time) []Pending {
-	t := k.RulesFor(p)
+	a := agenda{k, p, k.RulesFor(p), now}
 	if k.Status.State == KeyRetired && !k.Hold {
 		return []Pending{{At: k.Status.DestroyAt, Op: Destroy}}
 	}
 	var pending []Pending
 	if k.Status.State == Enabled || k.Status.State == KeySuspended {
-		pending = k.fromPointers(p, t, now)
+		pending = a.fromPointers()
 	}
 	for v, override := range k.Overrides {
-		if entry, ok := k.fromOverride(v, override, t); ok && k.Status.admits(entry.Op, override.State) {
+		if entry, ok := a.fromOverride(v, override); ok && k.Status.admits(entry.Op, override.State) {
 			pending = append(pending, entry)
 		}
 	}
@@ -48,17 +44,26 @@ func PendingTransitions(k Key, p *Policy, now time.Time) []Pending {
 	return pending
 }
 
+// agenda finds what the clock will do to a key under a policy, as it stands at now.
+type agenda struct {
+	key    Key
+	policy *Policy
+	rules  EffectiveRules
+	now    time.Time // zero: unknown
+}
+
 // fromPointers returns what the clock will do to the versions that the key's pointers name: the staged, the active and the
 // oldest deactivated one.
-func (k Key) fromPointers(p *Policy, t EffectiveRules, now time.Time) []Pending {
+func (a agenda) fromPointers() []Pending {
+	k, t := a.key, a.rules
 	var pending []Pending
-	if k.promotes(p, t) {
-		pending = append(pending, Pending{laterOf(k.stagingEnd(p, t, now), k.Rotation.retryAt(now)), Promote, k.Staged})
+	if a.promotes() {
+		pending = append(pending, Pending{laterOf(a.stagingEnd(), k.Rotation.retryAt(a.now)), Promote, k.Staged})
 	}
-	if lapse := k.lapse(p, t); !lapse.IsZero() {
+	if lapse := a.lapse(); !lapse.IsZero() {
 		pending = append(pending, Pending{lapse, Lapse, k.Primary})
 	}
-	if t.ArchiveAfter > 0 && k.readable() > t.MinVersionsKept && k.versionState(k.Oldest.Version) == Deactivated && k.roomFor(k.Oldest.Version) {
+	if t.ArchiveAfter > 0 && readableFrom(k, k.MinDecryption) > t.MinVersionsKept && k.versionState(k.Oldest.Version) == Deactivated && k.Overrides.roomFor(k.Oldest.Version) {
 		pending = append(pending, Pending{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
 	}
 	return pending
@@ -66,33 +71,36 @@ func (k Key) fromPointers(p *Policy, t EffectiveRules, now time.Time) []Pending 
 
 // promotes reports whether the clock promotes the staged version: under a staging time, and what the clock has staged also
 // when a later revision has none. A version that is older than the active one is an operator's to promote.
-func (k Key) promotes(p *Policy, t EffectiveRules) bool {
-	byClock := p != nil && k.Rotation.Trigger != ByOperator
-	return (t.StagingTime > 0 || byClock) && k.Successor() > k.Primary
+func (a agenda) promotes() bool {
+	k := a.key
+	byClock := a.policy != nil && k.Rotation.Trigger != ByOperator
+	return (a.rules.StagingTime > 0 || byClock) && k.Successor() > k.Primary
 }
 
 // stagingEnd returns when the staged version is promoted: inside the window, unless the active version may protect no
 // longer.
-func (k Key) stagingEnd(p *Policy, t EffectiveRules, now time.Time) time.Time {
+func (a agenda) stagingEnd() time.Time {
+	k, t, now := a.key, a.rules, a.now
 	if !now.IsZero() && k.Rotation.Last.After(now.Add(mayLag)) {
 		return now // staged by a clock that was ahead: nobody knows since when
 	}
-	window := k.rotationRules(p).window
+	window := rotationRulesFor(k, a.policy).window
 	at := window.From(k.Rotation.Last.Add(t.StagingTime))
 	if open := window.Opening(now); now.After(at) && open.After(now) {
 		at = open
 	}
-	if end := k.originatorEnd(p); !end.IsZero() && end.Before(at) {
+	if end := originatorEnd(k, a.policy); !end.IsZero() && end.Before(at) {
 		at = laterOf(end, k.Rotation.Last)
 	}
-	if k.exhausted(t.Limits) && k.Rotation.ExhaustedAt.Before(at) {
+	if exhausted(k, t.Limits) && k.Rotation.ExhaustedAt.Before(at) {
 		at = k.Rotation.ExhaustedAt
 	}
 	return at
 }
 
 // fromOverride returns what the clock will do to a version in a state of its own.
-func (k Key) fromOverride(v int, m StateOverride, t EffectiveRules) (Pending, bool) {
+func (a agenda) fromOverride(v int, m StateOverride) (Pending, bool) {
+	k, t := a.key, a.rules
 	switch {
 	case v < k.MinAvailable || v < k.DestroyedBelow:
 		return Pending{}, false
@@ -107,63 +115,16 @@ func (k Key) fromOverride(v int, m StateOverride, t EffectiveRules) (Pending, bo
 }
 
 // lapse returns when the active version stops to protect without a successor; zero: it does not.
-func (k Key) lapse(p *Policy, t EffectiveRules) time.Time {
+func (a agenda) lapse() time.Time {
+	k, p := a.key, a.policy
 	if p == nil || k.Primary == 0 || k.versionState(k.Primary) != Active {
 		return time.Time{}
 	}
-	if k.blocked(t) {
+	if blocked(k, a.rules) {
 		return k.Rotation.ExhaustedAt
 	}
 	if p.RotationMode == Auto {
 		return time.Time{}
 	}
-	return k.originatorEnd(p)
-}
-
-// NeedsSuccessor reports an enabled key whose active version was reported as compromised and not replaced (transition
-// T14): because no version could be made then, or because the key was not enabled. It may have been retired since.
-func (k Key) NeedsSuccessor() bool {
-	return k.Status.State == Enabled && k.Overrides[k.Primary].Compromise.reported()
-}
-
-// PutOff returns the key with the retirement of an archived version put off, because a use of it was denied.
-func (k Key) PutOff(v int, until time.Time) Key {
-	override := k.Overrides[v]
-	if override.State != Archived {
-		return k
-	}
-	next := k
-	next.Overrides = maps.Clone(k.Overrides)
-	override.RetireNotBefore = laterOf(override.RetireNotBefore, until)
-	next.setOverride(v, override)
-	return next
-}
-
-// OldestDeactivated returns the oldest version that the clock may archive; 0: there is none.
-func (k Key) OldestDeactivated() int {
-	for v := max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); v <= k.Latest; v++ {
-		if k.versionState(v) == Deactivated && k.Overrides[v].ArchiveAt.IsZero() {
-			return v
-		}
-	}
-	return 0
-}
-
-// WithOldest returns the key with the oldest version that the clock may archive. Dates hold when versions were made; a
-// version was superseded when its successor was.
-func (k Key) WithOldest(p *Policy, dates map[int]time.Time) Key {
-	next := k
-	next.Oldest = Oldest{}
-	v := k.OldestDeactivated()
-	if v == 0 || k.RulesFor(p).ArchiveAfter == 0 {
-		return next
-	}
-	at := k.Overrides[v].At
-	if at.IsZero() {
-		at = dates[v+1]
-	}
-	if !at.IsZero() { // archived on no guess
-		next.Oldest = Oldest{Version: v, Deactivated: at}
-	}
-	return next
+	return originatorEnd(k, p)
 }

@@ -138,6 +138,6 @@ func TestOldestDeactivatedVersionIsTheNextToBeArchived(t *testing.T) {
 		"lapsed and alone":      {steps(t, newKey(t, 1), 1, lifecycle.Lapse), 1},
 		"oldest of them erased": {steps(t, newKey(t, 5), 1, lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy), 2},
 	} {
-		require.Equal(t, row.want, row.key.OldestDeactivated(), name)
+		require.Equal(t, row.want, lifecycle.OldestDeactivated(row.key), name)
 	}
 }

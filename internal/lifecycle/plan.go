@@ -63,50 +63,61 @@ func (o RotationPlan) Alert() Alert {
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing or cannot be read. It is pure: the tick only executes what it says, and reading a key shows the same answer.
 func Plan(k Key, p *Policy, now time.Time) RotationPlan {
-	return rotationPlan(k, p, now).orStopped(k, k.RulesFor(p))
+	return newPlanner(k, p, now).plan().orStopped(k, k.RulesFor(p))
 }
 
-// rotationPlan is the plan of a key as if it could encrypt.
-func rotationPlan(k Key, p *Policy, now time.Time) RotationPlan {
-	r := k.rotationRules(p)
+// planner works out the plan of a key as if it could encrypt.
+type planner struct {
+	key   Key
+	rules rotationRules
+	now   time.Time
+}
+
+func newPlanner(k Key, p *Policy, now time.Time) planner {
+	return planner{k, rotationRulesFor(k, p), now}
+}
+
+func (p planner) plan() RotationPlan {
+	k, r := p.key, p.rules
 	out := RotationPlan{Mode: r.mode, Period: r.recurrence.Every}
 	if k.Status.State != Enabled {
 		return unscheduled(out, fmt.Sprintf("the key is %s", k.Status.State))
 	}
 	if k.Successor() != 0 && k.Rotation.Failures > 0 {
-		return k.promotionFailing(out, r)
+		return p.promotionFailing(out)
 	}
-	reasons := k.dueReasons(r)
+	reasons := p.dueReasons()
 	if len(reasons) == 0 {
-		return unscheduled(out, unscheduledWhy(k, p))
+		return unscheduled(out, unscheduledWhy(k, r.policy))
 	}
-	if c, ok := k.byClock(now); ok {
+	if c, ok := p.byClock(); ok {
 		reasons = append(reasons, c)
 	}
 	first := earliest(reasons)
 	out.Next, out.Wake, out.Trigger = first.at, first.at, first.trigger
-	if now.Before(first.at) {
+	if p.now.Before(first.at) {
 		out.Status, out.Why = Scheduled, scheduledWhy(k, first)
 		return out
 	}
-	if obstacle := k.obstacle(r, now); obstacle != "" {
+	if obstacle := p.obstacle(); obstacle != "" {
 		out.Status, out.Wake, out.Why = Overdue, time.Time{}, "due, "+obstacle
 		return out
 	}
 	for i, c := range reasons {
-		reasons[i] = k.nextWindow(r, c, now)
+		reasons[i] = p.nextWindow(c)
 	}
-	return k.due(out, r, earliest(reasons), now)
+	return p.due(out, earliest(reasons))
 }
 
 // obstacle says why a key that is due is left to an operator, to go on after "due, "; empty: the engine rotates it.
-func (k Key) obstacle(r rotationRules, now time.Time) string {
-	refusal := r.admits(k, now)
+func (p planner) obstacle() string {
+	k, r := p.key, p.rules
+	refusal := r.admits(k, p.now)
 	switch {
 	case refusal != nil:
 		return "but " + refusal.Error()
 	case k.Staged != 0:
-		return fmt.Sprintf("and version %d is still %s", k.Staged, k.stagedBlocker())
+		return fmt.Sprintf("and version %d is still %s", k.Staged, stagedBlocker(k))
 	case r.mode != Auto:
 		return fmt.Sprintf("and rotation_mode %s leaves the rotation to an operator", r.mode)
 	}
@@ -115,9 +126,10 @@ func (k Key) obstacle(r rotationRules, now time.Time) string {
 
 // due decides for a key whose time has come and that the engine rotates: now, after a pause where attempts failed, or in
 // the next window where that of the schedule has closed.
-func (k Key) due(out RotationPlan, r rotationRules, c dueReason, now time.Time) RotationPlan {
+func (p planner) due(out RotationPlan, c dueReason) RotationPlan {
+	k, now := p.key, p.now
 	failed := k.Rotation.Failures > 0
-	out.failing = k.failing(r)
+	out.failing = p.failing()
 	wait := laterOf(c.at, k.Rotation.retryAt(now))
 	switch {
 	case now.Before(wait) && failed:
@@ -129,18 +141,19 @@ func (k Key) due(out RotationPlan, r rotationRules, c dueReason, now time.Time) 
 	default:
 		out.Status, out.Next, out.Wake, out.Trigger, out.Why = Due, c.at, c.at, c.trigger, c.why
 		if c.trigger == BySchedule {
-			out.Slot = r.recurrence.Last(k.Rotation.Base, now)
+			out.Slot = p.rules.recurrence.Last(k.Rotation.Base, now)
 		}
 	}
 	return out
 }
 
 // failing says whether the last attempt failed, and whether so many did that somebody has to look; empty: it did not.
-func (k Key) failing(r rotationRules) Status {
+func (p planner) failing() Status {
+	k := p.key
 	switch {
 	case k.Rotation.Failures == 0:
 		return ""
-	case k.Rotation.Failures >= r.cycles:
+	case k.Rotation.Failures >= p.rules.cycles:
 		return Stalled
 	default:
 		return Retrying
@@ -161,8 +174,8 @@ type rotationRules struct {
 	policy     *Policy // nil: none
 }
 
-// rotationRules returns the rotation rules in force for the key.
-func (k Key) rotationRules(p *Policy) rotationRules {
+// rotationRulesFor returns the rotation rules in force for the key.
+func rotationRulesFor(k Key, p *Policy) rotationRules {
 	const never = math.MaxInt
 	switch {
 	case p != nil:

@@ -5,7 +5,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"maps"
 	"time"
 )
 
@@ -31,9 +30,10 @@ func (r Rotation) retryAt(now time.Time) time.Time {
 }
 
 // promotionFailing decides for a key whose staged version could not be promoted; the pending transitions try again.
-func (k Key) promotionFailing(out RotationPlan, r rotationRules) RotationPlan {
-	out.failing = k.failing(r)
-	out.Status, out.Next = out.failing, k.Rotation.Last.Add(k.RulesFor(r.policy).StagingTime)
+func (p planner) promotionFailing(out RotationPlan) RotationPlan {
+	k := p.key
+	out.failing = p.failing()
+	out.Status, out.Next = out.failing, k.Rotation.Last.Add(k.RulesFor(p.rules.policy).StagingTime)
 	out.Why = fmt.Sprintf("version %d is staged, and the last of %d attempts to promote it failed: %s", k.Staged, k.Rotation.Failures, k.Rotation.LastError)
 	return out
 }
@@ -47,7 +47,7 @@ func (k Key) Successor() int {
 }
 
 // stagedBlocker says of the staged version what makes room for another one.
-func (k Key) stagedBlocker() string {
+func stagedBlocker(k Key) string {
 	if k.Successor() == 0 {
 		return fmt.Sprintf("staged and %s: resume it, then promote or retire it", k.versionState(k.Staged))
 	}
@@ -56,14 +56,20 @@ func (k Key) stagedBlocker() string {
 
 // withoutStoppedStaged returns the key without the staged version that is stopped: an emergency does not wait for it. Resuming it
 // stages it again.
-func (k Key) withoutStoppedStaged() Key {
+func withoutStoppedStaged(k Key) Key {
 	if k.Staged == 0 || k.Successor() != 0 {
 		return k
 	}
 	override := k.Overrides[k.Staged]
 	override.Before = PreActive
-	k.Overrides = maps.Clone(k.Overrides)
-	k.setOverride(k.Staged, override)
-	k.Staged = 0
-	return k
+	d := draftOf(k)
+	d.set(k.Staged, override)
+	d.key.Staged = 0
+	return d.key
+}
+
+// NeedsSuccessor reports an enabled key whose active version was reported as compromised and not replaced (transition
+// T14): because no version could be made then, or because the key was not enabled. It may have been retired since.
+func (k Key) NeedsSuccessor() bool {
+	return k.Status.State == Enabled && k.Overrides[k.Primary].Compromise.reported()
 }

@@ -40,7 +40,10 @@ func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 		{"stage", func(k lifecycle.Key) (lifecycle.Key, error) {
 			return k.Stage(lifecycle.ByOperator, "", time.Time{}, at)
 		}},
-		{"roll back", func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.Rollback(o); return next, err }},
+		{"roll back", func(k lifecycle.Key) (lifecycle.Key, error) {
+			next, _, err := k.Apply(lifecycle.Rollback, 0, o)
+			return next, err
+		}},
 		{"trim to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trim(floor) }},
 		{"floors to " + fmt.Sprint(floor), func(k lifecycle.Key) (lifecycle.Key, error) {
 			next, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: &floor, MinEncryption: &floor})
@@ -56,7 +59,7 @@ func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
 	case 0, 1:
 		return moves[r.IntN(len(moves))]
 	case 2:
-		return move{fmt.Sprintf("%s the key", op), func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.ApplyToKey(op, o); return next, err }}
+		return move{fmt.Sprintf("%s the key", op), func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.Apply(op, 0, o); return next, err }}
 	default:
 		return move{fmt.Sprintf("%s %d", op, v), func(k lifecycle.Key) (lifecycle.Key, error) { next, _, err := k.Apply(op, v, o); return next, err }}
 	}
@@ -106,14 +109,14 @@ func checkStep(t *testing.T, before, next lifecycle.Key, what string, did []stri
 		switch {
 		case before.State(v) == lifecycle.Destroyed:
 			require.Equal(t, lifecycle.Destroyed, next.State(v), "version %d revived: %v", v, did)
-			require.Equal(t, lifecycle.Erased, next.MaterialLocation(v))
+			require.Equal(t, lifecycle.Erased, lifecycle.LocationOf(next, v))
 		case next.State(v) == lifecycle.Destroyed:
 			require.True(t, strings.HasPrefix(what, "destroy") || strings.HasPrefix(what, "trim"), "%v", did)
 			require.False(t, before.Hold, "destroyed under legal hold: %v", did)
 		}
 		if c := before.Overrides[v].Compromise; c != (lifecycle.Compromise{}) {
 			require.NotZero(t, next.Overrides[v].Compromise, "the report on version %d was cleared: %v", v, did)
-			_, err := next.ToProtect(v, lifecycle.EffectiveRules{PinnedEncrypt: true})
+			_, err := next.Permissions(lifecycle.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
 			require.Error(t, err, "version %d was compromised: %v", v, did)
 		}
 	}
@@ -131,13 +134,13 @@ func checkStates(t *testing.T, k lifecycle.Key, did []string) {
 	}, k.State(k.Primary))
 	if k.Status.State == lifecycle.Enabled && inOrder {
 		require.Equal(t, 1, count[lifecycle.Active], "%v", did)
-		v, err := k.ToProtect(0, ungoverned)
+		v, err := k.Permissions(ungoverned).ToProtect(0)
 		require.NoError(t, err, "%v", did)
 		require.Equal(t, k.Primary, v)
-		require.NoError(t, k.ToProcess(v, ungoverned), "what was just encrypted cannot be read: %v", did)
+		require.NoError(t, k.Permissions(ungoverned).ToProcess(v), "what was just encrypted cannot be read: %v", did)
 	} else {
 		require.Zero(t, count[lifecycle.Active], "%v", did)
-		_, err := k.ToProtect(0, ungoverned)
+		_, err := k.Permissions(ungoverned).ToProtect(0)
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 	}
 	require.LessOrEqual(t, count[lifecycle.PreActive], 1)
@@ -156,7 +159,7 @@ func checkAgenda(t *testing.T, k lifecycle.Key, did []string) {
 	p := newPolicy(t, "90d", "0", lifecycle.Manual)
 	p.StagingTime.Duration, p.ArchiveAfter.Duration, p.RetireAfter.Duration = rules.StagingTime, rules.ArchiveAfter, rules.RetireAfter
 	p.QuietPeriod.Duration, p.DestroyDelay.Duration = rules.QuietPeriod, rules.DestroyDelay
-	if v := k.OldestDeactivated(); v != 0 {
+	if v := lifecycle.OldestDeactivated(k); v != 0 {
 		k.Oldest = lifecycle.Oldest{Version: v, Deactivated: later.Add(100 * day)}
 	}
 	pending := lifecycle.AllPendingTransitions(k, p)
@@ -166,7 +169,7 @@ func checkAgenda(t *testing.T, k lifecycle.Key, did []string) {
 		apply := func(at time.Time) error {
 			o := lifecycle.Order{At: at, Rules: rules}
 			if e.Version == 0 {
-				_, _, err := k.ApplyToKey(e.Op, o)
+				_, _, err := k.Apply(e.Op, 0, o)
 				return err
 			}
 			_, _, err := k.Apply(e.Op, e.Version, o)

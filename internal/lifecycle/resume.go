@@ -9,46 +9,47 @@ import "time"
 // so it is what it would be had it not been.
 
 // resume leads back to what pointers and periods say: the version may have been superseded meanwhile, or be past its time.
-func (k *Key) resume(v int, o Order) {
+func (d *draft) resume(v int, o Order) {
+	k := &d.key
 	override := k.Overrides[v]
 	delete(k.Overrides, v)
 	switch {
 	case v == k.Primary:
-		k.resumePrimary(v, o)
+		d.resumePrimary(v, o)
 	case v == k.Staged, override.Before == PreActive:
 		k.Staged = v
 	default:
-		k.resumeOld(v, override, o)
+		d.resumeOld(v, override, o)
 	}
 }
 
 // resumePrimary lets the active version go on, or lapse (transition T4) where its originator period has ended and no
 // automation rotates the key.
-func (k *Key) resumePrimary(v int, o Order) {
-	end := k.protectsSince(v).Add(o.Rules.OriginatorPeriod)
+func (d *draft) resumePrimary(v int, o Order) {
+	end := protectsSince(d.key, v).Add(o.Rules.OriginatorPeriod)
 	if o.Rules.OriginatorPeriod > 0 && o.Rules.Lapses && !o.At.Before(end) {
-		k.Primary = 0
-		k.setOverride(v, StateOverride{State: Deactivated, At: o.At, Lapsed: true})
+		d.key.Primary = 0
+		d.set(v, StateOverride{State: Deactivated, At: o.At, Lapsed: true})
 	}
 }
 
 // resumeOld lets a superseded version read on, or archives it (transition T8) where its time is over. Where its
 // deactivation is dated by a page that only the store has, that is left to the clock.
-func (k *Key) resumeOld(v int, override StateOverride, o Order) {
+func (d *draft) resumeOld(v int, override StateOverride, o Order) {
 	ended := override.Ended
 	if override.Before == NoState {
 		ended = override.At // nobody knows better
 	}
 	if !ended.IsZero() {
-		k.setOverride(v, StateOverride{State: Deactivated, At: ended, ArchiveAt: override.ArchiveAt, Lapsed: override.Lapsed, Compromise: override.Compromise})
+		d.set(v, StateOverride{State: Deactivated, At: ended, ArchiveAt: override.ArchiveAt, Lapsed: override.Lapsed, Compromise: override.Compromise})
 	}
-	if end := k.archiveTime(v, o.Rules); !end.IsZero() && !o.At.Before(end) && k.guardArchive(v, o.Rules.MinVersionsKept) == nil {
-		k.setOverride(v, StateOverride{State: Archived, At: o.At, RetireNotBefore: o.At.Add(o.Rules.QuietPeriod), Lapsed: override.Lapsed, Compromise: override.Compromise})
+	if end := archiveTime(d.key, v, o.Rules); !end.IsZero() && !o.At.Before(end) && (guards{d.key, o}).archive(v) == nil {
+		d.set(v, StateOverride{State: Archived, At: o.At, RetireNotBefore: o.At.Add(o.Rules.QuietPeriod), Lapsed: override.Lapsed, Compromise: override.Compromise})
 	}
 }
 
 // archiveTime returns when a deactivated version is archived, as far as the key tells; zero: it does not.
-func (k Key) archiveTime(v int, t EffectiveRules) time.Time {
+func archiveTime(k Key, v int, t EffectiveRules) time.Time {
 	override := k.Overrides[v]
 	since := override.At
 	if i := len(k.Recent) - (k.Latest - v); since.IsZero() && i >= 0 && i < len(k.Recent) {

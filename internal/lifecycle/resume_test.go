@@ -19,7 +19,7 @@ func resumed(t testing.TB, k lifecycle.Key, v, days int, rules lifecycle.Effecti
 }
 
 func TestADeactivationIsDatedAsBeforeOnceTheVersionIsResumed(t *testing.T) {
-	back, _, err := newKey(t, 5).Rollback(free(later.Add(-day)))
+	back, _, err := newKey(t, 5).Apply(lifecycle.Rollback, 0, free(later.Add(-day)))
 	require.NoError(t, err)
 	recovered := steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Recover)
 	for name, row := range map[string]struct {

@@ -141,7 +141,7 @@ func moved(t testing.TB, k lifecycle.Key, s lifecycle.KeyState) lifecycle.Key {
 		if op == lifecycle.Destroy {
 			at = k.Status.Until()
 		}
-		next, _, err := k.ApplyToKey(op, free(at))
+		next, _, err := k.Apply(op, 0, free(at))
 		require.NoError(t, err)
 		k = next
 	}

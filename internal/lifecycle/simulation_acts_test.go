@@ -63,7 +63,7 @@ func (s *simulation) rollBack() error {
 	if s.r.IntN(4) > 0 {
 		_ = s.rotateByHand()
 	}
-	next, _, err := s.key.Rollback(s.order(0))
+	next, _, err := s.key.Apply(lifecycle.Rollback, 0, s.order(0))
 	if err == nil {
 		require.NotZero(s.t, s.key.RulesFor(&s.policy).RollbackWindow, "rolled back where the policy allows none")
 		s.commit("rolled back", next)
@@ -125,7 +125,7 @@ func (s *simulation) exhaust() error {
 // deny lets somebody use what is out of use.
 func (s *simulation) deny() error {
 	for v := s.key.Latest; v > 0 && v > s.key.Latest-200; v-- {
-		err := s.key.ToProcess(v, s.key.RulesFor(&s.policy))
+		err := s.key.Permissions(s.key.RulesFor(&s.policy)).ToProcess(v)
 		if err == nil || s.r.IntN(2) == 0 || s.key.State(v) == lifecycle.Destroyed {
 			continue
 		}

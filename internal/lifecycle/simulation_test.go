@@ -137,7 +137,7 @@ func (s *simulation) attend() {
 		s.seen[string(out.Status)]++
 		switch {
 		case s.key.NeedsSuccessor() && s.succeed():
-		case s.key.NeedsPostChecks(&s.policy):
+		case s.key.PostChecks(&s.policy).Pending():
 			s.check()
 		case out.ToRotate():
 			if s.r.Float64() < s.failing {
@@ -182,10 +182,10 @@ func (s *simulation) succeed() bool {
 // check runs the checks of the policy on the version that was promoted.
 func (s *simulation) check() {
 	if s.r.Float64() >= max(s.failing, 0.03) {
-		s.commit("proved", s.key.WithChecksPassed())
+		s.commit("proved", s.key.PostChecks(nil).Passed())
 		return
 	}
-	next, did := s.key.WithChecksFailed("round_trip", &s.policy, s.order(0))
+	next, did := s.key.PostChecks(&s.policy).Failed("round_trip", s.order(0))
 	if did.Op == "" {
 		s.seen["nothing to roll back to"]++
 	}
@@ -232,7 +232,7 @@ func (s *simulation) step() bool {
 func (s *simulation) apply(op lifecycle.Op, v int, o lifecycle.Order) error {
 	next, _, err := s.key.Apply(op, v, o)
 	if v == 0 {
-		next, _, err = s.key.ApplyToKey(op, o)
+		next, _, err = s.key.Apply(op, 0, o)
 	}
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -131,7 +132,7 @@ func simDocument(t *testing.T, r *rand.Rand) lifecycle.Document {
 	d.RotationWindowLength = s("1h", "4h", "8h")
 	d.RotationRetryBase, d.RotationRetryMax, d.RotationRetryCycles = s("1m", "10m"), s("1h", "12h", "2d"), 1+r.IntN(6)
 	d.OnLimit = pick(r, lifecycle.OnLimitRotate, lifecycle.OnLimitRotate, lifecycle.OnLimitBlock)
-	d.PostChecks = pick(r, nil, lifecycle.PostChecks())
+	d.PostChecks = pick(r, nil, policy.PostChecks())
 	d.StagingTime, d.RollbackWindow = s("0", "0", "1h", "1d", "5d"), s("", "0", "2h")
 	d.OriginatorPeriod = s("", "", "0", "20d", "45d", "100d")
 	d.RecipientPeriod, d.ArchiveAfter = s("0", "60d", "1095d"), s("0", "1d", "20d", "60d")

@@ -64,7 +64,7 @@ func TestStateIsDerivedFromThePointersOfTheKey(t *testing.T) {
 
 func TestRequestWithoutAVersionGetsThePrimary(t *testing.T) {
 	for _, rules := range []lifecycle.EffectiveRules{ungoverned, governed} {
-		got, err := newKey(t, 5).ToProtect(0, rules)
+		got, err := newKey(t, 5).Permissions(rules).ToProtect(0)
 		require.NoError(t, err)
 		require.Equal(t, 5, got)
 	}
@@ -73,42 +73,42 @@ func TestRequestWithoutAVersionGetsThePrimary(t *testing.T) {
 func TestEncryptionFloorRefusesAPinnedVersionBelowIt(t *testing.T) {
 	k := newKey(t, 4)
 	k.MinEncryption = 3
-	_, err := k.ToProtect(2, ungoverned)
+	_, err := k.Permissions(ungoverned).ToProtect(2)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.ErrorContains(t, err, "key_version 2, minimum 3")
-	got, err := k.ToProtect(3, ungoverned)
+	got, err := k.Permissions(ungoverned).ToProtect(3)
 	require.NoError(t, err)
 	require.Equal(t, 3, got)
-	require.NoError(t, k.ToProcess(2, ungoverned), "the floor is for encryption only")
+	require.NoError(t, k.Permissions(ungoverned).ToProcess(2), "the floor is for encryption only")
 }
 
 func TestVersionsThatNeverWereAreTheCallersMistake(t *testing.T) {
 	k := newKey(t, 2)
-	_, err := k.ToProtect(-1, ungoverned)
+	_, err := k.Permissions(ungoverned).ToProtect(-1)
 	require.ErrorIs(t, err, lifecycle.ErrInvalid)
 	require.ErrorContains(t, err, "key_version -1")
-	_, err = k.ToProtect(3, ungoverned)
+	_, err = k.Permissions(ungoverned).ToProtect(3)
 	require.ErrorIs(t, err, lifecycle.ErrInvalid)
 	require.ErrorContains(t, err, "key_version 3, latest 2")
-	require.ErrorIs(t, k.ToProcess(3, ungoverned), lifecycle.ErrInvalid)
-	require.ErrorIs(t, k.ToProcess(0, ungoverned), lifecycle.ErrRefused)
-	require.ErrorIs(t, k.ToProcess(-1, ungoverned), lifecycle.ErrRefused)
+	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(3), lifecycle.ErrInvalid)
+	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(0), lifecycle.ErrRefused)
+	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(-1), lifecycle.ErrRefused)
 }
 
 func TestUsesOfVersionsThatNeverWereAreNotCounted(t *testing.T) {
 	k := newKey(t, 2)
 	for _, v := range []int{-5, -1, 0, 3} {
-		require.NotErrorIs(t, k.ToProcess(v, ungoverned), lifecycle.ErrDenied, v)
+		require.NotErrorIs(t, k.Permissions(ungoverned).ToProcess(v), lifecycle.ErrDenied, v)
 	}
 }
 
 func TestKeyWithoutAnActiveVersionSaysWhy(t *testing.T) {
 	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
-	_, err := k.ToProtect(0, ungoverned)
+	_, err := k.Permissions(ungoverned).ToProtect(0)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.EqualError(t, err, `key "orders" cannot encrypt: its version 5 is suspended`)
 
-	_, err = steps(t, newKey(t, 5), 5, lifecycle.Lapse).ToProtect(0, governed)
+	_, err = steps(t, newKey(t, 5), 5, lifecycle.Lapse).Permissions(governed).ToProtect(0)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.NotContains(t, err.Error(), "version 0", "there is no such version")
 }
@@ -117,7 +117,7 @@ func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
 	rules := lifecycle.EffectiveRules{CompromisedProcessing: true}
 	for _, s := range keyStates[1:] {
 		for _, h := range histories() {
-			err := moved(t, h.key(t), s).ToProcess(h.version, rules)
+			err := moved(t, h.key(t), s).Permissions(rules).ToProcess(h.version)
 			require.ErrorIs(t, err, lifecycle.ErrRefused, "key %s, version %s", s, h.name)
 		}
 	}
@@ -127,7 +127,7 @@ func TestAKeyThatIsStoppedAsAWholeSaysSo(t *testing.T) {
 	for _, s := range keyStates[1:] {
 		k := inKeyState(t, s)
 		for _, v := range []int{0, 1, k.Primary} {
-			_, err := k.ToProtect(v, lifecycle.EffectiveRules{PinnedEncrypt: true})
+			_, err := k.Permissions(lifecycle.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
 			require.ErrorIs(t, err, lifecycle.ErrRefused)
 			require.EqualError(t, err, fmt.Sprintf(`key "orders" cannot encrypt: the key as a whole is %s`, s))
 		}

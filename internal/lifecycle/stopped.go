@@ -13,7 +13,7 @@ import (
 
 // orStopped returns the plan of a key that has stopped, unless the next tick rotates it.
 func (o RotationPlan) orStopped(k Key, t EffectiveRules) RotationPlan {
-	since, why := k.stopped(t)
+	since, why := stopped(k, t)
 	if why == "" || o.ToRotate() {
 		return o
 	}
@@ -22,21 +22,21 @@ func (o RotationPlan) orStopped(k Key, t EffectiveRules) RotationPlan {
 }
 
 // stopped says since when, and why, an enabled key cannot encrypt; empty: it can.
-func (k Key) stopped(t EffectiveRules) (since time.Time, why string) {
+func stopped(k Key, t EffectiveRules) (since time.Time, why string) {
 	if k.Status.State != Enabled {
 		return since, ""
 	}
-	if _, err := k.ToProtect(0, t); err != nil {
-		return k.stoppedSince(), err.Error()
+	if _, err := k.Permissions(t).ToProtect(0); err != nil {
+		return stoppedSince(k), err.Error()
 	}
-	if k.blocked(t) {
+	if blocked(k, t) {
 		return k.Rotation.ExhaustedAt, fmt.Sprintf("key %q cannot encrypt: its version %d reached its usage limit, and on_limit is block; rotate it", k.Name, k.Primary)
 	}
 	return since, ""
 }
 
 // stoppedSince returns when the active version stopped to protect: the last one to lapse where there is none.
-func (k Key) stoppedSince() (since time.Time) {
+func stoppedSince(k Key) (since time.Time) {
 	override := k.Overrides[k.Primary]
 	switch {
 	case k.Primary == 0:
@@ -54,6 +54,6 @@ func (k Key) stoppedSince() (since time.Time) {
 }
 
 // blocked reports whether the active version reached a usage limit at which it stops.
-func (k Key) blocked(t EffectiveRules) bool {
-	return t.OnLimit == OnLimitBlock && k.exhausted(t.Limits)
+func blocked(k Key, t EffectiveRules) bool {
+	return t.OnLimit == OnLimitBlock && exhausted(k, t.Limits)
 }

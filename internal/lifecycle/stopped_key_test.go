@@ -45,7 +45,7 @@ func TestAKeyIsStoppedJustWhenItRefusesToEncrypt(t *testing.T) {
 				continue
 			}
 			k = next
-			_, err = k.ToProtect(0, ungoverned)
+			_, err = k.Permissions(ungoverned).ToProtect(0)
 			stopped := lifecycle.Plan(k, nil, at).Status == lifecycle.Stopped
 			require.Equal(t, err != nil && k.Status.State == lifecycle.Enabled, stopped)
 			if stopped {

@@ -22,7 +22,7 @@ const (
 	Restore          Op = "restore"
 	Destroy          Op = "destroy"
 	ReportCompromise Op = "compromise"
-	Rollback         Op = "rollback" // moves pointers: see Key.Rollback
+	Rollback         Op = "rollback" // moves pointers: see rollback.go
 	Lapse            Op = "lapse"    // the originator-usage period has ended: protects no longer, without a successor
 )
 
@@ -43,7 +43,7 @@ type edge struct {
 }
 
 // edges is the whole state machine of versions; nothing else decides a transition. T1 (new versions), T3 (rollback)
-// and T14 (emergency rotation) move the key's pointers: see Key.Staged, Rotate and Rollback.
+// and T14 (emergency rotation) move the key's pointers: see rotate.go and rollback.go.
 var edges = []edge{
 	{"T2", Promote, PreActive, Active},
 	{"T4", Lapse, Active, Deactivated},

@@ -93,7 +93,7 @@ func keyRows(t *testing.T) []row {
 			if op == lifecycle.Destroy && s == lifecycle.KeyRetired {
 				at = k.Status.Until()
 			}
-			_, did, err := k.ApplyToKey(op, free(at))
+			_, did, err := k.Apply(op, 0, free(at))
 			r.follows = append(r.follows, follows(t, did, err))
 		}
 		rows = append(rows, r)
@@ -133,12 +133,12 @@ func answers(k lifecycle.Key, use string, v int) string {
 	letters := ""
 	for i := range 8 {
 		rules := lifecycle.EffectiveRules{PinnedEncrypt: i&1 > 0, SuspendedProcessing: i&2 > 0, CompromisedProcessing: i&4 > 0}
-		_, err := k.ToProtect(v, rules)
+		_, err := k.Permissions(rules).ToProtect(v)
 		switch use {
 		case "process":
-			err = k.ToProcess(v, rules)
+			err = k.Permissions(rules).ToProcess(v)
 		case "rewrap":
-			err = k.ToRewrap(v, rules)
+			err = k.Permissions(rules).ToRewrap(v)
 		}
 		switch {
 		case err == nil:
@@ -208,19 +208,19 @@ func TestRefusalNamesStateNeededStateAndWhatIsPossible(t *testing.T) {
 	_, _, err = steps(t, k, 3, lifecycle.Archive, lifecycle.Retire).Apply(lifecycle.Archive, 3, free(later))
 	require.EqualError(t, err, "version 3 is retired: archive needs deactivated; possible now: restore, compromise", "to destroy is the clock's")
 
-	_, _, err = k.ApplyToKey(lifecycle.Retire, free(later))
+	_, _, err = k.Apply(lifecycle.Retire, 0, free(later))
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.EqualError(t, err, `key "orders" is enabled: retire needs archived; possible now: suspend, archive`)
 
-	_, _, err = inKeyState(t, lifecycle.KeyDestroyed).ApplyToKey(lifecycle.Restore, free(later))
+	_, _, err = inKeyState(t, lifecycle.KeyDestroyed).Apply(lifecycle.Restore, 0, free(later))
 	require.EqualError(t, err, `key "orders" is destroyed: restore needs retired; possible now: nothing`)
-	_, _, err = k.ApplyToKey(lifecycle.Promote, free(later))
+	_, _, err = k.Apply(lifecycle.Promote, 0, free(later))
 	require.ErrorContains(t, err, `a key as a whole has no operation "promote"`)
 }
 
 func TestVersionThatNeverWasIsTheCallersMistake(t *testing.T) {
 	k := newKey(t, 5)
-	for _, v := range []int{-1, 0, 6} {
+	for _, v := range []int{-1, 6} {
 		for _, op := range ops {
 			got, _, err := k.Apply(op, v, free(later))
 			require.ErrorIs(t, err, lifecycle.ErrInvalid)
@@ -238,7 +238,7 @@ func TestAVersionRetiredBeforeItsKeyWasArchivedIsDestroyedOrRestored(t *testing.
 	back := step(t, k, lifecycle.Restore, 2, free(until.Add(-1)))
 	require.Equal(t, lifecycle.Archived, back.State(2))
 	refused(t, back, lifecycle.Recover, 2, free(until), "is archived as a whole; use the operations of the key")
-	k, _, err := k.ApplyToKey(lifecycle.Retire, free(later.Add(day)))
+	k, _, err := k.Apply(lifecycle.Retire, 0, free(later.Add(day)))
 	require.NoError(t, err)
 	refused(t, k, lifecycle.Restore, 2, free(until), "is retired as a whole")
 }

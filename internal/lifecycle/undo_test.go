@@ -41,9 +41,9 @@ func TestUndoOfAWholeKey(t *testing.T) {
 	k := staged(t, 5)
 	k = steps(t, steps(t, k, 1, lifecycle.ReportCompromise), 2, lifecycle.Suspend)
 	for _, pair := range [][2]lifecycle.Op{{lifecycle.Suspend, lifecycle.Resume}, {lifecycle.Archive, lifecycle.Recover}} {
-		next, _, err := k.ApplyToKey(pair[0], free(later))
+		next, _, err := k.Apply(pair[0], 0, free(later))
 		require.NoError(t, err)
-		next, _, err = next.ApplyToKey(pair[1], free(later.Add(day)))
+		next, _, err = next.Apply(pair[1], 0, free(later.Add(day)))
 		require.NoError(t, err)
 		for v := range 7 {
 			require.Equal(t, k.State(v), next.State(v))
@@ -51,7 +51,7 @@ func TestUndoOfAWholeKey(t *testing.T) {
 	}
 	archived := moved(t, k, lifecycle.KeyArchived)
 	retired := moved(t, k, lifecycle.KeyRetired)
-	restored, _, err := retired.ApplyToKey(lifecycle.Restore, free(later.Add(2*day)))
+	restored, _, err := retired.Apply(lifecycle.Restore, 0, free(later.Add(2*day)))
 	require.NoError(t, err)
 	for v := range 7 {
 		require.Equal(t, archived.State(v), restored.State(v))
@@ -64,16 +64,16 @@ func TestRecoveringAKeyLiftsNoSuspension(t *testing.T) {
 	} {
 		k := inKeyState(t, lifecycle.KeySuspended)
 		for i, op := range way {
-			next, _, err := k.ApplyToKey(op, free(later.Add(time.Duration(i+2)*time.Hour)))
+			next, _, err := k.Apply(op, 0, free(later.Add(time.Duration(i+2)*time.Hour)))
 			require.NoError(t, err)
 			k = next
 		}
 		require.Equal(t, lifecycle.KeySuspended, k.Status.State)
-		k, did, err := k.ApplyToKey(lifecycle.Resume, free(later.Add(day)))
+		k, did, err := k.Apply(lifecycle.Resume, 0, free(later.Add(day)))
 		require.NoError(t, err)
 		require.Equal(t, "enabled", did.To)
 		k = moved(t, k, lifecycle.KeyArchived)
-		k, _, err = k.ApplyToKey(lifecycle.Recover, free(later.Add(2*day)))
+		k, _, err = k.Apply(lifecycle.Recover, 0, free(later.Add(2*day)))
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.Enabled, k.Status.State, "what was resumed stays so")
 	}
@@ -103,7 +103,7 @@ func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	k := newKey(t, 5) // the fifth since four days after start
 	promoted := start.Add(4 * day)
 	o := lifecycle.Order{At: promoted.Add(12 * time.Hour), Rules: lifecycle.EffectiveRules{RollbackWindow: 12 * time.Hour}}
-	back, did, err := k.Rollback(o)
+	back, did, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Step{ID: "T3", Op: "rollback", Version: 4, From: "deactivated", To: "active"}, did)
 	require.Equal(t, []lifecycle.State{lifecycle.Active, lifecycle.Deactivated}, []lifecycle.State{back.State(4), back.State(5)})
@@ -111,19 +111,19 @@ func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	require.Equal(t, 6, rotated(t, back, lifecycle.ByOperator, "", 0, later).Primary)
 
 	o.At = o.At.Add(1)
-	got, _, err := k.Rollback(o)
+	got, _, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
 	require.ErrorContains(t, err, "rollback_window of 12h0m0s ended at 2026-03-06T00:00:00Z")
 	require.Equal(t, k, got)
 	o.Rules.RollbackWindow = lifecycle.Unlimited
-	_, _, err = k.Rollback(o)
+	_, _, err = k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
 }
 
 func TestWindowOfZeroAllowsNoRollback(t *testing.T) {
 	k := newKey(t, 5)
 	for _, at := range []time.Time{k.Rotation.Promoted, later} {
-		got, _, err := k.Rollback(lifecycle.Order{At: at})
+		got, _, err := k.Apply(lifecycle.Rollback, 0, lifecycle.Order{At: at})
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.EqualError(t, err, "rollback_window is 0: a promotion is not rolled back; rotate instead")
 		require.Equal(t, k, got)
@@ -137,14 +137,14 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 		"retired":                           {lifecycle.Archive, lifecycle.Retire},
 		"destroyed":                         {lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy},
 	} {
-		back, _, err := steps(t, newKey(t, 5), 4, list...).Rollback(free(later.Add(2 * day)))
+		back, _, err := steps(t, newKey(t, 5), 4, list...).Apply(lifecycle.Rollback, 0, free(later.Add(2*day)))
 		require.NoError(t, err, name)
 		require.Equal(t, 3, back.Primary, name)
 	}
 	limited := free(later.Add(day))
 	limited.Until = later.Add(3 * day)
 	recovered := step(t, steps(t, newKey(t, 5), 4, lifecycle.Archive), lifecycle.Recover, 4, limited)
-	back, _, err := recovered.Rollback(free(later.Add(2 * day)))
+	back, _, err := recovered.Apply(lifecycle.Rollback, 0, free(later.Add(2*day)))
 	require.NoError(t, err)
 	require.Equal(t, 3, back.Primary, "4 was recovered only for a time")
 	require.Equal(t, recovered.Overrides[4], back.Overrides[4])
@@ -153,7 +153,7 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 		"lapsed": nil, "suspended meanwhile": {lifecycle.Suspend, lifecycle.Resume}, "archived meanwhile": {lifecycle.Archive, lifecycle.Recover},
 		"retired meanwhile": {lifecycle.Archive, lifecycle.Retire, lifecycle.Restore, lifecycle.Recover},
 	} {
-		back, _, err := steps(t, lapsed, 5, list...).Rollback(free(later.Add(2 * day)))
+		back, _, err := steps(t, lapsed, 5, list...).Apply(lifecycle.Rollback, 0, free(later.Add(2*day)))
 		require.NoError(t, err)
 		require.Equal(t, 4, back.Primary, "%s: it is past its originator-usage period", name)
 	}
@@ -161,7 +161,7 @@ func TestRollbackPassesOverWhatMustNotProtectAgain(t *testing.T) {
 
 func TestRollbackLeadsToTheVersionThatWasActiveBefore(t *testing.T) {
 	back := func(k lifecycle.Key) lifecycle.Key {
-		next, _, err := k.Rollback(free(later.Add(5 * day)))
+		next, _, err := k.Apply(lifecycle.Rollback, 0, free(later.Add(5*day)))
 		require.NoError(t, err)
 		return next
 	}
@@ -181,11 +181,11 @@ func TestRollbackLeadsToTheVersionThatWasActiveBefore(t *testing.T) {
 func TestRollbackOfARecordThatRemembersNoAncestorsGoesByNumbers(t *testing.T) {
 	old := newKey(t, 5)
 	old.Predecessors = nil
-	next, _, err := old.Rollback(free(later))
+	next, _, err := old.Apply(lifecycle.Rollback, 0, free(later))
 	require.NoError(t, err)
 	require.Equal(t, 4, next.Primary)
 	require.Empty(t, next.Predecessors)
-	next, _, err = rotated(t, next, lifecycle.ByOperator, "", 0, later).Rollback(free(later))
+	next, _, err = rotated(t, next, lifecycle.ByOperator, "", 0, later).Apply(lifecycle.Rollback, 0, free(later))
 	require.NoError(t, err)
 	require.Equal(t, 4, next.Primary, "5 was rolled back from")
 }
@@ -196,7 +196,7 @@ func TestKeyRemembersABoundedNumberOfAncestors(t *testing.T) {
 	require.Equal(t, lifecycle.Predecessor{Version: 99, Since: start.Add(98 * day)}, k.Predecessors[7])
 	for v := 99; v > 80; v-- {
 		var err error
-		k, _, err = k.Rollback(free(later))
+		k, _, err = k.Apply(lifecycle.Rollback, 0, free(later))
 		require.NoError(t, err)
 		require.Equal(t, v, k.Primary, "below, numbers tell")
 	}
@@ -209,10 +209,10 @@ func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
 	old.Predecessors = nil
 	for _, k := range []lifecycle.Key{k, old} {
 		o := lifecycle.Order{At: later.Add(time.Minute), Rules: lifecycle.EffectiveRules{RollbackWindow: time.Hour}}
-		back, _, err := k.Rollback(o)
+		back, _, err := k.Apply(lifecycle.Rollback, 0, o)
 		require.NoError(t, err)
 		require.Equal(t, start.Add(2*day), back.Rotation.Promoted)
-		_, _, err = back.Rollback(o)
+		_, _, err = back.Apply(lifecycle.Rollback, 0, o)
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.EqualError(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
 	}
@@ -221,7 +221,7 @@ func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
 func TestAVersionDatedByAClockThatWasAheadIsDatedAnewByARollback(t *testing.T) {
 	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later.Add(1000*day))
 	k = rotated(t, k, lifecycle.ByClock, "", 0, later)
-	back, _, err := k.Rollback(free(later.Add(time.Hour)))
+	back, _, err := k.Apply(lifecycle.Rollback, 0, free(later.Add(time.Hour)))
 	require.NoError(t, err)
 	require.Equal(t, later.Add(time.Hour), back.Rotation.Promoted)
 }
@@ -230,9 +230,9 @@ func TestAKeyOfWhichThePageOfDatesIsFullKnowsItsWindowAllTheSame(t *testing.T) {
 	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later)
 	k.Recent = nil // the store keeps them
 	o := lifecycle.Order{At: later.Add(time.Minute), Rules: lifecycle.EffectiveRules{RollbackWindow: time.Hour}}
-	back, _, err := k.Rollback(o)
+	back, _, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
-	_, _, err = back.Rollback(o)
+	_, _, err = back.Apply(lifecycle.Rollback, 0, o)
 	require.ErrorContains(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
 }
 
@@ -244,7 +244,7 @@ func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {
 		"no active version to roll":               steps(t, newKey(t, 5), 5, lifecycle.Lapse),
 		"rollback needs enabled":                  inKeyState(t, lifecycle.KeySuspended),
 	} {
-		got, _, err := k.Rollback(free(later))
+		got, _, err := k.Apply(lifecycle.Rollback, 0, free(later))
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
 		require.ErrorContains(t, err, text)
 		require.Equal(t, k, got)
@@ -281,7 +281,7 @@ func TestNewVersionIsStagedAndThenPromoted(t *testing.T) {
 	require.Equal(t, at, promoted.Recent[5], "the version before is superseded when its successor is promoted")
 	require.Equal(t, later, next.Recent[5], "the snapshot before stays as it was")
 
-	back, _, err := promoted.Rollback(free(at.Add(time.Hour)))
+	back, _, err := promoted.Apply(lifecycle.Rollback, 0, free(at.Add(time.Hour)))
 	require.NoError(t, err)
 	again := rotated(t, back, lifecycle.ByOperator, "", 0, at.Add(2*time.Hour))
 	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Deactivated, At: at.Add(time.Hour)}, again.Overrides[6])

@@ -40,7 +40,7 @@ func TestLimitThatIsReachedIsNotedOncePerVersion(t *testing.T) {
 	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(k, p, at(3, 0, 0)).Trigger)
 	next := byPlan(t, k, p, at(3, 0, 1))
 	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(next, p, at(3, 0, 1)).Status, "the successor has used nothing")
-	back, _ := next.WithChecksFailed("round_trip", p, lifecycle.Order{At: at(3, 0, 2)})
+	back, _ := next.PostChecks(p).Failed("round_trip", lifecycle.Order{At: at(3, 0, 2)})
 	require.Equal(t, lifecycle.ByUsage, lifecycle.Plan(back, p, at(3, 0, 3)).Trigger, "the version before is still used up")
 	lapsed := step(t, newKey(t, 1), lifecycle.Lapse, 1, free(start))
 	require.Equal(t, lapsed, usedUp(lapsed, p, later), "no version protects")

@@ -60,7 +60,7 @@ func (p *processor) processKey(ctx context.Context, minute time.Time, name strin
 		if err != nil {
 			return false, d.lost(err)
 		}
-		moved = moved || before.Displaced(after) != (lifecycle.Range{})
+		moved = moved || lifecycle.Displaced(before, after) != (lifecycle.Range{})
 		p.logOutcome(before, after, d)
 		done := after.Latest == before.Latest && d.did == nil && !d.checked
 		if done || after.Due.IsZero() || after.Due.After(p.Now()) {
@@ -83,7 +83,7 @@ func (p *processor) decide(ctx context.Context, k lifecycle.Key, at time.Time) (
 	if err != nil {
 		return d, err
 	}
-	if k.NeedsPostChecks(policy) {
+	if k.PostChecks(policy).Pending() {
 		d.checked = true
 		d.Commit, d.result, err = p.acts.PostCheck(ctx, k, policy, at)
 		return d, err
@@ -153,7 +153,7 @@ func (p *processor) applyDue(
 		if entry.At.After(now) {
 			break
 		}
-		if p.holdsBack(entry, k.Ahead(now)) {
+		if p.holdsBack(entry, k.Rotation.Ahead(now)) {
 			d.held = true
 			continue
 		}
@@ -184,7 +184,7 @@ func (p *processor) applyDue(
 func (p *processor) quietUntil(ctx context.Context, k lifecycle.Key, version int, order *lifecycle.Order) (time.Time, error) {
 	denied, err := p.data.DeniedUses(ctx, k, version)
 	order.LastDenied = denied.Last(version)
-	return order.Rules.QuietUntil(k.Overrides[version].At, order.LastDenied), err
+	return k.QuietUntil(version, order.Rules, order.LastDenied), err
 }
 
 // believes reports whether the clock guard was asked, and believes the clock.
@@ -199,11 +199,7 @@ func (p *processor) transition(
 	ctx context.Context, k lifecycle.Key, entry lifecycle.Pending, order lifecycle.Order, policy *lifecycle.Policy,
 ) (c lifecycle.Commit, did *lifecycle.Step, err error) {
 	var step lifecycle.Step
-	if entry.Version == 0 {
-		c.Key, step, err = k.ApplyToKey(entry.Op, order)
-	} else {
-		c.Key, step, err = k.Apply(entry.Op, entry.Version, order)
-	}
+	c.Key, step, err = k.Apply(entry.Op, entry.Version, order)
 	if err == nil && entry.Op == lifecycle.Promote {
 		err = p.acts.PreCheck(ctx, engine.Promotion{Key: k, Policy: policy, Version: entry.Version, Incident: k.NeedsSuccessor()}, order.At)
 	}

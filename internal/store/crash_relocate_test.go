@@ -28,7 +28,7 @@ func place(w *world) func(k lifecycle.Key, n int) error {
 		}
 		bare := v
 		bare.Sealed = nil
-		switch where := k.MaterialLocation(n); {
+		switch where := lifecycle.LocationOf(k, n); {
 		case where == lifecycle.InArchive && len(v.Sealed) > 0:
 			return cmpErr(w.PutArchived(ctx, k.Name, v), func() error { return w.PutVersion(ctx, k.Name, bare) })
 		case where == lifecycle.InUse && len(archived.Sealed) > 0:
@@ -60,7 +60,7 @@ func checkPlace(t *testing.T, w *world, k lifecycle.Key, v lifecycle.Version) {
 	if err != nil {
 		require.ErrorIs(t, err, lifecycle.ErrNotFound)
 	}
-	where := k.MaterialLocation(v.Number)
+	where := lifecycle.LocationOf(k, v.Number)
 	require.Equal(t, where == lifecycle.InArchive, archived, "version %d is to be at %d", v.Number, where)
 	require.Equal(t, where == lifecycle.InUse, len(v.Sealed) > 0, "version %d is to be at %d", v.Number, where)
 }

@@ -29,7 +29,7 @@ func (w *world) denied(t *testing.T) map[int]lifecycle.Denials {
 	w.restart()
 	k, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
-	denied, err := w.Denied(ctx, k, k.All())
+	denied, err := w.Denied(ctx, k, lifecycle.All(k))
 	require.NoError(t, err)
 	for v := range denied {
 		if len(denied) > store.PageSize && v%97 != 0 { // each reads its page

@@ -27,9 +27,7 @@ const (
 
 // wide are the types of more than maxMethods methods, and the interfaces of more than maxInterfaceMethods, each with
 // its reason.
-var wide = map[string]string{
-	"internal/lifecycle.Key": "what a key may do, its plan and its guards are still one type",
-}
+var wide = map[string]string{}
 
 // oldWords are names that gave way to the field's own words; see docs/glossary.md.
 var oldWords = strings.Fields(`

@@ -28,12 +28,12 @@ func TestPlacementFollowsFromTheState(t *testing.T) {
 	for _, h := range histories() {
 		k := h.key(t)
 		require.Contains(t, want, h.name)
-		require.Equal(t, want[h.name], k.MaterialLocation(h.version), h.name)
-		require.Equal(t, want[h.name], moved(t, k, lifecycle.KeySuspended).MaterialLocation(h.version), h.name)
+		require.Equal(t, want[h.name], lifecycle.LocationOf(k, h.version), h.name)
+		require.Equal(t, want[h.name], lifecycle.LocationOf(moved(t, k, lifecycle.KeySuspended), h.version), h.name)
 		for _, s := range []lifecycle.KeyState{lifecycle.KeyArchived, lifecycle.KeyRetired} {
-			require.Equal(t, max(archive, want[h.name]), moved(t, k, s).MaterialLocation(h.version), "%s, key %s", h.name, s)
+			require.Equal(t, max(archive, want[h.name]), lifecycle.LocationOf(moved(t, k, s), h.version), "%s, key %s", h.name, s)
 		}
-		require.Equal(t, erased, moved(t, k, lifecycle.KeyDestroyed).MaterialLocation(h.version), h.name)
+		require.Equal(t, erased, lifecycle.LocationOf(moved(t, k, lifecycle.KeyDestroyed), h.version), h.name)
 	}
 }
 
@@ -43,9 +43,9 @@ func TestWhatMayBeOpenedIsInUse(t *testing.T) {
 	for _, s := range keyStates {
 		for _, h := range histories() {
 			k := moved(t, h.key(t), s)
-			_, err := k.ToProtect(h.version, all)
-			if err == nil || k.ToProcess(h.version, all) == nil || k.ToRewrap(h.version, all) == nil {
-				require.Equal(t, lifecycle.InUse, k.MaterialLocation(h.version), "%s, key %s", h.name, s)
+			_, err := k.Permissions(all).ToProtect(h.version)
+			if err == nil || k.Permissions(all).ToProcess(h.version) == nil || k.Permissions(all).ToRewrap(h.version) == nil {
+				require.Equal(t, lifecycle.InUse, lifecycle.LocationOf(k, h.version), "%s, key %s", h.name, s)
 			}
 		}
 	}
@@ -64,11 +64,11 @@ func TestDisplacedVersionsAreThoseOfWhichThePlacementChanges(t *testing.T) {
 			}
 			var want lifecycle.Range
 			for v := 1; v <= k.Latest; v++ {
-				if k.MaterialLocation(v) != next.MaterialLocation(v) {
+				if lifecycle.LocationOf(k, v) != lifecycle.LocationOf(next, v) {
 					want = lifecycle.Range{From: max(min(want.From, v), map[bool]int{true: v}[want.From == 0]), To: v}
 				}
 			}
-			require.Equal(t, want, k.Displaced(next))
+			require.Equal(t, want, lifecycle.Displaced(k, next))
 			if want.To > 0 {
 				found++
 			}
@@ -82,14 +82,14 @@ func TestSuspendingAKeyDisplacesNothingHoweverManyVersionsItHas(t *testing.T) {
 	k := newKey(t, 3)
 	k.Latest, k.Primary = math.MaxInt32, math.MaxInt32
 	suspended := moved(t, k, lifecycle.KeySuspended)
-	require.Zero(t, k.Displaced(suspended))
-	require.Zero(t, suspended.Displaced(k))
-	require.Equal(t, lifecycle.Range{From: 1, To: math.MaxInt32}, k.Displaced(moved(t, k, lifecycle.KeyArchived)))
+	require.Zero(t, lifecycle.Displaced(k, suspended))
+	require.Zero(t, lifecycle.Displaced(suspended, k))
+	require.Equal(t, lifecycle.Range{From: 1, To: math.MaxInt32}, lifecycle.Displaced(k, moved(t, k, lifecycle.KeyArchived)))
 }
 
 func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 	k := newKey(t, 5)
-	require.Empty(t, k.Differences(k))
+	require.Empty(t, lifecycle.Differences(k, k))
 	next, _, err := k.Configure(lifecycle.ConfigChange{
 		MinDecryption: ptr(2), MinEncryption: ptr(3), DeletionAllowed: ptr(true), Exportable: ptr(true),
 		AllowPlaintextBackup: ptr(true), AutoRotatePeriod: ptr(time.Hour), Owner: ptr("payments"),
@@ -97,7 +97,7 @@ func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 	})
 	require.NoError(t, err)
 	next.Policy = "pci"
-	got := k.Differences(next.WithHold(true))
+	got := lifecycle.Differences(k, next.WithHold(true))
 	require.Equal(t, map[string]string{
 		"min_decryption_version": "1 -> 2", "min_encryption_version": "0 -> 3", "deletion_allowed": "false -> true",
 		"exportable": "false -> true", "allow_plaintext_backup": "false -> true", "auto_rotate_period": "0s -> 1h0m0s",

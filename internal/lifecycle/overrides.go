@@ -23,10 +23,14 @@ const (
 	Crowd = 16_384
 )
 
+// Overrides are the states of versions, by their numbers, that do not follow from the key's pointers and floors. They are
+// shared between snapshots of a key, so never changed in place but in a draft.
+type Overrides map[int]StateOverride
+
 // weight is what the overrides come to: one for each that is like no other, two with a report.
-func (k Key) weight() (w int) {
-	seen := make(map[StateOverride]bool, len(k.Overrides))
-	for _, override := range k.Overrides {
+func (o Overrides) weight() (w int) {
+	seen := make(map[StateOverride]bool, len(o))
+	for _, override := range o {
 		if seen[override] {
 			continue
 		}
@@ -39,43 +43,43 @@ func (k Key) weight() (w int) {
 	return w
 }
 
-// checkOverrides holds the bounds. Where the record is full already, what needs no more room goes on; so does what is urgent, as
+// checkRoom holds the bounds. Where the record is full already, what needs no more room goes on; so does what is urgent, as
 // far as the record takes another version at all.
-func (k Key) checkOverrides(next Key, urgent bool) error {
+func (o Overrides) checkRoom(next Overrides, key string, urgent bool) error {
 	switch {
-	case len(next.Overrides) <= Alone:
+	case len(next) <= Alone:
 		return nil
-	case len(next.Overrides) > max(Crowd, len(k.Overrides)):
-		return Refusedf("key %q has %d versions in states of their own, the most that its record holds; suspend or archive the key as a whole", k.Name, Crowd)
-	case urgent || next.weight() <= max(most, k.weight()):
+	case len(next) > max(Crowd, len(o)):
+		return Refusedf("key %q has %d versions in states of their own, the most that its record holds; suspend or archive the key as a whole", key, Crowd)
+	case urgent || next.weight() <= max(most, o.weight()):
 		return nil
 	}
-	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", k.Name, most)
+	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", key, most)
 }
 
 // roomFor reports whether the clock may give version v an override: acts by hand still fit into the record afterwards.
-func (k Key) roomFor(v int) bool {
-	_, marked := k.Overrides[v]
-	return marked || len(k.Overrides) < Alone-reserve || len(k.Overrides) < Crowd-reserve && k.weight() < most-reserve
+func (o Overrides) roomFor(v int) bool {
+	_, there := o[v]
+	return there || len(o) < Alone-reserve || len(o) < Crowd-reserve && o.weight() < most-reserve
 }
 
 // share lets the versions that are reported, or suspended, in the same way have one override once there are many: with the
 // latest of their dates, so that no period is shortened, and the earliest time of what happened. Custody keeps what was
-// said of each. The key's overrides are its own already.
-func (k *Key) share() {
-	if len(k.Overrides) <= Alone {
+// said of each. The overrides are a draft's.
+func (o Overrides) share() {
+	if len(o) <= Alone {
 		return
 	}
-	shared := map[StateOverride]StateOverride{}
-	for _, override := range k.Overrides {
+	alike := map[StateOverride]StateOverride{}
+	for _, override := range o {
 		if override.shares() {
 			like := override.undated()
-			shared[like] = override.with(shared[like])
+			alike[like] = override.combined(alike[like])
 		}
 	}
-	for v, override := range k.Overrides {
+	for v, override := range o {
 		if override.shares() {
-			k.Overrides[v] = shared[override.undated()]
+			o[v] = alike[override.undated()]
 		}
 	}
 }
@@ -101,8 +105,8 @@ func (m StateOverride) undated() StateOverride {
 	return m
 }
 
-// with returns the override with the later dates of both, and the earlier time of what happened; o may be zero.
-func (m StateOverride) with(o StateOverride) StateOverride {
+// combined returns the override with the later dates of both, and the earlier time of what happened; o may be zero.
+func (m StateOverride) combined(o StateOverride) StateOverride {
 	occurred := m.Compromise.Occurred
 	if before := o.Compromise.Occurred; !before.IsZero() && before.Before(occurred) {
 		occurred = before

@@ -10,7 +10,7 @@ type Range struct{ From, To int }
 func Of(v int) Range { return Range{v, v} }
 
 // All is the range of all versions of a key.
-func (k Key) All() Range { return Range{1, k.Latest} }
+func All(k Key) Range { return Range{1, k.Latest} }
 
 // MaterialLocation says where the material of a version belongs.
 type MaterialLocation int
@@ -22,8 +22,8 @@ const (
 	Erased
 )
 
-// MaterialLocation returns where the material of version v belongs. Versions that only a floor archives stay where they are.
-func (k Key) MaterialLocation(v int) MaterialLocation {
+// LocationOf returns where the material of version v belongs. Versions that only a floor archives stay where they are.
+func LocationOf(k Key, v int) MaterialLocation {
 	switch {
 	case k.State(v) == Destroyed:
 		return Erased
@@ -34,11 +34,11 @@ func (k Key) MaterialLocation(v int) MaterialLocation {
 	}
 }
 
-// Displaced returns the versions whose material belongs elsewhere in next, from the first to the last of them; zero:
+// Displaced returns the versions of the key whose material belongs elsewhere in next, from the first to the last of them; zero:
 // none. Between the floors and the overrides all versions belong in one place, so few are asked, however many there are.
-func (k Key) Displaced(next Key) (r Range) {
+func Displaced(k, next Key) (r Range) {
 	ask := func(v int) {
-		if v < 1 || v > k.Latest || k.MaterialLocation(v) == next.MaterialLocation(v) {
+		if v < 1 || v > k.Latest || LocationOf(k, v) == LocationOf(next, v) {
 			return
 		}
 		if r.From == 0 || v < r.From {
@@ -52,7 +52,7 @@ func (k Key) Displaced(next Key) (r Range) {
 		ask(floor - 1)
 		ask(floor)
 	}
-	for _, overrides := range []map[int]StateOverride{k.Overrides, next.Overrides} {
+	for _, overrides := range []Overrides{k.Overrides, next.Overrides} {
 		for v := range overrides {
 			ask(v - 1)
 			ask(v)
