@@ -14,8 +14,9 @@ import (
 // Cron is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone. The
 // zero Cron has no times. It is immutable.
 type Cron struct {
-	expr *cronexpr.Expression
-	zone *time.Location
+	expr   *cronexpr.Expression
+	zone   *time.Location
+	varies bool // it names days of which only the month tells the date, so that one year is not like another
 }
 
 // ParseCron reads a cron expression. The error is the rule that the text breaks.
@@ -26,7 +27,9 @@ func ParseCron(text string, zone *time.Location) (Cron, error) {
 	if len(parts) != 5 || len(text) > longest {
 		return Cron{}, errors.New(rule)
 	}
+	varies := false
 	for i, part := range parts {
+		varies = varies || hasDayInMonth(i, part)
 		plain, wrong := cronField(i, part)
 		if wrong != "" {
 			return Cron{}, errors.New(rule + "; " + wrong)
@@ -40,7 +43,7 @@ func ParseCron(text string, zone *time.Location) (Cron, error) {
 	if expr.Next(cronEpoch).IsZero() {
 		return Cron{}, errors.New("names a date that never comes")
 	}
-	return Cron{expr: expr, zone: zone}, nil
+	return Cron{expr, zone, varies}, nil
 }
 
 // IsZero reports a cron schedule without times.
@@ -135,18 +138,18 @@ func (t Cron) lastBy(since, now time.Time, next func(time.Time) time.Time) (last
 	return last
 }
 
-// Gaps returns the shortest and the longest time between two neighbours: over the next year, or the next few times
-// where a year has fewer. Of a cron schedule with many times a day, the nights and the days without any are asked by the day.
+// Gaps returns the shortest and the longest time between two neighbours: over the next year, or years where they differ, or
+// the next few times where that has fewer. Of a cron schedule with many times a day, the nights and the days without any are asked by the day.
 func (t Cron) Gaps(from time.Time) (shortest, longest time.Duration) {
 	return t.gapsBy(from, t.Next)
 }
 
 // gapsBy is Gaps, with a Next that may count how often it is asked.
 func (t Cron) gapsBy(from time.Time, next func(time.Time) time.Time) (shortest, longest time.Duration) {
-	const few, many, year = 9, 1000, 366 * 24 * time.Hour
+	const few, many = 9, 1000
 	first := next(from)
 	at := first
-	for n := 0; n < few || at.Sub(first) < year; n++ {
+	for n := 0; n < few || at.Sub(first) < t.period(); n++ {
 		if n == many {
 			return shortest, max(longest, t.longestPause(at))
 		}
@@ -164,17 +167,26 @@ func (t Cron) gapsBy(from time.Time, next func(time.Time) time.Time) (shortest, 
 	return shortest, longest
 }
 
+// period is the time after which the cron schedule is about the same again.
+func (t Cron) period() time.Duration {
+	const year = 366 * 24 * time.Hour
+	if t.varies {
+		return 5 * year
+	}
+	return year
+}
+
 // longestPause returns the longest time from the last time of a day to the first one of the next day that has any. All
 // such days have the same times.
 func (t Cron) longestPause(from time.Time) (longest time.Duration) {
-	const few, year, day = 9, 366, 24 * time.Hour
+	const few, day = 9, 24 * time.Hour
 	first := t.onWall(wallClock(from).Truncate(day).Add(-time.Second))
 	last := first
 	for at := first; at.Before(first.Truncate(day).Add(day)) && !at.IsZero(); at = t.onWall(at) {
 		last = at
 	}
 	busy := last.Sub(first) // from the first to the last time of a day
-	for n := 0; n < few || (n < year && first.Sub(from) < year*day); n++ {
+	for n := 0; n < few || (n < int(t.period()/day) && first.Sub(from) < t.period()); n++ {
 		next := t.onWall(first.Add(busy))
 		if next.IsZero() {
 			break

@@ -5,6 +5,7 @@ package schedule
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,14 +22,43 @@ var cronPart = regexp.MustCompile(`^(?:\*|([0-9]{1,2}|[A-Za-z]{3})(?:-([0-9]{1,2
 // cronLast are the last values of the fields.
 var cronLast = [5]string{"59", "23", "31", "12", "6"}
 
-// dayOfWeek is the place of the day of the week among the fields.
-const dayOfWeek = 4
+// hasDayInMonth reports whether a field has a day of which only the month tells the date.
+func hasDayInMonth(place int, text string) bool {
+	return slices.ContainsFunc(strings.Split(text, ","), func(piece string) bool { return dayInMonth(place, piece) != "" })
+}
+
+// dayOfMonth and dayOfWeek are the places of the days among the fields.
+const dayOfMonth, dayOfWeek = 2, 4
+
+// cronLastDay is a day counted from the end of the month, or the working day nearest to one; cronNthDay is the n-th day of the
+// week in a month, or the last.
+var (
+	cronLastDay = regexp.MustCompile(`^(?i:L|LW|(?:[1-9]|[12][0-9]|3[01])W)$`)
+	cronNthDay  = regexp.MustCompile(`^([0-7]|[A-Za-z]{3})(#[1-5]|[Ll])$`)
+)
+
+// dayInMonth returns a day of which only the month tells the date, such as "L" or "SUN#1", in words that the library reads
+// right; empty: it is none.
+func dayInMonth(place int, text string) string {
+	if place == dayOfMonth && cronLastDay.MatchString(text) {
+		return strings.ToUpper(text)
+	}
+	nth := cronNthDay.FindStringSubmatch(text)
+	if place != dayOfWeek || nth == nil || weekday(nth[1]) < 0 {
+		return ""
+	}
+	return strconv.Itoa(weekday(nth[1])%7) + strings.ToUpper(nth[2])
+}
 
 // cronField returns one of the five fields in words that the library reads right. What is wrong with it is empty where
 // it can be read.
 func cronField(place int, text string) (plain, wrong string) {
 	pieces := strings.Split(text, ",")
 	for i, piece := range pieces {
+		if day := dayInMonth(place, piece); day != "" {
+			pieces[i] = day
+			continue
+		}
 		part := cronPart.FindStringSubmatch(piece)
 		if part == nil {
 			return "", `cannot read "` + piece + `"`

@@ -10,20 +10,78 @@ import (
 	"time"
 )
 
-// Cron is a cron expression written naively: five sets of numbers.
+// Cron is a cron expression written naively: five sets of numbers, and days of which only the month tells the date.
 type Cron struct {
 	Text string
 	Sets [5]map[int]bool // minute, hour, day of month, month, day of week; nil: any
+
+	LastDay     bool            // L as day of the month
+	LastWorkday bool            // LW
+	Workdays    map[int]bool    // 15W: the working day nearest to the day, in the same month
+	Nth         map[[2]int]bool // SUN#1: {0, 1}
+	LastOf      map[int]bool    // 5L: the last Friday
 }
 
 // Names reports whether the cron names the minute on the wall.
 func (c Cron) Names(wall time.Time) bool {
 	in := func(i, n int) bool { return c.Sets[i] == nil || c.Sets[i][n] }
-	byDate := in(2, wall.Day()) && in(4, int(wall.Weekday()))
-	if c.Sets[2] != nil && c.Sets[4] != nil {
-		byDate = in(2, wall.Day()) || in(4, int(wall.Weekday()))
+	return in(0, wall.Minute()) && in(1, wall.Hour()) && in(3, int(wall.Month())) && c.namesDay(wall)
+}
+
+// namesDay holds that with a day of the month and a day of the week, either will do.
+func (c Cron) namesDay(wall time.Time) bool {
+	ofMonth := c.Sets[2] != nil || c.LastDay || c.LastWorkday || c.Workdays != nil
+	ofWeek := c.Sets[4] != nil || c.Nth != nil || c.LastOf != nil
+	return !ofMonth && !ofWeek || ofMonth && c.namesDayOfMonth(wall) || ofWeek && c.namesDayOfWeek(wall)
+}
+
+func (c Cron) namesDayOfMonth(wall time.Time) bool {
+	tomorrow := wall.AddDate(0, 0, 1)
+	if c.Sets[2][wall.Day()] || c.LastDay && tomorrow.Day() == 1 {
+		return true
 	}
-	return in(0, wall.Minute()) && in(1, wall.Hour()) && in(3, int(wall.Month())) && byDate
+	if !isWorkday(wall) {
+		return false
+	}
+	lastWorkday := true
+	for day := tomorrow; day.Month() == wall.Month(); day = day.AddDate(0, 0, 1) {
+		lastWorkday = lastWorkday && !isWorkday(day)
+	}
+	if c.LastWorkday && lastWorkday {
+		return true
+	}
+	for n := range c.Workdays {
+		if nearestWorkday(wall, n) == wall.Day() {
+			return true
+		}
+	}
+	return false
+}
+
+func isWorkday(day time.Time) bool {
+	return day.Weekday() != time.Saturday && day.Weekday() != time.Sunday
+}
+
+// nearestWorkday returns the working day of the month of a day that is nearest to its n-th; 0: there is no n-th. A Saturday
+// and a Sunday are never equally far from two.
+func nearestWorkday(of time.Time, n int) (nearest int) {
+	best := 0
+	for day := of.AddDate(0, 0, 1-of.Day()); day.Month() == of.Month(); day = day.AddDate(0, 0, 1) {
+		far := max(day.Day()-n, n-day.Day())
+		if isWorkday(day) && (nearest == 0 || far < best) {
+			nearest, best = day.Day(), far
+		}
+		if day.AddDate(0, 0, 1).Day() == 1 && day.Day() < n {
+			return 0
+		}
+	}
+	return nearest
+}
+
+func (c Cron) namesDayOfWeek(wall time.Time) bool {
+	day := int(wall.Weekday())
+	nth := [2]int{day, (wall.Day() + 6) / 7}
+	return c.Sets[4][day] || c.Nth[nth] || c.LastOf[day] && wall.AddDate(0, 0, 7).Month() != wall.Month()
 }
 
 // Walk is a clock on the wall that is looked at once a minute: it tells when each of the cron's times came. What the
