@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 // This file holds what makes a key due for rotation, and when.
@@ -23,6 +24,7 @@ type dueReason struct {
 	why       string
 	jitter    time.Duration // by which jitter put it off
 	maxJitter time.Duration // by which jitter may put it off
+	blackout  time.Time     // the end of the blackout that put it off; zero: none did
 }
 
 // dueReasons returns all that makes the key due, each when it does.
@@ -54,12 +56,13 @@ func (p planner) bySchedule() (dueReason, bool) {
 	c := dueReason{trigger: BySchedule, maxJitter: r.jitter(slot)}
 	c.jitter = spread(k, c.maxJitter)
 	c.at = slot.Add(c.jitter)
-	if open := r.window.Opening(c.at.Add(policy.TickLate)); open.After(c.at) {
-		c.at = p.spreadInWindow(open, c.maxJitter)
-	}
+	c = p.waiting(c, r.window.At(c.at.Add(policy.TickLate)))
 	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.Every, timeText(c.at))
 	if r.recurrence.Every == 0 {
 		c.why = fmt.Sprintf("rotation_schedule named %s", timeText(slot))
+	}
+	if !c.blackout.IsZero() {
+		c.why += ", kept back by rotation_blackout until " + timeText(c.blackout)
 	}
 	return c, true
 }
@@ -70,15 +73,16 @@ func (p planner) nextWindow(c dueReason) dueReason {
 	if c.trigger != BySchedule {
 		return c
 	}
-	if open := p.rules.window.Opening(p.now); open.After(c.at) {
-		c.at = p.spreadInWindow(open, c.maxJitter)
-	}
-	return c
+	return p.waiting(c, p.rules.window.At(p.now))
 }
 
-// spreadInWindow is when the key rotates in a window that other keys have waited for too: in its first half.
-func (p planner) spreadInWindow(open time.Time, most time.Duration) time.Time {
-	return open.Add(spread(p.key, min(most, p.rules.window.Length/2)))
+// waiting returns the cause put off until a stretch is open, where that begins later. Other keys have waited for it, too, so
+// it is spread in the first half.
+func (p planner) waiting(c dueReason, open schedule.Stretch) dueReason {
+	if open.From.After(c.at) {
+		c.at, c.blackout = open.From.Add(spread(p.key, open.Spread(c.maxJitter))), open.After
+	}
+	return c
 }
 
 // byPeriod is the end of the active version's originator period, early enough for its successor to be staged. Where an

@@ -133,6 +133,7 @@ func (f *forecast) grown(next Key, act, why string) Forecasted {
 // apply lets a pending transition happen; ok is false where a guard refuses it.
 func (f *forecast) apply(entry Pending) (done Forecasted, ok bool) {
 	order := Order{At: f.now, Rules: f.key.RulesFor(f.policy)}
+	reason := f.why(entry)
 	next, _, err := f.key.Apply(entry.Op, entry.Version, order)
 	if err != nil {
 		f.skip[entry] = true
@@ -142,7 +143,19 @@ func (f *forecast) apply(entry Pending) (done Forecasted, ok bool) {
 		f.dates[entry.Version] = f.now
 	}
 	f.key = next
-	return Forecasted{f.now, string(entry.Op), entry.Version, why[entry.Op]}, true
+	return Forecasted{f.now, string(entry.Op), entry.Version, reason}, true
+}
+
+// why says which field of the policy is behind what the clock does.
+func (f *forecast) why(entry Pending) string {
+	if entry.Op == Promote {
+		staged := f.key.Rotation.Last.Add(f.key.RulesFor(f.policy).StagingTime)
+		open := rotationRulesFor(f.key, f.policy).window.At(staged)
+		if !open.After.IsZero() && entry.At.Equal(open.From) {
+			return "staging_time has ended, kept back by rotation_blackout until " + timeText(open.After)
+		}
+	}
+	return why[entry.Op]
 }
 
 // why says which field of the policy is behind what the clock does.

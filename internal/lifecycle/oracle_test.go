@@ -20,6 +20,8 @@ type oracle struct {
 	slots  []time.Time // of the schedule
 	opens  []time.Time // of the window; nil: it is always open
 	length time.Duration
+	origin time.Time // when dark begins
+	dark   []bool    // minute by minute, whether a blackout is on; nil: never
 }
 
 // crons are the expressions that scenes are made of, as the naive cron reads them.
@@ -56,17 +58,61 @@ func newOracle(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, now time.Time
 	if p.RotationWindow != "" {
 		o.opens = crons[p.RotationWindow].Walk(z, since.Add(-2*day), until)
 	}
+	if len(p.RotationBlackout) > 0 {
+		o.origin = since.Add(-3 * day).Truncate(time.Minute)
+		for at := o.origin; at.Before(until); at = at.Add(time.Minute) {
+			o.dark = append(o.dark, scheduletest.Dark(p.RotationBlackout, at, z))
+		}
+	}
 	return o
 }
 
-// opening is when the window opened that is open at the time, or opens next.
-func (o oracle) opening(at time.Time) time.Time {
-	for _, open := range o.opens {
-		if at.Before(open.Add(o.length)) {
-			return open
+func (o oracle) isDark(at time.Time) bool {
+	return o.dark != nil && o.dark[at.Sub(o.origin)/time.Minute]
+}
+
+// opening is when the window opened that is open at the time, or opens next, and until when it is; a blackout cuts it.
+func (o oracle) opening(at time.Time) (from, to time.Time) {
+	for ; ; at = at.Truncate(time.Minute).Add(time.Minute) {
+		window, open := o.window(at)
+		if open && !o.isDark(at) {
+			return o.cut(at, window)
 		}
 	}
-	return time.Time{}
+}
+
+// window is when the window opened that is open at the time; zero: it always is.
+func (o oracle) window(at time.Time) (opened time.Time, open bool) {
+	if o.policy.RotationWindow == "" {
+		return opened, true
+	}
+	for _, opened := range o.opens {
+		if !at.Before(opened) && at.Before(opened.Add(o.length)) {
+			return opened, true
+		}
+	}
+	return opened, false
+}
+
+// cut looks back and ahead for a blackout in an open window.
+func (o oracle) cut(at, window time.Time) (from, to time.Time) {
+	from = window
+	if !window.IsZero() {
+		to = window.Add(o.length)
+	}
+	for back := at.Truncate(time.Minute); o.dark != nil && back.After(o.origin) && !back.Before(window); back = back.Add(-time.Minute) {
+		if o.isDark(back) {
+			from = back.Add(time.Minute)
+			break
+		}
+	}
+	last := o.origin.Add(time.Duration(len(o.dark)) * time.Minute)
+	for ahead := at.Truncate(time.Minute); ahead.Before(last) && (to.IsZero() || ahead.Before(to)); ahead = ahead.Add(time.Minute) {
+		if o.isDark(ahead) {
+			return from, ahead
+		}
+	}
+	return from, to
 }
 
 // most is the longest jitter of the slot that is next.
@@ -85,19 +131,23 @@ func (o oracle) scheduled(t *testing.T, now time.Time) (first, asOfNow time.Time
 	}
 	put := o.given(t, nil, o.slots[0], o.most())
 	first = o.slots[0].Add(put)
-	if open := o.opening(first.Add(5 * time.Minute)); open.After(first) {
-		first = open.Add(o.inside(t, open))
+	if open, end := o.opening(first.Add(5 * time.Minute)); open.After(first) {
+		first = open.Add(o.inside(t, open, end))
 	}
 	asOfNow = first
-	if open := o.opening(now); open.After(first) && o.policy.RotationWindow != "" {
-		asOfNow = open.Add(o.inside(t, open))
+	if open, end := o.opening(now); open.After(first) {
+		asOfNow = open.Add(o.inside(t, open, end))
 	}
 	return first, asOfNow, true
 }
 
 // inside is the jitter inside a window.
-func (o oracle) inside(t *testing.T, open time.Time) time.Duration {
-	return o.given(t, &open, time.Time{}, min(o.most(), o.length/2))
+func (o oracle) inside(t *testing.T, open, end time.Time) time.Duration {
+	most := o.most()
+	if !end.IsZero() {
+		most = min(most, end.Sub(open)/2)
+	}
+	return o.given(t, &open, time.Time{}, most)
 }
 
 // given asks the plan for the jitter of a key whose schedule is all that moves it, and holds it to its bounds.
@@ -105,7 +155,7 @@ func (o oracle) given(t *testing.T, open *time.Time, slot time.Time, most time.D
 	p := *o.policy
 	p.OriginatorPeriod, p.RotationMode = lifecycle.Span{Text: "0"}, lifecycle.Manual
 	k := o.key
-	k.Rotation.Exhausted, k.Staged = 0, 0
+	k.Rotation.Exhausted, k.Staged, p.RotationBlackout = 0, 0, nil
 	if open == nil {
 		p.RotationWindow = ""
 	} else { // at which the key is spread as it is in every window

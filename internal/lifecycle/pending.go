@@ -86,7 +86,7 @@ func (a agenda) stagingEnd() time.Time {
 	}
 	window := rotationRulesFor(k, a.policy).window
 	at := window.From(k.Rotation.Last.Add(t.StagingTime))
-	if open := window.Opening(now); now.After(at) && open.After(now) {
+	if open := window.From(now); now.After(at) && open.After(now) {
 		at = open
 	}
 	if end := originatorEnd(k, a.policy); !end.IsZero() && end.Before(at) {

@@ -135,8 +135,11 @@ func (p planner) due(out RotationPlan, c dueReason) RotationPlan {
 	case now.Before(wait) && failed:
 		out.Status, out.Wake = out.failing, wait
 		out.Why = fmt.Sprintf("due, and the last of %d attempts failed: %s", k.Rotation.Failures, k.Rotation.LastError)
+		if !c.blackout.IsZero() {
+			out.Why += "; the next one waits for the end of rotation_blackout until " + timeText(wait)
+		}
 	case now.Before(wait):
-		out.Why = fmt.Sprintf("due since %s, and waits for rotation_window until %s", timeText(out.Next), timeText(wait))
+		out.Why = fmt.Sprintf("due since %s, and waits for %s until %s", timeText(out.Next), c.waitsFor(), timeText(wait))
 		out.Status, out.Next, out.Wake = Scheduled, wait, wait
 	default:
 		out.Status, out.Next, out.Wake, out.Trigger, out.Why = Due, c.at, c.at, c.trigger, c.why
@@ -145,6 +148,14 @@ func (p planner) due(out RotationPlan, c dueReason) RotationPlan {
 		}
 	}
 	return out
+}
+
+// waitsFor names what a cause waits for that has come.
+func (c dueReason) waitsFor() string {
+	if !c.blackout.IsZero() {
+		return "the end of rotation_blackout"
+	}
+	return "rotation_window"
 }
 
 // failing says whether the last attempt failed, and whether so many did that somebody has to look; empty: it did not.
@@ -209,6 +220,9 @@ func scheduledWhy(k Key, c dueReason) string {
 	why := fmt.Sprintf("version %d is in force from %s until %s", k.Primary, timeText(k.Rotation.Base), timeText(c.at))
 	if c.jitter > 0 {
 		why += fmt.Sprintf(", put off by %s of jitter", c.jitter)
+	}
+	if !c.blackout.IsZero() {
+		why += ", kept back by rotation_blackout until " + timeText(c.blackout)
 	}
 	return why
 }

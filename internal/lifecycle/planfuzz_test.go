@@ -30,7 +30,7 @@ type asked struct {
 	period, staging, originator          uint16 // minutes
 	failures, marks                      uint8
 	exhausted, after                     uint16 // minutes
-	seconds                              uint8
+	seconds, blackout                    uint8
 }
 
 func (a asked) scene(t *testing.T) scene {
@@ -54,6 +54,12 @@ func (a asked) scene(t *testing.T) scene {
 	doc.RotationJitter = jitter(t, drawn(a.spread, "0%", "1%", "5%", "12.5%", "25%"))
 	doc.RotationWindow = drawn(a.window, "", "0 22 * * *", "0 2 * * 6", "30 2 * * *", "0 * * * *")
 	doc.RotationWindowLength = minutes(drawn[uint16](a.window/8, 60, 180, 360))
+	on := func(n int, layout string) string {
+		return at.In(zone(t, doc.RotationZone)).AddDate(0, 0, n).Format(layout)
+	}
+	doc.RotationBlackout = drawn(a.blackout, nil, nil, nil,
+		[]string{on(1, "01-02")}, []string{on(0, "01-02") + "/" + on(2, "01-02")}, []string{on(2, time.DateOnly) + "/" + on(3, time.DateOnly), on(5, "01-02")},
+		[]string{on(1, "01-02"), on(2, "01-02") + "/" + on(4, "01-02")})
 	doc.StagingTime = minutes(a.staging % 600)
 	doc.OriginatorPeriod = lifecycle.Span{Text: "0"}
 	if a.originator > 0 {
@@ -92,7 +98,7 @@ func seeds() []asked {
 	for range 300 {
 		n := func() uint8 { return uint8(r.UintN(256)) }
 		w := func(often int) uint16 { return uint16(r.UintN(1<<16)) * uint16(min(r.IntN(often), 1)) }
-		a := asked{"", n(), n(), n(), n(), n(), w(9), w(2), w(3), n() * uint8(r.UintN(2)), 0, w(3), w(9), n()}
+		a := asked{"", n(), n(), n(), n(), n(), w(9), w(2), w(3), n() * uint8(r.UintN(2)), 0, w(3), w(9), n(), n()}
 		if r.IntN(5) == 0 {
 			a.marks = n()
 		}
@@ -113,8 +119,11 @@ func TestSeedsReachEveryStatusByEveryCause(t *testing.T) {
 		if strings.Contains(out.Why, "waits for rotation_window") {
 			seen["window"]++
 		}
+		if strings.Contains(out.Why, "rotation_blackout") {
+			seen["blackout"]++
+		}
 	}
-	for _, what := range []string{"none", "scheduled", "due", "overdue", "retrying", "stalled", "schedule", "period", "usage", "window"} {
+	for _, what := range []string{"none", "scheduled", "due", "overdue", "retrying", "stalled", "schedule", "period", "usage", "window", "blackout"} {
 		require.GreaterOrEqual(t, seen[what], 2, "%s of %v", what, seen)
 	}
 }
@@ -124,12 +133,12 @@ func FuzzPlan(f *testing.F) {
 		if racetest.Spared(f, i) {
 			continue
 		}
-		f.Add(a.id, a.schedule, a.window, a.spread, a.mode, a.zone, a.period, a.staging, a.originator, a.failures, a.marks, a.exhausted, a.after, a.seconds)
+		f.Add(a.id, a.schedule, a.window, a.spread, a.mode, a.zone, a.period, a.staging, a.originator, a.failures, a.marks, a.exhausted, a.after, a.seconds, a.blackout)
 	}
 	f.Fuzz(func(t *testing.T, id string, schedule, window, spread, mode, zone uint8, period, staging, originator uint16,
-		failures, overrides uint8, exhausted, after uint16, seconds uint8,
+		failures, overrides uint8, exhausted, after uint16, seconds, blackout uint8,
 	) {
-		s := asked{id, schedule, window, spread, mode, zone, period, staging, originator, failures, overrides, exhausted, after, seconds}.scene(t)
+		s := asked{id, schedule, window, spread, mode, zone, period, staging, originator, failures, overrides, exhausted, after, seconds, blackout}.scene(t)
 		got := lifecycle.Plan(s.key, s.policy, s.now)
 		require.Equal(t, got, lifecycle.Plan(s.key, s.policy, s.now))
 		checkAgainstOracle(t, s, got)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule/scheduletest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -128,12 +129,14 @@ func (b *rulebook) beforeRotation(s *simulation, out lifecycle.RotationPlan) {
 	require.True(t, out.Slot.After(s.key.Rotation.Base), "a slot is used once")
 	slot, after := b.slots(s)
 	require.False(t, out.Next.Before(slot), "before its time")
-	if s.policy.RotationWindow == "" {
-		require.LessOrEqual(t, out.Next.Sub(slot), after.Sub(slot)/4, "jitter is at most a quarter of the period")
-	} else {
+	switch {
+	case s.policy.RotationWindow != "":
 		s.seen["in a window"]++
 		require.True(t, b.open(s), "rotated while the window %q in %q is closed", s.policy.RotationWindow, s.policy.RotationZone)
+	case len(s.policy.RotationBlackout) == 0:
+		require.LessOrEqual(t, out.Next.Sub(slot), after.Sub(slot)/4, "jitter is at most a quarter of the period")
 	}
+	b.light(s, "rotated")
 	if changed(zone(t, s.policy.RotationZone), s.now) {
 		s.seen["on the day of a change"]++
 	}
@@ -146,11 +149,24 @@ func (b *rulebook) beforePromotion(s *simulation) {
 	require.Greater(s.t, k.Staged, k.Primary, "the clock never goes back to an older version")
 	period := k.RulesFor(&s.policy).OriginatorPeriod
 	ended := period > 0 && k.Primary > 0 && !s.now.Before(b.protects[k.Primary].Add(period))
-	if s.policy.RotationWindow == "" || ended || k.Rotation.Exhausted == k.Primary {
+	if ended || k.Rotation.Exhausted == k.Primary || k.Rotation.Last.After(s.now) {
+		return
+	}
+	b.light(s, "promoted")
+	if s.policy.RotationWindow == "" {
 		return
 	}
 	s.seen["promoted in a window"]++
 	require.True(s.t, b.open(s), "promoted while the window %q in %q is closed", s.policy.RotationWindow, s.policy.RotationZone)
+}
+
+// light tells from the wall's clock that no blackout is on.
+func (b *rulebook) light(s *simulation, act string) {
+	if len(s.policy.RotationBlackout) > 0 {
+		s.seen[act+" beside a blackout"]++
+		dark := scheduletest.Dark(s.policy.RotationBlackout, s.now, zone(s.t, s.policy.RotationZone))
+		require.False(s.t, dark, "%s in the blackout %q in %q", act, s.policy.RotationBlackout, s.policy.RotationZone)
+	}
 }
 
 // slots are the next two points of the schedule.

@@ -24,7 +24,7 @@ var floors = happened{
 	"by schedule": 8000, "by period": 250, "by usage": 50, "by incident": 20, "by operator": 300,
 	"staged": 500, "promote": 500, "lapse": 50, "archive": 6000, "retire": 2000, "destroy": 2000,
 	"failed": 1000, "retrying": 500, "stalled": 200, "overdue": 500, "disproved": 500, "rolled back": 50, "nothing to roll back to": 5,
-	"catch-up": 300, "in a window": 3000, "promoted in a window": 500, "on the day of a change": 20, "frozen": 1000, "put off by a denial": 20,
+	"catch-up": 300, "in a window": 3000, "rotated beside a blackout": 500, "promoted beside a blackout": 100, "promoted in a window": 500, "on the day of a change": 20, "frozen": 1000, "put off by a denial": 20,
 	"denied": 300, "looser": 200, "revised": 500, "held": 50, "blocked": 50, "key suspended": 50, "key archived": 20,
 }
 

@@ -130,6 +130,7 @@ func simDocument(t *testing.T, r *rand.Rand) lifecycle.Document {
 	d.RotationJitter = jitter(t, pick(r, "0", "0%", "5%", "25%", "3h"))
 	d.RotationWindow = pick(r, "", "", "0 22 * * *", "0 2 * * 6", "30 2 * * *")
 	d.RotationWindowLength = s("1h", "4h", "8h")
+	d.RotationBlackout = pick(r, nil, nil, nil, []string{"12-15/01-05"}, []string{"05-01/05-31", "07-14", "2026-10-20/2026-11-03"})
 	d.RotationRetryBase, d.RotationRetryMax, d.RotationRetryCycles = s("1m", "10m"), s("1h", "12h", "2d"), 1+r.IntN(6)
 	d.OnLimit = pick(r, lifecycle.OnLimitRotate, lifecycle.OnLimitRotate, lifecycle.OnLimitBlock)
 	d.PostChecks = pick(r, nil, policy.PostChecks())

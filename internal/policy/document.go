@@ -27,6 +27,7 @@ type Document struct {
 	RotationJitter       schedule.Jitter
 	RotationWindow       string // a cron expression: when the window opens in which the clock rotates; empty: always open
 	RotationWindowLength schedule.Span
+	RotationBlackout     []string      // days, or ranges of days, on which the clock does not rotate; empty: none
 	RotationRetryBase    schedule.Span // wait after the first failed attempt, doubled after each one that follows
 	RotationRetryMax     schedule.Span // the longest wait
 	RotationRetryCycles  int           // failed attempts in a row after which the key counts as stalled

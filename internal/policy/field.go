@@ -18,6 +18,10 @@ type Field struct {
 	Default any    // plain; nil: the zero value
 	Docs    Docs
 
+	// Sparse is a field that the first release does not have. Where it is empty it is left out of the hash and of records, so
+	// that those of earlier releases stay as they are.
+	Sparse bool
+
 	// Value returns the field of a document as a plain value: what JSON has of its kind. See [Kind].
 	Value func(d Document) any
 	// Set reads a plain value into a document. The error is [refusal.ErrInvalid] and names the field.
@@ -52,6 +56,8 @@ type row[T any] struct {
 	valid rule[T] // without which the value says nothing: asked of stored revisions, too, however strict rules have become since
 	help  string
 	docs  Docs
+
+	sparse bool // see Field.Sparse
 }
 
 // rule returns the error of a value that breaks it: [refusal.ErrInvalid], which names the field.
@@ -75,7 +81,7 @@ func define[T any](r row[T]) Field {
 		r.docs.Type = r.kind.says
 	}
 	f := Field{
-		Name: r.name, Kind: r.kind.kind, Help: r.help + r.kind.help, Docs: r.docs,
+		Name: r.name, Kind: r.kind.kind, Help: r.help + r.kind.help, Docs: r.docs, Sparse: r.sparse,
 		Value: func(d Document) any { return r.kind.plain(*r.at(&d)) },
 		Set: func(d *Document, plain any) error {
 			value, err := r.kind.read(plain)
@@ -95,6 +101,9 @@ func define[T any](r row[T]) Field {
 	}
 	return f
 }
+
+// LeftOut reports whether a document says nothing in a field that is sparse.
+func (f Field) LeftOut(d Document) bool { return f.Sparse && isEmpty(f.Value(d)) }
 
 // isEmpty reports the zero value of a kind.
 func isEmpty(plain any) bool {

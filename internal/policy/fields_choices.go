@@ -79,6 +79,12 @@ var lists = []Field{
 		docs: Docs{Type: "list of checks", Rule: "of these; after a promotion. A failure rolls back"},
 	}),
 	define(row[[]string]{
+		name: "rotation_blackout", kind: list[string](), at: func(d *Document) *[]string { return &d.RotationBlackout }, sparse: true,
+		rule: blackoutRule,
+		help: `Days on which the clock neither rotates nor promotes, in rotation_zone: of every year, such as "12-15/01-05" or "12-24", or of one, such as "2027-03-01/2027-03-14". Empty: none.`,
+		docs: Docs{Type: "list of days", Rule: "at most 64 days or ranges of days in `rotation_zone`, both ends among them: of every year (`12-24`, `12-15/01-05`) or of one (`2027-03-01/2027-03-14`). The clock neither rotates nor promotes on them, and does when they are over and the window is open. Yields to `originator_period`, usage limits, incidents and operators. At least one day of the year, and one opening of the window, has to be left"},
+	}),
+	define(row[[]string]{
 		name: "compliance", kind: list[string](), at: func(d *Document) *[]string { return &d.Compliance },
 		rule: complianceRule,
 		help: `Requirements that the policy is meant to meet, such as "pci-dss-4.0.1/3.7.4". At most 64 of at most 128 bytes. Shown in reports, not checked.`,

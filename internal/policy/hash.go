@@ -13,7 +13,9 @@ import (
 func (d Document) hash() string {
 	values := make(map[string]any, len(fields))
 	for _, f := range fields {
-		values[f.Name] = f.Value(d)
+		if !f.LeftOut(d) {
+			values[f.Name] = f.Value(d)
+		}
 	}
 	canonical, err := json.Marshal(values)
 	if err != nil {

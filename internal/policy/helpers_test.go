@@ -35,6 +35,7 @@ func document(t testing.TB) policy.Document {
 		RotationJitter:       jitter(t, "10%"),
 		RotationWindow:       "0 2 * * 6",
 		RotationWindowLength: span(t, "6h"),
+		RotationBlackout:     []string{"2020-02-29"},
 		RotationRetryBase:    span(t, "2m"),
 		RotationRetryMax:     span(t, "2h"),
 		RotationRetryCycles:  7,

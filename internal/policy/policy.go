@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -76,8 +77,31 @@ func (p *Policy) readTimes() error {
 		if p.window.Opens, err = schedule.ParseCron(p.RotationWindow, zone); err != nil {
 			return refusal.InvalidField("rotation_window", p.RotationWindow, err.Error())
 		}
-		_, apart := p.window.Opens.Gaps(p.Created)
-		p.closed = max(apart-p.window.Length, 0)
+	}
+	if err := p.readBlackout(zone); err != nil {
+		return err
+	}
+	p.closed = p.window.Closed(p.Created)
+	return nil
+}
+
+// readBlackout reads the days on which the clock does not rotate. Some time has to be left for it.
+func (p *Policy) readBlackout(zone *time.Location) error {
+	const field, farthest = "rotation_blackout", 9 // years: 29 February comes every eighth about the year 2100
+	ranges := make([]schedule.Days, len(p.RotationBlackout))
+	for i, text := range p.RotationBlackout {
+		days, err := schedule.ParseDays(text)
+		if err != nil {
+			return refusal.InvalidField(field, text, err.Error())
+		}
+		ranges[i] = days
+	}
+	var err error
+	if p.window.Blackout, err = schedule.NewBlackout(ranges, zone); err != nil {
+		return refusal.InvalidField(field, strings.Join(p.RotationBlackout, ","), err.Error())
+	}
+	if len(ranges) > 0 && p.window.From(p.Created).After(p.Created.AddDate(farthest, 0, 0)) {
+		return refusal.InvalidField(field, strings.Join(p.RotationBlackout, ","), "leaves no time in which rotation_window opens")
 	}
 	return nil
 }

@@ -173,6 +173,14 @@ func denyTime(date string) (time.Time, bool) {
 	return at, err == nil
 }
 
+func blackoutRule(field string, days []string, _ *Document) error {
+	const most = 64
+	if len(days) > most {
+		return refusal.InvalidField(field, len(days), "at most 64 entries")
+	}
+	return nil
+}
+
 func complianceRule(field string, entries []string, _ *Document) error {
 	const most, longest = 64, 128
 	if len(entries) > most {

@@ -29,6 +29,7 @@ type fieldRule struct {
 // plain is a document in which no field but those with a rule of their own stands in the way.
 func plain(t testing.TB) policy.Document {
 	d := document(t)
+	d.RotationBlackout = nil
 	d.RotationWindow, d.DenyAfter, d.AllowedTypes = "", nil, nil
 	return d
 }
@@ -54,6 +55,8 @@ func textRules() []fieldRule {
 		{"Labels", "long value", func(d doc) { d.Labels = map[string]string{"a": long(257)} }, `...": a label's value has at most 256 bytes`},
 		{"Labels", "too many", func(d doc) { d.Labels = labels(65) }, `labels: 65: at most 64 labels`},
 		{"Labels", "longest and most", func(d doc) { d.Labels = labels(63); d.Labels[long(64)] = long(256) }, ""},
+		{"RotationBlackout", "as many as there may be", func(d doc) { d.RotationBlackout = slices.Repeat([]string{"12-24"}, 64) }, ""},
+		{"RotationBlackout", "too many", func(d doc) { d.RotationBlackout = slices.Repeat([]string{"12-24"}, 65) }, `rotation_blackout: 65: at most 64 entries`},
 		{"Compliance", "empty entry", func(d doc) { d.Compliance = []string{""} }, `compliance: "": an entry has 1 to 128 bytes`},
 		{"Compliance", "long entry", func(d doc) { d.Compliance = []string{long(129)} }, `compliance: "` + long(120) + `...": an entry has 1 to 128 bytes`},
 		{"Compliance", "too many", func(d doc) { d.Compliance = make([]string, 65) }, `compliance: 65: at most 64 entries`},

@@ -52,7 +52,7 @@ func (p *Policy) periods() (shortest, longest time.Duration) {
 const TickLate = 5 * time.Minute
 
 // longestActive returns how long the schedule leaves a version active at most: until the next slot, put off by jitter,
-// while the window is closed, and by a jitter inside it; and until its successor, staged then, is promoted in a window.
+// while the window is closed or a blackout is on, and by a jitter inside it; and until its successor, staged then, is promoted in a window.
 func (p *Policy) longestActive() time.Duration {
 	_, longest := p.periods()
 	if longest == 0 {
@@ -61,7 +61,11 @@ func (p *Policy) longestActive() time.Duration {
 	jitter := p.RotationJitter.Of(longest)
 	active := longest + jitter + p.StagingTime.Duration
 	if p.closed > 0 {
-		active += p.closed + TickLate + min(jitter, p.window.Length/2)
+		spread := jitter
+		if p.RotationWindow != "" {
+			spread = min(jitter, p.window.Length/2)
+		}
+		active += p.closed + TickLate + spread
 		if p.StagingTime.Duration > 0 {
 			active += p.closed
 		}
@@ -82,9 +86,17 @@ func (p *Policy) checkTimes() error {
 	case originator <= staging+rollback:
 		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or longer than staging_time and rollback_window, together "+(staging+rollback).String())
 	case longest > 0 && originator < p.longestActive():
-		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or at least the rotation period with its jitter, staging_time and the time that rotation_window is closed, together "+p.longestActive().String())
+		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or at least the rotation period with its jitter, staging_time and the time that "+p.closedBy()+", together "+p.longestActive().String())
 	}
 	return p.checkEnds(rollback)
+}
+
+// closedBy names what keeps the clock from rotating.
+func (p *Policy) closedBy() string {
+	if len(p.RotationBlackout) > 0 {
+		return "rotation_window or rotation_blackout keeps the clock from it"
+	}
+	return "rotation_window is closed"
 }
 
 // checkEnds holds the rules between what is rolled back, archived and the end of the recipient period.

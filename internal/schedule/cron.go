@@ -65,7 +65,7 @@ func (t Cron) Next(after time.Time) time.Time {
 		if wall = t.onWall(wall); wall.IsZero() {
 			return first
 		}
-		at, skipped := t.instant(wall)
+		at, skipped := instant(wall, t.zone)
 		if at.After(after) && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
@@ -96,12 +96,12 @@ func wallClock(at time.Time) time.Time {
 
 // instant returns when the clock on the wall shows the time, or would show it had it not been put forward shortly before.
 // Package time answers differently east and west of Greenwich where there are two answers or none.
-func (t Cron) instant(wall time.Time) (at time.Time, skipped bool) {
-	at = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, t.zone)
+func instant(wall time.Time, zone *time.Location) (at time.Time, skipped bool) {
+	at = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, zone)
 	_, before := at.Add(-mostShift).Zone()
 	unturned := wall.Add(-time.Duration(before) * time.Second)
 	skipped = !wallClock(at).Equal(wall)
-	if skipped || wallClock(unturned.In(t.zone)).Equal(wall) {
+	if skipped || wallClock(unturned.In(zone)).Equal(wall) {
 		return unturned, skipped
 	}
 	return at.UTC(), false

@@ -82,7 +82,7 @@ func goldenPolicy(t *testing.T) lifecycle.Policy {
 			DenyAfter:  map[lifecycle.Type]string{lifecycle.AES128GCM96: "2030-12-31"},
 			Exportable: true, AllowPlaintextBackup: true, HSM: lifecycle.Required,
 			RotationMode: lifecycle.Notify, RotationPeriod: span("0"), RotationSchedule: "0 3 1 * *", RotationZone: "Europe/Berlin",
-			RotationJitter: jitter, RotationWindow: "0 2 * * SAT", RotationWindowLength: span("6h"),
+			RotationJitter: jitter, RotationWindow: "0 2 * * SAT", RotationBlackout: []string{}, RotationWindowLength: span("6h"),
 			RotationRetryBase: span("2m"), RotationRetryMax: span("2h"), RotationRetryCycles: 7,
 			MaxEncryptions: 1 << 40, MaxBytes: 1 << 50, OnLimit: lifecycle.OnLimitBlock,
 			PreChecks: []string{"clock_sane"}, PostChecks: []string{"round_trip"},

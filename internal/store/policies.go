@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 const (
@@ -110,6 +111,9 @@ func (s *Store) decodePolicy(name, path string, data []byte) (d decodedPolicy, e
 	var rec policyRecord
 	if d.rest, err = decode(path, data, &rec); err != nil {
 		return decodedPolicy{}, err
+	}
+	for _, f := range policy.Fields() {
+		delete(d.rest, f.Name) // also where the record leaves it out when it is written again
 	}
 	if d.policy, err = rec.policy(name); err != nil {
 		return decodedPolicy{}, fmt.Errorf("%s: %w", path, err)

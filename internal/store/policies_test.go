@@ -222,3 +222,9 @@ func TestBoundKeysAreThoseOfThePolicy(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"d"}, names)
 }
+
+func TestAPolicyWithoutABlackoutIsStoredAsTheFirstReleaseStoredIt(t *testing.T) {
+	w := newWorld()
+	w.putPolicy(t, "pci", "")
+	require.NotContains(t, w.entries(t)["policies/pci"], "rotation_blackout")
+}

@@ -15,7 +15,7 @@ import (
 )
 
 // policyRecord is policies/<name> and revisions/<name>/<n>: the head, and beside it each field of the policy under its own
-// name, as its author wrote it. No field may be omitempty (see fieldsOf).
+// name, as its author wrote it. No field may be omitempty (see fieldsOf), but for those that are sparse.
 type policyRecord struct {
 	policyHead
 	source  string         // HCL
@@ -64,9 +64,12 @@ func (r policyRecord) MarshalJSON() ([]byte, error) {
 	}
 	out := bytes.NewBuffer(bytes.TrimSuffix(head, []byte("}")))
 	for _, name := range recordOrder {
-		value := r.content[name]
-		if name == source {
+		value, said := r.content[name]
+		switch {
+		case name == source:
 			value = r.source
+		case !said:
+			continue
 		}
 		text, err := json.Marshal(value)
 		if err != nil {
@@ -106,7 +109,9 @@ func (r *policyRecord) UnmarshalJSON(data []byte) error {
 func recordOfPolicy(p policy.Policy) policyRecord {
 	content := map[string]any{}
 	for _, f := range policy.Fields() {
-		content[f.Name] = f.Value(p.Document)
+		if !f.LeftOut(p.Document) {
+			content[f.Name] = f.Value(p.Document)
+		}
 	}
 	return policyRecord{
 		policyHead: policyHead{

@@ -90,6 +90,7 @@ func fullPolicy(t *testing.T) lifecycle.Policy {
 		}
 		p.RotationJitter, err = schedule.ParseJitter("2.50%")
 		require.NoError(t, err)
+		p.RotationBlackout = []string{"12-24", "2027-12-15/2028-01-05"}
 		p.RotationSchedule, p.RotationWindow, p.RotationZone = "0 3 1 * *", "30 1 * * SAT", "Europe/Berlin"
 		p.HSM, p.OnLimit, p.CompromisedProcessing, p.SuspendedProcessing = lifecycle.Required, lifecycle.OnLimitBlock, lifecycle.Deny, lifecycle.Allow
 		*p, err = lifecycle.StoredPolicy(*p)

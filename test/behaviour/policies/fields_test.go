@@ -28,7 +28,8 @@ func everyField() map[string]any {
 		"exportable", true, "allow_plaintext_backup", true, "hsm", "required", "compliance", []any{"pci-dss-4.0.1/3.7.4", "a, b"},
 		"require_reason", []any{"retire", "configure"}, "reason_pattern", `^CHG-[0-9]+`, "labels", map[string]any{"team": "a", "cost center": "4711"},
 		"rotation_mode", "manual", "rotation_period", 0, "rotation_schedule", "0 3 1 * *", "rotation_zone", "Europe/Berlin", "rotation_jitter", "1h",
-		"rotation_window", "0 1 * * *", "rotation_window_length", "3h", "rotation_retry_base", "2m", "rotation_retry_max", 7200,
+		"rotation_window", "0 1 * * *", "rotation_window_length", "3h",
+		"rotation_blackout", []any{"12-24", "2027-12-15/2028-01-05"}, "rotation_retry_base", "2m", "rotation_retry_max", 7200,
 		"rotation_retry_cycles", 3, "max_encryptions", 1_000_000, "max_bytes", 1<<53-1, "on_limit", "block",
 		"pre_checks", []any{"clock_sane"}, "post_checks", []any{}, "allow_pinned_encrypt", true, "staging_time", "2h",
 		"rollback_window", "12h", "originator_period", "400d", "recipient_period", "800d", "archive_after", "300d",
@@ -126,7 +127,7 @@ func TestAFieldThatIsLeftOutHasItsDefault(t *testing.T) {
 // TestAPolicyStoresWhatItsPathsShow holds the API to the record: a field of one is a field of the other.
 func TestAPolicyStoresWhatItsPathsShow(t *testing.T) {
 	m := mounttest.New(t)
-	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, everyField())))
 	record := map[string]any{}
 	require.NoError(t, json.Unmarshal(m.Storage.All()["policies/p"], &record))
 	for _, own := range []string{"schema", "revision", "hash", "created", "looser_before", "looser_quiet", "source"} {
@@ -177,6 +178,7 @@ var badFields = map[string][]badField{
 	"rotation_zone":          {{value: "Mars/Base", says: "Mars/Base|IANA"}, {value: "Local", says: "Local|IANA"}},
 	"rotation_jitter":        {{value: "26%", says: "26%|25%"}, {value: "16m", with: mounttest.Data("rotation_period", "1h"), says: "16m|25%"}, {value: "much", says: "much|duration"}, {value: 3600, with: mounttest.Data("rotation_period", "2h"), says: "3600|25%"}},
 	"rotation_window":        {{value: "at night", says: "at night|five fields"}, {value: 3600, says: "3600|cron|rotation_window_length"}, {value: "3600", says: "3600|cron|rotation_window_length"}, {value: "4h", says: "4h|cron|rotation_window_length"}, {value: "1d", says: "1d|cron|rotation_window_length"}},
+	"rotation_blackout":      {{value: []any{"24.12."}, says: "24.12.|12-24"}, {value: "01-01/12-31", says: "01-01/12-31|every day"}, {value: "2027-02-01/2027-01-01", says: "2027-02-01|before it begins"}, {value: []any{7}, says: "7|texts"}, {value: "12-24/12-26", with: mounttest.Data("rotation_window", "0 2 25 12 *"), says: "12-24/12-26|rotation_window"}},
 	"rotation_window_length": {{value: "30m", with: mounttest.Data("rotation_window", "0 1 * * *"), says: "30m|1h"}, {value: "long", says: "long|duration"}},
 	"rotation_retry_base":    {{value: 0, says: "0|1s"}, {value: "short", says: "short|duration"}},
 	"rotation_retry_max":     {{value: "31d", says: "31d|30d"}, {value: "30s", says: "30s|rotation_retry_base"}},
