@@ -12,13 +12,13 @@ import (
 
 // Storage is what one tick needs of the mount beside the acts of the engine. All of it is safe for concurrent use.
 type Storage struct {
-	Keys      KeySource
-	Due       DueIndex
-	Alerts    AlertIndex
+	Keys       KeySource
+	Due        DueIndex
+	Alerts     AlertIndex
 	Unfinished Unfinished
-	Reindexes ReindexStore
-	Bindings  BindingIndex
-	Clock     ClockStore
+	Reindexes  ReindexStore
+	Bindings   BindingIndex
+	Clock      ClockStore
 }
 
 // KeySource reads key records.
