@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
@@ -22,7 +23,7 @@ var (
 	fFloor      = vaultapi.Int("min_available_version", "Versions below are destroyed.")
 )
 
-// stateOp is an operation as a path: what it is called, what it does and the fields it takes beside the usual ones.
+// stateOp is an act as a path: what it is called, what it does and the fields that it takes beside the usual ones.
 type stateOp struct {
 	op    lifecycle.Op
 	path  string
@@ -30,27 +31,26 @@ type stateOp struct {
 	extra []vaultapi.Declared
 }
 
-// versionOps and keyOps are the operations on versions and on whole keys.
+// opOf is the path of an act that has its name.
+func opOf(scope acts.Scope, name acts.Name, extra ...vaultapi.Declared) stateOp {
+	row, known := acts.Of(scope, name)
+	if !known {
+		panic("internal error: no act " + string(name) + " on a " + string(scope))
+	}
+	return stateOp{name, string(name), row.Help, extra}
+}
+
+// versionOps and keyOps are the acts on versions and on whole keys.
 var (
 	versionOps = []stateOp{
-		{lifecycle.Promote, "promote", "Make a staged version the active one; the active one is deactivated.", nil},
-		{lifecycle.Suspend, "suspend", "Stop a version for the time being.", nil},
-		{lifecycle.Resume, "resume", "Undo a suspension.", nil},
-		{lifecycle.Archive, "archive", "Take a deactivated version out of use: its material moves to the archive, uses are denied and counted.", nil},
-		{lifecycle.Recover, "recover", "Bring an archived version back, to decrypt. Of a compromised version that was out of use when it was reported: let it be rewrapped from, and decrypt as the policy says.", []vaultapi.Declared{fTimeLimit}},
-		{lifecycle.Retire, "retire", "Schedule the destruction of a version, after the destroy delay.", nil},
-		{lifecycle.Restore, "restore", "Undo a retirement, before the version is destroyed.", nil},
-		{lifecycle.ReportCompromise, "compromise", "Report a version as compromised. An active one is replaced at once.", []vaultapi.Declared{fReasonCode, fOccurredAt}},
+		opOf(acts.Version, acts.Promote), opOf(acts.Version, acts.Suspend), opOf(acts.Version, acts.Resume),
+		opOf(acts.Version, acts.Archive), opOf(acts.Version, acts.Recover, fTimeLimit), opOf(acts.Version, acts.Retire),
+		opOf(acts.Version, acts.Restore), opOf(acts.Version, acts.Compromise, fReasonCode, fOccurredAt),
 	}
 	keyOps = []stateOp{
-		{lifecycle.Rollback, "rollback", "Make the version before the active one active again, inside the rollback window.", nil},
-		{lifecycle.Suspend, "suspend", "Stop a whole key for the time being: from the next request on, no version of it is used.", nil},
-		{lifecycle.Resume, "resume", "Undo the suspension of a key.", nil},
-		{lifecycle.Archive, "archive", "Take a whole key out of use: its material moves to the archive, it does not rotate.", nil},
-		{lifecycle.Recover, "recover", "Bring an archived key back.", nil},
-		{lifecycle.Retire, "retire", "Schedule the destruction of an archived key, after the destroy delay.", nil},
-		{lifecycle.Restore, "restore", "Undo the retirement of a key, before it is destroyed.", nil},
-		{lifecycle.Resume, "soft-delete-restore", "OpenBao's name of resume.", nil},
+		opOf(acts.Key, acts.Rollback), opOf(acts.Key, acts.Suspend), opOf(acts.Key, acts.Resume), opOf(acts.Key, acts.Archive),
+		opOf(acts.Key, acts.Recover), opOf(acts.Key, acts.Retire), opOf(acts.Key, acts.Restore),
+		{acts.Resume, "soft-delete-restore", "OpenBao's name of resume.", nil},
 	}
 )
 
@@ -84,7 +84,7 @@ func keyChange(op stateOp, handle handler) path {
 
 // softDelete is OpenBao's name of suspend, with OpenBao's method.
 func (a statesAPI) softDelete() path {
-	op := stateOp{lifecycle.Suspend, "soft-delete", "OpenBao's name of suspend.", nil}
+	op := stateOp{acts.Suspend, "soft-delete", "OpenBao's name of suspend.", nil}
 	change := keyChange(op, a.transition(op.op))
 	softly := change.Operations[logical.UpdateOperation]
 	softly.ID = vaultapi.ID{Verb: "delete", Suffix: "key-softly"}
@@ -93,17 +93,11 @@ func (a statesAPI) softDelete() path {
 }
 
 func (a statesAPI) holdPath() path {
-	return keyChange(stateOp{
-		path: "hold", help: "Set or lift the legal hold of a key: under it nothing of the key is retired, destroyed or deleted.",
-		extra: []vaultapi.Declared{fHold},
-	}, changeKey(a.hold))
+	return keyChange(opOf(acts.Key, acts.Hold, fHold), changeKey(a.hold))
 }
 
 func (a statesAPI) trimPath() path {
-	trim := keyChange(stateOp{
-		path: "trim", help: "Destroy the oldest versions of a key without a policy at once, as in Transit: min_available_version must not be above min_decryption_version and min_encryption_version, which both have to be set.",
-		extra: []vaultapi.Declared{fFloor},
-	}, changeKey(a.trim))
+	trim := keyChange(opOf(acts.Key, acts.Trim, fFloor), changeKey(a.trim))
 	trim.Mode = vaultapi.Transit
 	return trim
 }

@@ -94,8 +94,29 @@ func On(scope Scope) []Act {
 // All returns the catalogue.
 func All() []Act { return slices.Clone(catalogue) }
 
-// Any reports whether a claim holds of an act on one of its scopes.
-func (n Name) Any(claim func(Act) bool) bool {
+// OnlyByClock reports an act that nobody can ask for.
+func (n Name) OnlyByClock() bool { return n.any(func(a Act) bool { return a.Clock == OnlyByClock }) }
+
+// Emergency reports an act that only takes away: it goes on where what else is to be asked cannot be.
+func (n Name) Emergency() bool { return n.any(func(a Act) bool { return a.Emergency }) }
+
+// Urgent reports an emergency, or the end of one: no bound on a record holds it back, and nothing damaged beside it.
+func (n Name) Urgent() bool { return n.any(func(a Act) bool { return a.Urgent }) }
+
+// Dated reports an act that begins a period or is bound to one, so that a wrong clock does harm.
+func (n Name) Dated() bool { return n.any(func(a Act) bool { return a.Dated }) }
+
+// Destroys reports an act that makes material unreadable for good, or leads there.
+func (n Name) Destroys() bool { return n.any(func(a Act) bool { return a.Destroys }) }
+
+// Reason returns what require_reason calls the act; empty: no policy can demand a reason for it.
+func (n Name) Reason() (name string) {
+	n.any(func(a Act) bool { name = a.ReasonName; return name != "" })
+	return name
+}
+
+// any asks the rows of an act. The facts about it are the same on all scopes.
+func (n Name) any(claim func(Act) bool) bool {
 	return slices.ContainsFunc(catalogue, func(a Act) bool { return a.Name == n && claim(a) })
 }
 

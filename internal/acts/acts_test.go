@@ -26,7 +26,7 @@ func TestEveryActHasOneRowAScope(t *testing.T) {
 	require.False(t, found)
 }
 
-// TestAnActMeansTheSameOnAllItsScopes is what [acts.Name.Any] rests on.
+// TestAnActMeansTheSameOnAllItsScopes is what the methods of [acts.Name] rest on.
 func TestAnActMeansTheSameOnAllItsScopes(t *testing.T) {
 	type facts struct{ emergency, urgent, dated, restores, destroys bool }
 	of := map[acts.Name]facts{}

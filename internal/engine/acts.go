@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -61,7 +62,7 @@ func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *lifecycle.Pol
 	switch {
 	case err == nil:
 		c.Key = key
-	case !lifecycle.Op(c.Event.Act).Urgent(): // which leaves to a later act what the clock archives next
+	case !acts.Name(c.Event.Act).Urgent(): // which leaves to a later act what the clock archives next
 		return c, err
 	}
 	c.Key.Alert = lifecycle.Plan(c.Key, p, at).Alert()

@@ -12,6 +12,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -120,7 +121,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	if err != nil {
 		return err
 	}
-	if err := policy.CheckReason("create", pre.Reason); err != nil {
+	if err := policy.CheckReason(acts.Create, pre.Reason); err != nil {
 		return err
 	}
 	if k.ID, err = s.newID(); err != nil {
@@ -131,7 +132,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 		return err
 	}
 	k.Rotation.Reason = pre.Reason
-	event := lifecycle.Event{Act: "create", Versions: []int{1}, From: lifecycle.NoState.String(), To: lifecycle.Active.String(), Reason: pre.Reason}
+	event := lifecycle.Event{Act: string(acts.Create), Versions: []int{1}, From: lifecycle.NoState.String(), To: lifecycle.Active.String(), Reason: pre.Reason}
 	c, err := s.Acts().Complete(ctx, lifecycle.Commit{Key: k, Version: version, Event: event}, policy, at)
 	if err != nil {
 		return err
@@ -273,15 +274,15 @@ func (s Keys) configured(
 		}
 		next = next.PinQuietPeriods(k.RulesFor(was), denied.Last)
 	}
-	event := lifecycle.Event{Act: "configure", Reason: pre.Reason, Details: lifecycle.Differences(k, next)}
+	event := lifecycle.Event{Act: string(acts.Configure), Reason: pre.Reason, Details: lifecycle.Differences(k, next)}
 	return s.Acts().Complete(ctx, lifecycle.Commit{Key: next, Event: event}, policy, at)
 }
 
 // checkReasons asks the policy that the key had and the one that it gets.
 func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifecycle.Policy) error {
-	ops := []string{"configure"}
+	ops := []acts.Name{acts.Configure}
 	if after.MinDecryption < before.MinDecryption {
-		ops = append(ops, string(lifecycle.Recover)) // the versions between decrypt again
+		ops = append(ops, acts.Recover) // the versions between decrypt again
 	}
 	for _, policy := range policies {
 		for _, op := range ops {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -38,7 +39,7 @@ func (a Acts) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at 
 		return c, err
 	}
 	if why.Trigger == lifecycle.ByOperator {
-		if err := policy.CheckReason("rotate-manual", why.Reason); err != nil {
+		if err := policy.CheckReason(acts.Rotate, why.Reason); err != nil {
 			return c, err
 		}
 	}
@@ -61,7 +62,7 @@ func (a Acts) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at 
 		return c, err
 	}
 	c.Event = lifecycle.Event{
-		Act: "rotate", Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.Reason,
+		Act: string(acts.Rotate), Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.Reason,
 		Details: map[string]string{"trigger": string(why.Trigger), "fingerprint": c.Version.Fingerprint},
 	}
 	if k.Latest > was {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -79,7 +80,7 @@ func (s Versions) decideTransition(
 ) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	policy, fault := s.data.Ruling(ctx, &k)
 	unread := fault != nil && !dataplane.SaysNothing(fault)
-	if unread && !in.Op.Stops() {
+	if unread && !in.Op.Emergency() {
 		return c, did, fault
 	}
 	if c, did, err = s.applied(ctx, k, in, policy, at); err != nil {
@@ -102,7 +103,7 @@ func (s Versions) decideTransition(
 func (s Versions) applied(
 	ctx context.Context, k lifecycle.Key, in Operation, policy *lifecycle.Policy, at time.Time,
 ) (c lifecycle.Commit, did lifecycle.Step, err error) {
-	if err := policy.CheckReason(string(in.Op), in.Reason); err != nil {
+	if err := policy.CheckReason(in.Op, in.Reason); err != nil {
 		return c, did, err
 	}
 	order, err := s.order(ctx, k, in, policy, at)
@@ -197,17 +198,17 @@ func (s Versions) replaced(ctx context.Context, c lifecycle.Commit, policy *life
 
 // Hold sets or lifts the legal hold of a key.
 func (s Versions) Hold(ctx context.Context, name string, on bool, pre Precondition) (View, error) {
-	return s.change(ctx, name, "hold", pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.WithHold(on), nil })
+	return s.change(ctx, name, acts.Hold, pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.WithHold(on), nil })
 }
 
 // Trim destroys the versions below floor at once, as Transit does, for keys that no policy governs.
 func (s Versions) Trim(ctx context.Context, name string, floor int, pre Precondition) (View, error) {
-	return s.change(ctx, name, "trim", pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trim(floor) })
+	return s.change(ctx, name, acts.Trim, pre, func(k lifecycle.Key) (lifecycle.Key, error) { return k.Trim(floor) })
 }
 
 // change commits a simple change of a key that custody keeps.
 func (s Versions) change(
-	ctx context.Context, name, act string, pre Precondition,
+	ctx context.Context, name string, act acts.Name, pre Precondition,
 	next func(lifecycle.Key) (lifecycle.Key, error),
 ) (View, error) {
 	var before lifecycle.Key
@@ -226,7 +227,7 @@ func (s Versions) change(
 		if c.Key, err = next(k); err != nil || c.Key.Revision == k.Revision {
 			return lifecycle.Commit{Key: k}, err
 		}
-		c.Event = lifecycle.Event{Act: act, Reason: pre.Reason, Details: lifecycle.Differences(k, c.Key)}
+		c.Event = lifecycle.Event{Act: string(act), Reason: pre.Reason, Details: lifecycle.Differences(k, c.Key)}
 		return s.Acts().Complete(ctx, c, policy, at)
 	})
 	if errors.Is(err, lifecycle.ErrRepeated) {
@@ -235,7 +236,7 @@ func (s Versions) change(
 	if err != nil {
 		return View{}, err
 	}
-	s.Log.Info("changed key", "key", name, "act", act, "reason", pre.Reason)
+	s.Log.Info("changed key", "key", name, "act", string(act), "reason", pre.Reason)
 	pending := s.Acts().relocateDisplaced(ctx, before, k)
 	view, err := Keys(s).view(ctx, k)
 	view.Pending = pending

@@ -27,10 +27,6 @@ type Step struct {
 	From, To string
 }
 
-// Urgent reports an operation that stops a key or a version, or lets it go on: no bound on the record holds it back, and
-// nothing damaged beside it.
-func (op Op) Urgent() bool { return op == ReportCompromise || op == Suspend || op == Resume }
-
 // Apply returns the key after an operation: on one of its versions, with version 0 on the key as a whole, and for
 // [Rollback] on its active version. The error is [ErrInvalid] for a version that does not exist and [ErrRefused] where state
 // or rules forbid it.

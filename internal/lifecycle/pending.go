@@ -17,7 +17,7 @@ type Pending struct {
 
 // Irreversible tells whether a wrong clock could do harm with the entry that nobody can undo in time: the clock
 // guard holds these back.
-func (e Pending) Irreversible() bool { return e.Op == Archive || e.Op == Retire || e.Op == Destroy }
+func (e Pending) Irreversible() bool { return e.Op.Destroys() }
 
 // PendingTransitions returns what the clock will do to the key besides rotating it, soonest first, as it stands at now: what
 // had to happen in a window that has closed waits for the next one. The policy is nil where none is in force.

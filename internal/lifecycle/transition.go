@@ -6,33 +6,27 @@ package lifecycle
 import (
 	"slices"
 	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 )
 
-// Op is an operation on one version of a key.
-type Op string
+// Op is an act on a version or on a key as a whole; see the catalogue in internal/acts.
+type Op = acts.Name
 
 // The operations. Destroy and Lapse are the clock's alone.
 const (
-	Promote          Op = "promote"
-	Suspend          Op = "suspend"
-	Resume           Op = "resume"
-	Archive          Op = "archive"
-	Recover          Op = "recover"
-	Retire           Op = "retire"
-	Restore          Op = "restore"
-	Destroy          Op = "destroy"
-	ReportCompromise Op = "compromise"
-	Rollback         Op = "rollback" // moves pointers: see rollback.go
-	Lapse            Op = "lapse"    // the originator-usage period has ended: protects no longer, without a successor
+	Promote          = acts.Promote
+	Suspend          = acts.Suspend
+	Resume           = acts.Resume
+	Archive          = acts.Archive
+	Recover          = acts.Recover
+	Retire           = acts.Retire
+	Restore          = acts.Restore
+	Destroy          = acts.Destroy
+	ReportCompromise = acts.Compromise
+	Rollback         = acts.Rollback // moves pointers: see rollback.go
+	Lapse            = acts.Lapse
 )
-
-// Dated reports an operation that begins a period or is bound to one, so that a wrong clock does harm.
-func (op Op) Dated() bool {
-	return slices.Contains([]Op{Resume, Archive, Retire, Restore, ReportCompromise, Rollback}, op)
-}
-
-// Stops reports an operation that only takes away, as in an emergency: it goes on also where what else is to be asked cannot be.
-func (op Op) Stops() bool { return op == Suspend || op == ReportCompromise }
 
 // edge is one row of the transition table.
 type edge struct {
@@ -77,7 +71,7 @@ func find(op Op, from State, v int) (edge, error) {
 			return e, nil
 		case e.op == op:
 			needs.add(e.from.String())
-		case e.from == from && e.op != Destroy && e.op != Lapse:
+		case e.from == from && !e.op.OnlyByClock():
 			ops.add(string(e.op))
 		}
 	}
@@ -125,7 +119,7 @@ func findKey(op Op, k Key) (to KeyState, err error) {
 		if e.op == op {
 			needs.add(e.from.String())
 		}
-		if e.from == k.Status.State && e.op != Destroy {
+		if e.from == k.Status.State && !e.op.OnlyByClock() {
 			ops.add(string(e.op))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
@@ -60,7 +61,7 @@ func TestReasonIsDemandedForWhatThePolicyLists(t *testing.T) {
 	} {
 		require.NoError(t, p.CheckReason("suspend", reason), "not listed")
 		require.NoError(t, (*policy.Policy)(nil).CheckReason("retire", reason), "no policy")
-		for _, op := range []string{"retire", "hold"} {
+		for _, op := range []acts.Name{acts.Retire, acts.Hold} {
 			err := p.CheckReason(op, reason)
 			if enough {
 				require.NoError(t, err, reason)
@@ -86,7 +87,7 @@ func TestReasonHasToMatchThePatternOfThePolicy(t *testing.T) {
 	require.Error(t, p.CheckReason("retire", "CHG0042 end of life"), "what cannot be read is matched by nothing")
 }
 
-func TestTermsAreThoseOfThePolicy(t *testing.T) {
+func TestRulesAreThoseOfThePolicy(t *testing.T) {
 	p, err := policy.New("pci", 1, document(t), start)
 	require.NoError(t, err)
 	require.Equal(t, policy.EffectiveRules{
@@ -98,7 +99,7 @@ func TestTermsAreThoseOfThePolicy(t *testing.T) {
 	require.Equal(t, policy.EffectiveRules{PinnedEncrypt: true, CompromisedProcessing: true, RollbackWindow: policy.Unlimited, DestroyDelay: 30 * day}, rulesFor(nil), "as Transit")
 }
 
-func TestTermsOfAKeyWhosePolicyIsMissingAreTheStrictestOfBoth(t *testing.T) {
+func TestRulesOfAKeyWhosePolicyIsMissingAreTheStrictestOfBoth(t *testing.T) {
 	got, byDefault := policy.RulesFor(nil, true, attributes()), newPolicy(t, "90d", "0", policy.Auto)
 	require.False(t, got.PinnedEncrypt)
 	require.Zero(t, got.RollbackWindow, "no rollback")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -15,8 +16,9 @@ import (
 const shortestReason = 10
 
 // CheckReason reports whether the policy lets an operator do this with the reason given. The error is [refusal.ErrInvalid].
-func (p *Policy) CheckReason(op, reason string) error {
-	if p == nil || !slices.Contains(p.RequireReason, op) {
+func (p *Policy) CheckReason(act acts.Name, reason string) error {
+	op := act.Reason()
+	if p == nil || op == "" || !slices.Contains(p.RequireReason, op) {
 		return nil
 	}
 	if len(strings.TrimSpace(reason)) < shortestReason {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -55,7 +56,7 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if err != nil {
 		return k, err
 	}
-	_, err = r.recorded(ctx, k, lifecycle.Event{Act: actDelete, Reason: reason}, at, func(ctx context.Context, _ custody.Head) error {
+	_, err = r.recorded(ctx, k, lifecycle.Event{Act: string(acts.Delete), Reason: reason}, at, func(ctx context.Context, _ custody.Head) error {
 		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k)}
 		if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
 			return err

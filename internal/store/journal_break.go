@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -41,7 +42,7 @@ func asChainBroken(err error) error {
 func (r Journals) headForAct(ctx context.Context, c change, exists bool) (chain, lifecycle.Event, error) {
 	at, err := r.chainHead(ctx, c.Key.Name, c.head, exists)
 	var broken ChainBrokenError
-	if !errors.As(err, &broken) || !lifecycle.Op(c.Event.Act).Stops() {
+	if !errors.As(err, &broken) || !acts.Name(c.Event.Act).Emergency() {
 		return at, c.Event, err
 	}
 	details := map[string]string{"custody_break": broken.error.Error()}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
@@ -90,14 +91,11 @@ func checkDone(name string, at chain, from custody.Head, exists bool) error {
 // outcomeOf tells whether an act that was cut short took effect: the key record names the beginning of the act that
 // wrote it, and a deletion took effect if the record is gone.
 func outcomeOf(at chain, from custody.Head, exists bool) custody.Outcome {
-	if (exists && from == at.begun) || (!exists && at.open.Act == actDelete) {
+	if (exists && from == at.begun) || (!exists && at.open.Act == string(acts.Delete)) {
 		return custody.Done
 	}
 	return custody.Failed
 }
-
-// actDelete is the one act that a missing key record completes.
-const actDelete = "delete"
 
 // readForward reads the records from the one that the key's record names to the end, and before it as many as may be of
 // requests that come again.

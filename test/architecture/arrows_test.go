@@ -14,6 +14,7 @@ import (
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
 	".": {
+		"internal/acts",
 		"internal/clock",
 		"internal/custody", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keyring", "internal/lifecycle",
 		"internal/policy", "internal/schedule", "internal/scheduler", "internal/store", "internal/vaultapi",
@@ -25,17 +26,17 @@ var mayImport = map[string][]string{
 	"hsm":                      nil,
 	"internal/cache":           nil,
 	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/lifecycle"},
-	"internal/engine":          {"internal/dataplane", "internal/envelope", "internal/lifecycle"},
+	"internal/engine":          {"internal/acts", "internal/dataplane", "internal/envelope", "internal/lifecycle"},
 	"internal/enginetest":      {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/scheduler"},
 	"internal/scheduler":       {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle"},
 	"internal/keyring":         {"hsm", "internal/cache", "internal/envelope"},
 	"internal/envelope":        nil,
 	"internal/keytype":         {"internal/refusal"},
-	"internal/lifecycle":       {"internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
+	"internal/lifecycle":       {"internal/acts", "internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
 	"internal/policy":          {"internal/acts", "internal/keytype", "internal/refusal", "internal/schedule"},
 	"internal/refusal":         nil,
 	"internal/schedule":        nil,
-	"internal/store":           {"internal/custody", "internal/keyring", "internal/lifecycle", "internal/policy", "internal/refusal"},
+	"internal/store":           {"internal/acts", "internal/custody", "internal/keyring", "internal/lifecycle", "internal/policy", "internal/refusal"},
 	"hsm/hsmtest":              {"hsm"},
 	"internal/mounttest":       {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":        nil,
