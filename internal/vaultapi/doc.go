@@ -33,5 +33,5 @@
 // # Answers
 //
 // An [Answer] lists the fields that show a value, each with how it is taken from the value. Schema and data come from
-// the same list. [ListWithInfo] shows a row of such fields for each name of a LIST.
+// the same list. [Table] and [Lines] show a row of such fields for each name of a LIST.
 package vaultapi
