@@ -55,6 +55,9 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 		func(v engine.View) string { return string(v.Plan.Status) }),
 }
 
+// keyRows show keys in a table.
+var keyRows = keyAnswer.Only("type", "state", "policy", "primary_version", "next_rotation_time", "rotation_status")
+
 var (
 	fKDF               = vaultapi.Text("kdf", "Key derivation function of derived keys.")
 	fConvergentVersion = vaultapi.Int("convergent_encryption_version", "Scheme of convergent keys; -1: each version says its own.")

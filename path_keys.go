@@ -36,9 +36,8 @@ var (
 type keysAPI struct{}
 
 func (a keysAPI) paths() []path {
-	return []path{listNames("keys", vaultapi.Transit, func(ctx context.Context, c *request) ([]string, error) {
-		return c.Keys().Names(ctx)
-	}), a.key(), a.config()}
+	list := tableOf("keys", vaultapi.Transit, "By key: its type, state, policy, active version, and when and how it rotates next.", a.list)
+	return []path{list, a.key(), a.config()}
 }
 
 func (a keysAPI) key() path {
@@ -136,6 +135,20 @@ func checkOwner(owner string) error {
 		return vaultapi.InvalidField(fOwner.Name, owner, "at most 256 bytes")
 	}
 	return nil
+}
+
+func (a keysAPI) list(ctx context.Context, c *request) (*logical.Response, error) {
+	names, err := c.Keys().Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listing, err := vaultapi.ListNames(c, names)
+	if err != nil {
+		return nil, err
+	}
+	return vaultapi.Table(ctx, listing, keyRows, func(name string) (*engine.View, error) {
+		return unlessGone(c.Keys().Summary(ctx, name))
+	})
 }
 
 func (a keysAPI) create(ctx context.Context, c *request) (*logical.Response, error) {

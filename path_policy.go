@@ -6,16 +6,23 @@ package keylife
 import (
 	"context"
 	"errors"
-	"strconv"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 var (
 	fPolicyRevision = vaultapi.Int("revision", "Number of the revision; the first is 1.")
+	fOwnerShown     = vaultapi.Text("owner", "Who answers for the policy.")
+	fPolicyMade     = vaultapi.Text("created_time", "When the revision was written, RFC 3339.")
 	fRevisions      = vaultapi.Strings("keys", "Numbers of the revisions, the oldest first.")
 )
 
@@ -24,7 +31,7 @@ type policiesAPI struct{}
 
 func (a policiesAPI) paths() []path {
 	return []path{
-		listNames("policies", vaultapi.Strict, func(ctx context.Context, c *request) ([]string, error) { return c.Policies().Names(ctx) }), a.policy(),
+		tableOf("policies", vaultapi.Strict, "By policy: its owner and revision, when it rotates keys, and how many are bound to it.", a.list), a.policy(),
 		a.revisions(), a.revision(), a.planPath(), a.driftPath(),
 	}
 }
@@ -62,7 +69,8 @@ func (a policiesAPI) revisions() path {
 		Pattern: "policies/" + named + "/revisions/?$", ID: vaultapi.ID{Suffix: "policy-revisions"}, Mode: vaultapi.Strict,
 		Fields: vaultapi.FieldsOf(fPolicyName, vaultapi.AfterNumber, vaultapi.Limit),
 		Operations: operations{logical.ListOperation: {
-			Handle: a.listRevisions, Summary: "List the revisions of a policy.", Answer: "Numbers of the revisions.", Fields: vaultapi.FieldsOf(fRevisions),
+			Handle: a.listRevisions, Summary: "List the revisions of a policy.", Answer: "Numbers of the revisions.",
+			Fields: vaultapi.FieldsOf(fRevisions, vaultapi.KeyInfo("By revision: when it was written, and which fields it changed."), vaultapi.Next),
 		}},
 		Synopsis:    "List the revisions of a policy.",
 		Description: "Numbers come in numeric order, the last one is in force. With limit, a page of them; after takes the last number of the page before.",
@@ -125,18 +133,79 @@ func (a policiesAPI) listRevisions(ctx context.Context, c *request) (*logical.Re
 	if err != nil {
 		return nil, err
 	}
-	first, last, err := vaultapi.PageOfNumbers(c, last)
+	listing, err := vaultapi.ListNumbers(ctx, c, last)
 	if err != nil {
 		return nil, err
 	}
-	var numbers []string
-	for n := first; n <= last; n++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, strconv.Itoa(n))
+	before := policy.Policy{Document: policy.DefaultDocument()}
+	return vaultapi.Table(ctx, listing, revisionRows, func(name string) (*revisionRow, error) {
+		row, err := a.revisionRow(ctx, c, before, number(name))
+		before = row.after
+		return unlessGone(row, err)
+	})
+}
+
+// revisionRow is a revision in a table.
+type revisionRow struct{ before, after policy.Policy }
+
+var revisionRows = vaultapi.Answer[revisionRow]{
+	vaultapi.Show(fPolicyMade, func(r revisionRow) string { return vaultapi.Time(r.after.Created) }),
+	vaultapi.Show(fOwnerShown, func(r revisionRow) string { return r.after.Owner }),
+	vaultapi.Show(vaultapi.Text("changes", "The fields that differ from the revision before."), func(r revisionRow) string {
+		return strings.Join(slices.Sorted(maps.Keys(differences(r.before, r.after))), ", ")
+	}),
+}
+
+// revisionRow reads a revision, and the one before it unless that is known. Where that one cannot be read, nothing is said
+// to have changed.
+func (a policiesAPI) revisionRow(ctx context.Context, c *request, before policy.Policy, n int) (revisionRow, error) {
+	after, err := c.Policies().Revision(ctx, fPolicyName.Get(c), n)
+	if err != nil {
+		return revisionRow{}, err
 	}
-	return logical.ListResponse(numbers), nil
+	if before.Revision != n-1 {
+		if before, err = c.Policies().Revision(ctx, fPolicyName.Get(c), n-1); err != nil {
+			before = after
+		}
+	}
+	return revisionRow{before, after}, nil
+}
+
+// policyRow is a policy in a table.
+type policyRow struct {
+	policy.Policy
+	bound int
+}
+
+var policyRows = vaultapi.Answer[policyRow]{
+	vaultapi.Show(fOwnerShown, func(r policyRow) string { return r.Owner }),
+	vaultapi.Show(fPolicyRevision, func(r policyRow) int { return r.Revision }),
+	vaultapi.Show(fKeysBound, func(r policyRow) int { return r.bound }),
+	vaultapi.Show(vaultapi.Text("rotation_period", "Time between rotations."), func(r policyRow) string { return periodText(r.RotationPeriod.Duration) }),
+	vaultapi.Show(vaultapi.Text("rotation_schedule", "Cron expression: when keys rotate."), func(r policyRow) string { return r.RotationSchedule }),
+}
+
+// periodText is a period in a table; empty: there is none.
+func periodText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return schedule.DurationText(d)
+}
+
+func (a policiesAPI) list(ctx context.Context, c *request) (*logical.Response, error) {
+	names, err := c.Policies().Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listing, err := vaultapi.ListNames(c, names)
+	if err != nil {
+		return nil, err
+	}
+	return vaultapi.Table(ctx, listing, policyRows, func(name string) (*policyRow, error) {
+		policy, bound, err := c.Policies().Summary(ctx, name)
+		return unlessGone(policyRow{policy, bound}, err)
+	})
 }
 
 func (a policiesAPI) readRevision(ctx context.Context, c *request) (*logical.Response, error) {

@@ -83,7 +83,7 @@ var (
 	contentFields = contentSchema(policyContent)
 	policyFields  = contentFields.With(fPolicyName, fDocument, fPolicyRevision,
 		vaultapi.Text("hash", "SHA-256 of the revision's content as canonical JSON, in hex."),
-		vaultapi.Text("created_time", "When the revision was written, RFC 3339."))
+		fPolicyMade)
 )
 
 func contentSchema(content []contentField) (fields vaultapi.Fields) {

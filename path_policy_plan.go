@@ -5,7 +5,9 @@ package keylife
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -45,14 +47,20 @@ func (a policiesAPI) planPath() path {
 
 func (a policiesAPI) driftPath() path {
 	return path{
-		Pattern: "policies/" + named + "/drift", ID: vaultapi.ID{Suffix: "policy-drift"}, Mode: vaultapi.Strict,
+		Pattern: "policies/" + named + "/drift/?$", ID: vaultapi.ID{Suffix: "policy-drift"}, Mode: vaultapi.Strict,
 		Fields: vaultapi.FieldsOf(fPolicyName, fAfterKey, fKeyLimit),
-		Operations: operations{logical.ReadOperation: {
-			Handle: a.drift, Summary: "Read which bound keys do not meet the policy, and why.",
-			Answer: "The keys that do not meet the policy.", Fields: driftFields,
-		}},
+		Operations: operations{
+			logical.ReadOperation: {
+				Handle: a.drift, Summary: "Read which bound keys do not meet the policy, and why.",
+				Answer: "The keys that do not meet the policy.", Fields: driftFields,
+			},
+			logical.ListOperation: {
+				Handle: a.listDrift, Summary: "List the bound keys that do not meet the policy.",
+				Answer: "Names of the keys.", Fields: tableFields("By key: how many rules it does not meet, and which."),
+			},
+		},
 		Synopsis:    "Keys that do not meet their policy.",
-		Description: "Checks the bound keys against the revision in force: type, strength, flags, lateness of the rotation. " + inPages,
+		Description: "Checks the bound keys against the revision in force: type, strength, flags, lateness of the rotation. " + inPages + " A list has the same as a table, without the keys that meet the policy.",
 	}
 }
 
@@ -120,6 +128,44 @@ func (a policiesAPI) drift(ctx context.Context, c *request) (*logical.Response, 
 		fPolicyName.Is(drift.Policy.Name), fPolicyRevision.Is(drift.Policy.Revision), fKeysBound.Is(drift.Bound), fChecked.Is(drift.Checked),
 		fDrifting.Is(vaultapi.Rows(drift.Drifting, driftingData)), fNextKey.Is(drift.Next),
 	), nil
+}
+
+var driftRows = vaultapi.Answer[engine.Drifting]{
+	vaultapi.Show(vaultapi.Int("findings", "How many rules the key does not meet."), func(k engine.Drifting) int { return len(k.Findings) }),
+	vaultapi.Show(vaultapi.Text("why", "The rules, each with the field and its value."), func(k engine.Drifting) string {
+		texts := make([]string, len(k.Findings))
+		for i, f := range k.Findings {
+			texts[i] = strings.TrimSpace(f.Field+" "+f.Value) + ": " + f.Rule
+		}
+		return strings.Join(texts, "; ")
+	}),
+}
+
+func (a policiesAPI) listDrift(ctx context.Context, c *request) (*logical.Response, error) {
+	page, err := keyPage(c)
+	if err != nil {
+		return nil, err
+	}
+	drift, err := c.Policies().Drift(ctx, fPolicyName.Get(c), page)
+	if err != nil {
+		return nil, err
+	}
+	names, byName := make([]string, len(drift.Drifting)), map[string]*engine.Drifting{}
+	for i := range drift.Drifting {
+		names[i] = drift.Drifting[i].Name
+		byName[names[i]] = &drift.Drifting[i]
+	}
+	checked := fmt.Sprintf("%d of the %d keys bound to policy %s are checked", drift.Checked, drift.Bound, drift.Policy.Name)
+	if len(names) == 0 && drift.Next == "" {
+		return vaultapi.Nothing("no key drifts: " + checked + " and meet it"), nil
+	}
+	resp, err := vaultapi.Table(ctx, vaultapi.Listing{Names: names, Rows: names}, driftRows, func(name string) (*engine.Drifting, error) {
+		return byName[name], nil
+	})
+	if err == nil && drift.Next != "" {
+		vaultapi.GoOn(resp, drift.Next, checked)
+	}
+	return resp, err
 }
 
 func driftingData(k engine.Drifting) map[string]any {

@@ -5,6 +5,9 @@ package keylife
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -50,14 +53,20 @@ func (a rotationAPI) paths() []path {
 			Description: "status is none, scheduled, due (the next tick rotates the key), overdue (an operator has to), retrying (the last attempts failed), stalled (so often that somebody has to look) or stopped (the key is enabled and cannot encrypt); why says it in a sentence.",
 		},
 		{
-			Pattern: "keys/" + named + "/plan", ID: vaultapi.ID{Suffix: "key-plan"}, Mode: vaultapi.Strict,
+			Pattern: "keys/" + named + "/plan/?$", ID: vaultapi.ID{Suffix: "key-plan"}, Mode: vaultapi.Strict,
 			Fields: vaultapi.FieldsOf(fName, fCount),
-			Operations: operations{logical.ReadOperation: {
-				Handle: a.plan, Summary: "Read what the clock will do to a key next, and why.", Answer: "The plan of the key.", Fields: keyPlanFields,
-			}},
+			Operations: operations{
+				logical.ReadOperation: {
+					Handle: a.plan, Summary: "Read what the clock will do to a key next, and why.", Answer: "The plan of the key.", Fields: keyPlanFields,
+				},
+				logical.ListOperation: {
+					Handle: a.listPlan, Summary: "List what the clock will do to a key next, and why.", Answer: "Numbers of the events, the soonest first.",
+					Fields: vaultapi.FieldsOf(vaultapi.Keys, vaultapi.KeyInfo("By event: when, what, to which version and why.")),
+				},
+			},
 			Synopsis: "What the clock will do to a key.",
 			Description: "The next events of the key under its policy: rotations, promotions, archiving, retiring, destroying, each with its " +
-				"time and the reason. As if nobody intervened, every attempt succeeded, and no use was denied.",
+				"time and the reason. As if nobody intervened, every attempt succeeded, and no use was denied. A list has the events as a table.",
 		},
 		a.statusPath(),
 	}
@@ -119,13 +128,18 @@ func revisionInForce(v engine.View) int {
 	return v.Policy.Revision
 }
 
-func (a rotationAPI) plan(ctx context.Context, c *request) (*logical.Response, error) {
+// forecast returns as many events as the request asks for.
+func (a rotationAPI) forecast(ctx context.Context, c *request) (engine.View, []lifecycle.Forecasted, error) {
 	const most = 100
 	n := fCount.Get(c)
 	if n < 1 || n > most {
-		return nil, vaultapi.InvalidField(fCount.Name, n, "must be between 1 and 100")
+		return engine.View{}, nil, vaultapi.InvalidField(fCount.Name, n, "must be between 1 and 100")
 	}
-	view, events, err := c.Keys().Forecast(ctx, fName.Get(c), n)
+	return c.Keys().Forecast(ctx, fName.Get(c), n)
+}
+
+func (a rotationAPI) plan(ctx context.Context, c *request) (*logical.Response, error) {
+	view, events, err := a.forecast(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -134,20 +148,55 @@ func (a rotationAPI) plan(ctx context.Context, c *request) (*logical.Response, e
 	), nil
 }
 
+// plannedEvent is an event in a table.
+type plannedEvent struct {
+	lifecycle.Forecasted
+	number int
+}
+
+var planRows = vaultapi.Answer[plannedEvent]{
+	vaultapi.Show(vaultapi.Text("time", "When, RFC 3339."), func(e plannedEvent) string { return vaultapi.Time(e.At) }),
+	vaultapi.Show(vaultapi.Text("act", "What."), func(e plannedEvent) string { return e.Act }),
+	vaultapi.Show(vaultapi.Text("version", "To which version; all: the whole key."), func(e plannedEvent) string { return versionText(e.Version) }),
+	vaultapi.Show(vaultapi.Text("why", "Why."), func(e plannedEvent) string { return e.Why }),
+}
+
+func (a rotationAPI) listPlan(ctx context.Context, c *request) (*logical.Response, error) {
+	view, events, err := a.forecast(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return vaultapi.Nothing("the clock will do nothing to key " + view.Key.Name), nil
+	}
+	lines := make([]plannedEvent, len(events))
+	for i, event := range events {
+		lines[i] = plannedEvent{event, i + 1}
+	}
+	return vaultapi.Lines(lines, planRows, func(e plannedEvent) int { return e.number }), nil
+}
+
 func eventData(event lifecycle.Forecasted) map[string]any {
 	return map[string]any{"time": vaultapi.Time(event.At), "act": event.Act, "version": event.Version, "why": event.Why}
 }
 
 func (a rotationAPI) statusPath() path {
 	return path{
-		Pattern: "rotation/status", ID: vaultapi.ID{Suffix: "rotation-status"}, Mode: vaultapi.Strict,
-		Operations: operations{logical.ReadOperation: {
-			Handle: a.status, Summary: "Read what is due for rotation on this mount, and what failed.",
-			Answer: "The rotations of the mount.", Fields: rotationStatusAnswer.Fields(),
-		}},
+		Pattern: "rotation/status/?$", ID: vaultapi.ID{Suffix: "rotation-status"}, Mode: vaultapi.Strict,
+		Fields: vaultapi.FieldsOf(vaultapi.After, vaultapi.Limit),
+		Operations: operations{
+			logical.ReadOperation: {
+				Handle: a.status, Summary: "Read what is due for rotation on this mount, and what failed.",
+				Answer: "The rotations of the mount.", Fields: rotationStatusAnswer.Fields(),
+			},
+			logical.ListOperation: {
+				Handle: a.listStatus, Summary: "List the keys that need somebody.", Answer: "Names of the keys.",
+				Fields: tableFields("By key: its rotation status, since when, its policy, and the status in a sentence."),
+			},
+		},
 		Synopsis: "How the rotations of the mount stand.",
 		Description: "What is due, how far the tick has come that works it off, and which keys need somebody: failed (an attempt failed and is " +
-			"repeated), stalled (it failed too often), overdue (an operator has to rotate) and stopped (enabled, and cannot encrypt). Reading costs the same for any number of keys.",
+			"repeated), stalled (it failed too often), overdue (an operator has to rotate) and stopped (enabled, and cannot encrypt). Reading costs the same for any number of keys. A list has these keys as a table; after and limit are for it alone.",
 	}
 }
 
@@ -186,6 +235,61 @@ func (a rotationAPI) status(ctx context.Context, c *request) (*logical.Response,
 		return nil, err
 	}
 	return rotationStatusAnswer.Of(status), nil
+}
+
+// attention is a key that needs somebody.
+type attention struct {
+	status string
+	since  time.Time // zero: it is not known
+	engine.View
+}
+
+var attentionRows = vaultapi.Answer[attention]{
+	vaultapi.Show(vaultapi.Text("status", "failed, stalled, overdue or stopped as in a read; ungoverned: its policy is missing or cannot be read."),
+		func(k attention) string { return k.status }),
+	vaultapi.Show(vaultapi.Text("since", "Since when, RFC 3339, to the minute."), func(k attention) string { return vaultapi.Time(k.since) }),
+	vaultapi.Show(fPolicy, func(k attention) string { return k.Key.Policy }),
+	vaultapi.Show(vaultapi.Text("why", "The status of its rotation in a sentence."), func(k attention) string { return k.Plan.Why }),
+}
+
+// attentionOf collects the keys that need somebody, each with what is most urgent about it.
+func attentionOf(s scheduler.RotationStatus) map[string]attention {
+	keys := map[string]attention{}
+	for _, policy := range s.Ungoverned {
+		for _, name := range policy.Keys {
+			keys[name] = attention{status: "ungoverned"}
+		}
+	}
+	for _, list := range []struct {
+		status string
+		keys   []lifecycle.Alerted
+	}{{"failed", s.Retrying}, {"overdue", s.Overdue}, {"stalled", s.Stalled}, {"stopped", s.Stopped}} {
+		for _, key := range list.keys {
+			keys[key.Name] = attention{status: list.status, since: key.Since}
+		}
+	}
+	return keys
+}
+
+func (a rotationAPI) listStatus(ctx context.Context, c *request) (*logical.Response, error) {
+	status, err := c.Scheduler().Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := attentionOf(status)
+	if len(keys) == 0 {
+		return vaultapi.Nothing("no key needs anybody"), nil
+	}
+	listing, err := vaultapi.ListNames(c, slices.Sorted(maps.Keys(keys)))
+	if err != nil {
+		return nil, err
+	}
+	return vaultapi.Table(ctx, listing, attentionRows, func(name string) (*attention, error) {
+		row := keys[name]
+		var err error
+		row.View, err = c.Keys().Summary(ctx, name)
+		return unlessGone(row, err)
+	})
 }
 
 func progressData(s scheduler.RotationStatus) map[string]any {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -32,7 +33,7 @@ func (a versionsAPI) paths() []path {
 			Fields: vaultapi.FieldsOf(fName, vaultapi.AfterNumber, vaultapi.Limit),
 			Operations: operations{logical.ListOperation: {
 				Handle: a.list, Summary: "List the versions of a key with their states.", Answer: "Numbers of the versions, and what is known of each.",
-				Fields: vaultapi.FieldsOf(vaultapi.Keys, vaultapi.KeyInfo("State and creation time by version.")),
+				Fields: tableFields("By version: its state, when it was made and is destroyed, and its denied uses."),
 			}},
 			Synopsis:    "List the versions of a key.",
 			Description: "Oldest first, the destroyed ones among them. With limit, a page; after takes the last number of the page before.",
@@ -60,46 +61,50 @@ func (a versionsAPI) paths() []path {
 	}
 }
 
-// versionRow is a version in a list.
-type versionRow struct {
-	state   lifecycle.State
-	created string
-}
-
-var versionRows = vaultapi.Answer[versionRow]{
-	vaultapi.Show(fVersionState, func(r versionRow) string { return r.state.String() }),
-	vaultapi.Show(fVersionMade, func(r versionRow) string { return r.created }),
-}
+// versionRows show versions in a table.
+var versionRows = versionAnswer.Only("state", "created_time", "destroy_time", "denied_uses", "last_denied_time")
 
 func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, error) {
-	view, err := c.Keys().Read(ctx, fName.Get(c))
+	view, err := c.Keys().Summary(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
-	first, last, err := vaultapi.PageOfNumbers(c, view.Key.Latest)
+	listing, err := vaultapi.ListNumbers(ctx, c, view.Key.Latest)
+	if err != nil || len(listing.Names) == 0 {
+		return logical.ListResponse(nil), err
+	}
+	of := lifecycle.Range{From: number(listing.Names[0]), To: number(listing.Names[len(listing.Names)-1])}
+	dates, err := c.stored.Versions().Dates(ctx, view.Key, of.From)
 	if err != nil {
 		return nil, err
 	}
-	dates, err := c.stored.Versions().Dates(ctx, view.Key, first)
-	if err != nil {
-		return nil, err
+	denied, deniedErr := c.Data().DeniedUsesOf(ctx, view.Key, of)
+	resp, err := vaultapi.Table(ctx, listing.WithAllRows(), versionRows, func(name string) (*version, error) {
+		n := number(name)
+		return &version{VersionDetail: engine.VersionDetail{
+			Version: lifecycle.Version{Number: n, Created: dates[n]}, State: view.Key.State(n), Override: view.Key.Overrides[n], Denied: denied[n],
+		}}, nil
+	})
+	if err == nil && deniedErr != nil {
+		resp.AddWarning(unreadDenials + deniedErr.Error())
 	}
-	names, rows := []string{}, []versionRow{}
-	for v := first; v <= last; v++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		names, rows = append(names, strconv.Itoa(v)), append(rows, versionRow{view.Key.State(v), vaultapi.Time(dates[v])})
-	}
-	return vaultapi.ListWithInfo(names, rows, versionRows), nil
+	return resp, err
 }
+
+// number reads a name that is one.
+func number(name string) int {
+	n, _ := strconv.Atoi(name)
+	return n
+}
+
+const unreadDenials = "denied uses that are stored cannot be read, so those shown are at most of the last minute: "
 
 // version is what a read of a version shows.
 type version struct {
 	key string
 	engine.VersionDetail
 	used   dataplane.Used
-	change map[string]any
+	change custody.Record // zero: none is known
 }
 
 var versionAnswer = vaultapi.Answer[version]{
@@ -131,7 +136,12 @@ var versionAnswer = vaultapi.Answer[version]{
 	vaultapi.Show(vaultapi.Text("first_denied_time", "The first of them, RFC 3339."), func(v version) string { return vaultapi.Time(v.Denied.First) }),
 	vaultapi.Show(vaultapi.Text("last_denied_time", "The last of them, RFC 3339."), func(v version) string { return vaultapi.Time(v.Denied.Last) }),
 	vaultapi.Show(vaultapi.Object("last_change", "The newest act on the version in the custody record: who, when and why."),
-		func(v version) map[string]any { return v.change }),
+		func(v version) map[string]any { return changeData(v.change) }),
+	vaultapi.Show(vaultapi.Text("last_change_time", "When that was, RFC 3339; empty: it is not known."), func(v version) string { return vaultapi.Time(v.change.Time) }),
+	vaultapi.Show(vaultapi.Text("last_change_act", "What it was."), func(v version) string { return v.change.Act }),
+	vaultapi.Show(vaultapi.Text("last_change_by", "Display name or entity id of who asked; system: the clock."),
+		func(v version) string { return actorText(v.change.Actor) }),
+	vaultapi.Show(vaultapi.Text("last_change_reason", "Why."), func(v version) string { return v.change.Reason }),
 }
 
 func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
@@ -149,7 +159,7 @@ func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, e
 	}
 	resp := versionAnswer.Of(version{fName.Get(c), detail, used, change})
 	if detail.DeniedErr != nil {
-		resp.AddWarning("denied uses that are stored cannot be read, so those shown are at most of the last minute: " + detail.DeniedErr.Error())
+		resp.AddWarning(unreadDenials + detail.DeniedErr.Error())
 	}
 	return resp, nil
 }

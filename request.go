@@ -4,10 +4,10 @@
 package keylife
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -80,24 +80,33 @@ func precondition(c *request) (engine.Precondition, error) {
 	return pre, nil
 }
 
-// listNames is the LIST operation of a folder of names.
-func listNames(what string, mode vaultapi.Mode, names func(context.Context, *request) ([]string, error)) path {
+// tableOf is the LIST operation of a folder of names, with a row for each.
+func tableOf(what string, mode vaultapi.Mode, info string, handle handler) path {
 	return path{
 		Pattern: what + "/?$", ID: vaultapi.ID{Suffix: what}, Mode: mode, Fields: vaultapi.FieldsOf(vaultapi.After, vaultapi.Limit),
 		Operations: operations{logical.ListOperation: {
-			Summary: "List " + what + ".", Answer: "Names of " + what + ".", Fields: vaultapi.FieldsOf(vaultapi.Keys),
-			Handle: func(ctx context.Context, c *request) (*logical.Response, error) {
-				all, err := names(ctx, c)
-				if err != nil {
-					return nil, err
-				}
-				page, err := vaultapi.PageOfNames(c, all)
-				return logical.ListResponse(page), err
-			},
+			Handle: handle, Summary: "List " + what + ".", Answer: "Names of " + what + ".", Fields: tableFields(info),
 		}},
-		Synopsis:    "List " + what + ".",
-		Description: "Names come in alphabetical order. With limit, a page of them; after takes the last name of the page before.",
+		Synopsis: "List " + what + ".",
+		Description: "Names come in alphabetical order, all of them; key_info has a row for the first 100. With limit, a page of names with at " +
+			"most 1000 rows; after takes the last name of the page before.",
 	}
+}
+
+// tableFields are the fields of the answer of a LIST with rows.
+func tableFields(info string) vaultapi.Fields {
+	return vaultapi.FieldsOf(vaultapi.Keys, vaultapi.KeyInfo(info), vaultapi.Next)
+}
+
+// unlessGone returns the row of a table; none for what was deleted since its name was listed.
+func unlessGone[V any](row V, err error) (*V, error) {
+	switch {
+	case errors.Is(err, lifecycle.ErrNotFound):
+		return nil, nil //nolint:nilnil // no row
+	case err != nil:
+		return nil, err
+	}
+	return &row, nil
 }
 
 // system is who acts when nobody asked.

@@ -63,7 +63,10 @@ func readAPI(t *testing.T) api {
 			a.inPath[path+" "+match[1]] = true
 		}
 		a.fields[path], a.answer[path] = p.Fields, schemas{}
-		for _, operation := range p.Operations {
+		for op, operation := range p.Operations {
+			if op == logical.ListOperation && len(p.Operations) > 1 {
+				continue // the table of what a read answers too: docs/api/README.md has its fields
+			}
 			for _, response := range operation.Properties().Responses[200] {
 				maps.Copy(a.answer[path], response.Fields)
 			}

@@ -16,7 +16,7 @@ path "keylife/keys/+/rotation" {
 }
 
 path "keylife/keys/+/history" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/keys/+/compromise-report" {
@@ -60,11 +60,11 @@ path "keylife/custody/verify" {
 }
 
 path "keylife/keys/+/plan" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/rotation/status" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/policies/+/revisions" {
@@ -76,5 +76,5 @@ path "keylife/policies/+/revisions/+" {
 }
 
 path "keylife/policies/+/drift" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }

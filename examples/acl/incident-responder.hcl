@@ -29,7 +29,7 @@ path "keylife/keys/+/compromise-report" {
 }
 
 path "keylife/keys/+/history" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/keys/+/versions" {

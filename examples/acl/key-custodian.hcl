@@ -58,7 +58,7 @@ path "keylife/keys/+/versions/+/restore" {
 }
 
 path "keylife/keys/+/history" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/keys/+/versions" {
@@ -81,5 +81,5 @@ path "keylife/custody/rotate-key" {
 
 # What the clock will do to a key.
 path "keylife/keys/+/plan" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }

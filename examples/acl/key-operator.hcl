@@ -70,7 +70,7 @@ path "keylife/keys/+/rotation" {
 }
 
 path "keylife/keys/+/history" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/keys/+/versions" {
@@ -92,13 +92,13 @@ path "keylife/policies/+" {
 
 # What the clock will do, and what waits for an operator.
 path "keylife/keys/+/plan" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/rotation/status" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/policies/+/drift" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }

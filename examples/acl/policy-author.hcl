@@ -26,7 +26,7 @@ path "keylife/policies/+/plan" {
 }
 
 path "keylife/policies/+/drift" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 # Whether a key needs a policy, and which one it gets.

@@ -119,13 +119,18 @@ func (s *Session) StoreDenied(ctx context.Context, name string) error {
 	return err
 }
 
-// DeniedUses returns when uses of a version were denied, of version 0 those of all versions, whether that is stored yet or
-// not. A decision that a denied use can hold back asks here, under the lock of the key.
+// DeniedUses returns when uses of a version were denied, of version 0 those of all versions. A decision that a denied use
+// can hold back asks here, under the lock of the key.
 func (s *Session) DeniedUses(ctx context.Context, k lifecycle.Key, version int) (Denied, error) {
-	of := lifecycle.Of(version)
 	if version == 0 {
-		of = lifecycle.All(k)
+		return s.DeniedUsesOf(ctx, k, lifecycle.All(k))
 	}
+	return s.DeniedUsesOf(ctx, k, lifecycle.Of(version))
+}
+
+// DeniedUsesOf returns when uses of these versions were denied, whether that is stored yet or not. After an error it returns
+// those that are not stored yet.
+func (s *Session) DeniedUsesOf(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (Denied, error) {
 	known := s.plane.denied.known(k.Name) // before the stored ones: what is stored meanwhile is in either
 	stored, err := s.Denials.Denied(ctx, k, of)
 	return known.plus(stored), err

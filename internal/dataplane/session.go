@@ -30,6 +30,15 @@ func (s *Session) Key(ctx context.Context, name string) (*lifecycle.Key, error) 
 	})
 }
 
+// KeyOfMany is Key for a look at many keys, which must not drive out those that requests need.
+func (s *Session) KeyOfMany(ctx context.Context, name string) (*lifecycle.Key, error) {
+	if k, ok := s.plane.keys.Peek(name); ok {
+		return k, nil
+	}
+	k, err := s.Keys.Key(ctx, name)
+	return &k, err
+}
+
 // Policy returns the revision of a policy that is in force. The snapshot is shared, as a key's is.
 func (s *Session) Policy(ctx context.Context, name string) (*lifecycle.Policy, error) {
 	if p, ok := s.plane.policies.Get(name); ok {

@@ -183,16 +183,29 @@ func (s Keys) Read(ctx context.Context, name string) (View, error) {
 
 // view shows a key whatever is the matter with its policy: an act that is done is not to look like one that failed.
 func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
-	policy, fault := s.data.Ruling(ctx, &k)
-	dates, err := s.store.Versions.Dates(ctx, k, k.MinDecryption)
-	if err != nil {
-		return View{}, err
-	}
-	v := View{Key: k, Dates: dates, Policy: policy, Fault: fault, Plan: lifecycle.Plan(k, policy, s.Now())}
+	v := s.summary(ctx, &k)
+	var err error
+	v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption)
+	return v, err
+}
+
+// summary is view without dates.
+func (s Keys) summary(ctx context.Context, k *lifecycle.Key) View {
+	policy, fault := s.data.Ruling(ctx, k)
+	v := View{Key: *k, Policy: policy, Fault: fault, Plan: lifecycle.Plan(*k, policy, s.Now())}
 	if fault != nil {
 		v.Plan.Why += ": " + fault.Error()
 	}
-	return v, nil
+	return v
+}
+
+// Summary returns a key for a table of many: without dates.
+func (s Keys) Summary(ctx context.Context, name string) (View, error) {
+	k, err := s.data.KeyOfMany(ctx, name)
+	if err != nil {
+		return View{}, err
+	}
+	return s.summary(ctx, k), nil
 }
 
 // Forecast returns the key and the next n things that the clock will do to it.

@@ -37,6 +37,16 @@ func (s Policies) Names(ctx context.Context) ([]string, error) {
 	return s.store.Policies.PolicyNames(ctx)
 }
 
+// Summary returns a policy for a table of many, and how many keys the index has under it.
+func (s Policies) Summary(ctx context.Context, name string) (lifecycle.Policy, int, error) {
+	p, err := s.data.Policy(ctx, name)
+	if err != nil {
+		return lifecycle.Policy{}, 0, err
+	}
+	bound, err := s.store.Policies.BoundKeys(ctx, name)
+	return *p, len(bound), err
+}
+
 // Edit makes a document from the one in force, or from the defaults for a policy that is new or cannot be read.
 type Edit func(lifecycle.Document) (lifecycle.Document, error)
 

@@ -54,3 +54,29 @@ func parseDuration(text string) (time.Duration, error) {
 	more, err := time.ParseDuration(rest)
 	return time.Duration(days)*24*time.Hour + more, err
 }
+
+// DurationText writes a length of time as a person would: 30d, 12h30m.
+func DurationText(d time.Duration) string {
+	const day = 24 * time.Hour
+	days, rest := d/day, d%day
+	switch {
+	case d < day:
+		return withoutZeros(d)
+	case rest == 0:
+		return strconv.FormatInt(int64(days), 10) + "d"
+	default:
+		return strconv.FormatInt(int64(days), 10) + "d" + withoutZeros(rest)
+	}
+}
+
+// withoutZeros is Go's text of a duration without what is nothing at its end: 12h0m0s is 12h.
+func withoutZeros(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

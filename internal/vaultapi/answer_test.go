@@ -32,12 +32,6 @@ func TestAnAnswerHasTheFieldsThatItDeclares(t *testing.T) {
 	require.Empty(t, vaultapi.Time(time.Time{}))
 }
 
-func TestAListShowsWhatIsKnownOfEachName(t *testing.T) {
-	resp := vaultapi.ListWithInfo([]string{"a", "b"}, []person{{name: "a"}, {name: "b"}}, shown)
-	require.Equal(t, []string{"a", "b"}, resp.Data["keys"])
-	require.Equal(t, shown.Data(person{name: "b"}), resp.Data["key_info"].(map[string]any)["b"])
-}
-
 func TestAnAnswerOfSomeValues(t *testing.T) {
 	rows := vaultapi.Rows([]person{{name: "a"}, {name: "b"}}, func(p person) map[string]any { return map[string]any{"name": p.name} })
 	resp := vaultapi.Data(fName.Is("k"), fList.Is(rows))

@@ -3,12 +3,7 @@
 
 package vaultapi
 
-import (
-	"slices"
-	"strings"
-
-	"github.com/hashicorp/vault/sdk/logical"
-)
+import "slices"
 
 // The fields of pages.
 var (
@@ -39,21 +34,6 @@ func PageSize(from From, usual, most int) (int, error) {
 		return usual, nil
 	}
 	return limit, nil
-}
-
-// PageOfNames returns the names that a LIST asks for, of all in alphabetical order. What ends in a slash is a folder of
-// storage and no name.
-func PageOfNames(from From, names []string) ([]string, error) {
-	limit, err := limitOf(from)
-	if err != nil {
-		return nil, err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "/") })
-	names = Behind(names, After.Get(from))
-	if limit > 0 && limit < len(names) {
-		names = names[:limit]
-	}
-	return names, nil
 }
 
 // Behind returns which of the names, in alphabetical order, come behind one that need not be there.
@@ -94,12 +74,3 @@ func PageOfNumbers(from From, last int) (first, end int, err error) {
 
 // KeyInfo describes, in the answer of a LIST, what is known of each name. `vault list -detailed` prints it as a table.
 func KeyInfo(description string) Field[map[string]any] { return Object("key_info", description) }
-
-// ListWithInfo answers a LIST with names and, of each row, what the answer shows of it.
-func ListWithInfo[V any](names []string, rows []V, answer Answer[V]) *logical.Response {
-	info := make(map[string]any, len(rows))
-	for i := range rows {
-		info[names[i]] = answer.Data(rows[i])
-	}
-	return logical.ListResponseWithInfo(names, info)
-}

@@ -30,7 +30,8 @@ func page(t *testing.T, after vaultapi.Declared, data map[string]any, read func(
 
 func TestPagesOfNames(t *testing.T) {
 	names := func(r *vaultapi.Request) (any, error) {
-		return vaultapi.PageOfNames(r, []string{"a", "b", "c", "c/", "d"})
+		listing, err := vaultapi.ListNames(r, []string{"a", "b", "c", "c/", "d"})
+		return listing.Names, err
 	}
 	for _, c := range []struct {
 		data map[string]any
