@@ -67,6 +67,8 @@ func TestOpenAPIShowsQueryParameters(t *testing.T) {
 	require.Equal(t, []string{"cas", "reason"}, shown(paths["/keys/{name}/soft-delete"].Delete))
 	require.Equal(t, []string{"after", "limit", "list"}, shown(paths["/keys/{name}/versions/"].Get))
 	require.Equal(t, []string{"after", "limit"}, shown(paths["/keys/{name}/history"].Get))
+	require.Equal(t, []string{"after", "limit", "list"}, shown(paths["/keys/{name}/history/"].Get))
+	require.Equal(t, []string{"count", "list"}, shown(paths["/keys/{name}/plan/"].Get))
 	require.Equal(t, []string{"count"}, shown(paths["/keys/{name}/plan"].Get))
 }
 

@@ -6,7 +6,9 @@ package keylife
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -25,11 +27,16 @@ var (
 	fPlannedKeys = vaultapi.List("keys", "name, due_now, next_rotation_time, rotation_status and next_event (each from and to), becomes_non_compliant, stays_non_compliant, becomes_compliant.")
 	fPlanSummary = vaultapi.Object("summary", "Of the keys on this page: how many are looked at, due_now, non_compliant under the candidate, and become so.")
 	fPlanChanges = vaultapi.Object("changes", "Field to its value now (from) and under the candidate (to). For a new policy, from is the default.")
+	fChanged     = vaultapi.Text("changed", "The changes in one line, to read.")
+	fDueNow      = vaultapi.Int("due_now", "As in summary.")
+	fDrift       = vaultapi.Int("non_compliant", "As in summary.")
+	fNewDrift    = vaultapi.Int("becomes_non_compliant", "As in summary.")
 	fChecked     = vaultapi.Int("checked", "Bound keys that this page looked at.")
 	fDrifting    = vaultapi.List("keys", "Keys that do not meet the policy: name and findings, each with field, value and rule.")
-	planFields   = vaultapi.FieldsOf(fPolicyName, fPlanChanges, fPolicyRevision, fPolicyHash, fKeysBound, fPlannedKeys, fPlanSummary, fNextKey)
-	driftFields  = vaultapi.FieldsOf(fPolicyName, fPolicyRevision, fKeysBound, fChecked, fDrifting, fNextKey)
-	inPages      = "Keys come in alphabetical order, limit at a time; next is what to pass as after for the page that follows."
+	planFields   = vaultapi.FieldsOf(fPolicyName, fPlanChanges, fPolicyRevision, fPolicyHash, fKeysBound, fPlannedKeys, fPlanSummary, fNextKey,
+		fChanged, fDueNow, fDrift, fNewDrift)
+	driftFields = vaultapi.FieldsOf(fPolicyName, fPolicyRevision, fKeysBound, fChecked, fDrifting, fNextKey)
+	inPages     = "Keys come in alphabetical order, limit at a time; next is what to pass as after for the page that follows."
 )
 
 func (a policiesAPI) planPath() path {
@@ -86,11 +93,30 @@ func (a policiesAPI) plan(ctx context.Context, c *request) (*logical.Response, e
 	if err := lifecycle.CheckRevision(pre.CAS, plan.Before.Revision); err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(
-		fPolicyName.Is(plan.After.Name), fPlanChanges.Is(differences(plan.Before, plan.After)), fPolicyRevision.Is(plan.After.Revision),
+	changes, summary := differences(plan.Before, plan.After), planSummary(plan.Keys)
+	resp := vaultapi.Data(
+		fPolicyName.Is(plan.After.Name), fPlanChanges.Is(changes), fPolicyRevision.Is(plan.After.Revision), fChanged.Is(changesText(changes)),
 		fPolicyHash.Is(plan.After.Hash), fKeysBound.Is(plan.Bound), fPlannedKeys.Is(vaultapi.Rows(plan.Keys, plannedData)),
-		fPlanSummary.Is(planSummary(plan.Keys)), fNextKey.Is(plan.Next),
-	), nil
+		fPlanSummary.Is(summary), fNextKey.Is(plan.Next),
+	)
+	for _, field := range []vaultapi.Field[int]{fDueNow, fDrift, fNewDrift} {
+		resp.Data[field.Name] = summary[field.Name]
+	}
+	return resp, nil
+}
+
+// changesText shows differences in one line, but for documents.
+func changesText(changes map[string]any) string {
+	texts := make([]string, 0, len(changes))
+	for _, name := range slices.Sorted(maps.Keys(changes)) {
+		change := changes[name].(map[string]any)
+		text := name
+		if name != fDocument.Name {
+			text = vaultapi.Line(fmt.Sprintf("%s: %v -> %v", name, orQuotes(change["from"]), orQuotes(change["to"])))
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
 }
 
 func plannedData(k engine.KeyPlan) map[string]any {
@@ -183,6 +209,14 @@ func differences(before, after lifecycle.Policy) map[string]any {
 		}
 	}
 	return changes
+}
+
+// orQuotes shows an empty text as one.
+func orQuotes(value any) any {
+	if value == "" {
+		return `""`
+	}
+	return value
 }
 
 func fromTo(from, to any) map[string]any { return map[string]any{"from": from, "to": to} }

@@ -230,6 +230,9 @@ var rotationStatusAnswer = vaultapi.Answer[scheduler.RotationStatus]{
 }
 
 func (a rotationAPI) status(ctx context.Context, c *request) (*logical.Response, error) {
+	if pages := c.Given(vaultapi.FieldsOf(vaultapi.After, vaultapi.Limit)); len(pages) > 0 {
+		return nil, vaultapi.Invalidf("%s: only a list has pages", pages[0])
+	}
 	status, err := c.Scheduler().Status(ctx)
 	if err != nil {
 		return nil, err

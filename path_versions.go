@@ -74,7 +74,7 @@ func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, e
 		return logical.ListResponse(nil), err
 	}
 	of := lifecycle.Range{From: number(listing.Names[0]), To: number(listing.Names[len(listing.Names)-1])}
-	dates, err := c.stored.Versions().Dates(ctx, view.Key, of.From)
+	dates, err := c.stored.Versions().DatesOf(ctx, view.Key, of)
 	if err != nil {
 		return nil, err
 	}

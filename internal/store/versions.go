@@ -119,8 +119,14 @@ func Pages(k lifecycle.Key) int { return (k.Latest - len(k.Recent)) / pageSize }
 // Dates returns when the versions from..latest of the key were made, by version number, in whole seconds. It reads
 // one entry per full page from that of the version from on, once.
 func (r Versions) Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error) {
+	return r.DatesOf(ctx, k, lifecycle.Range{From: from, To: k.Latest})
+}
+
+// DatesOf returns when versions of the key were made, as Dates does; it may return those of others.
+func (r Versions) DatesOf(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]time.Time, error) {
+	from := of.From
 	dates := map[int]time.Time{} // grown page by page: the record may be wrong about how many there are
-	for page := (max(from, 1) - 1) / pageSize; page < Pages(k); page++ {
+	for page := (max(from, 1) - 1) / pageSize; page < Pages(k) && page*pageSize < of.To; page++ {
 		list, err := r.datesPage(ctx, k, page)
 		if err != nil {
 			return nil, err

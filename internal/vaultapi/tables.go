@@ -159,7 +159,7 @@ func (a Answer[V]) cells(v V) map[string]any {
 	data := a.Data(v)
 	for name, value := range data {
 		if text, ok := value.(string); ok {
-			data[name] = cell(text)
+			data[name] = Line(text)
 		}
 	}
 	return data
@@ -178,9 +178,9 @@ func (a Answer[V]) Only(names ...string) Answer[V] {
 	return few
 }
 
-// cell makes a text fit a line: what a person wrote must neither break the table nor pass for another cell of it, for which
+// Line makes a text fit a line: what a person wrote must neither break the table nor pass for another cell of it, for which
 // Vault's command line separates cells by a sign.
-func cell(text string) string {
+func Line(text string) string {
 	const longest, separator = 160, '♨'
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == separator {

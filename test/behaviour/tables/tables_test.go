@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
-	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
 type row = map[string]any
@@ -137,6 +136,20 @@ func TestTheTableOfRevisions(t *testing.T) {
 	require.Contains(t, answer.Warnings[0], "what is known of 1 of the names cannot be read; the first: 2: ")
 }
 
+func TestAPlanOfAPolicyAlsoSaysInOneLineWhatChanges(t *testing.T) {
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "30d", "description", "a"))
+	m.Must(m.Write("keys/k", "policy", "p"))
+	plan := m.Must(m.Write("policies/p/plan", "rotation_period", "7d", "description", "", "allowed_types", "aes128-gcm96,chacha20-poly1305")).Data
+	require.Equal(t, `allowed_types: [] -> [aes128-gcm96 chacha20-poly1305]; description: a -> ""; rotation_period: 30d -> 7d`, plan["changed"])
+	for _, field := range []string{"due_now", "non_compliant", "becomes_non_compliant"} {
+		require.Equal(t, plan["summary"].(map[string]any)[field], plan[field], field)
+	}
+	require.Equal(t, 1, plan["non_compliant"])
+	plan = m.Must(m.Write("policies/p/plan", "document", `owner = "o"`+"\n"+`rotation_period = "30d"`)).Data
+	require.Equal(t, `description: a -> ""; document`, plan["changed"], "a document is no text for a line")
+}
+
 func TestTheTableOfWhatTheClockWillDo(t *testing.T) {
 	m := mounttest.Clockwork(t)
 	names, rows := listed(t, m, "keys/k/plan", "count", 12)
@@ -198,6 +211,7 @@ func TestTheTableOfKeysThatNeedSomebody(t *testing.T) {
 	require.Contains(t, rows["lost"]["why"], "cannot be read")
 	names, _ = listed(t, m, "rotation/status", "limit", 1, "after", "k")
 	require.Equal(t, []string{"lost"}, names)
+	m.Refused(m.Read("rotation/status", "limit", 1), "limit: only a list has pages")
 }
 
 func TestTheTableOfTheHistory(t *testing.T) {
@@ -249,94 +263,6 @@ func TestAnActWhoseEndIsMissingHasNoOutcome(t *testing.T) {
 	require.Equal(t, "done", rows["1"]["outcome"])
 	require.Equal(t, "", rows["3"]["outcome"])
 	require.Equal(t, "done", rows["5"]["outcome"])
-}
-
-// many stores n keys like k, so fast that a test can have hundreds.
-func many(m *mounttest.Mount, n int) {
-	m.T.Helper()
-	record := m.Storage.All()["keys/k"]
-	for i := range n {
-		m.Storage.Plant(fmt.Sprintf("keys/k-%04d", i), record)
-	}
-}
-
-func TestATableOfKeysReadsWhatItShowsAndOnlyThat(t *testing.T) {
-	m := mounttest.Governed(t, "auto")
-	many(m, 1500)
-	m.Restart()
-	cost := func(kv ...any) (mounttest.Answer, storagetest.Counts) {
-		m.Storage.Reset()
-		answer := m.Must(m.List("keys", kv...))
-		return answer, m.Storage.Reset()
-	}
-	answer, counts := cost()
-	require.Equal(t, storagetest.Counts{Lists: 1, Gets: 101}, counts, "the names; a record for each of 100 rows, and the policy once")
-	require.Len(t, answer.Data["keys"], 1501)
-	require.Len(t, answer.Data["key_info"], 100)
-	require.Equal(t, "k-0098", answer.Data["next"])
-	require.Equal(t, []string{"key_info describes the first 100 of 1501 names; to go on: a limit, and after=k-0098"}, answer.Warnings)
-
-	answer, counts = cost("limit", 10, "after", "k-0098")
-	require.Equal(t, storagetest.Counts{Lists: 1, Gets: 10}, counts)
-	require.Len(t, answer.Data["key_info"], 10)
-	require.Equal(t, "k-0108", answer.Data["next"])
-	require.Empty(t, answer.Warnings, "who asks for pages is not warned of those that follow")
-
-	answer, counts = cost("limit", 1400)
-	require.Equal(t, storagetest.Counts{Lists: 1, Gets: 1000}, counts)
-	require.Len(t, answer.Data["keys"], 1400)
-	require.Len(t, answer.Warnings, 1)
-
-	for i := range 50 {
-		m.Must(m.Read(fmt.Sprintf("keys/k-%04d", i)))
-	}
-	answer, counts = cost("limit", 50, "after", "k")
-	require.Equal(t, storagetest.Counts{Lists: 1}, counts, "keys in use are in memory")
-	require.Len(t, answer.Data["key_info"], 50)
-	answer, _ = cost("after", "k-1498")
-	require.NotContains(t, answer.Data, "next")
-}
-
-func TestATableDoesNotDriveKeysInUseOutOfMemory(t *testing.T) {
-	m := mounttest.New(t)
-	m.Must(m.Write("keys/k"))
-	many(m, 100)
-	m.Restart()
-	m.Must(m.List("keys"))
-	m.Storage.Reset()
-	m.Must(m.List("keys"))
-	require.Equal(t, 100, m.Storage.Reset().Gets, "what only a table showed is not kept")
-}
-
-func TestATableOfVersionsReadsTheirDeniedUsesOnce(t *testing.T) {
-	m := mounttest.New(t)
-	m.Must(m.Write("keys/k"))
-	sealed := m.Encrypt("k", "x")
-	m.K.RotateTo(300)
-	m.K.Ops("versions/1/suspend")
-	require.Equal(t, 400, m.Write("decrypt/k", "ciphertext", sealed).Status)
-	require.NoError(t, m.Tick())
-	m.Must(m.Read("keys/k"))
-	cost := func(kv ...any) storagetest.Counts {
-		m.Storage.Reset()
-		m.Must(m.List("keys/k/versions", kv...))
-		return m.Storage.Reset()
-	}
-	require.Equal(t, storagetest.Counts{Gets: 1}, cost("limit", 100), "denied uses; the dates and the key are in memory")
-	require.Equal(t, storagetest.Counts{Lists: 1, Gets: 2}, cost(), "which pages there are, what an earlier release wrote, one page")
-}
-
-func TestATableOfPoliciesListsTheKeysOfWhatItShows(t *testing.T) {
-	m := mounttest.New(t)
-	for i := range 120 {
-		m.Must(m.Write(fmt.Sprintf("policies/p-%03d", i), "owner", "o"))
-	}
-	m.Restart()
-	m.Storage.Reset()
-	require.Len(t, m.Must(m.List("policies")).Data["key_info"], 100)
-	require.Equal(t, storagetest.Counts{Lists: 101, Gets: 100}, m.Storage.Reset())
-	m.Must(m.List("policies", "limit", 100))
-	require.Equal(t, storagetest.Counts{Lists: 101}, m.Storage.Reset(), "policies stay in memory")
 }
 
 func TestAKeyThatCannotBeReadHidesNoOther(t *testing.T) {
