@@ -32,6 +32,8 @@ func TestTheComparisonSeesWhatAClientSees(t *testing.T) {
 		{"a member more", "encrypt/k", `"n":1,`, `"n":1,"m":1,`, 200, 1},
 		{"policy in a view of a key", "keys/k", `"n":1,`, `"n":1,"policy":"",`, 200, 0},
 		{"policy in an answer of encrypt", "encrypt/k", `"n":1,`, `"n":1,"policy":"",`, 200, 1},
+		{"a table in a list of keys", "keys/?list=true", `"n":1,`, `"n":1,"key_info":{},`, 200, 0},
+		{"a table in a view of a key", "keys/k", `"n":1,`, `"n":1,"key_info":{},`, 200, 1},
 		{"another version of the ciphertext", "encrypt/k", `vault:v1:`, `vault:v2:`, 200, 1},
 		{"a longer ciphertext", "encrypt/k", `AAAA`, `AAAAAAAA`, 200, 1},
 		{"another set of versions", "keys/k", `{"1":5}`, `{"2":5}`, 200, 2},
