@@ -39,6 +39,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Predecessors = []lifecycle.Predecessor{{Version: 1, Since: start}}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
 	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
+	asked.LastActs = lifecycle.LastActs{Since: 1}
 	requireNoProgressForgotten(t, asked)
 	got, err := lifecycle.New(asked, start)
 	require.NoError(t, err)

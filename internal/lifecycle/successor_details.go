@@ -9,6 +9,12 @@ import (
 	"strconv"
 )
 
+// The details that name the versions of a succession.
+const (
+	superseded = "superseded"
+	successor  = "successor"
+)
+
 // WithSuccessorDetails returns the commit with what custody says where one active version took over from another: the details
 // name them, as far as the versions of the event do not.
 func (c Commit) WithSuccessorDetails(before Key) Commit {
@@ -19,10 +25,10 @@ func (c Commit) WithSuccessorDetails(before Key) Commit {
 	details := map[string]string{}
 	maps.Copy(details, c.Event.Details)
 	if !slices.Contains(c.Event.Versions, was) {
-		details["superseded"] = strconv.Itoa(was)
+		details[superseded] = strconv.Itoa(was)
 	}
 	if !slices.Contains(c.Event.Versions, is) { // the act itself was another: the report of a compromise
-		details["successor"], details["successor_transition"] = strconv.Itoa(is), "T14"
+		details[successor], details["successor_transition"] = strconv.Itoa(is), "T14"
 		if c.Version != nil {
 			details["successor_fingerprint"] = c.Version.Fingerprint
 		}

@@ -57,8 +57,9 @@ func goldenKey() lifecycle.Key {
 			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), ExhaustedBy: lifecycle.Usage{Encryptions: 1001, Bytes: 4096},
 			ChecksPending: true, PriorBase: start.Add(time.Hour), PriorFailures: 4,
 		},
-		Alert: lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
-		Due:   start.Add(time.Hour), Revision: 9,
+		Alert:    lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
+		LastActs: lifecycle.LastActs{Since: 1, Versions: []lifecycle.VersionAct{{Version: 2, Act: 1}}},
+		Due:      start.Add(time.Hour), Revision: 9,
 	}
 }
 
@@ -136,7 +137,7 @@ func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
 	k, err := load(t, map[string]string{"keys/orders": golden(t, "key-first")}).Key(ctx, "orders")
 	require.NoError(t, err)
 	want := goldenKey()
-	want.Predecessors, want.Status.Before = nil, lifecycle.Enabled
+	want.Predecessors, want.Status.Before, want.LastActs = nil, lifecycle.Enabled, lifecycle.LastActs{}
 	want.Rotation.ExhaustedBy = lifecycle.Usage{}
 	want.Overrides[2] = lifecycle.StateOverride{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
 	require.Equal(t, want, k)

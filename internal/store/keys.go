@@ -135,6 +135,7 @@ func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	var next lifecycle.Key
 	outcome, err := r.recorded(ctx, c.Key, event, at, func(ctx context.Context, begun custody.Head) (err error) {
 		c.head = begun
+		c.Key.LastActs = c.current.LastActs.After(begun.Count, event, c.current, c.Key)
 		next, err = r.commit(ctx, c)
 		return err
 	})

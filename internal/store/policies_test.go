@@ -86,7 +86,9 @@ func TestKeyIsNotBoundToAMissingPolicy(t *testing.T) {
 	_, err = w.Key(ctx, "new")
 	require.ErrorIs(t, err, lifecycle.ErrNotFound)
 
-	before := w.create(t, "orders", "")
+	w.create(t, "orders", "")
+	before, err := w.Key(ctx, "orders")
+	require.NoError(t, err)
 	require.ErrorIs(t, update(func(k *lifecycle.Key) { k.Policy = "gone" })(w, ""), lifecycle.ErrNotFound)
 	after, err := w.Key(ctx, "orders")
 	require.NoError(t, err)

@@ -48,6 +48,7 @@ type keyRecord struct {
 	JournalCount         int                     `json:"journal_count"` // chain of custody up to the act that wrote this
 	JournalHash          string                  `json:"journal_hash"`
 	Ancestors            []predecessorJSON       `json:"ancestors"`
+	LastActs             lastActsJSON            `json:"last_acts"`
 	rotationRecord
 }
 
@@ -106,6 +107,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
 		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: predecessorsJSON(k.Predecessors),
+		LastActs: toLastActsJSON(k.LastActs),
 		rotationRecord: rotationRecord{
 			r.Base, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
 			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.ChecksPending, r.PriorBase, r.PriorFailures,
@@ -137,6 +139,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Before: before}.WithUntil(r.DestroyTime),
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Predecessors: predecessorsOf(r.Ancestors),
+		LastActs: r.LastActs.lastActs(),
 		Rotation: lifecycle.Rotation{
 			Base: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
