@@ -23,6 +23,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
@@ -36,6 +37,7 @@ type backend struct {
 	plane     *dataplane.Plane
 	engine    *engine.Engine
 	scheduler *scheduler.Scheduler
+	ledger    ledger.Config
 	system    *vaultapi.CachedSystemView
 	mount     vaultapi.Mount[*request]
 	ready     sync.Once
@@ -73,6 +75,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		plane:     plane,
 		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane}),
 		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, KeyTime: o.KeyTime}),
+		ledger:    ledger.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger},
 		system:    &vaultapi.CachedSystemView{SystemView: conf.System},
 	}
 	b.mount = vaultapi.Mount[*request]{
@@ -104,7 +107,7 @@ func (b *backend) paths(o Options, log hclog.Logger) []*framework.Path {
 		rotationAPI{}.paths(),
 		policiesAPI{}.paths(),
 		cipherAPI{}.paths(),
-		custodyAPI{now: o.Now, rand: o.Rand, log: log}.paths(),
+		custodyAPI{}.paths(),
 		configAPI{now: o.Now, log: log}.paths(),
 	)...)
 }

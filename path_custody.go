@@ -5,19 +5,10 @@ package keylife
 
 import (
 	"context"
-	"errors"
-	"io"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -30,16 +21,17 @@ var (
 	fKeyID      = vaultapi.Text("key_id", "Id of the signing key.")
 	fSignature  = vaultapi.Text("signature", "Base64 Ed25519 signature.")
 	fBroken     = vaultapi.Strings("broken", "Keys whose chain was altered or lost at its end: the checkpoint does not cover them.")
+	fCheckpoint = vaultapi.Object("checkpoint", "A signed checkpoint to hold the records against.")
+	fValid      = vaultapi.Bool("valid", "No problem was found.")
+	fVerified   = vaultapi.Int("records", "Records verified.")
+	fProblems   = vaultapi.Strings("problems", "What is wrong.")
+	fUnfinished = vaultapi.List("unfinished", "Acts that began and have no outcome yet.")
 	fPublicKeys = vaultapi.List("keys", "The generations, oldest first; each but the first is signed by the one before.")
 	fNewKeys    = vaultapi.List("keys", "The generations, oldest first.")
 )
 
 // custodyAPI serves the custody records: the history of a key, the export, and what proves that both are whole.
-type custodyAPI struct {
-	now  func() time.Time
-	rand io.Reader
-	log  hclog.Logger
-}
+type custodyAPI struct{}
 
 func (a custodyAPI) paths() []path {
 	return []path{
@@ -69,163 +61,77 @@ func custodyPath(name, help string, op logical.Operation, h handler, in, out vau
 	}
 }
 
-func (a custodyAPI) export(ctx context.Context, c *request) (*logical.Response, error) {
+func (custodyAPI) export(ctx context.Context, c *request) (*logical.Response, error) {
 	limit, err := vaultapi.PageSize(c, 500, 1000)
 	if err != nil {
 		return nil, err
 	}
-	key, seq, err := readCursor(fCursor.Get(c))
+	lines, next, err := c.Ledger().Export(ctx, fCursor.Get(c), limit)
 	if err != nil {
 		return nil, err
 	}
-	names, err := c.stored.Journals().JournalNames(ctx)
-	if err != nil {
-		return nil, err
-	}
-	start, _ := slices.BinarySearch(names, key)
-	lines := []string{}
-	for _, name := range names[start:] {
-		if name != key {
-			seq = 0
-		}
-		page, err := c.stored.Journals().Journal(ctx, name, seq, limit-len(lines))
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, page.Lines...)
-		if len(lines) == limit {
-			cursor := name + "/" + strconv.Itoa(page.Last)
-			return vaultapi.Data(fLines.Is(lines), fNextCursor.Is(cursor)), nil
-		}
-	}
-	return vaultapi.Data(fLines.Is(lines), fNextCursor.Is("")), nil
+	return vaultapi.Data(fLines.Is(lines), fNextCursor.Is(next)), nil
 }
 
-// readCursor splits "name/seq".
-func readCursor(text string) (name string, seq int, err error) {
-	if text == "" {
-		return "", 0, nil
-	}
-	name, number, found := strings.Cut(text, "/")
-	last, err := strconv.ParseInt(number, 10, 32)
-	if !found || err != nil || last < 0 {
-		return "", 0, vaultapi.InvalidField(fCursor.Name, text, "must be a next_after of this path")
-	}
-	return name, int(last), nil
-}
-
-func (a custodyAPI) checkpoint(ctx context.Context, c *request) (*logical.Response, error) {
+func (custodyAPI) checkpoint(ctx context.Context, c *request) (*logical.Response, error) {
 	limit, err := vaultapi.PageSize(c, 1000, 5000)
 	if err != nil {
 		return nil, err
 	}
-	names, next, err := checkpointNames(ctx, c, limit)
-	if err != nil {
-		return nil, err
-	}
-	heads, broken, err := heads(ctx, c.stored.Journals(), names)
-	if err != nil {
-		return nil, err
-	}
-	instance, err := c.stored.KEKs().Instance(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := c.stored.Signing().AddSigningKey(ctx, a.firstSigningKey)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := custody.SignCheckpoint(custody.Checkpoint{Instance: instance, Time: a.now(), Heads: heads}, keys[len(keys)-1])
+	checkpoint, err := c.Ledger().Checkpoint(ctx, fKey.Get(c), vaultapi.After.Get(c), limit)
 	if err != nil {
 		return nil, err
 	}
 	return vaultapi.Data(
-		fPayload.Is(signed.Payload), fKeyID.Is(signed.KeyID), fSignature.Is(signed.Signature), fBroken.Is(broken), fNextCursor.Is(next),
+		fPayload.Is(checkpoint.Payload), fKeyID.Is(checkpoint.KeyID), fSignature.Is(checkpoint.Signature),
+		fBroken.Is(checkpoint.Broken), fNextCursor.Is(checkpoint.Next),
 	), nil
 }
 
-// heads returns the ends of the journals. Those of which the end was altered or lost are only named: nobody can vouch for
-// them.
-func heads(ctx context.Context, r store.Journals, names []string) (heads []custody.KeyHead, broken []string, err error) {
-	heads, broken = []custody.KeyHead{}, []string{}
-	for _, name := range names {
-		head, err := r.JournalHead(ctx, name)
-		switch {
-		case errors.Is(err, store.ErrBroken):
-			broken = append(broken, name)
-		case err != nil:
-			return nil, nil, err
-		default:
-			heads = append(heads, custody.KeyHead{Key: name, Count: head.Count, Hash: head.Hash})
-		}
-	}
-	return heads, broken, nil
+func (custodyAPI) rotateKey(ctx context.Context, c *request) (*logical.Response, error) {
+	keys, err := c.Ledger().RotateSigningKey(ctx)
+	return publicKeysResponse(keys, err)
 }
 
-// checkpointNames returns the keys that a checkpoint is to cover, and where the next one begins.
-func checkpointNames(ctx context.Context, c *request, limit int) (names []string, next string, err error) {
-	names, err = c.stored.Journals().JournalNames(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	if key := fKey.Get(c); key != "" {
-		if _, found := slices.BinarySearch(names, key); !found {
-			return nil, "", lifecycle.NoKey(key)
-		}
-		return []string{key}, "", nil
-	}
-	if names = vaultapi.Behind(names, vaultapi.After.Get(c)); len(names) > limit {
-		names, next = names[:limit], names[limit-1]
-	}
-	return names, next, nil
+func (custodyAPI) publicKeys(ctx context.Context, c *request) (*logical.Response, error) {
+	keys, err := c.Ledger().PublicKeys(ctx)
+	return publicKeysResponse(keys, err)
 }
 
-// firstSigningKey makes the mount's signing key where it has none.
-func (a custodyAPI) firstSigningKey(keys []custody.SigningKey) (*custody.SigningKey, error) {
-	if len(keys) > 0 {
-		return nil, nil //nolint:nilnil // nothing to add
-	}
-	key, err := custody.NewSigningKey(a.rand, a.now(), 1, nil)
-	return &key, err
-}
-
-func (a custodyAPI) rotateKey(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.stored.Signing().AddSigningKey(ctx, func(keys []custody.SigningKey) (*custody.SigningKey, error) {
-		if len(keys) == 0 {
-			return a.firstSigningKey(keys)
-		}
-		last := keys[len(keys)-1]
-		key, err := custody.NewSigningKey(a.rand, a.now(), len(keys)+1, &last)
-		return &key, err
-	})
+func publicKeysResponse(keys custody.PublicKeys, err error) (*logical.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.log.Info("rotated custody signing key", "generation", len(keys))
-	return publicKeysResponse(keys), nil
+	return vaultapi.Data(fPublicKeys.Is(keys)), nil
 }
 
-func (a custodyAPI) publicKeys(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.stored.Signing().SigningKeys(ctx)
+func (custodyAPI) verify(ctx context.Context, c *request) (*logical.Response, error) {
+	checkpoints, err := readCheckpoint(c)
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		if keys, err = c.stored.Signing().AddSigningKey(ctx, a.firstSigningKey); err != nil {
-			return nil, err
+	found, err := c.Ledger().Verify(ctx, fKey.Get(c), checkpoints)
+	if err != nil {
+		return nil, err
+	}
+	return vaultapi.Data(
+		fValid.Is(len(found.Problems) == 0), fVerified.Is(found.Records), fProblems.Is(found.Problems), fUnfinished.Is(found.Unfinished),
+	), nil
+}
+
+// readCheckpoint reads a checkpoint as custody/checkpoint returned it.
+func readCheckpoint(c *request) ([]custody.Signed, error) {
+	given := fCheckpoint.Lookup(c)
+	if given == nil {
+		return nil, nil
+	}
+	var texts [3]string
+	for i, name := range []string{fPayload.Name, fKeyID.Name, fSignature.Name} {
+		text, ok := (*given)[name].(string)
+		if !ok {
+			return nil, vaultapi.Invalidf("checkpoint: must have %s as custody/checkpoint returned it", name)
 		}
+		texts[i] = text
 	}
-	return publicKeysResponse(keys), nil
-}
-
-func publicOf(keys []custody.SigningKey) custody.PublicKeys {
-	public := make(custody.PublicKeys, len(keys))
-	for i, k := range keys {
-		public[i] = k.Public()
-	}
-	return public
-}
-
-func publicKeysResponse(keys []custody.SigningKey) *logical.Response {
-	return vaultapi.Data(fPublicKeys.Is(publicOf(keys)))
+	return []custody.Signed{{Payload: texts[0], KeyID: texts[1], Signature: texts[2]}}, nil
 }

@@ -7,8 +7,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +14,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -48,92 +46,53 @@ func (a custodyAPI) historyPath() path {
 }
 
 func (custodyAPI) history(ctx context.Context, c *request) (*logical.Response, error) {
-	after, limit, _, err := historyPage(ctx, c)
+	after, limit, err := historyPage(c)
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.stored.Journals().Journal(ctx, fName.Get(c), after, limit)
+	history, err := c.Ledger().History(ctx, fName.Get(c), after, limit)
 	if err != nil {
 		return nil, err
 	}
-	records := make([]map[string]any, len(page.Lines))
-	for i, line := range page.Lines {
-		record, err := custody.Decode([]byte(line))
-		if err != nil {
-			return nil, err
-		}
-		records[i] = recordData(record)
-	}
-	next := 0
-	if page.More {
-		next = page.Last
-	}
-	return vaultapi.Data(fName.Is(fName.Get(c)), fRecords.Is(records), fNext.Is(next)), nil
+	records := vaultapi.Rows(history.Records, recordData)
+	return vaultapi.Data(fName.Is(fName.Get(c)), fRecords.Is(records), fNext.Is(history.Next)), nil
 }
 
-// act is an act on a key in a table.
-type act struct {
-	custody.Record // that it began with
-	outcome        custody.Outcome
-}
-
-var historyRows = vaultapi.Answer[act]{
-	vaultapi.Show(vaultapi.Text("time", "When, RFC 3339."), func(a act) string { return vaultapi.Time(a.Time) }),
-	vaultapi.Show(vaultapi.Text("act", "What."), func(a act) string { return a.Act }),
-	vaultapi.Show(vaultapi.Text("by", "Display name or entity id of who asked; system: the clock."), func(a act) string { return actorText(a.Actor) }),
-	vaultapi.Show(vaultapi.Text("versions", "To which versions; all: the whole key."), func(a act) string { return versionsText(a.Versions) }),
-	vaultapi.Show(vaultapi.Text("to", "The state that they got."), func(a act) string { return a.To }),
-	vaultapi.Show(vaultapi.Text("outcome", "done or failed; empty: no record says so."), func(a act) string { return string(a.outcome) }),
-	vaultapi.Show(fReason, func(a act) string { return a.Reason }),
+var historyRows = vaultapi.Answer[ledger.Act]{
+	vaultapi.Show(vaultapi.Text("time", "When, RFC 3339."), func(a ledger.Act) string { return vaultapi.Time(a.Time) }),
+	vaultapi.Show(vaultapi.Text("act", "What."), func(a ledger.Act) string { return a.Act }),
+	vaultapi.Show(vaultapi.Text("by", "Display name or entity id of who asked; system: the clock."), func(a ledger.Act) string { return actorText(a.Actor) }),
+	vaultapi.Show(vaultapi.Text("versions", "To which versions; all: the whole key."), func(a ledger.Act) string { return versionsText(a.Versions) }),
+	vaultapi.Show(vaultapi.Text("to", "The state that they got."), func(a ledger.Act) string { return a.To }),
+	vaultapi.Show(vaultapi.Text("outcome", "done or failed; empty: no record says so."), func(a ledger.Act) string { return string(a.Outcome) }),
+	vaultapi.Show(fReason, func(a ledger.Act) string { return a.Reason }),
 }
 
 // listHistory shows acts, of two records each, where history shows records.
 func (custodyAPI) listHistory(ctx context.Context, c *request) (*logical.Response, error) {
-	after, limit, last, err := historyPage(ctx, c)
+	after, limit, err := historyPage(c)
 	if err != nil {
 		return nil, err
 	}
 	newest := vaultapi.AfterNumber.LookupNonNull(c) == nil
+	var acts []ledger.Act
+	var more bool
 	if newest {
-		after = max(last-2*limit, 0)
+		acts, more, err = c.Ledger().NewestActs(ctx, fName.Get(c), limit)
+	} else {
+		acts, more, err = c.Ledger().Acts(ctx, fName.Get(c), after, limit)
 	}
-	page, err := c.stored.Journals().Journal(ctx, fName.Get(c), after, 2*limit+1) // the first may be the end of an act before
 	if err != nil {
 		return nil, err
 	}
-	acts, err := actsOf(page.Lines)
-	if err != nil {
-		return nil, err
-	}
-	more := page.More || len(acts) > limit
-	acts = acts[:min(limit, len(acts))]
-	resp := vaultapi.Lines(acts, historyRows, func(a act) int { return a.Seq })
+	resp := vaultapi.Lines(acts, historyRows, func(a ledger.Act) int { return a.Seq })
 	switch {
-	case newest && after > 0:
+	case newest && more:
 		resp.AddWarning("these are the newest acts; all, from the oldest on: a limit, and after=0")
 	case more && len(acts) > 0:
 		vaultapi.GoOn(resp, strconv.Itoa(acts[len(acts)-1].Seq), "")
 	}
 	return resp, nil
-}
-
-// actsOf returns the acts that begin in these records, each with its outcome where that is among them.
-func actsOf(lines []string) ([]act, error) {
-	var acts []act
-	for _, line := range lines {
-		record, err := custody.Decode([]byte(line))
-		if err != nil {
-			return nil, err
-		}
-		last := len(acts) - 1
-		switch {
-		case record.Kind == custody.Begin:
-			acts = append(acts, act{Record: record})
-		case last >= 0 && acts[last].Seq == record.Of:
-			acts[last].outcome = record.Outcome
-		}
-	}
-	return acts, nil
 }
 
 // actorText names who did something, as well as is known.
@@ -172,19 +131,13 @@ func versionText(version int) string {
 	return strconv.Itoa(version)
 }
 
-// historyPage reads which records are asked for: at most limit of those behind after. Last is the newest there is.
-func historyPage(ctx context.Context, c *request) (after, limit, last int, err error) {
+// historyPage reads which records are asked for: at most limit of those behind after.
+func historyPage(c *request) (after, limit int, err error) {
 	if limit, err = vaultapi.PageSize(c, 100, 1000); err != nil {
-		return 0, 0, 0, err
+		return 0, 0, err
 	}
-	if after, err = vaultapi.FirstNumber(c); err != nil {
-		return 0, 0, 0, err
-	}
-	head, err := c.stored.Journals().JournalHead(ctx, fName.Get(c))
-	if err == nil && head.Count == 0 {
-		err = lifecycle.NoKey(fName.Get(c))
-	}
-	return after, limit, head.Count, err
+	after, err = vaultapi.FirstNumber(c)
+	return after, limit, err
 }
 
 // recordData shows a record as its JSON has it.
@@ -200,32 +153,16 @@ func recordData(record custody.Record) map[string]any {
 	return data
 }
 
-// lookBack is how many custody records are searched for the last change of a version.
-const lookBack = 256
-
-// lastChange returns the newest act that changed the version, as far as it is not too long ago; a zero record: none is known.
+// lastChange returns the newest act that changed the version, as far as it is known; a zero record: it is not.
 func lastChange(ctx context.Context, c *request, v engine.VersionDetail) (custody.Record, error) {
-	head, err := c.stored.Journals().JournalHead(ctx, fName.Get(c))
-	if err != nil {
+	record, err := c.Ledger().LastChange(ctx, ledger.Version{
+		Key: fName.Get(c), KeyID: v.KeyID, Number: v.Number, Destroyed: v.Gone, FollowsFloor: v.Override.FollowsFloor(),
+		LastAct: v.LastAct, Since: v.ActsSince,
+	})
+	if record == nil || err != nil {
 		return custody.Record{}, err
 	}
-	page, err := c.stored.Journals().Journal(ctx, fName.Get(c), max(head.Count-lookBack, 0), lookBack)
-	if err != nil {
-		return custody.Record{}, err
-	}
-	failed := map[int]bool{}
-	for _, line := range slices.Backward(page.Lines) {
-		record, err := custody.Decode([]byte(line))
-		if err != nil {
-			return custody.Record{}, err
-		}
-		if record.Kind == custody.End {
-			failed[record.Of] = record.Outcome == custody.Failed
-		} else if !failed[record.Seq] && concerns(record, v) {
-			return record, nil
-		}
-	}
-	return custody.Record{}, nil
+	return *record, nil
 }
 
 // changeData shows the last change of a version; an empty object: it is not known.
@@ -234,30 +171,4 @@ func changeData(record custody.Record) map[string]any {
 		return map[string]any{}
 	}
 	return recordData(record)
-}
-
-// concerns tells whether an act changed the version: it names it, it was one on the whole key, or it moved a floor past
-// it. A version that came later has a record of its own, which is newer.
-func concerns(r custody.Record, v engine.VersionDetail) bool {
-	number := strconv.Itoa(v.Number)
-	switch {
-	case r.KeyID != v.KeyID:
-		return false // of an earlier key of the name
-	case slices.Contains(r.Versions, v.Number), r.Details["superseded"] == number, r.Details["successor"] == number:
-		return true
-	case v.Gone:
-		return passed(r.Details["min_available_version"], v.Number)
-	default:
-		wholeKey := len(r.Versions) == 0 && r.To != ""
-		return wholeKey || (v.Override.FollowsFloor() && passed(r.Details["min_decryption_version"], v.Number)) || passed(r.Details["min_available_version"], v.Number)
-	}
-}
-
-// passed tells whether a floor that moved "from -> to" changed what is below it.
-func passed(change string, version int) bool {
-	var from, to int
-	if _, err := fmt.Sscanf(change, "%d -> %d", &from, &to); err != nil {
-		return false
-	}
-	return version >= min(from, to) && version < max(from, to)
 }

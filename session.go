@@ -11,6 +11,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
@@ -56,6 +57,13 @@ func (s *session) Scheduler() *scheduler.Session {
 type unfinished struct {
 	store.Keys
 	store.Relocations
+}
+
+// Ledger returns what is answered from custody records.
+func (s *session) Ledger() ledger.Ledger {
+	return ledger.New(s.b.ledger, ledger.Storage{
+		Journals: s.stored.Journals(), Keys: s.stored.Keys(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(),
+	})
 }
 
 // Keys, Versions, Policies and Settings are the engine's.

@@ -58,7 +58,7 @@ func TestClientsThatGiveUpLoseNothingAndCustodyIsTrue(t *testing.T) {
 	}
 }
 
-// impatiently asks for an act, gives up at any of its writes, and asks again, half the time after somebody read the history.
+// impatiently asks for an act, gives up at any of its writes, and asks again, half the time after a checkpoint has settled what became of it.
 func (o *operators) impatiently(method, path, op string, namesAndValues ...any) {
 	patience := rand.N(time.Duration(o.lasted.Load()) + time.Millisecond)
 	ctx, giveUp := context.WithTimeout(context.Background(), patience)
@@ -66,7 +66,7 @@ func (o *operators) impatiently(method, path, op string, namesAndValues ...any) 
 	giveUp()
 	if rand.IntN(2) == 0 {
 		key := strings.Split(path, "/")[1]
-		_, _ = o.server.Send(harness.Request{Method: http.MethodGet, Path: "keylife/keys/" + key + "/history"})
+		_, _ = o.server.Send(harness.Request{Method: http.MethodPost, Path: "keylife/custody/checkpoint", Body: object("key", key)})
 	}
 	begun := time.Now()
 	if told, _ := o.ask(context.Background(), method, path, op, namesAndValues...); told == done {

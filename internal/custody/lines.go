@@ -11,6 +11,12 @@ import (
 	"iter"
 )
 
+// Line is a record as it is stored, with the number that it is stored under.
+type Line struct {
+	Seq  int
+	Text []byte
+}
+
 // Lines returns the lines of an export for [Verify], and holds one line at a time: each is good until the next.
 func Lines(export io.Reader) iter.Seq2[[]byte, error] {
 	in := lines{bufio.NewReaderSize(export, maxLine+1)} // the line break

@@ -50,8 +50,8 @@ type VersionStore interface {
 
 // RelocationStore keeps which material has to move.
 type RelocationStore interface {
-	// Displaced returns the versions whose material may be in the wrong place; zero: none.
-	Displaced(ctx context.Context, name string) (lifecycle.Range, error)
+	// Displaced returns the versions of the key whose material may be in the wrong place; zero: none.
+	Displaced(ctx context.Context, k lifecycle.Key) (lifecycle.Range, error)
 	// Relocate calls place for some of these, while no writer of the key runs; left: there are more.
 	Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error)
 }

@@ -22,6 +22,8 @@ type VersionDetail struct {
 	DeniedErr         error // why Denied has only what is not stored yet
 	Pending           bool  // its material may not be where the state says
 	Gone              bool  // destroyed by itself: what becomes of the key changes it no more
+	LastAct           int   // the custody record of the act that changed it last; 0: none is known
+	ActsSince         int   // from this record on LastAct knows every act; 0: it knows none
 }
 
 // Read returns a version, or lifecycle.ErrNotFound.
@@ -37,13 +39,30 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 	if err != nil {
 		return VersionDetail{}, err
 	}
+	pending, err := s.displaced(ctx, k, v)
 	v.Sealed = nil
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
-	unsettled, err := s.store.Moves.Displaced(ctx, name)
 	return VersionDetail{
 		Version: v, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr,
-		Pending: unsettled.From <= number && number <= unsettled.To, Gone: k.IsDestroyed(number),
+		Pending: pending, Gone: k.IsDestroyed(number), LastAct: lifecycle.LastActOf(*k, number), ActsSince: k.LastActs.Since,
 	}, err
+}
+
+// displaced reports whether the material of a version is not where its state says. Whether what was destroyed has left the
+// archive too, only the intent tells.
+func (s Versions) displaced(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) (bool, error) {
+	sealed := len(v.Sealed) > 0
+	switch lifecycle.LocationOf(*k, v.Number) {
+	case lifecycle.InUse:
+		return !sealed, nil
+	case lifecycle.InArchive:
+		return sealed, nil
+	}
+	if sealed {
+		return true, nil
+	}
+	left, err := s.store.Moves.Displaced(ctx, *k)
+	return left.From <= v.Number && v.Number <= left.To, err
 }
 
 // Affected is a version that was reported as compromised, and what that affects.

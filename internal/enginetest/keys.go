@@ -205,11 +205,11 @@ func (s versionStore) DropArchived(ctx context.Context, name string, n int) erro
 // moveStore keeps which material has to move.
 type moveStore struct{ *Mount }
 
-func (s moveStore) Displaced(ctx context.Context, name string) (lifecycle.Range, error) {
-	err := s.called(ctx, "Displaced", name)
+func (s moveStore) Displaced(ctx context.Context, k lifecycle.Key) (lifecycle.Range, error) {
+	err := s.called(ctx, "Displaced", k.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.moves[name], err
+	return s.moves[k.Name], err
 }
 
 func (s moveStore) PendingRelocations(ctx context.Context) ([]string, error) {

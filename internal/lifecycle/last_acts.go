@@ -97,9 +97,9 @@ func (l *LastActs) withFloor(list []FloorChange, c FloorChange) []FloorChange {
 	return list
 }
 
-// LastAct returns the record of the newest act that changed the version; 0: none that is known, and one before Since may
+// LastActOf returns the record of the newest act that changed the version; 0: none that is known, and one before Since may
 // have.
-func (k Key) LastAct(version int) int {
+func LastActOf(k Key, version int) int {
 	l, last := k.LastActs, 0
 	if i, found := l.find(version); found {
 		last = l.Versions[i].Act
@@ -108,7 +108,7 @@ func (k Key) LastAct(version int) int {
 	if k.IsDestroyed(version) { // what becomes of the key changes it no more
 		return last
 	}
-	if k.Overrides[version].FollowsFloor() {
+	if k.Override(version).FollowsFloor() {
 		last = max(last, lastMove(l.Floors, version))
 	}
 	return max(last, l.Key)

@@ -41,17 +41,24 @@ func deniedPath(name string, page int) string { return deniedPrefix + name + "/"
 // earlier gives what an earlier build wrote, read at most once.
 type earlier = func() (map[int]lifecycle.Denials, error)
 
-func (r Denials) oldDenied(ctx context.Context, name string) earlier {
+// oldDenied remembers of a key that there is nothing: no build writes it any more.
+func (r Denials) oldDenied(ctx context.Context, k lifecycle.Key) earlier {
 	return sync.OnceValues(func() (map[int]lifecycle.Denials, error) {
+		if r.s.upToDate.Contains(k.ID) {
+			return nil, nil
+		}
 		var rec usageRecord
-		_, _, err := read(ctx, r.conn, usagePrefix+name, &rec)
+		_, found, err := read(ctx, r.conn, usagePrefix+k.Name, &rec)
+		if err == nil && !found {
+			r.s.upToDate.Add(k.ID, struct{}{})
+		}
 		return rec.Denied, err
 	})
 }
 
 // Denied returns the denied uses of versions of the key. It reads the pages of these versions only.
 func (r Denials) Denied(ctx context.Context, k lifecycle.Key, of lifecycle.Range) (map[int]lifecycle.Denials, error) {
-	before := r.oldDenied(ctx, k.Name)
+	before := r.oldDenied(ctx, k)
 	pages, err := r.deniedPages(ctx, k.Name, of, before)
 	if err != nil {
 		return nil, err
@@ -119,7 +126,7 @@ func (r Denials) AddDenied(ctx context.Context, name string, more map[int]lifecy
 	if err != nil {
 		return more, err
 	}
-	before := r.oldDenied(ctx, name)
+	before := r.oldDenied(ctx, k)
 	left = map[int]lifecycle.Denials{}
 	for page, part := range byPage(more) {
 		if pageErr := r.addToPage(ctx, k, page, part, before); pageErr != nil {

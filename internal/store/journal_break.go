@@ -14,9 +14,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// ErrBroken is matched by errors that say that the end of a key's custody chain was altered or lost.
-var ErrBroken = errors.New("broken custody chain")
-
 // ChainBrokenError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
 // it; but what stops a key in an emergency must not be stopped by whoever can damage the journal.
 type ChainBrokenError struct{ error }
@@ -27,7 +24,7 @@ func (b ChainBrokenError) Error() string {
 
 func (b ChainBrokenError) Unwrap() error { return b.error }
 
-func (b ChainBrokenError) Is(target error) bool { return target == ErrBroken }
+func (b ChainBrokenError) Is(target error) bool { return target == custody.ErrBroken }
 
 // asChainBroken marks an error that says of the journal itself that it is damaged.
 func asChainBroken(err error) error {
@@ -61,7 +58,7 @@ func (r Journals) headPastBreak(ctx context.Context, name string, known custody.
 		return chain{}, err
 	}
 	at := chain{head: custody.Head{Count: roomBehind(seqs, known.Count+1), Hash: known.Hash}}
-	line, err := r.line(ctx, name, at.head.Count)
+	line, err := r.Line(ctx, name, at.head.Count)
 	if line != nil {
 		at.head.Hash = custody.Hash(line)
 	}

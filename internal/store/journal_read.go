@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +16,11 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
-// line returns a custody record as it is stored; nil where there is none.
-func (r Journals) line(ctx context.Context, name string, seq int) ([]byte, error) {
+// Line returns a custody record of a key as it is stored; nil where there is none of the number.
+func (r Journals) Line(ctx context.Context, name string, seq int) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	path := journalPath(name, seq)
 	entry, err := r.storage.Get(ctx, path)
 	if err != nil || entry == nil {
@@ -46,41 +50,51 @@ func (r Journals) lastSeq(ctx context.Context, name string) (int, error) {
 	return seqs[len(seqs)-1], nil
 }
 
-// Page is a run of custody records, each as it is stored.
-type Page struct {
-	Lines []string
-	Last  int  // seq of the last one
-	More  bool // records follow
+// Lines returns the custody records of a key behind number after, in their order. They are read number by number; only
+// where one is missing the journal is listed, once, for what lies behind the gap. The gap itself, also that of a record that
+// vanishes meanwhile, is for verification to find.
+func (r Journals) Lines(ctx context.Context, name string, after int) iter.Seq2[custody.Line, error] {
+	return func(yield func(custody.Line, error) bool) {
+		if last, gap := r.run(ctx, name, after, yield); gap {
+			r.behindGap(ctx, name, last, yield)
+		}
+	}
 }
 
-// Journal returns the custody records of a key behind seq after, at most so many. A record that is missing, also one
-// that vanishes while the journal is read, leaves a gap, which is for verification to find; it hides none of those behind
-// it.
-func (r Journals) Journal(ctx context.Context, name string, after, limit int) (Page, error) {
+// run yields the records behind number after up to the first that is missing; gap: it came to one.
+func (r Journals) run(ctx context.Context, name string, after int, yield func(custody.Line, error) bool) (last int, gap bool) {
+	for {
+		text, err := r.Line(ctx, name, after+1)
+		switch {
+		case err != nil:
+			yield(custody.Line{}, err)
+			return after, false
+		case text == nil:
+			return after, true
+		case !yield(custody.Line{Seq: after + 1, Text: text}, nil):
+			return after, false
+		}
+		after++
+	}
+}
+
+// behindGap yields the records that are listed behind number after.
+func (r Journals) behindGap(ctx context.Context, name string, after int, yield func(custody.Line, error) bool) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil {
-		return Page{}, err
+		yield(custody.Line{}, err)
+		return
 	}
-	start, found := slices.BinarySearch(seqs, after)
-	if found {
-		start++
-	}
-	page := Page{Last: after}
+	start, _ := slices.BinarySearch(seqs, after+1)
 	for _, seq := range seqs[start:] {
-		if len(page.Lines) == limit {
-			page.More = true
-			break
-		}
-		line, err := r.line(ctx, name, seq)
-		if err != nil {
-			return Page{}, err
-		}
-		if line == nil {
+		text, err := r.Line(ctx, name, seq)
+		if err == nil && text == nil {
 			continue
 		}
-		page.Lines, page.Last = append(page.Lines, string(line)), seq
+		if !yield(custody.Line{Seq: seq, Text: text}, err) || err != nil {
+			return
+		}
 	}
-	return page, nil
 }
 
 // JournalNames returns the names of all keys that have a journal, in alphabetical order.
@@ -93,9 +107,31 @@ func (r Journals) JournalNames(ctx context.Context) ([]string, error) {
 	return folders, err
 }
 
-// CheckJournal holds the stored journal of a key against what the key's own record says of it, and says what is wrong;
-// empty: nothing. A key that is deleted has no record to hold it against.
+// CheckJournal ends an act that was cut short, holds the stored journal of a key against what the key's own record says of
+// it, and says what is wrong; empty: nothing.
 func (r Journals) CheckJournal(ctx context.Context, name string) (problem string, err error) {
+	if _, err := r.JournalHead(ctx, name); err != nil && !isDamage(err) {
+		return "", err
+	}
+	problem, err = r.checkEnd(ctx, name)
+	if isDamage(err) {
+		return err.Error(), nil
+	}
+	return problem, err
+}
+
+// isDamage reports an error that says of what is stored that it is damaged.
+func isDamage(err error) bool {
+	for _, kind := range []error{ErrCorrupt, ErrNewerSchema, custody.ErrMalformed, custody.ErrNewer} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkEnd is CheckJournal without the settling. A key that is deleted has no record to hold its journal against.
+func (r Journals) checkEnd(ctx context.Context, name string) (problem string, err error) {
 	unlock, err := r.s.keys.exclusive(ctx, name)
 	if err != nil {
 		return "", err
@@ -141,6 +177,17 @@ func (r Journals) JournalHead(ctx context.Context, name string) (custody.Head, e
 	}
 	at, err = r.chainHead(ctx, name, from, exists)
 	return at.head, err
+}
+
+// Committed returns the number of the custody record that began the newest act on a key that took effect, 0 where the key is
+// older than its journal; of a key that is not there any more, about the end of its journal.
+func (r Journals) Committed(ctx context.Context, name string) (int, error) {
+	from, exists, err := r.named(ctx, name)
+	if err != nil || exists {
+		return from.Count, err
+	}
+	last, err := r.lastSeq(ctx, name)
+	return max(last-1, 0), err
 }
 
 // named returns the custody record that the key's record names.

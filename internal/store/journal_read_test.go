@@ -13,7 +13,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,25 +29,66 @@ func (v vanishing) Get(ctx context.Context, path string) (*logical.StorageEntry,
 	return v.Storage.Get(ctx, path)
 }
 
-func TestJournalLeavesOutARecordThatVanishesWhileItIsRead(t *testing.T) {
+// lines reads the journal of a key behind a number, at most so many records.
+func lines(t testing.TB, w *world, name string, after, most int) (seqs []int) {
+	t.Helper()
+	for line, err := range w.Lines(ctx, name, after) {
+		require.NoError(t, err)
+		stored, err := w.Line(ctx, name, line.Seq)
+		require.NoError(t, err)
+		require.Equal(t, stored, line.Text)
+		if seqs = append(seqs, line.Seq); len(seqs) == most {
+			break
+		}
+	}
+	return seqs
+}
+
+func TestARecordThatIsMissingHidesNoneBehindIt(t *testing.T) {
 	w := newWorld()
 	w.create(t, "orders", "")
 	w.grow(t, "orders", 3)
-	all, err := w.Journal(ctx, "orders", 0, 100)
-	require.NoError(t, err)
-	for seq, want := range map[int]store.Page{
-		2: {Lines: []string{all.Lines[0], all.Lines[2]}, Last: 3, More: true},
-		6: {Lines: all.Lines[:2], Last: 2, More: true},
-	} {
+	for seq, want := range map[int][]int{1: {2, 3, 4, 5, 6}, 2: {1, 3, 4, 5, 6}, 6: {1, 2, 3, 4, 5}} {
 		w.on(vanishing{w.disk, fmt.Sprintf("journal/orders/%010d", seq)})
-		page, err := w.Journal(ctx, "orders", 0, 2)
-		require.NoError(t, err)
-		require.Equal(t, want, page, "without %d", seq)
+		require.Equal(t, want, lines(t, w, "orders", 0, 9), "without %d", seq)
 	}
-	last, err := w.Journal(ctx, "orders", 5, 2)
-	require.NoError(t, err)
-	require.Equal(t, store.Page{Last: 5}, last)
+	w.on(w.disk)
+	w.plant(t, "journal/orders/0000000900", "{}")
+	require.Equal(t, []int{5, 6, 900}, lines(t, w, "orders", 4, 9))
+	require.Equal(t, []int{900}, lines(t, w, "orders", 6, 9))
+	require.Empty(t, lines(t, w, "orders", 900, 9))
 }
+
+func TestAJournalIsListedOnlyForWhatLiesBehindAGap(t *testing.T) {
+	w := newWorld()
+	w.create(t, "orders", "")
+	w.grow(t, "orders", 3)
+	w.disk.Reset()
+	require.Len(t, lines(t, w, "orders", 0, 5), 5)
+	require.Zero(t, w.disk.Reset().Lists)
+	require.Len(t, lines(t, w, "orders", 0, 9), 6)
+	require.Equal(t, 1, w.disk.Reset().Lists)
+}
+
+func TestAJournalThatCannotBeListedIsNotOneThatEnds(t *testing.T) {
+	w := newWorld()
+	w.create(t, "orders", "")
+	w.on(noLists{w.disk})
+	var read int
+	var failed error
+	for _, err := range w.Lines(ctx, "orders", 0) {
+		if failed = err; err == nil {
+			read++
+		}
+	}
+	require.Equal(t, 2, read)
+	require.ErrorIs(t, failed, errRead)
+}
+
+// noLists is a storage that cannot be listed.
+type noLists struct{ logical.Storage }
+
+func (noLists) List(context.Context, string) ([]string, error) { return nil, errRead }
 
 // TestWithoutACacheEveryActReadsTheEndOfItsJournal is about mounts with force_no_cache.
 func TestWithoutACacheEveryActReadsTheEndOfItsJournal(t *testing.T) {

@@ -62,7 +62,7 @@ func (r Journals) chainHead(ctx context.Context, name string, from custody.Head,
 	return r.end(ctx, name, at, outcomeOf(at, from, exists), true)
 }
 
-// known returns the end of a key's journal from memory or from storage. The error matches [ErrBroken] where the journal and
+// known returns the end of a key's journal from memory or from storage. The error matches [custody.ErrBroken] where the journal and
 // the key's record contradict each other.
 func (r Journals) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	if at, ok := r.s.chains.Get(name); ok && at.done.Count >= from.Count {
@@ -166,10 +166,7 @@ func (l *link) follows(before custody.Head) bool {
 // link returns the record of a number; nil: there is none. The error is [ErrCorrupt] or [custody.ErrMalformed] for one that
 // does not belong there.
 func (r Journals) link(ctx context.Context, name string, seq int) (*link, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	line, err := r.line(ctx, name, seq)
+	line, err := r.Line(ctx, name, seq)
 	if err != nil || line == nil {
 		return nil, err
 	}

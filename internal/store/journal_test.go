@@ -21,15 +21,25 @@ import (
 // journal returns the custody records of a key as they are stored.
 func (w *world) journal(t testing.TB, name string) []custody.Record {
 	t.Helper()
-	page, err := w.Journal(ctx, name, 0, 1<<20)
-	require.NoError(t, err)
-	records := make([]custody.Record, len(page.Lines))
-	for i, line := range page.Lines {
+	lines := w.texts(t, name)
+	records := make([]custody.Record, len(lines))
+	for i, line := range lines {
+		var err error
 		records[i], err = custody.Decode([]byte(line))
 		require.NoError(t, err)
 		require.Equal(t, i+1, records[i].Seq)
 	}
 	return records
+}
+
+// texts returns the journal of a key as it is exported.
+func (w *world) texts(t testing.TB, name string) (texts []string) {
+	t.Helper()
+	for line, err := range w.Lines(ctx, name, 0) {
+		require.NoError(t, err)
+		texts = append(texts, string(line.Text))
+	}
+	return texts
 }
 
 // story tells the journal of a key in short: each act with its outcome; "?" for one that has none.
@@ -59,9 +69,7 @@ func checkCustody(t testing.TB, w *world) {
 	for _, name := range names {
 		head, err := w.JournalHead(ctx, name)
 		require.NoError(t, err)
-		page, err := w.Journal(ctx, name, 0, 1<<20)
-		require.NoError(t, err)
-		lines := page.Lines
+		lines := w.texts(t, name)
 		problem, err := w.CheckJournal(ctx, name)
 		require.NoError(t, err)
 		require.Empty(t, problem)
@@ -294,38 +302,6 @@ func TestChainGoesOnWhenANameIsUsedAgain(t *testing.T) {
 		require.Equal(t, []string{"orders"}, names)
 		checkCustody(t, w)
 	}
-}
-
-func TestJournalIsReadInParts(t *testing.T) {
-	w := newWorld()
-	w.create(t, "orders", "")
-	w.grow(t, "orders", 3)
-	all, err := w.Journal(ctx, "orders", 0, 100)
-	require.NoError(t, err)
-	require.Len(t, all.Lines, 6)
-	require.Equal(t, store.Page{Lines: all.Lines, Last: 6}, all)
-	for after, want := range []store.Page{
-		{Lines: all.Lines[:4], Last: 4, More: true},
-		{Lines: all.Lines[1:5], Last: 5, More: true},
-		{Lines: all.Lines[2:], Last: 6},
-		{Lines: all.Lines[3:], Last: 6},
-		{Lines: all.Lines[4:], Last: 6},
-		{Lines: all.Lines[5:], Last: 6},
-		{Last: 6},
-		{Last: 7},
-	} {
-		part, err := w.Journal(ctx, "orders", after, 4)
-		require.NoError(t, err)
-		require.Equal(t, want, part, "after %d", after)
-	}
-	none, err := w.Journal(ctx, "other", 0, 100)
-	require.NoError(t, err)
-	require.Zero(t, none)
-
-	require.NoError(t, w.disk.Delete(ctx, "journal/orders/0000000002"))
-	gap, err := w.Journal(ctx, "orders", 0, 100)
-	require.NoError(t, err)
-	require.Len(t, gap.Lines, 5, "a missing record hides none behind it")
 }
 
 // TestJournalThatIsNotTheOneTheKeyNamesStopsTheAct is about storage that somebody edited: going on would hide it.

@@ -53,7 +53,7 @@ func TestTheRecordOfAKeySaysWhichActChangedAVersionLast(t *testing.T) {
 	k = w.act(t, lifecycle.Event{Act: "archive", From: "enabled", To: "archived"}, nil)
 	k = w.act(t, lifecycle.Event{Act: "trim"}, func(k *lifecycle.Key) { k.MinAvailable = 2 })
 	for version, want := range map[int]int{1: 19, 2: 17, 3: 17, 4: 17} {
-		require.Equal(t, want, k.LastAct(version), "version %d", version)
+		require.Equal(t, want, lifecycle.LastActOf(k, version), "version %d", version)
 	}
 }
 
@@ -96,8 +96,8 @@ func TestWhatAKeyRemembersOfItsActsIsBounded(t *testing.T) {
 	k := w.act(t, lifecycle.Event{Act: "hold"}, nil)
 	require.Len(t, k.LastActs.Versions, 512)
 	require.Equal(t, 2*88+2, k.LastActs.Since, "the act of version 88 is the newest that is forgotten")
-	require.Zero(t, k.LastAct(88))
-	require.Equal(t, 2*89+1, k.LastAct(89))
+	require.Zero(t, lifecycle.LastActOf(k, 88))
+	require.Equal(t, 2*89+1, lifecycle.LastActOf(k, 89))
 	require.Less(t, len(w.entries(t)["keys/orders"]), 8<<10)
 }
 

@@ -43,9 +43,16 @@ func (r Relocations) intendRelocation(ctx context.Context, name string, versions
 	return r.put(ctx, relocationIntents+name, relocationRecord{Schema: schema, From: versions.From, To: versions.To}, nil)
 }
 
-// Displaced returns the versions whose material may not be where it belongs; zero: none.
-func (r Relocations) Displaced(ctx context.Context, name string) (lifecycle.Range, error) {
-	rec, _, err := r.relocationIntent(ctx, name)
+// Displaced returns the versions of the key whose material may not be where it belongs; zero: none. An intent is there
+// before the revision that it is for, so none comes back to a revision that was seen without.
+func (r Relocations) Displaced(ctx context.Context, k lifecycle.Key) (lifecycle.Range, error) {
+	if revision, ok := r.s.placed.Get(k.ID); ok && revision == k.Revision {
+		return lifecycle.Range{}, nil
+	}
+	rec, found, err := r.relocationIntent(ctx, k.Name)
+	if err == nil && !found {
+		r.s.placed.Add(k.ID, k.Revision)
+	}
 	return lifecycle.Range{From: rec.From, To: rec.To}, err
 }
 

@@ -65,8 +65,7 @@ func TestADamagedIntentIsOneOverTheWholeKey(t *testing.T) {
 	for _, damaged := range []string{"{broken", "", "7", `{"schema":1}`, `{"schema":1,"from":0,"to":3}`, `{"schema":1,"from":3,"to":2}`, `{"schema":1,"from":"s3cr3t"}`} {
 		intent := map[string]string{"keys/orders": golden(t, "key"), "intents/settle/orders": damaged}
 		w := load(t, intent)
-		unsettled, err := w.Displaced(ctx, "orders")
-		require.NoError(t, err)
+		unsettled := w.displaced(t, "orders")
 		require.Equal(t, lifecycle.Range{From: 1, To: math.MaxInt32}, unsettled)
 		require.Equal(t, []int{1, 2, 3}, placed(t, w, "orders"))
 		require.NotContains(t, w.entries(t), "intents/settle/orders")
@@ -198,11 +197,30 @@ func TestWhatIsLeftToBeSettledCanBeAsked(t *testing.T) {
 		if want.unsettled.From == 3 {
 			w.settle(t, 3, 70)
 		}
-		got, err := w.Displaced(ctx, "orders")
-		require.NoError(t, err)
+		got := w.displaced(t, "orders")
 		require.Equal(t, want.unsettled, got)
 		left, err := w.Relocate(ctx, "orders", place)
 		require.NoError(t, err)
 		require.Equal(t, want.left, left)
 	}
+}
+
+func (w *world) displaced(t testing.TB, name string) lifecycle.Range {
+	t.Helper()
+	k, err := w.Key(ctx, name)
+	require.NoError(t, err)
+	displaced, err := w.Displaced(ctx, k)
+	require.NoError(t, err)
+	return displaced
+}
+
+func TestThatNothingIsDisplacedIsRememberedOfARevision(t *testing.T) {
+	w := newWorld()
+	withKey(3, false)(t, w)
+	require.Zero(t, w.displaced(t, "orders"))
+	w.disk.Reset()
+	require.Zero(t, w.displaced(t, "orders"))
+	require.Equal(t, 1, w.disk.Reset().Gets, "of the key alone")
+	w.settle(t, 1, 2)
+	require.Equal(t, lifecycle.Range{From: 1, To: 2}, w.displaced(t, "orders"))
 }

@@ -26,6 +26,8 @@ type Store struct {
 	uncached atomic.Bool // ends of journals are not remembered
 	doubts   *doubts
 	decoded  *lru.Cache[policyID, decodedPolicy] // by the bytes, so never stale
+	placed   *lru.Cache[string, int]             // by key id, the revision at which no material was to be moved any more
+	upToDate *lru.Cache[string, struct{}]        // ids of keys without denied uses that an earlier build stored
 	now      func() time.Time
 	log      hclog.Logger
 	identity atomic.Pointer[string]
@@ -37,21 +39,24 @@ const pagesCached = 4096
 // chainsCached bounds the ends of journals in memory.
 const chainsCached = 32768
 
+// factsCached bounds each kind of fact of keys in memory, about 4 MiB.
+const factsCached = 32768
+
 // New returns the store of a mount. What fails and is left to a later act or tick is logged.
 func New(now func() time.Time, log hclog.Logger) *Store {
-	pages, err := lru.New[pageID, []time.Time](pagesCached)
-	if err != nil {
-		panic("internal error: page cache: " + err.Error())
+	return &Store{
+		pages: newCache[pageID, []time.Time](pagesCached), chains: newCache[string, chain](chainsCached), doubts: newDoubts(),
+		decoded: newCache[policyID, decodedPolicy](policiesDecoded), now: now, log: log,
+		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached),
 	}
-	chains, err := lru.New[string, chain](chainsCached)
+}
+
+func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
+	made, err := lru.New[K, V](size)
 	if err != nil {
-		panic("internal error: chain cache: " + err.Error())
+		panic("internal error: cache: " + err.Error())
 	}
-	decoded, err := lru.New[policyID, decodedPolicy](policiesDecoded)
-	if err != nil {
-		panic("internal error: policy cache: " + err.Error())
-	}
-	return &Store{pages: pages, chains: chains, doubts: newDoubts(), decoded: decoded, now: now, log: log}
+	return made
 }
 
 // DisableCache makes every act read the end of its journal, for mounts with force_no_cache. What is remembered by what never

@@ -14,10 +14,9 @@ import (
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
 	".": {
-		"internal/acts",
-		"internal/clock",
-		"internal/custody", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keyring", "internal/lifecycle",
-		"internal/policy", "internal/schedule", "internal/scheduler", "internal/store", "internal/vaultapi",
+		"internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
+		"internal/keyring", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/schedule", "internal/scheduler",
+		"internal/store", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody"},
 	"internal/acts":            nil,
@@ -32,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/keyring":         {"hsm", "internal/cache", "internal/envelope"},
 	"internal/envelope":        nil,
 	"internal/keytype":         {"internal/refusal"},
+	"internal/ledger":          {"internal/custody", "internal/refusal"},
 	"internal/lifecycle":       {"internal/acts", "internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
 	"internal/policy":          {"internal/acts", "internal/keytype", "internal/refusal", "internal/schedule"},
 	"internal/refusal":         nil,
@@ -54,6 +54,7 @@ var mustNotImport = map[string][]string{
 	"internal/dataplane": {"github.com/hashicorp/vault"},
 	"internal/engine":    {"github.com/hashicorp/vault"},
 	"internal/keyring":   {"github.com/hashicorp/vault"},
+	"internal/ledger":    {"github.com/hashicorp/vault"},
 	"internal/scheduler": {"github.com/hashicorp/vault"},
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
 	"internal/custody":   {"."},

@@ -139,7 +139,7 @@ func (x transition) crash(t *testing.T, at int, fate storagetest.Fate) bool {
 	got := x.run(m)
 	fired := m.Storage.Fired()
 	m.Storage.Heal()
-	readBeforeItLands(m, fate)
+	settleBeforeItLands(m, fate)
 	if !fired {
 		require.Less(t, got.Status, 300, got.Err)
 		require.Greater(t, at, 3, "at least the record and its custody are written")

@@ -123,7 +123,7 @@ func (x sending) crash(t *testing.T, at int, fate storagetest.Fate) bool {
 // requireDoneOnce demands that custody holds one act of the request that was done, whatever became of other tries.
 func requireDoneOnce(t *testing.T, m *mounttest.Mount) {
 	t.Helper()
-	m.Must(m.Read("keys/k/history")) // which ends what is open
+	m.Must(m.Write("custody/checkpoint")) // which ends what is open
 	outcomes := outcomes(m, twice)
 	failed := func(o custody.Outcome) bool { return o == custody.Failed }
 	require.Equal(t, []custody.Outcome{custody.Done}, slices.DeleteFunc(slices.Clone(outcomes), failed), "outcomes %q", outcomes)

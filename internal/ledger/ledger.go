@@ -1,0 +1,76 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ledger
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+)
+
+// Journals are the custody records that a mount stores.
+type Journals interface {
+	// JournalNames returns the names of all journals, in alphabetical order.
+	JournalNames(ctx context.Context) ([]string, error)
+	// Lines returns the records of a journal behind number after, in their order; one that is missing is left out.
+	Lines(ctx context.Context, name string, after int) iter.Seq2[custody.Line, error]
+	// Line returns one record; nil where there is none.
+	Line(ctx context.Context, name string, seq int) ([]byte, error)
+	// Committed returns the number of the record that began the newest act that took effect; 0: none is known. Of a key that was
+	// deleted it is about the end of the journal.
+	Committed(ctx context.Context, name string) (int, error)
+	// JournalHead returns the end of a journal, having ended an act that was cut short. The error matches
+	// [custody.ErrBroken] where the end was altered or lost.
+	JournalHead(ctx context.Context, name string) (custody.Head, error)
+	// CheckJournal ends an act that was cut short and says what is wrong with the end of the journal; empty: nothing.
+	CheckJournal(ctx context.Context, name string) (problem string, err error)
+}
+
+// Keys are the keys that should have a journal.
+type Keys interface {
+	KeyNames(ctx context.Context) ([]string, error)
+}
+
+// Signing keeps the keys that sign checkpoints, the oldest first.
+type Signing interface {
+	SigningKeys(ctx context.Context) ([]custody.SigningKey, error)
+	// AddSigningKey commits one more, made by grow from those there are; nothing changes where grow returns nil.
+	AddSigningKey(
+		ctx context.Context, grow func([]custody.SigningKey) (*custody.SigningKey, error),
+	) ([]custody.SigningKey, error)
+}
+
+// Identity tells the data of mounts apart.
+type Identity interface {
+	Instance(ctx context.Context) (string, error)
+}
+
+// Storage is what is read and written for one request.
+type Storage struct {
+	Journals Journals
+	Keys     Keys
+	Signing  Signing
+	Identity Identity
+}
+
+// Config is what a mount gives.
+type Config struct {
+	Now  func() time.Time
+	Rand io.Reader
+	Log  hclog.Logger
+}
+
+// Ledger is the custody of a mount, for one request.
+type Ledger struct {
+	Config
+	store Storage
+}
+
+// New returns the custody that the storage keeps.
+func New(c Config, s Storage) Ledger { return Ledger{Config: c, store: s} }
