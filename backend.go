@@ -14,11 +14,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/clock"
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -89,7 +89,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		Help:         strings.TrimSpace(help),
 		BackendType:  logical.TypeLogical,
 		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped()},
-		Paths:        b.paths(o, conf.Logger),
+		Paths:        b.paths(o),
 		PeriodicFunc: b.tick,
 		Invalidate:   b.invalidate,
 		Clean:        b.clean,
@@ -99,7 +99,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	return b, b.Setup(ctx, &steady)
 }
 
-func (b *backend) paths(o Options, log hclog.Logger) []*framework.Path {
+func (b *backend) paths(o Options) []*framework.Path {
 	return b.mount.Paths(slices.Concat(
 		keysAPI{}.paths(),
 		versionsAPI{}.paths(),
@@ -108,7 +108,7 @@ func (b *backend) paths(o Options, log hclog.Logger) []*framework.Path {
 		policiesAPI{}.paths(),
 		cipherAPI{}.paths(),
 		custodyAPI{}.paths(),
-		configAPI{now: o.Now, log: log}.paths(),
+		configAPI{now: o.Now}.paths(),
 	)...)
 }
 
@@ -141,6 +141,10 @@ func (b *backend) invalidate(_ context.Context, path string) {
 		}
 		if name, ok := store.PolicyOf(path); ok {
 			b.plane.ForgetPolicy(name)
+			b.store.Forget(custody.PolicyChain(name))
+		}
+		if store.IsMountRecord(path) {
+			b.store.Forget(custody.MountChain)
 		}
 		if store.IsKeyring(path) {
 			b.store.ForgetInstance()

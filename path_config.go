@@ -7,7 +7,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
@@ -31,14 +30,13 @@ var (
 // configAPI serves the settings of the mount.
 type configAPI struct {
 	now func() time.Time
-	log hclog.Logger
 }
 
 func (a configAPI) paths() []path { return []path{a.engineConfig(), a.keysConfig(), a.clock()} }
 
 func (a configAPI) keysConfig() path {
 	return path{
-		Pattern: "config/keys", Fields: upsertFields,
+		Pattern: "config/keys", Fields: vaultapi.FieldsOf(fDisableUpsert, fReason),
 		Operations: operations{
 			logical.UpdateOperation: {
 				Handle: a.writeKeys, ID: vaultapi.ID{Verb: "configure", Suffix: "keys"}, Answer: "The configuration.", Fields: upsertFields,
@@ -55,8 +53,12 @@ func (a configAPI) keysConfig() path {
 }
 
 func (configAPI) writeKeys(ctx context.Context, c *request) (*logical.Response, error) {
+	pre, err := precondition(c)
+	if err != nil {
+		return nil, err
+	}
 	disable := fDisableUpsert.Get(c)
-	if err := c.stored.Settings().SetDisableUpsert(ctx, disable); err != nil {
+	if err := c.Settings().SetDisableUpsert(ctx, disable, pre.Reason); err != nil {
 		return nil, err
 	}
 	return vaultapi.Data(fDisableUpsert.Is(disable)), nil
@@ -133,7 +135,7 @@ var clockAnswer = vaultapi.Answer[clockGuard]{
 func (a configAPI) clock() path {
 	help := "The clock guard: whether the clock is believed."
 	return path{
-		Pattern: "config/clock", Mode: vaultapi.Strict, Fields: vaultapi.FieldsOf(fAcknowledge),
+		Pattern: "config/clock", Mode: vaultapi.Strict, Fields: vaultapi.FieldsOf(fAcknowledge, fReason),
 		Operations: operations{
 			logical.ReadOperation: {
 				Handle: a.readClock, ID: vaultapi.ID{Verb: "read", Suffix: "clock"}, Summary: "Read the clock guard.",
@@ -152,7 +154,7 @@ func (a configAPI) clock() path {
 }
 
 func (a configAPI) readClock(ctx context.Context, c *request) (*logical.Response, error) {
-	clock, err := c.stored.Settings().Clock(ctx)
+	clock, err := c.Settings().Clock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +167,12 @@ func (a configAPI) writeClock(ctx context.Context, c *request) (*logical.Respons
 	if !fAcknowledge.Get(c) {
 		return nil, vaultapi.InvalidField(fAcknowledge.Name, false, "must be true")
 	}
-	if err := c.stored.Settings().SetClock(ctx, lifecycle.Clock{High: a.now()}); err != nil {
+	pre, err := precondition(c)
+	if err != nil {
 		return nil, err
 	}
-	a.log.Warn("clock acknowledged", "time", vaultapi.Time(a.now()))
+	if err := c.Settings().AcknowledgeClock(ctx, pre.Reason); err != nil {
+		return nil, err
+	}
 	return a.readClock(ctx, c)
 }

@@ -34,7 +34,7 @@ var (
 type custodyAPI struct{}
 
 func (a custodyAPI) paths() []path {
-	return []path{
+	paths := []path{
 		custodyPath("export", "Export the custody records, to keep and verify them elsewhere.", logical.ReadOperation, a.export,
 			vaultapi.FieldsOf(fCursor, vaultapi.Limit), vaultapi.FieldsOf(fLines, fNextCursor),
 			"Pages of 500 records, or limit, at most 1000, key by key. `vault-plugin-keylife verify` checks an export offline."),
@@ -45,12 +45,15 @@ func (a custodyAPI) paths() []path {
 			vaultapi.Fields{}, vaultapi.FieldsOf(fPublicKeys),
 			"Whoever trusts the first key, by its id, trusts all that follow from it."),
 		custodyPath("rotate-key", "Make a new key for checkpoints, signed by the old one.", logical.UpdateOperation, a.rotateKey,
-			vaultapi.Fields{}, vaultapi.FieldsOf(fNewKeys), "Checkpoints signed before stay valid."),
+			vaultapi.FieldsOf(fReason), vaultapi.FieldsOf(fNewKeys), "Checkpoints signed before stay valid."),
 		custodyPath("verify", "Verify the custody records of a key, here.", logical.UpdateOperation, a.verify,
 			vaultapi.FieldsOf(fKey, fCheckpoint), vaultapi.FieldsOf(fValid, fVerified, fProblems, fUnfinished),
 			"Without a key, all keys, up to 100000 records. With a checkpoint that was kept outside, also that no record behind it was cut off, by hand or by restoring an older snapshot."),
-		a.historyPath(),
 	}
+	for _, chain := range chains() {
+		paths = append(paths, chain.path())
+	}
+	return paths
 }
 
 func custodyPath(name, help string, op logical.Operation, h handler, in, out vaultapi.Fields, more string) path {
@@ -89,7 +92,11 @@ func (custodyAPI) checkpoint(ctx context.Context, c *request) (*logical.Response
 }
 
 func (custodyAPI) rotateKey(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.Ledger().RotateSigningKey(ctx)
+	pre, err := precondition(c)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.Ledger().RotateSigningKey(ctx, pre.Reason)
 	return publicKeysResponse(keys, err)
 }
 

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,69 +25,145 @@ var (
 	fNext    = vaultapi.Int("next_after", "What to pass as after for the next page; 0: this was the last one.")
 )
 
-func (a custodyAPI) historyPath() path {
+// chain is a kind of chain of custody records, as the API shows it.
+type chain struct {
+	pattern, id string
+	of, more    string                  // whose acts it holds, and what else is to be said of it
+	name        *vaultapi.Field[string] // what names one of the kind; nil: there is one
+	nameOf      func(string) string     // the chain of that name
+	rows        vaultapi.Answer[ledger.Act]
+}
+
+func chains() []chain {
+	const outlives = " The history of a name outlives "
+	return []chain{
+		{
+			pattern: "keys/" + named + "/history", id: "key-history", of: "a key", more: outlives + "the key.", name: &fName,
+			nameOf: func(key string) string { return key }, rows: keyActRows,
+		},
+		{
+			pattern: "policies/" + named + "/history", id: "policy-history", of: "a policy", more: outlives + "the policy.", name: &fPolicyName,
+			nameOf: custody.PolicyChain, rows: otherActRows,
+		},
+		{
+			pattern: "config/history", id: "configuration-history", of: "the settings of the mount", more: " Rotations of the signing key are among them.",
+			nameOf: func(string) string { return custody.MountChain }, rows: otherActRows,
+		},
+	}
+}
+
+func (h chain) path() path {
+	fields := vaultapi.FieldsOf(vaultapi.AfterNumber, vaultapi.Limit)
+	answer := vaultapi.FieldsOf(fRecords, fNext)
+	if h.name != nil {
+		fields, answer = fields.With(*h.name), answer.With(*h.name)
+	}
 	return path{
-		Pattern: "keys/" + named + "/history/?$", ID: vaultapi.ID{Suffix: "key-history"}, Mode: vaultapi.Strict,
-		Fields: vaultapi.FieldsOf(fName, vaultapi.AfterNumber, vaultapi.Limit),
+		Pattern: h.pattern + "/?$", ID: vaultapi.ID{Suffix: h.id}, Mode: vaultapi.Strict, Fields: fields,
 		Operations: operations{
 			logical.ReadOperation: {
-				Handle: a.history, Summary: "Read the custody records of a key: what was done to it, when, by whom and why.",
-				Answer: "A page of the history.", Fields: vaultapi.FieldsOf(fName, fRecords, fNext),
+				Handle: h.read, Summary: "Read the custody records of " + h.of + ": what was done to it, when, by whom and why.",
+				Answer: "A page of the history.", Fields: answer,
 			},
 			logical.ListOperation: {
-				Handle: a.listHistory, Summary: "List the acts on a key: what was done to it, when, by whom and why.",
+				Handle: h.list, Summary: "List the acts on " + h.of + ": what was done to it, when, by whom and why.",
 				Answer: "Numbers of the records that the acts begin with, the oldest first.",
-				Fields: tableFields("By act: when, what, by whom, to which versions, why, and how it ended."),
+				Fields: tableFields("By act: when, what, by whom, to what, why, and how it ended."),
 			},
 		},
-		Synopsis: "What was done to a key.",
-		Description: "Every act has a record of its beginning and one of its outcome. The history of a name outlives the key. Reading has " +
+		Synopsis: "What was done to " + h.of + ".",
+		Description: "Every act has a record of its beginning and one of its outcome." + h.more + " Reading has " +
 			"pages of 100 records, or limit, at most 1000. A list has the acts as a table: without after the newest 100, or limit, at most " +
 			"1000; after=0 begins with the oldest.",
 	}
 }
 
-func (custodyAPI) history(ctx context.Context, c *request) (*logical.Response, error) {
+// asked returns the name of the chain that a request is about, and what names it in the answer.
+func (h chain) asked(c *request) (name string, said []vaultapi.Value) {
+	if h.name == nil {
+		return h.nameOf(""), nil
+	}
+	return h.nameOf(h.name.Get(c)), []vaultapi.Value{h.name.Is(h.name.Get(c))}
+}
+
+func (h chain) read(ctx context.Context, c *request) (*logical.Response, error) {
 	after, limit, err := historyPage(c)
 	if err != nil {
 		return nil, err
 	}
-	history, err := c.Ledger().History(ctx, fName.Get(c), after, limit)
+	name, said := h.asked(c)
+	history, err := c.Ledger().History(ctx, name, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	records := vaultapi.Rows(history.Records, recordData)
-	return vaultapi.Data(fName.Is(fName.Get(c)), fRecords.Is(records), fNext.Is(history.Next)), nil
+	return vaultapi.Data(append(said, fRecords.Is(records), fNext.Is(history.Next))...), nil
 }
 
-var historyRows = vaultapi.Answer[ledger.Act]{
-	vaultapi.Show(vaultapi.Text("time", "When, RFC 3339."), func(a ledger.Act) string { return vaultapi.Time(a.Time) }),
-	vaultapi.Show(vaultapi.Text("act", "What."), func(a ledger.Act) string { return a.Act }),
-	vaultapi.Show(vaultapi.Text("by", "Display name or entity id of who asked; system: the clock."), func(a ledger.Act) string { return actorText(a.Actor) }),
+// The columns of tables of acts.
+var (
+	fActTime    = vaultapi.Text("time", "When, RFC 3339.")
+	fAct        = vaultapi.Text("act", "What.")
+	fActBy      = vaultapi.Text("by", "Display name or entity id of who asked; system: the clock.")
+	fActOutcome = vaultapi.Text("outcome", "done or failed; empty: no record says so.")
+	fActChanges = vaultapi.Text("changes", "From what to what, as far as there is room.")
+)
+
+var keyActRows = vaultapi.Answer[ledger.Act]{
+	vaultapi.Show(fActTime, func(a ledger.Act) string { return vaultapi.Time(a.Time) }),
+	vaultapi.Show(fAct, func(a ledger.Act) string { return a.Act }),
+	vaultapi.Show(fActBy, func(a ledger.Act) string { return actorText(a.Actor) }),
 	vaultapi.Show(vaultapi.Text("versions", "To which versions; all: the whole key."), func(a ledger.Act) string { return versionsText(a.Versions) }),
 	vaultapi.Show(vaultapi.Text("to", "The state that they got."), func(a ledger.Act) string { return a.To }),
-	vaultapi.Show(vaultapi.Text("outcome", "done or failed; empty: no record says so."), func(a ledger.Act) string { return string(a.Outcome) }),
+	vaultapi.Show(fActOutcome, func(a ledger.Act) string { return string(a.Outcome) }),
 	vaultapi.Show(fReason, func(a ledger.Act) string { return a.Reason }),
 }
 
-// listHistory shows acts, of two records each, where history shows records.
-func (custodyAPI) listHistory(ctx context.Context, c *request) (*logical.Response, error) {
+// otherActRows are of acts that are not on a key.
+var otherActRows = vaultapi.Answer[ledger.Act]{
+	vaultapi.Show(fActTime, func(a ledger.Act) string { return vaultapi.Time(a.Time) }),
+	vaultapi.Show(fAct, func(a ledger.Act) string { return a.Act }),
+	vaultapi.Show(fActBy, func(a ledger.Act) string { return actorText(a.Actor) }),
+	vaultapi.Show(fActChanges, func(a ledger.Act) string { return detailsText(a.Details) }),
+	vaultapi.Show(fActOutcome, func(a ledger.Act) string { return string(a.Outcome) }),
+	vaultapi.Show(fReason, func(a ledger.Act) string { return a.Reason }),
+}
+
+// detailsText writes what an act changed in a line of a table.
+func detailsText(details map[string]string) string {
+	const longest = 120
+	var changes []string
+	for _, name := range slices.Sorted(maps.Keys(details)) {
+		if strings.Contains(details[name], " -> ") {
+			changes = append(changes, name+" "+details[name])
+		}
+	}
+	text := strings.Join(changes, "; ")
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "..."
+	}
+	return text
+}
+
+// list shows acts, of two records each, where read shows records.
+func (h chain) list(ctx context.Context, c *request) (*logical.Response, error) {
 	after, limit, err := historyPage(c)
 	if err != nil {
 		return nil, err
 	}
+	name, _ := h.asked(c)
 	newest := vaultapi.AfterNumber.LookupNonNull(c) == nil
 	var acts []ledger.Act
 	var more bool
 	if newest {
-		acts, more, err = c.Ledger().NewestActs(ctx, fName.Get(c), limit)
+		acts, more, err = c.Ledger().NewestActs(ctx, name, limit)
 	} else {
-		acts, more, err = c.Ledger().Acts(ctx, fName.Get(c), after, limit)
+		acts, more, err = c.Ledger().Acts(ctx, name, after, limit)
 	}
 	if err != nil {
 		return nil, err
 	}
-	resp := vaultapi.Lines(acts, historyRows, func(a ledger.Act) int { return a.Seq })
+	resp := vaultapi.Lines(acts, h.rows, func(a ledger.Act) int { return a.Seq })
 	switch {
 	case newest && more:
 		resp.AddWarning("these are the newest acts; all, from the oldest on: a limit, and after=0")

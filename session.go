@@ -32,6 +32,7 @@ func (s *session) open(b *backend, req *logical.Request) {
 		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
 		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Scheduler: s, KeyMaker: s,
 	})}
+	stored.IdentifyWith(s)
 }
 
 // Data returns what encrypts and decrypts.
@@ -62,7 +63,7 @@ type unfinished struct {
 // Ledger returns what is answered from custody records.
 func (s *session) Ledger() ledger.Ledger {
 	return ledger.New(s.b.ledger, ledger.Storage{
-		Journals: s.stored.Journals(), Keys: s.stored.Keys(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(),
+		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(),
 	})
 }
 
@@ -81,6 +82,12 @@ func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
 // Wrapper is dataplane.WrapperSource's.
 func (s *session) Wrapper(ctx context.Context, purpose string, create bool) (envelope.KeyWrapper, string, error) {
 	return s.b.keyring.Wrapper(ctx, s.stored.KEKs(), purpose, create)
+}
+
+// Identify is store.Identifier's: the first act of any kind, also of one without keys, makes the keyring.
+func (s *session) Identify(ctx context.Context) error {
+	_, _, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
+	return err
 }
 
 // ReplaceExhausted is dataplane.Scheduler's.

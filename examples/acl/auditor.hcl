@@ -40,7 +40,7 @@ path "keylife/policies/+" {
 }
 
 path "keylife/config/+" {
-  capabilities = ["read"]
+  capabilities = ["read", "list"]
 }
 
 path "keylife/custody/export" {
@@ -76,5 +76,9 @@ path "keylife/policies/+/revisions/+" {
 }
 
 path "keylife/policies/+/drift" {
+  capabilities = ["read", "list"]
+}
+
+path "keylife/policies/+/history" {
   capabilities = ["read", "list"]
 }

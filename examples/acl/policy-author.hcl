@@ -29,6 +29,10 @@ path "keylife/policies/+/drift" {
   capabilities = ["read", "list"]
 }
 
+path "keylife/policies/+/history" {
+  capabilities = ["read", "list"]
+}
+
 # Whether a key needs a policy, and which one it gets.
 path "keylife/config/engine" {
   capabilities = ["read", "update"]

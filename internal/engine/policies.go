@@ -6,7 +6,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -55,22 +57,40 @@ type Edit func(lifecycle.Document) (lifecycle.Document, error)
 func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (lifecycle.Policy, error) {
 	defer s.Plane.ForgetPolicy(name)
 	before := 0
-	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *lifecycle.Policy) (lifecycle.Policy, error) {
+	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *lifecycle.Policy) (next lifecycle.Policy, e lifecycle.Event, err error) {
 		if current != nil {
 			before = current.Revision
 		}
 		if err := lifecycle.CheckRevision(pre.CAS, before); err != nil {
-			return lifecycle.Policy{}, err
+			return next, e, err
 		}
-		return s.revised(name, current, edit)
+		next, err = s.revised(name, current, edit)
+		return next, revision(current, next, pre.Reason), err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, lifecycle.ErrRepeated):
+		return p, nil
+	case err != nil:
 		return lifecycle.Policy{}, err
 	}
 	if p.Revision != before {
 		s.Log.Info("wrote policy", "policy", name, "revision", p.Revision, "hash", p.Hash, "reason", pre.Reason)
 	}
 	return p, nil
+}
+
+// revision is what custody says of a revision: what it changed in the one before or, of a new policy, in the defaults.
+func revision(current *lifecycle.Policy, next lifecycle.Policy, reason string) lifecycle.Event {
+	before := lifecycle.Policy{Document: lifecycle.DefaultDocument()}
+	if current != nil {
+		before = *current
+	}
+	details := lifecycle.PolicyDifferences(before.Document, next.Document)
+	details["revision"] = fmt.Sprintf("%d -> %d", before.Revision, next.Revision)
+	details["policy_hash"] = next.Hash
+	return lifecycle.Event{
+		Act: string(acts.Write), Reason: reason, Policy: next.Name, PolicyRevision: next.Revision, Details: details,
+	}
 }
 
 // revised returns the revision that an edit of the one in force makes, or that one itself where it says the same.
@@ -97,7 +117,7 @@ func (s Policies) revised(name string, current *lifecycle.Policy, edit Edit) (li
 // Delete deletes a policy that governs no key; deleting what is not there is no error.
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
 	defer s.Plane.ForgetPolicy(name)
-	err := s.store.Policies.DeletePolicy(ctx, name, func(p lifecycle.Policy) error {
+	err := s.store.Policies.DeletePolicy(ctx, name, pre.Reason, func(p lifecycle.Policy) error {
 		return lifecycle.CheckRevision(pre.CAS, p.Revision)
 	}, func(use lifecycle.PolicyUse) error { return use.CheckDelete(name) })
 	switch {

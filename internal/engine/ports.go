@@ -72,11 +72,12 @@ type PolicyStore interface {
 	Revisions(ctx context.Context, name string) (int, error)
 	PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error)
 	PolicyNames(ctx context.Context) ([]string, error)
-	// PutPolicy commits what revise makes of the policy, or of lifecycle.Unreadable; current is nil for a new one.
+	// PutPolicy commits what revise makes of the policy, or of lifecycle.Unreadable; current is nil for a new one. The error is
+	// lifecycle.ErrRepeated, beside the policy as it is, for a request that was carried out already.
 	PutPolicy(ctx context.Context, name string,
-		revise func(current *lifecycle.Policy) (lifecycle.Policy, error)) (lifecycle.Policy, error)
+		revise func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error)) (lifecycle.Policy, error)
 	// DeletePolicy deletes a policy if allow agrees, and used to each use of it that is found; none begins meanwhile.
-	DeletePolicy(ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error) error
+	DeletePolicy(ctx context.Context, name, reason string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error) error
 	// BoundKeys returns the keys that may be bound to the policy; each key's record says whether it is.
 	BoundKeys(ctx context.Context, policy string) ([]string, error)
 }
@@ -86,5 +87,8 @@ type SettingsStore interface {
 	Clock(ctx context.Context) (lifecycle.Clock, error)
 	Governance(ctx context.Context) (lifecycle.Governance, error)
 	// SetGovernance commits what change makes of it. The error is that of the policy that is to be the default.
-	SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error)
+	SetGovernance(ctx context.Context, change func(lifecycle.Governance) (lifecycle.Governance, lifecycle.Event)) (lifecycle.Governance, error)
+	SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error
+	// AcknowledgeClock commits what the clock guard is to believe.
+	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error
 }

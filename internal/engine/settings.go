@@ -6,7 +6,10 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -29,7 +32,7 @@ func (s Settings) Governance(ctx context.Context) (lifecycle.Governance, error) 
 func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (lifecycle.Governance, error) {
 	var before lifecycle.Governance
 	var asked string
-	after, err := s.store.Settings.SetGovernance(ctx, func(g lifecycle.Governance) lifecycle.Governance {
+	after, err := s.store.Settings.SetGovernance(ctx, func(g lifecycle.Governance) (lifecycle.Governance, lifecycle.Event) {
 		before = g
 		if c.RequirePolicy != nil {
 			g.RequirePolicy = *c.RequirePolicy
@@ -38,7 +41,7 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (lifecy
 			g.DefaultPolicy = *c.DefaultPolicy
 		}
 		asked = g.DefaultPolicy
-		return g
+		return g, configured(before, g, c.Reason)
 	})
 	switch {
 	case errors.Is(err, lifecycle.ErrNotFound):
@@ -50,6 +53,51 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (lifecy
 		s.Log.Info("configured engine", "require_policy", after.RequirePolicy, "default_policy", after.DefaultPolicy, "reason", c.Reason)
 	}
 	return after, err
+}
+
+// configured is what custody says of a change of how keys come under a policy.
+func configured(before, after lifecycle.Governance, reason string) lifecycle.Event {
+	details := map[string]string{}
+	if before.RequirePolicy != after.RequirePolicy {
+		details["require_policy"] = fmt.Sprintf("%t -> %t", before.RequirePolicy, after.RequirePolicy)
+	}
+	if before.DefaultPolicy != after.DefaultPolicy {
+		details["default_policy"] = fmt.Sprintf("%q -> %q", before.DefaultPolicy, after.DefaultPolicy)
+	}
+	return lifecycle.Event{Act: string(acts.ConfigureEngine), Reason: reason, Details: details}
+}
+
+// SetDisableUpsert says whether encrypting with a key that does not exist is an error, rather than making it.
+func (s Settings) SetDisableUpsert(ctx context.Context, disable bool, reason string) error {
+	return s.store.Settings.SetDisableUpsert(ctx, disable, lifecycle.Event{
+		Act: string(acts.ConfigureKeys), Reason: reason,
+		Details: map[string]string{"disable_upsert": fmt.Sprintf("%t -> %t", !disable, disable)},
+	})
+}
+
+// Clock returns what the clock guard remembers.
+func (s Settings) Clock(ctx context.Context) (lifecycle.Clock, error) {
+	return s.store.Settings.Clock(ctx)
+}
+
+// AcknowledgeClock lets the clock guard believe the clock as it is now.
+func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
+	now := s.Now()
+	was, err := s.store.Settings.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	event := lifecycle.Event{Act: string(acts.AcknowledgeClock), Reason: reason, Details: map[string]string{
+		"high_water_mark": was.High.UTC().Format(time.RFC3339) + " -> " + now.UTC().Format(time.RFC3339),
+	}}
+	if _, why := was.Watch(now); why != "" {
+		event = event.With("frozen", why)
+	}
+	if err := s.store.Settings.AcknowledgeClock(ctx, lifecycle.Clock{High: now}, event); err != nil {
+		return err
+	}
+	s.Log.Warn("clock acknowledged", "time", now.UTC().Format(time.RFC3339), "reason", reason)
+	return nil
 }
 
 // withDefaultPolicy returns a key that is being made under the policy that it gets where its maker named none.

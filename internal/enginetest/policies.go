@@ -6,6 +6,7 @@ package enginetest
 import (
 	"context"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -53,7 +54,7 @@ func (s policyStore) PolicyNames(ctx context.Context) ([]string, error) {
 }
 
 func (s policyStore) PutPolicy(
-	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
+	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error),
 ) (lifecycle.Policy, error) {
 	if err := s.called(ctx, "PutPolicy", name); err != nil {
 		return lifecycle.Policy{}, err
@@ -64,20 +65,21 @@ func (s policyStore) PutPolicy(
 	if p, err := s.last(name); err == nil {
 		current = &p
 	}
-	next, err := revise(current)
+	next, event, err := revise(current)
 	if err != nil || (current != nil && next.Same(*current)) {
 		return next, err
 	}
 	if next.Revision != len(s.policies[name])+1 {
 		s.t.Errorf("policy %s: revision %d after %d", name, next.Revision, len(s.policies[name]))
 	}
+	s.mustBeAct(acts.Policy, event)
 	s.policies[name] = append(s.policies[name], next)
 	s.cursors[name] = ""
 	return next, nil
 }
 
 func (s policyStore) DeletePolicy(
-	ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+	ctx context.Context, name, _ string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
 ) error {
 	if err := s.called(ctx, "DeletePolicy", name); err != nil {
 		return err
@@ -185,6 +187,35 @@ func (s settings) SetClock(ctx context.Context, c lifecycle.Clock) error {
 	return nil
 }
 
+func (s settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error {
+	if err := s.called(ctx, "AcknowledgeClock", ""); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mustBeAct(acts.Mount, event)
+	s.clock = c
+	return nil
+}
+
+func (s settings) SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error {
+	if err := s.called(ctx, "SetDisableUpsert", ""); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mustBeAct(acts.Mount, event)
+	s.upserts = disable
+	return nil
+}
+
+// mustBeAct complains of an event that is no act of the scope.
+func (m *Mount) mustBeAct(scope acts.Scope, e lifecycle.Event) {
+	if _, known := acts.Of(scope, acts.Name(e.Act)); !known {
+		m.t.Errorf("%q is no act on a %s", e.Act, scope)
+	}
+}
+
 func (s settings) DisableUpsert(ctx context.Context) (bool, error) {
 	err := s.called(ctx, "DisableUpsert", "")
 	s.mu.Lock()
@@ -199,13 +230,14 @@ func (s settings) Governance(ctx context.Context) (lifecycle.Governance, error) 
 	return s.governed, err
 }
 
-func (s settings) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
+func (s settings) SetGovernance(ctx context.Context, change func(lifecycle.Governance) (lifecycle.Governance, lifecycle.Event)) (lifecycle.Governance, error) {
 	if err := s.called(ctx, "SetGovernance", ""); err != nil {
 		return lifecycle.Governance{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := change(s.governed)
+	next, event := change(s.governed)
+	s.mustBeAct(acts.Mount, event)
 	if policy := next.DefaultPolicy; policy != "" && len(s.policies[policy]) == 0 {
 		return s.governed, lifecycle.NoPolicy(policy)
 	}

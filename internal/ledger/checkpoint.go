@@ -8,7 +8,9 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -22,19 +24,24 @@ type Checkpoint struct {
 // Checkpoint signs the ends of journals: that of name or, where name is empty, of the first ones behind after, at most
 // limit.
 func (l Ledger) Checkpoint(ctx context.Context, name, after string, limit int) (Checkpoint, error) {
-	names, next, err := l.namesBehind(ctx, name, after, limit)
-	if err != nil {
-		return Checkpoint{}, err
-	}
-	heads, broken, err := l.heads(ctx, names)
-	if err != nil {
-		return Checkpoint{}, err
-	}
 	instance, err := l.store.Identity.Instance(ctx)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	keys, err := l.store.Signing.AddSigningKey(ctx, l.firstSigningKey)
+	if name != "" { // or a key would be made for nothing
+		if _, _, err := l.namesBehind(ctx, name, after, limit); err != nil {
+			return Checkpoint{}, err
+		}
+	}
+	keys, err := l.store.Signing.AddSigningKey(ctx, signingKeyMade(""), l.firstSigningKey)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	names, next, err := l.namesBehind(ctx, name, after, limit) // of which one may hold that the key was made
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	heads, broken, err := l.heads(ctx, names)
 	if err != nil {
 		return Checkpoint{}, err
 	}
@@ -88,14 +95,14 @@ func (l Ledger) heads(ctx context.Context, names []string) (heads []custody.KeyH
 func (l Ledger) PublicKeys(ctx context.Context) (custody.PublicKeys, error) {
 	keys, err := l.store.Signing.SigningKeys(ctx)
 	if err == nil && len(keys) == 0 {
-		keys, err = l.store.Signing.AddSigningKey(ctx, l.firstSigningKey)
+		keys, err = l.store.Signing.AddSigningKey(ctx, signingKeyMade(""), l.firstSigningKey)
 	}
 	return publicOf(keys), err
 }
 
 // RotateSigningKey makes a new key for checkpoints, signed by the one before.
-func (l Ledger) RotateSigningKey(ctx context.Context) (custody.PublicKeys, error) {
-	keys, err := l.store.Signing.AddSigningKey(ctx, func(keys []custody.SigningKey) (*custody.SigningKey, error) {
+func (l Ledger) RotateSigningKey(ctx context.Context, reason string) (custody.PublicKeys, error) {
+	keys, err := l.store.Signing.AddSigningKey(ctx, signingKeyMade(reason), func(keys []custody.SigningKey) (*custody.SigningKey, error) {
 		if len(keys) == 0 {
 			return l.firstSigningKey(keys)
 		}
@@ -106,8 +113,13 @@ func (l Ledger) RotateSigningKey(ctx context.Context) (custody.PublicKeys, error
 	if err != nil {
 		return nil, err
 	}
-	l.Log.Info("rotated custody signing key", "generation", len(keys))
+	l.Log.Info("rotated custody signing key", "generation", len(keys), "reason", reason)
 	return publicOf(keys), nil
+}
+
+// signingKeyMade is what custody says of a new key for checkpoints, also of the first one.
+func signingKeyMade(reason string) lifecycle.Event {
+	return lifecycle.Event{Act: string(acts.RotateSigningKey), Reason: reason}
 }
 
 // firstSigningKey makes the mount's signing key where it has none.

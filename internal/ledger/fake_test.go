@@ -19,6 +19,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -46,7 +47,7 @@ func newMount(t *testing.T) *mount {
 func (m *mount) ledger() ledger.Ledger {
 	return ledger.New(
 		ledger.Config{Now: func() time.Time { return start }, Rand: rand.NewChaCha8([32]byte{7}), Log: hclog.NewNullLogger()},
-		ledger.Storage{Journals: m, Keys: m, Signing: m, Identity: m},
+		ledger.Storage{Journals: m, Signing: m, Identity: m},
 	)
 }
 
@@ -131,20 +132,23 @@ func (m *mount) CheckJournal(_ context.Context, name string) (string, error) {
 	return "", m.called("CheckJournal", name)
 }
 
-func (m *mount) KeyNames(context.Context) ([]string, error) { return m.keys, m.called("KeyNames") }
+func (m *mount) ExpectedNames(context.Context) ([]string, error) {
+	return m.keys, m.called("ExpectedNames")
+}
 
 func (m *mount) SigningKeys(context.Context) ([]custody.SigningKey, error) {
 	return m.signing, m.called("SigningKeys")
 }
 
 func (m *mount) AddSigningKey(
-	_ context.Context, grow func([]custody.SigningKey) (*custody.SigningKey, error),
+	_ context.Context, event lifecycle.Event, grow func([]custody.SigningKey) (*custody.SigningKey, error),
 ) ([]custody.SigningKey, error) {
 	if err := m.called("AddSigningKey"); err != nil {
 		return nil, err
 	}
 	key, err := grow(m.signing)
 	if key != nil {
+		require.Equal(m.t, "rotate-signing-key", event.Act)
 		m.signing = append(m.signing, *key)
 	}
 	return m.signing, err

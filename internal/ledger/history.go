@@ -20,8 +20,8 @@ type History struct {
 	Next    int // what the next page begins behind; 0: this was the last one
 }
 
-// History returns records of a key behind number after, at most limit. The history of a name outlives the key; the error
-// is refusal.ErrNotFound where there never was a key of the name.
+// History returns records of a chain behind number after, at most limit. The history of a name outlives the key or the policy;
+// the error is refusal.ErrNotFound where there never was one of the name.
 func (l Ledger) History(ctx context.Context, name string, after, limit int) (History, error) {
 	page, err := firstLines(l.store.Journals.Lines(ctx, name, after), limit)
 	if err != nil {
@@ -44,13 +44,18 @@ func (l Ledger) History(ctx context.Context, name string, after, limit int) (His
 	return h, nil
 }
 
-// checkKnown reports whether there ever was a key of the name.
+// checkKnown reports whether there ever was a key or a policy of the name. The chain of the mount is there before its first act.
 func (l Ledger) checkKnown(ctx context.Context, name string) error {
 	page, err := firstLines(l.store.Journals.Lines(ctx, name, 0), 1)
-	if err == nil && len(page.lines) == 0 {
-		err = refusal.NoKey(name)
+	policy, isPolicy := custody.PolicyOf(name)
+	switch {
+	case err != nil || len(page.lines) > 0 || name == custody.MountChain:
+		return err
+	case isPolicy:
+		return refusal.NoPolicy(policy)
+	default:
+		return refusal.NoKey(name)
 	}
-	return err
 }
 
 // Act is an act as its beginning tells it, with how it ended.
@@ -59,7 +64,7 @@ type Act struct {
 	Outcome custody.Outcome // empty: no record says so
 }
 
-// Acts returns acts of a key whose beginnings are behind number after, the oldest first, at most limit; more: others follow.
+// Acts returns acts of a chain whose beginnings are behind number after, the oldest first, at most limit; more: others follow.
 // The error is that of [Ledger.History].
 func (l Ledger) Acts(ctx context.Context, name string, after, limit int) (acts []Act, more bool, err error) {
 	page, err := firstLines(l.store.Journals.Lines(ctx, name, after), 2*limit+1) // the first may be the end of an act before
@@ -74,7 +79,7 @@ func (l Ledger) Acts(ctx context.Context, name string, after, limit int) (acts [
 	return acts[:min(limit, len(acts))], more, err
 }
 
-// NewestActs returns the newest acts of a key, the oldest of them first, at most limit; older: there are others.
+// NewestActs returns the newest acts of a chain, the oldest of them first, at most limit; older: there are others.
 func (l Ledger) NewestActs(ctx context.Context, name string, limit int) (acts []Act, older bool, err error) {
 	newest, err := l.store.Journals.Committed(ctx, name)
 	if err != nil {

@@ -12,10 +12,13 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // Journals are the custody records that a mount stores.
 type Journals interface {
+	// ExpectedNames returns the names of the journals that there should be, in any order.
+	ExpectedNames(ctx context.Context) ([]string, error)
 	// JournalNames returns the names of all journals, in alphabetical order.
 	JournalNames(ctx context.Context) ([]string, error)
 	// Lines returns the records of a journal behind number after, in their order; one that is missing is left out.
@@ -32,17 +35,13 @@ type Journals interface {
 	CheckJournal(ctx context.Context, name string) (problem string, err error)
 }
 
-// Keys are the keys that should have a journal.
-type Keys interface {
-	KeyNames(ctx context.Context) ([]string, error)
-}
-
 // Signing keeps the keys that sign checkpoints, the oldest first.
 type Signing interface {
 	SigningKeys(ctx context.Context) ([]custody.SigningKey, error)
-	// AddSigningKey commits one more, made by grow from those there are; nothing changes where grow returns nil.
+	// AddSigningKey commits one more, made by grow from those there are, and keeps the event; nothing changes where grow returns
+	// nil.
 	AddSigningKey(
-		ctx context.Context, grow func([]custody.SigningKey) (*custody.SigningKey, error),
+		ctx context.Context, event lifecycle.Event, grow func([]custody.SigningKey) (*custody.SigningKey, error),
 	) ([]custody.SigningKey, error)
 }
 
@@ -54,7 +53,6 @@ type Identity interface {
 // Storage is what is read and written for one request.
 type Storage struct {
 	Journals Journals
-	Keys     Keys
 	Signing  Signing
 	Identity Identity
 }

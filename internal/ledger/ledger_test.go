@@ -116,7 +116,7 @@ func TestACheckpointCoversThePageOfJournalsAndNamesTheBroken(t *testing.T) {
 func TestEverySigningKeyButTheFirstIsSignedByTheOneBefore(t *testing.T) {
 	m := newMount(t)
 	for generation := 1; generation <= 3; generation++ {
-		keys, err := m.ledger().RotateSigningKey(ctx)
+		keys, err := m.ledger().RotateSigningKey(ctx, "")
 		require.NoError(t, err)
 		require.Len(t, keys, generation)
 		require.NoError(t, keys.Check(keys[0].ID))
@@ -167,7 +167,7 @@ func TestVerificationRefusesWhatIsTooMuchBeforeItLooksAtMore(t *testing.T) {
 	}
 	_, err := m.ledger().Verify(ctx, "", nil)
 	require.ErrorIs(t, err, refusal.ErrInvalid)
-	require.Equal(t, []string{"JournalNames", "KeyNames", "SigningKeys", "CheckJournala", "Linesa0", "CheckJournalb", "Linesb0"}, m.asked)
+	require.Equal(t, []string{"JournalNames", "ExpectedNames", "SigningKeys", "CheckJournala", "Linesa0", "CheckJournalb", "Linesb0"}, m.asked)
 }
 
 func TestAFailureOfStorageIsNoFinding(t *testing.T) {
@@ -176,7 +176,7 @@ func TestAFailureOfStorageIsNoFinding(t *testing.T) {
 		"export":     func(l ledger.Ledger) error { _, _, err := l.Export(ctx, "", 9); return err },
 		"checkpoint": func(l ledger.Ledger) error { _, err := l.Checkpoint(ctx, "", "", 9); return err },
 		"keys":       func(l ledger.Ledger) error { _, err := l.PublicKeys(ctx); return err },
-		"rotate":     func(l ledger.Ledger) error { _, err := l.RotateSigningKey(ctx); return err },
+		"rotate":     func(l ledger.Ledger) error { _, err := l.RotateSigningKey(ctx, ""); return err },
 		"verify":     func(l ledger.Ledger) error { _, err := l.Verify(ctx, "", nil); return err },
 		"change": func(l ledger.Ledger) error {
 			_, err := l.LastChange(ctx, ledger.Version{Key: "a", KeyID: "x", Number: 1, LastAct: 1})

@@ -48,17 +48,17 @@ func (l Ledger) Verify(ctx context.Context, name string, checkpoints []custody.S
 	return v, nil
 }
 
-// verifiable returns the journals to verify, of deleted keys too, and the keys that should have one.
+// verifiable returns the journals to verify, of deleted keys too, and those that should be there.
 func (l Ledger) verifiable(ctx context.Context, name string) ([]string, error) {
 	journals, err := l.store.Journals.JournalNames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := l.store.Keys.KeyNames(ctx)
+	expected, err := l.store.Journals.ExpectedNames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Compact(slices.Sorted(slices.Values(append(journals, keys...))))
+	names := slices.Compact(slices.Sorted(slices.Values(append(journals, expected...))))
 	if name != "" {
 		names, _, err = only(names, name)
 	}

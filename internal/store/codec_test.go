@@ -46,7 +46,7 @@ func TestUnknownFieldsOfAKeySurviveAChange(t *testing.T) {
 }
 
 func TestUnknownFieldsOfAPolicySurviveANewRevision(t *testing.T) {
-	w := load(t, map[string]string{"policies/pci": later(golden(t, "policy"))})
+	w := load(t, map[string]string{"config/kek": golden(t, "kek"), "policies/pci": later(golden(t, "policy-first"))})
 	w.putPolicy(t, "pci", "new")
 	requireLater(t, w.entries(t)["policies/pci"])
 	p, err := w.Policy(ctx, "pci")
@@ -56,7 +56,7 @@ func TestUnknownFieldsOfAPolicySurviveANewRevision(t *testing.T) {
 }
 
 func TestUnknownFieldsOfTheSettingsSurviveAChange(t *testing.T) {
-	w := load(t, map[string]string{"config/keys": later(golden(t, "settings"))})
+	w := load(t, map[string]string{"config/kek": golden(t, "kek"), "config/keys": later(golden(t, "settings-first"))})
 	require.NoError(t, w.SetDisableUpsert(ctx, false))
 	requireLater(t, w.entries(t)["config/keys"])
 }

@@ -37,10 +37,10 @@ func unbound(t *testing.T, w *world) {
 
 func policyActs() []act {
 	return []act{
-		{name: "put a policy", arrange: nothing, do: revisePCI, writes: 3},
-		{name: "revise a policy", arrange: withKey(2, true), do: revisePCI, writes: 3},
-		{name: "delete a policy", arrange: withKey(1, false), do: deletePCI, writes: 3, again: lifecycle.ErrNotFound},
-		{name: "delete a policy with a stale entry", arrange: unbound, do: deletePCI, writes: 5, again: lifecycle.ErrNotFound},
+		{name: "put a policy", arrange: nothing, do: revisePCI, writes: 5},
+		{name: "revise a policy", arrange: withKey(2, true), do: revisePCI, writes: 5},
+		{name: "delete a policy", arrange: withKey(1, false), do: deletePCI, writes: 5, again: lifecycle.ErrNotFound},
+		{name: "delete a policy with a stale entry", arrange: unbound, do: deletePCI, writes: 7, again: lifecycle.ErrNotFound},
 		{name: "note a reschedule", arrange: withKey(1, true), do: rescheduled(false), writes: 1},
 		{name: "end a reschedule", arrange: withKey(1, true), do: rescheduled(true), writes: 1},
 	}
@@ -51,6 +51,21 @@ func noKeyring(t *testing.T, w *world) {
 		require.NoError(t, w.disk.Delete(ctx, path))
 	}
 	w.restart()
+}
+
+func clockSet(t *testing.T, w *world) {
+	require.NoError(t, w.SetClock(ctx, lifecycle.Clock{High: start}))
+}
+
+// allSet arranges a mount on which every setting was changed, and what is changed next the longest ago.
+func allSet(t *testing.T, w *world) {
+	clockSet(t, w)
+	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	_, err := w.SetGovernance(ctx, func(lifecycle.Governance) lifecycle.Governance { return lifecycle.Governance{RequirePolicy: true} })
+	require.NoError(t, err)
+	_, err = w.AddSigningKey(ctx, nextSigningKey)
+	require.NoError(t, err)
+	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"}))
 }
 
 func mountActs() []act {
@@ -65,10 +80,20 @@ func mountActs() []act {
 		{name: "add a signing key", arrange: nothing, do: func(w *world, _ string) error {
 			_, err := w.AddSigningKey(ctx, nextSigningKey)
 			return err
-		}, writes: 1},
+		}, writes: 3},
+		{name: "acknowledge the clock", arrange: clockSet, do: func(w *world, _ string) error {
+			return w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"})
+		}, writes: 3},
+		{name: "configure the engine", arrange: withKey(1, true), do: func(w *world, _ string) error {
+			_, err := w.SetGovernance(ctx, func(lifecycle.Governance) lifecycle.Governance {
+				return lifecycle.Governance{RequirePolicy: true, DefaultPolicy: "pci"}
+			})
+			return err
+		}, writes: 3},
+		{name: "change a setting after others", arrange: allSet, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, false) }, writes: 3},
 		{name: "set the clock", arrange: nothing, do: func(w *world, _ string) error { return w.SetClock(ctx, goldenClock()) }, writes: 1},
 		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error { return addDenied(w) }, writes: 1},
-		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 1},
+		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 3},
 		{name: "list a key", arrange: nothing, do: func(w *world, _ string) error { return w.AddDue(ctx, start, "orders") }, writes: 1},
 		{name: "unlist a key", arrange: withKey(1, false), do: func(w *world, _ string) error { return w.RemoveDue(ctx, start, "orders") }, writes: 1},
 		{name: "defer a key", arrange: withKey(1, false), do: func(w *world, _ string) error {

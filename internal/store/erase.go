@@ -44,7 +44,7 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	switch {
 	case err != nil && !errors.Is(err, lifecycle.ErrNotFound):
 		return lifecycle.Key{}, err
-	case r.repeated(ctx, name, head, exists):
+	case Journals(r).repeated(ctx, name, head, exists):
 		return k, lifecycle.ErrRepeated
 	case !exists:
 		return lifecycle.Key{}, r.erasing(ctx, name, err)
@@ -56,7 +56,8 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if err != nil {
 		return k, err
 	}
-	_, err = r.recorded(ctx, k, lifecycle.Event{Act: string(acts.Delete), Reason: reason}, at, func(ctx context.Context, _ custody.Head) error {
+	a := act{name, k.ID, lifecycle.Event{Act: string(acts.Delete), Reason: reason}}
+	_, err = Journals(r).recorded(ctx, a, at, func(ctx context.Context, _ custody.Head) error {
 		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k)}
 		if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
 			return err

@@ -171,6 +171,33 @@ func TestGoldenPolicyDecodes(t *testing.T) {
 	require.Equal(t, goldenPolicy(t), p)
 }
 
+// TestGoldenRecordsOfEarlierBuildsDecode holds that records say the same that no custody was kept of.
+func TestGoldenRecordsOfEarlierBuildsDecode(t *testing.T) {
+	w := load(t, map[string]string{
+		"policies/pci": golden(t, "policy-first"), "config/keys": golden(t, "settings-first"), "config/clock": golden(t, "clock-first"),
+		"config/custody": golden(t, "custody-first"), "config/kek": golden(t, "kek"),
+	})
+	p, err := w.Policy(ctx, "pci")
+	require.NoError(t, err)
+	require.Equal(t, goldenPolicy(t), p)
+	disabled, err := w.DisableUpsert(ctx)
+	require.NoError(t, err)
+	require.True(t, disabled)
+	clock, err := w.Clock(ctx)
+	require.NoError(t, err)
+	require.Equal(t, goldenClock(), clock)
+	keys, err := w.SigningKeys(ctx)
+	require.NoError(t, err)
+	requireSameKeys(t, signingKeys(t, 2), keys)
+
+	w.putPolicy(t, "pci", "new")
+	require.NoError(t, w.SetDisableUpsert(ctx, false))
+	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"}))
+	require.Equal(t, "write done", w.story(t, custody.PolicyChain("pci")))
+	require.Equal(t, "configure-keys done; acknowledge-clock done", w.story(t, custody.MountChain))
+	checkCustody(t, w)
+}
+
 func TestGoldenKeyringDecodes(t *testing.T) {
 	w := load(t, map[string]string{"config/kek": golden(t, "kek"), "config/archive-kek": golden(t, "archive-kek")})
 	ring, found, err := w.Keyring(ctx)

@@ -3,25 +3,42 @@
 
 package store
 
-import "github.com/hashicorp/vault/sdk/logical"
+import (
+	"context"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
 
 // On binds the store to the storage of one request, and to who asks.
 func (s *Store) On(storage logical.Storage, who Caller) Handle {
 	return Handle{&conn{s: s, storage: storage, caller: who}}
 }
 
+// Identifier makes the identity of a mount's data, which is stored with its key encryption keys.
+type Identifier interface {
+	Identify(ctx context.Context) error
+}
+
+// IdentifyWith says who makes the identity where a mount that has none keeps its first act; nobody does until it is said.
+func (h Handle) IdentifyWith(i Identifier) { h.identifier = i }
+
 // Handle is the store as one request sees it. What is stored of one kind is behind one method; what these return is safe for
 // concurrent use.
 type Handle struct{ *conn }
 
 // As returns the same storage on behalf of somebody else.
-func (h Handle) As(who Caller) Handle { return h.s.On(h.storage, who) }
+func (h Handle) As(who Caller) Handle {
+	c := *h.conn
+	c.caller = who
+	return Handle{&c}
+}
 
 // conn is a store with the storage and the caller of one request. All that reads or writes storage goes through it.
 type conn struct {
-	s       *Store
-	storage logical.Storage
-	caller  Caller
+	s          *Store
+	storage    logical.Storage
+	caller     Caller
+	identifier Identifier
 }
 
 // What is stored, by kind. Each is a view of the same request.

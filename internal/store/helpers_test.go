@@ -67,6 +67,39 @@ func (w *world) DeleteKey(ctx context.Context, name string, allow func(lifecycle
 	return k, w.FinishErasure(ctx, name)
 }
 
+// What follows does the acts that are not on keys, with an event for custody.
+
+func (w *world) PutPolicy(
+	ctx context.Context, name string, revise func(*lifecycle.Policy) (lifecycle.Policy, error),
+) (lifecycle.Policy, error) {
+	return w.Policies.PutPolicy(ctx, name, func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error) {
+		p, err := revise(current)
+		return p, lifecycle.Event{Act: "write", Policy: name, PolicyRevision: p.Revision}, err
+	})
+}
+
+func (w *world) DeletePolicy(
+	ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+) error {
+	return w.Policies.DeletePolicy(ctx, name, "", allow, used)
+}
+
+func (w *world) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
+	return w.Settings.SetGovernance(ctx, func(g lifecycle.Governance) (lifecycle.Governance, lifecycle.Event) {
+		return change(g), lifecycle.Event{Act: "configure-engine"}
+	})
+}
+
+func (w *world) SetDisableUpsert(ctx context.Context, disable bool) error {
+	return w.Settings.SetDisableUpsert(ctx, disable, lifecycle.Event{Act: "configure-keys"})
+}
+
+func (w *world) AddSigningKey(
+	ctx context.Context, grow func([]custody.SigningKey) (*custody.SigningKey, error),
+) ([]custody.SigningKey, error) {
+	return w.Signing.AddSigningKey(ctx, lifecycle.Event{Act: "rotate-signing-key"}, grow)
+}
+
 // RelocateAsATick relocates as a tick does, which comes again.
 func (w *world) RelocateAsATick(ctx context.Context, name string, place func(lifecycle.Key, int) error) error {
 	_, err := w.Relocate(ctx, name, place)

@@ -5,17 +5,20 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // journalPrefix is journal/<name>/<seq>: the custody records of a key, as the exact bytes that are hashed. They are
 // never rewritten or deleted, also not with their key; a name that is used again goes on with its chain.
 //
-// Every act begins with a record before it takes effect, and ends with one after. The key record holds the chain up
-// to the beginning of the act that wrote it: that is how an act that was cut short is told from one that committed.
+// Policies and the settings of the mount have journals too, under names that no key has (see [custody.MountChain]).
+//
+// Every act begins with a record before it takes effect, and ends with one after. The record that the act commits with holds
+// the chain up to the beginning of the act that wrote it: that is how an act that was cut short is told from one that
+// committed.
 const journalPrefix = "journal/"
 
 func journalPath(name string, seq int) string {
@@ -37,10 +40,16 @@ func (w Caller) actor() custody.Actor {
 	return actor
 }
 
-// begin records that an act is about to take effect.
-func (r Journals) begin(ctx context.Context, k lifecycle.Key, e lifecycle.Event, at chain) (chain, error) {
-	return r.append(ctx, k.Name, at, custody.Record{
-		Kind: custody.Begin, KeyID: k.ID, Act: e.Act, Versions: e.Versions, From: e.From, To: e.To, Actor: r.caller.actor(),
+// begin records that an act is about to take effect. The first act of a mount, of whatever kind, gives it its identity.
+func (r Journals) begin(ctx context.Context, a act, at chain) (chain, error) {
+	if _, err := KEKs(r).instance(ctx); errors.Is(err, errNoInstance) && r.identifier != nil {
+		if err := r.identifier.Identify(ctx); err != nil {
+			return chain{}, err
+		}
+	}
+	e := a.event
+	return r.append(ctx, a.chain, at, custody.Record{
+		Kind: custody.Begin, KeyID: a.keyID, Act: e.Act, Versions: e.Versions, From: e.From, To: e.To, Actor: r.caller.actor(),
 		Reason: custody.Clip(e.Reason), Policy: e.Policy, PolicyRevision: e.PolicyRevision, RequestID: r.caller.RequestID, Details: clipped(e.Details),
 	})
 }

@@ -6,7 +6,7 @@ package store
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"slices"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
@@ -16,10 +16,21 @@ import (
 
 // ChainBrokenError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
 // it; but what stops a key in an emergency must not be stopped by whoever can damage the journal.
-type ChainBrokenError struct{ error }
+type ChainBrokenError struct {
+	error
+	chain string
+}
 
 func (b ChainBrokenError) Error() string {
-	return b.error.Error() + "; the custody of the key was altered or lost: restore journal/ from a snapshot, or suspend the key, which records the break and goes on behind it"
+	text := b.error.Error() + "; the custody of the "
+	switch policy, isPolicy := custody.PolicyOf(b.chain); {
+	case b.chain == custody.MountChain:
+		return text + "mount's settings was altered or lost: restore journal/ from a snapshot"
+	case isPolicy:
+		return text + fmt.Sprintf("policy %q was altered or lost: restore journal/ from a snapshot", policy)
+	default:
+		return text + "key was altered or lost: restore journal/ from a snapshot, or suspend the key, which records the break and goes on behind it"
+	}
 }
 
 func (b ChainBrokenError) Unwrap() error { return b.error }
@@ -27,12 +38,15 @@ func (b ChainBrokenError) Unwrap() error { return b.error }
 func (b ChainBrokenError) Is(target error) bool { return target == custody.ErrBroken }
 
 // asChainBroken marks an error that says of the journal itself that it is damaged.
-func asChainBroken(err error) error {
+func asChainBroken(name string, err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, custody.ErrMalformed) {
-		return ChainBrokenError{err}
+		return ChainBrokenError{err, name}
 	}
 	return err
 }
+
+// custodyBreak is the detail that names a break behind which a chain goes on.
+const custodyBreak = "custody_break"
 
 // headForAct returns the end of the journal that an act adds to, and the event as it is recorded there: behind a break it
 // names the break. What stops a key goes on behind one.
@@ -42,9 +56,7 @@ func (r Journals) headForAct(ctx context.Context, c change, exists bool) (chain,
 	if !errors.As(err, &broken) || !acts.Name(c.Event.Act).Emergency() {
 		return at, c.Event, err
 	}
-	details := map[string]string{"custody_break": broken.error.Error()}
-	maps.Copy(details, c.Event.Details)
-	c.Event.Details = details
+	c.Event = c.Event.With(custodyBreak, broken.error.Error())
 	at, err = r.headPastBreak(ctx, c.Key.Name, c.head)
 	return at, c.Event, err
 }
@@ -54,7 +66,7 @@ func (r Journals) headForAct(ctx context.Context, c change, exists bool) (chain,
 // reports it, as it does one that was altered.
 func (r Journals) headPastBreak(ctx context.Context, name string, known custody.Head) (chain, error) {
 	seqs, err := r.seqs(ctx, name)
-	if err != nil {
+	if err != nil || len(seqs) == 0 && known.Count == 0 {
 		return chain{}, err
 	}
 	at := chain{head: custody.Head{Count: roomBehind(seqs, known.Count+1), Hash: known.Hash}}

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // Line returns a custody record of a key as it is stored; nil where there is none of the number.
@@ -97,7 +96,20 @@ func (r Journals) behindGap(ctx context.Context, name string, after int, yield f
 	}
 }
 
-// JournalNames returns the names of all keys that have a journal, in alphabetical order.
+// ExpectedNames returns the names of the journals that there should be: of the keys, of the policies and of the mount.
+func (r Journals) ExpectedNames(ctx context.Context) ([]string, error) {
+	names, err := Keys(r).KeyNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := Policies(r).PolicyNames(ctx)
+	for _, name := range policies {
+		names = append(names, custody.PolicyChain(name))
+	}
+	return append(names, custody.MountChain), err
+}
+
+// JournalNames returns the names of all journals, in alphabetical order.
 func (r Journals) JournalNames(ctx context.Context) ([]string, error) {
 	folders, err := r.list(ctx, journalPrefix)
 	for i := range folders {
@@ -132,20 +144,19 @@ func isDamage(err error) bool {
 
 // checkEnd is CheckJournal without the settling. A key that is deleted has no record to hold its journal against.
 func (r Journals) checkEnd(ctx context.Context, name string) (problem string, err error) {
-	unlock, err := r.s.keys.exclusive(ctx, name)
+	unlock, err := r.lockChain(ctx, name)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	_, from, _, err := Keys(r).key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && from.Count == 0) {
-		return "", nil
-	}
-	if err != nil {
+	from, exists, err := r.named(ctx, name)
+	_, isPolicy := custody.PolicyOf(name)
+	older := from.Count == 0 && !isPolicy && name != custody.MountChain // a key from before there was custody
+	if err != nil || !exists || older {
 		return "", err
 	}
 	at, err := r.readForward(ctx, name, from, true)
-	if broken := new(ChainBrokenError); errors.As(asChainBroken(err), broken) {
+	if broken := new(ChainBrokenError); errors.As(asChainBroken(name, err), broken) {
 		return fmt.Sprintf("key %q: %v", name, broken.error), nil
 	}
 	if err == nil && at.open == nil && at.done != from {
@@ -156,7 +167,7 @@ func (r Journals) checkEnd(ctx context.Context, name string) (problem string, er
 
 // JournalHead returns the end of a key's journal, having ended an act that was cut short.
 func (r Journals) JournalHead(ctx context.Context, name string) (custody.Head, error) {
-	unlock, err := r.s.keys.exclusive(ctx, name)
+	unlock, err := r.lockChain(ctx, name)
 	if err != nil {
 		return custody.Head{}, err
 	}
@@ -188,13 +199,4 @@ func (r Journals) Committed(ctx context.Context, name string) (int, error) {
 	}
 	last, err := r.lastSeq(ctx, name)
 	return max(last-1, 0), err
-}
-
-// named returns the custody record that the key's record names.
-func (r Journals) named(ctx context.Context, name string) (from custody.Head, exists bool, err error) {
-	_, from, _, err = Keys(r).key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) {
-		return custody.Head{}, false, nil
-	}
-	return from, err == nil, err
 }

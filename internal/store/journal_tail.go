@@ -55,7 +55,7 @@ func (r Journals) chainHead(ctx context.Context, name string, from custody.Head,
 	case err != nil:
 		return at, err
 	case at.head.Count+custody.ActRecords > custody.MaxSeq:
-		return at, asChainBroken(fmt.Errorf("%s: %w: no number is left for the records of another act", journalPath(name, at.head.Count), ErrCorrupt))
+		return at, asChainBroken(name, fmt.Errorf("%s: %w: no number is left for the records of another act", journalPath(name, at.head.Count), ErrCorrupt))
 	case at.open == nil:
 		return at, nil
 	}
@@ -66,12 +66,12 @@ func (r Journals) chainHead(ctx context.Context, name string, from custody.Head,
 // the key's record contradict each other.
 func (r Journals) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	if at, ok := r.s.chains.Get(name); ok && at.done.Count >= from.Count {
-		return at, asChainBroken(checkDone(name, at, from, exists))
+		return at, asChainBroken(name, checkDone(name, at, from, exists))
 	}
 	certain := r.s.doubts.none() // else a record may still land behind what is read
 	at, err := r.readForward(ctx, name, from, exists)
 	if err != nil {
-		return chain{}, asChainBroken(err)
+		return chain{}, asChainBroken(name, err)
 	}
 	if at.open == nil && certain {
 		r.s.remember(name, at)
@@ -85,7 +85,7 @@ func checkDone(name string, at chain, from custody.Head, exists bool) error {
 	if !exists || at.done == from || at.done.Count < from.Count { // of the last: an act that recovery once took for failed
 		return nil
 	}
-	return fmt.Errorf("%s: %w: record %d took effect, and the key's record names record %d", keyPath(name), ErrCorrupt, at.done.Count, from.Count)
+	return fmt.Errorf("%s: %w: record %d took effect, and the key's record names record %d", recordOf(name), ErrCorrupt, at.done.Count, from.Count)
 }
 
 // outcomeOf tells whether an act that was cut short took effect: the key record names the beginning of the act that

@@ -84,29 +84,62 @@ func checkCustody(t testing.TB, w *world) {
 	require.Empty(t, report.Unfinished)
 }
 
-// checkOutcomes holds the outcome of every act to what the key's record says.
-func checkOutcomes(t testing.TB, w *world, name string) {
+// namedBy returns which act of a journal the record at path names; found: there is one.
+func (w *world) namedBy(t testing.TB, path string) (count int, found bool) {
 	t.Helper()
 	var rec struct {
-		Count int    `json:"journal_count"`
-		Hash  string `json:"journal_hash"`
+		Count int `json:"journal_count"`
 	}
-	entry, err := w.disk.Get(ctx, "keys/"+name)
+	entry, err := w.disk.Get(ctx, path)
 	require.NoError(t, err)
-	if entry != nil {
-		require.NoError(t, json.Unmarshal(entry.Value, &rec))
+	if entry == nil {
+		return 0, false
 	}
+	require.NoError(t, json.Unmarshal(entry.Value, &rec))
+	return rec.Count, true
+}
+
+// checkMount holds the newest act of each kind that was done to what is in force.
+func checkMount(t testing.TB, w *world) {
+	t.Helper()
+	newest := map[string]int{}
+	records := w.journal(t, custody.MountChain)
+	for _, end := range records {
+		if end.Outcome == custody.Done {
+			newest[records[end.Of-1].Act] = end.Of
+		}
+	}
+	for act, path := range map[string]string{
+		"configure-engine": "config/engine", "configure-keys": "config/keys", "acknowledge-clock": "config/clock", "rotate-signing-key": "config/custody",
+	} {
+		count, _ := w.namedBy(t, path)
+		require.Equal(t, newest[act], count, path)
+	}
+}
+
+// checkOutcomes holds the outcome of every act to what the record of the key or the policy says.
+func checkOutcomes(t testing.TB, w *world, name string) {
+	t.Helper()
+	if name == custody.MountChain {
+		checkMount(t, w)
+		return
+	}
+	path := "keys/" + name
+	if policy, ok := custody.PolicyOf(name); ok {
+		path = "policies/" + policy
+	}
+	count, found := w.namedBy(t, path)
 	records := w.journal(t, name)
 	for _, end := range records {
 		if end.Kind != custody.End {
 			continue
 		}
 		switch {
-		case entry != nil && end.Of == rec.Count:
+		case found && end.Of == count:
 			require.Equal(t, custody.Done, end.Outcome, "the act that wrote the record")
-		case entry != nil && end.Of > rec.Count:
+		case found && end.Of > count:
 			require.Equal(t, custody.Failed, end.Outcome, "an act that the record does not know")
-		case entry == nil && end.Seq == len(records) && records[end.Of-1].Act == "delete":
+		case !found && end.Seq == len(records) && records[end.Of-1].Act == "delete":
 			require.Equal(t, custody.Done, end.Outcome, "the record is gone")
 		}
 	}

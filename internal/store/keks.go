@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
@@ -100,6 +101,9 @@ func (r KEKs) instance(ctx context.Context) (string, error) {
 	r.s.identity.Store(&instance)
 	return instance, nil
 }
+
+// IsMountRecord reports whether acts on the settings of the mount commit with what is at the storage path.
+func IsMountRecord(path string) bool { return slices.Contains(mountRecords, path) }
 
 // IsKeyring reports whether the storage path is that of the keyring.
 func IsKeyring(path string) bool { return path == kekPath || path == archiveKEKPath }

@@ -91,7 +91,7 @@ func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Ke
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
-	if r.repeated(ctx, name, head, true) {
+	if Journals(r).repeated(ctx, name, head, true) {
 		return current, lifecycle.ErrRepeated
 	}
 	c, err := act(current)
@@ -112,16 +112,6 @@ type change struct {
 	head    custody.Head
 }
 
-// repeated reports whether custody knows that the request was carried out. What cannot be read of the journal is for the act
-// to find.
-func (r Keys) repeated(ctx context.Context, name string, from custody.Head, exists bool) bool {
-	if r.caller.RequestID == "" {
-		return false
-	}
-	at, err := Journals(r).chainHead(ctx, name, from, exists)
-	return err == nil && at.did(r.caller.RequestID)
-}
-
 // record commits the change between the two custody records of the act, if it is one that custody keeps. Once the key
 // record is written the act has happened: what cannot be written after it is left to recovery.
 func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key, error) {
@@ -133,7 +123,7 @@ func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 		return lifecycle.Key{}, err
 	}
 	var next lifecycle.Key
-	outcome, err := r.recorded(ctx, c.Key, event, at, func(ctx context.Context, begun custody.Head) (err error) {
+	outcome, err := Journals(r).recorded(ctx, act{c.Key.Name, c.Key.ID, event}, at, func(ctx context.Context, begun custody.Head) (err error) {
 		c.head = begun
 		c.Key.LastActs = c.current.LastActs.After(begun.Count, event, c.current, c.Key)
 		next, err = r.commit(ctx, c)
@@ -147,54 +137,6 @@ func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 		return r.Key(ctx, c.Key.Name)
 	}
 	return next, err
-}
-
-// recorded does an act between its two custody records. From the first on it outlives the request, and where it fails it is
-// found out, while the key is locked, how it ended; an empty outcome: the storage does not tell.
-func (r Keys) recorded(
-	ctx context.Context, k lifecycle.Key, event lifecycle.Event, at chain, do func(ctx context.Context, begun custody.Head) error,
-) (custody.Outcome, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	ctx, cancel := outlive(ctx)
-	defer cancel()
-	begun, err := Journals(r).begin(ctx, k, event, at)
-	if err != nil {
-		return "", err
-	}
-	if err = do(ctx, begun.head); err == nil {
-		_, err := Journals(r).end(ctx, k.Name, begun, custody.Done, false)
-		r.dropped("the end of an act is not recorded yet", err)
-		return custody.Done, nil
-	}
-	outcome := r.outcome(ctx, k.Name, begun)
-	if outcome == custody.Done {
-		err = nil
-	}
-	return outcome, err
-}
-
-// outcome finds out how an act ended that failed, and ends it.
-func (r Keys) outcome(ctx context.Context, name string, begun chain) custody.Outcome {
-	ctx, cancel := outlive(ctx)
-	defer cancel()
-	if r.certain(ctx) != nil {
-		return ""
-	}
-	from, exists, err := Journals(r).named(ctx, name)
-	if err != nil {
-		return ""
-	}
-	at, err := Journals(r).chainHead(ctx, name, from, exists)
-	switch {
-	case err != nil:
-		return ""
-	case at.done == begun.begun:
-		return custody.Done
-	default:
-		return custody.Failed
-	}
 }
 
 // entry is where an index lists a key; empty: nowhere.

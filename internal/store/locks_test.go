@@ -192,11 +192,12 @@ func TestRescheduleOfARevisionBeginsWhenItIsInForce(t *testing.T) {
 	w.putPolicy(t, "pci", "first")
 	var done atomic.Bool
 	seen := make(chan int, 1)
-	slow := w.store.On(hooked{w.disk, "policies/pci", func() {
+	slow := &world{disk: w.disk, store: w.store}
+	slow.on(hooked{w.disk, "policies/pci", func() {
 		go func() { seen <- tickReschedules(w, &done) }()
 		giveWay(&done)
-	}}, who)
-	_, err := slow.Policies().PutPolicy(ctx, "pci", revise("pci", "second"))
+	}})
+	_, err := slow.PutPolicy(ctx, "pci", revise("pci", "second"))
 	require.NoError(t, err)
 	if <-seen == 2 {
 		return

@@ -94,7 +94,7 @@ func TestClockIsRemembered(t *testing.T) {
 func TestUnknownFieldsOfMountRecordsSurviveAChange(t *testing.T) {
 	w := load(t, map[string]string{
 		"config/kek": golden(t, "kek"), "keys/orders": golden(t, "key"),
-		"config/clock": later(golden(t, "clock")), "denied/orders/0": later(golden(t, "denied")), "config/custody": later(golden(t, "custody")),
+		"config/clock": later(golden(t, "clock-first")), "denied/orders/0": later(golden(t, "denied")), "config/custody": later(golden(t, "custody-first")),
 	})
 	require.NoError(t, w.SetClock(ctx, lifecycle.Clock{High: start}))
 	require.NoError(t, addDenied(w))

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -36,29 +38,47 @@ type reindexRecord struct {
 // Policy returns the policy's revision in force. The error is [lifecycle.ErrNotFound] where there is none, and
 // [lifecycle.ErrUnreadable] where it says nothing to this release.
 func (r Policies) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
-	p, _, err := r.policyAt(ctx, name, policiesPrefix+name)
-	return p, err
+	d, err := r.policyAt(ctx, name, policiesPrefix+name)
+	return d.policy, err
 }
 
 // Revisions returns how many revisions the policy has had: the number of the last one, which is in force.
 func (r Policies) Revisions(ctx context.Context, name string) (int, error) {
-	p, _, err := r.inForce(ctx, name)
-	return p.Revision, err
+	now, err := r.current(ctx, name)
+	return now.policy.Revision, err
 }
 
-// inForce returns the revision in force, or what stands for it where it cannot be read.
-func (r Policies) inForce(ctx context.Context, name string) (lifecycle.Policy, unknown, error) {
-	p, rest, err := r.policyAt(ctx, name, policiesPrefix+name)
+// storedPolicy is a policy as it is stored.
+type storedPolicy struct {
+	decodedPolicy
+	exists bool
+	damage error // why what is in force cannot be read; nil: it can
+}
+
+// current returns the policy in force, or what stands for it where it cannot be read. The error is [lifecycle.ErrNotFound]
+// where there is none.
+func (r Policies) current(ctx context.Context, name string) (storedPolicy, error) {
+	d, err := r.policyAt(ctx, name, policiesPrefix+name)
 	if !errors.Is(err, lifecycle.ErrUnreadable) {
-		return p, rest, err
+		return storedPolicy{decodedPolicy: d, exists: err == nil}, err
 	}
+	damage := err
 	numbers, err := r.list(ctx, revisionsPrefix+name+"/")
 	last := 1
 	for _, number := range numbers {
 		n, _ := strconv.Atoi(number) // 0, where it is none
 		last = max(last, n)
 	}
-	return lifecycle.Unreadable(name, last), nil, err
+	return storedPolicy{decodedPolicy: decodedPolicy{policy: lifecycle.Unreadable(name, last)}, exists: true, damage: damage}, err
+}
+
+// head returns the custody record that the policy in force names.
+func (r Policies) head(ctx context.Context, name string) (custody.Head, error) {
+	now, err := r.current(ctx, name)
+	if err == nil && now.damage != nil {
+		err = ChainBrokenError{now.damage, custody.PolicyChain(name)}
+	}
+	return now.head, err
 }
 
 // PolicyRevision returns the n-th revision of the policy.
@@ -70,20 +90,20 @@ func (r Policies) PolicyRevision(ctx context.Context, name string, n int) (lifec
 	if n > last {
 		return lifecycle.Policy{}, lifecycle.NoPolicy(name)
 	}
-	p, _, err := r.policyAt(ctx, name, revisionPath(name, n))
-	return p, err
+	d, err := r.policyAt(ctx, name, revisionPath(name, n))
+	return d.policy, err
 }
 
-func (r Policies) policyAt(ctx context.Context, name, path string) (lifecycle.Policy, unknown, error) {
+func (r Policies) policyAt(ctx context.Context, name, path string) (decodedPolicy, error) {
 	entry, err := r.storage.Get(ctx, path)
 	switch {
 	case err != nil:
-		return lifecycle.Policy{}, nil, storageError("get", path, err)
+		return decodedPolicy{}, storageError("get", path, err)
 	case entry == nil:
-		return lifecycle.Policy{}, nil, lifecycle.NoPolicy(name)
+		return decodedPolicy{}, lifecycle.NoPolicy(name)
 	}
 	d, err := r.s.decodePolicy(name, path, entry.Value)
-	return d.policy, d.rest, unreadable(name, err)
+	return d, unreadable(name, err)
 }
 
 // policiesDecoded bounds the readings of policies in memory, of up to 64 KiB each.
@@ -98,6 +118,7 @@ type policyID struct {
 // decodedPolicy is what the bytes of a record say. It is immutable.
 type decodedPolicy struct {
 	policy lifecycle.Policy
+	head   custody.Head // of the act that wrote it
 	rest   unknown
 }
 
@@ -118,6 +139,7 @@ func (s *Store) decodePolicy(name, path string, data []byte) (d decodedPolicy, e
 	if d.policy, err = rec.policy(name); err != nil {
 		return decodedPolicy{}, fmt.Errorf("%s: %w", path, err)
 	}
+	d.head = rec.head()
 	s.decoded.Add(id, d)
 	return d, nil
 }
@@ -135,55 +157,123 @@ func (r Policies) PolicyNames(ctx context.Context) ([]string, error) {
 	return r.list(ctx, policiesPrefix)
 }
 
-// PutPolicy commits what revise makes of the policy; current is nil for a new one, and [lifecycle.Unreadable] for one that
-// cannot be read. Content that is the same as that in force is not written. The commit point is the Put of policies/<name>.
+// PutPolicy commits what revise makes of the policy, between the two custody records of the event; current is nil for a new
+// one, and [lifecycle.Unreadable] for one that cannot be read. Content that is the same as that in force is not written. The
+// commit point is the Put of policies/<name>. The error is [lifecycle.ErrRepeated], beside the policy as it is, for a request
+// that was carried out already.
 func (r Policies) PutPolicy(
-	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, error),
+	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error),
 ) (lifecycle.Policy, error) {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
 	if err != nil {
 		return lifecycle.Policy{}, err
 	}
 	defer unlock()
-	var current *lifecycle.Policy
-	p, rest, err := r.inForce(ctx, name)
+	var now storedPolicy
+	var next lifecycle.Policy
+	var event lifecycle.Event
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		if now, err = r.current(ctx, name); err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+			return false, err
+		}
+		var current *lifecycle.Policy
+		if now.exists {
+			current = &now.policy
+		}
+		next, event, err = revise(current)
+		return current == nil || !next.Same(*current), err
+	})
 	switch {
-	case err == nil:
-		current = &p
-	case !errors.Is(err, lifecycle.ErrNotFound):
-		return lifecycle.Policy{}, err
-	}
-	next, err := revise(current)
-	if err != nil || (current != nil && next.Same(*current)) {
+	case now.exists && (write || err != nil) && r.repeated(ctx, name, now):
+		return now.policy, lifecycle.ErrRepeated
+	case err != nil || !write:
 		return next, err
 	}
-	if err := r.put(ctx, revisionPath(name, next.Revision), recordOfPolicy(next), nil); err != nil {
-		return lifecycle.Policy{}, err
+	return next, r.record(ctx, name, now, event, func(ctx context.Context, begun custody.Head) error {
+		return r.putRevision(ctx, next, journaled{begun.Count, begun.Hash}, now.rest)
+	})
+}
+
+// repeated reports whether the request has written the policy already.
+func (r Policies) repeated(ctx context.Context, name string, now storedPolicy) bool {
+	return now.damage == nil && Journals(r).repeated(ctx, custody.PolicyChain(name), now.head, now.exists)
+}
+
+// putRevision writes a revision and puts it in force.
+func (r Policies) putRevision(ctx context.Context, p lifecycle.Policy, by journaled, rest unknown) error {
+	rec := recordOfPolicy(p, by)
+	if err := r.put(ctx, revisionPath(p.Name, p.Revision), rec, nil); err != nil {
+		return err
 	}
-	intent := reindexRecord{Schema: schema, Revision: next.Revision}
-	if err := r.put(ctx, reindexIntents+name, intent, nil); err != nil {
-		return lifecycle.Policy{}, err
+	intent := reindexRecord{Schema: schema, Revision: p.Revision}
+	if err := r.put(ctx, reindexIntents+p.Name, intent, nil); err != nil {
+		return err
 	}
-	return next, r.put(ctx, policiesPrefix+name, recordOfPolicy(next), rest)
+	return r.put(ctx, policiesPrefix+p.Name, rec, rest)
+}
+
+// record does an act on a policy between its custody records. What is stored of a policy that cannot be read names no custody
+// record, so its chain goes on behind all that there is.
+func (r Policies) record(
+	ctx context.Context, name string, now storedPolicy, event lifecycle.Event, do func(ctx context.Context, begun custody.Head) error,
+) error {
+	name = custody.PolicyChain(name)
+	var at chain
+	var err error
+	if now.damage == nil {
+		at, err = Journals(r).chainHead(ctx, name, now.head, now.exists)
+	} else {
+		event = event.With(custodyBreak, now.damage.Error())
+		at, err = Journals(r).headPastBreak(ctx, name, custody.Head{})
+	}
+	if err != nil {
+		return err
+	}
+	_, err = Journals(r).recorded(ctx, act{chain: name, event: event}, at, do)
+	return err
 }
 
 // DeletePolicy deletes a policy with its revisions, if allow returns no error, and nor does used for each use of it that is
 // found: nothing begins to use the policy meanwhile. The error is [lifecycle.ErrNotFound] where there is no policy.
 func (r Policies) DeletePolicy(
-	ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+	ctx context.Context, name, reason string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
 ) error {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	p, _, err := r.inForce(ctx, name)
+	var now storedPolicy
+	if _, err := r.decided(ctx, func() (write bool, err error) {
+		if now, err = r.current(ctx, name); err != nil {
+			return false, err
+		}
+		if err := allow(now.policy); err != nil {
+			return false, err
+		}
+		return true, r.checkUnused(ctx, name, used)
+	}); err != nil {
+		return err
+	}
+	event := lifecycle.Event{Act: string(acts.Delete), Reason: reason, Policy: name, PolicyRevision: now.policy.Revision}
+	err = r.record(ctx, name, now, event, func(ctx context.Context, _ custody.Head) error {
+		return r.delete(ctx, policiesPrefix+name)
+	})
 	if err != nil {
 		return err
 	}
-	if err := allow(p); err != nil {
-		return err
-	}
+	// From here on the policy is gone. A revision left behind is overwritten when the name is used again.
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	limit := allOfIt
+	_, err = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
+	r.dropped("revisions of a deleted policy are left", err)
+	r.dropped("intent of a deleted policy is left", r.delete(ctx, reindexIntents+name))
+	return nil
+}
+
+// checkUnused tells used of every use of the policy.
+func (r Policies) checkUnused(ctx context.Context, name string, used func(lifecycle.PolicyUse) error) error {
 	g, err := Settings(r).Governance(ctx)
 	if err != nil {
 		return err
@@ -193,18 +283,7 @@ func (r Policies) DeletePolicy(
 			return err
 		}
 	}
-	if err := r.eachBound(ctx, name, used); err != nil {
-		return err
-	}
-	if err := r.delete(ctx, policiesPrefix+name); err != nil {
-		return err
-	}
-	// From here on the policy is gone. A revision left behind is overwritten when the name is used again.
-	limit := allOfIt
-	_, err = r.deleteFolder(ctx, revisionsPrefix+name+"/", &limit)
-	r.dropped("revisions of a deleted policy are left", err)
-	r.dropped("intent of a deleted policy is left", r.delete(ctx, reindexIntents+name))
-	return nil
+	return r.eachBound(ctx, name, used)
 }
 
 // eachBound looks for the keys that are bound to the policy, and removes entries of the index that no longer hold.

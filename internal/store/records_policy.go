@@ -29,6 +29,7 @@ type policyHead struct {
 	Created      time.Time     `json:"created"`
 	LooserBefore time.Time     `json:"looser_before"` // an earlier revision's longer quiet period goes on for denials before
 	LooserQuiet  time.Duration `json:"looser_quiet"`
+	journaled
 }
 
 // source is the name under which a record has the text of a policy in HCL.
@@ -106,7 +107,7 @@ func (r *policyRecord) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func recordOfPolicy(p policy.Policy) policyRecord {
+func recordOfPolicy(p policy.Policy, by journaled) policyRecord {
 	content := map[string]any{}
 	for _, f := range policy.Fields() {
 		if !f.LeftOut(p.Document) {
@@ -116,7 +117,7 @@ func recordOfPolicy(p policy.Policy) policyRecord {
 	return policyRecord{
 		policyHead: policyHead{
 			Schema: schema, Revision: p.Revision, Hash: p.Hash, Created: p.Created,
-			LooserBefore: p.LongerQuiet.Before, LooserQuiet: p.LongerQuiet.Quiet,
+			LooserBefore: p.LongerQuiet.Before, LooserQuiet: p.LongerQuiet.Quiet, journaled: by,
 		},
 		source: p.Source, content: content,
 	}

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -19,6 +20,7 @@ const (
 type settingsRecord struct {
 	Schema        int  `json:"schema"`
 	DisableUpsert bool `json:"disable_upsert"`
+	journaled
 }
 
 // DisableUpsert reports whether encrypt must not create keys.
@@ -28,19 +30,26 @@ func (r Settings) DisableUpsert(ctx context.Context) (bool, error) {
 	return rec.DisableUpsert, err
 }
 
-// SetDisableUpsert sets whether encrypt must not create keys. Setting what is set writes nothing.
-func (r Settings) SetDisableUpsert(ctx context.Context, disable bool) error {
-	unlock, err := r.lock(ctx, &r.s.mount, settingsPath)
+// SetDisableUpsert sets whether encrypt must not create keys, between the two custody records of the event. Setting what is
+// set writes nothing.
+func (r Settings) SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error {
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	var rec settingsRecord
-	rest, _, err := read(ctx, r.conn, settingsPath, &rec)
-	if err != nil || rec.DisableUpsert == disable {
+	var rest unknown
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		var rec settingsRecord
+		rest, _, err = read(ctx, r.conn, settingsPath, &rec)
+		return rec.DisableUpsert != disable, err
+	})
+	if err != nil || !write {
 		return err
 	}
-	return r.put(ctx, settingsPath, settingsRecord{Schema: schema, DisableUpsert: disable}, rest)
+	return Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
+		return r.put(ctx, settingsPath, settingsRecord{Schema: schema, DisableUpsert: disable, journaled: begun}, rest)
+	})
 }
 
 // governanceRecord is config/engine.
@@ -48,6 +57,7 @@ type governanceRecord struct {
 	Schema        int    `json:"schema"`
 	RequirePolicy bool   `json:"require_policy"`
 	DefaultPolicy string `json:"default_policy"`
+	journaled
 }
 
 // Governance returns how keys come under a policy.
@@ -62,40 +72,61 @@ func (r Settings) governance(ctx context.Context) (lifecycle.Governance, unknown
 	return lifecycle.Governance{RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy}, rest, err
 }
 
-// SetGovernance commits what change makes of it, as one Put. Setting what is set writes nothing. The default policy is
+// SetGovernance commits what change makes of it, as one Put between the two custody records of the event. Setting what is set writes nothing. The default policy is
 // held against deletion until the record says that it is the default; the error is that of [Policies.Policy] where it cannot
 // be one.
-func (r Settings) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
-	unlock, err := r.lock(ctx, &r.s.mount, governancePath)
+func (r Settings) SetGovernance(
+	ctx context.Context, change func(lifecycle.Governance) (lifecycle.Governance, lifecycle.Event),
+) (lifecycle.Governance, error) {
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
 		return lifecycle.Governance{}, err
 	}
 	defer unlock()
-	current, rest, err := r.governance(ctx)
-	if err != nil {
+	var current, next lifecycle.Governance
+	var event lifecycle.Event
+	var rest unknown
+	held := func() {}
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		if current, rest, err = r.governance(ctx); err != nil {
+			return false, err
+		}
+		next, event = change(current)
+		held()
+		held, err = r.holdDefault(ctx, current.DefaultPolicy, next.DefaultPolicy)
+		return next != current, err
+	})
+	defer func() { held() }()
+	switch {
+	case err != nil:
 		return current, err
-	}
-	next := change(current)
-	if next == current {
+	case !write:
 		return next, nil
 	}
-	if policy := next.DefaultPolicy; policy != "" && policy != current.DefaultPolicy {
-		unlock, err := r.s.policies.shared(ctx, policy)
-		if err != nil {
-			return current, err
-		}
-		defer unlock()
-		if _, err := Policies(r).Policy(ctx, policy); err != nil {
-			return current, err
-		}
-	}
-	rec := governanceRecord{Schema: schema, RequirePolicy: next.RequirePolicy, DefaultPolicy: next.DefaultPolicy}
-	return next, r.put(ctx, governancePath, rec, rest)
+	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
+		rec := governanceRecord{Schema: schema, RequirePolicy: next.RequirePolicy, DefaultPolicy: next.DefaultPolicy, journaled: begun}
+		return r.put(ctx, governancePath, rec, rest)
+	})
 }
 
+// holdDefault holds a policy that becomes the default against deletion until it is let go.
+func (r Settings) holdDefault(ctx context.Context, was, policy string) (letGo func(), err error) {
+	if policy == "" || policy == was {
+		return func() {}, nil
+	}
+	letGo, err = r.s.policies.shared(ctx, policy)
+	if err != nil {
+		return func() {}, err
+	}
+	_, err = Policies(r).Policy(ctx, policy)
+	return letGo, err
+}
+
+// clockRecord is config/clock.
 type clockRecord struct {
 	Schema int `json:"schema"`
 	lifecycle.Clock
+	journaled
 }
 
 // Clock returns what the clock guard remembers; zero on a new mount.
@@ -105,12 +136,38 @@ func (r Settings) Clock(ctx context.Context) (lifecycle.Clock, error) {
 	return rec.Clock, err
 }
 
-// SetClock stores what the clock guard is to remember.
+// SetClock stores what the clock guard is to remember, as a tick has seen it: no act that custody keeps.
 func (r Settings) SetClock(ctx context.Context, c lifecycle.Clock) error {
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var rec clockRecord
 	rest, _, err := read(ctx, r.conn, clockPath, &rec)
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, clockPath, clockRecord{Schema: schema, Clock: c}, rest)
+	return r.put(ctx, clockPath, clockRecord{Schema: schema, Clock: c, journaled: rec.journaled}, rest)
+}
+
+// AcknowledgeClock stores what the clock guard is to remember because an operator says so, between the two custody records of
+// the event.
+func (r Settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error {
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var rest unknown
+	if _, err := r.decided(ctx, func() (write bool, err error) {
+		var rec clockRecord
+		rest, _, err = read(ctx, r.conn, clockPath, &rec)
+		return true, err
+	}); err != nil {
+		return err
+	}
+	return Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
+		return r.put(ctx, clockPath, clockRecord{Schema: schema, Clock: c, journaled: begun}, rest)
+	})
 }

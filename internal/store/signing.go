@@ -6,8 +6,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 const signingKeysPath = "config/custody"
@@ -16,6 +18,7 @@ const signingKeysPath = "config/custody"
 type signingKeysRecord struct {
 	Schema int              `json:"schema"`
 	Keys   []signingKeyJSON `json:"keys"`
+	journaled
 }
 
 type signingKeyJSON struct {
@@ -44,22 +47,27 @@ func (r Signing) signingKeys(ctx context.Context) ([]custody.SigningKey, unknown
 	return keys, rest, nil
 }
 
-// AddSigningKey commits one more generation, made by grow from those there are. Where grow returns nil, nothing
-// changes.
+// AddSigningKey commits one more generation, made by grow from those there are, between the two custody records of the event,
+// which tells the generation and its id, too. Where grow returns nil, or the request has made one already, nothing changes.
 func (r Signing) AddSigningKey(
-	ctx context.Context, grow func(keys []custody.SigningKey) (*custody.SigningKey, error),
+	ctx context.Context, event lifecycle.Event, grow func(keys []custody.SigningKey) (*custody.SigningKey, error),
 ) ([]custody.SigningKey, error) {
-	unlock, err := r.lock(ctx, &r.s.mount, signingKeysPath)
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	keys, rest, err := r.signingKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	next, err := grow(keys)
-	if err != nil || next == nil {
+	var keys []custody.SigningKey
+	var next *custody.SigningKey
+	var rest unknown
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		if keys, rest, err = r.signingKeys(ctx); err != nil {
+			return false, err
+		}
+		next, err = grow(keys)
+		return next != nil, err
+	})
+	if err != nil || !write || r.repeatedOnMount(ctx) {
 		return keys, err
 	}
 	keys = append(keys, *next)
@@ -67,7 +75,17 @@ func (r Signing) AddSigningKey(
 	for i, k := range keys {
 		rec.Keys[i] = signingKeyJSON{Public: k.Public(), Seed: k.Seed()}
 	}
-	return keys, r.put(ctx, signingKeysPath, rec, rest)
+	event = event.With("generation", strconv.Itoa(len(keys))).With("key_id", next.Public().ID)
+	return keys, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
+		rec.journaled = begun
+		return r.put(ctx, signingKeysPath, rec, rest)
+	})
+}
+
+// repeatedOnMount reports whether the request has done its act on the mount already.
+func (r Signing) repeatedOnMount(ctx context.Context) bool {
+	from, exists, err := Journals(r).named(ctx, custody.MountChain)
+	return err == nil && Journals(r).repeated(ctx, custody.MountChain, from, exists)
 }
 
 // Instance returns the identity of the mount's data. The error says so where the mount has no key yet.

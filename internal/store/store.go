@@ -73,7 +73,7 @@ func (s *Store) remember(name string, at chain) {
 	}
 }
 
-// Forget drops what is remembered of a key's journal, because another node wrote it.
+// Forget drops what is remembered of a journal, because another node wrote it.
 func (s *Store) Forget(name string) { s.chains.Remove(name) }
 
 // ForgetInstance drops the identity of the mount's data, because another node wrote the keyring.

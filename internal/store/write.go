@@ -115,6 +115,19 @@ func (r *conn) lock(ctx context.Context, l *locks, name string) (unlock func(), 
 	return unlock, nil
 }
 
+// decided decides an act that is not on a key: write says whether there is anything to do. Where a process before this one may
+// have begun to write what lands only now, it learns what did, and decides anew: the custody of the act has to know.
+func (r *conn) decided(ctx context.Context, decide func() (write bool, err error)) (write bool, err error) {
+	write, err = decide()
+	if err != nil || !write || r.s.doubts.none() {
+		return write, err
+	}
+	if err := r.certain(ctx); err != nil {
+		return false, err
+	}
+	return decide()
+}
+
 // doubts counts the writes that failed, and up to which of them it is known what became of them. A new process starts
 // with one: the writes of the process before it.
 type doubts struct {

@@ -76,9 +76,9 @@ func TestExamplePoliciesDoWhatTheySay(t *testing.T) {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			m := mounttest.New(t)
+			m.Must(m.Write("policies/p", "document", string(text)))
 			m.Options.Rand = strings.NewReader(strings.Repeat("the same key in every run ", 1000))
 			m.Restart()
-			m.Must(m.Write("policies/p", "document", string(text)))
 			m.Must(m.Write("keys/k", "policy", "p"))
 			var plan []string
 			for _, event := range m.Must(m.Read("keys/k/plan")).Data["events"].([]map[string]any) {

@@ -1,0 +1,168 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+)
+
+// act is what a journal keeps.
+type act struct {
+	chain string // name of the journal
+	keyID string // empty: it is not of a key
+	event lifecycle.Event
+}
+
+// recorded does an act between its two custody records. From the first on it outlives the request, and where it fails it is
+// found out, while its subject is locked, how it ended; an empty outcome: the storage does not tell.
+func (r Journals) recorded(
+	ctx context.Context, a act, at chain, do func(ctx context.Context, begun custody.Head) error,
+) (custody.Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	begun, err := r.begin(ctx, a, at)
+	if err != nil {
+		return "", err
+	}
+	if err = do(ctx, begun.head); err == nil {
+		_, err := r.end(ctx, a.chain, begun, custody.Done, false)
+		r.dropped("the end of an act is not recorded yet", err)
+		return custody.Done, nil
+	}
+	outcome := r.outcome(ctx, a.chain, begun)
+	if outcome == custody.Done {
+		err = nil
+	}
+	return outcome, err
+}
+
+// outcome finds out how an act ended that failed, and ends it.
+func (r Journals) outcome(ctx context.Context, name string, begun chain) custody.Outcome {
+	ctx, cancel := outlive(ctx)
+	defer cancel()
+	if r.certain(ctx) != nil {
+		return ""
+	}
+	from, exists, err := r.named(ctx, name)
+	if err != nil {
+		return ""
+	}
+	at, err := r.chainHead(ctx, name, from, exists)
+	switch {
+	case err != nil:
+		return ""
+	case at.done == begun.begun:
+		return custody.Done
+	default:
+		return custody.Failed
+	}
+}
+
+// repeated reports whether custody knows that the request was carried out. What cannot be read of the journal is for the act
+// to find.
+func (r Journals) repeated(ctx context.Context, name string, from custody.Head, exists bool) bool {
+	if r.caller.RequestID == "" {
+		return false
+	}
+	at, err := r.chainHead(ctx, name, from, exists)
+	return err == nil && at.did(r.caller.RequestID)
+}
+
+// onMount does an act on the settings of the mount, whose lock the caller holds. It commits with a record that takes over
+// what begun names.
+func (r Journals) onMount(ctx context.Context, event lifecycle.Event, do func(ctx context.Context, begun journaled) error) error {
+	from, exists, err := r.named(ctx, custody.MountChain)
+	if err != nil {
+		return err
+	}
+	at, err := r.chainHead(ctx, custody.MountChain, from, exists)
+	if err != nil {
+		return err
+	}
+	_, err = r.recorded(ctx, act{chain: custody.MountChain, event: event}, at, func(ctx context.Context, begun custody.Head) error {
+		return do(ctx, journaled{begun.Count, begun.Hash})
+	})
+	return err
+}
+
+// journaled is the part of a record that names the custody record of the act that wrote it; empty where none did.
+type journaled struct {
+	JournalCount int    `json:"journal_count"`
+	JournalHash  string `json:"journal_hash"`
+}
+
+func (j journaled) head() custody.Head {
+	return custody.Head{Count: j.JournalCount, Hash: j.JournalHash}
+}
+
+// mountRecords are the records that acts on the mount commit with, each act with one of them.
+var mountRecords = []string{governancePath, settingsPath, clockPath, signingKeysPath}
+
+// named returns the newest custody record that is named by what the acts of a journal commit with: the record of its key or
+// policy, or the newest of those of the mount's settings.
+func (r Journals) named(ctx context.Context, name string) (from custody.Head, exists bool, err error) {
+	policy, isPolicy := custody.PolicyOf(name)
+	switch {
+	case name == custody.MountChain:
+		from, err = r.namedByMount(ctx)
+		return from, err == nil, err
+	case isPolicy:
+		from, err = Policies(r).head(ctx, policy)
+	default:
+		_, from, _, err = Keys(r).key(ctx, name)
+	}
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return custody.Head{}, false, nil
+	}
+	return from, err == nil, err
+}
+
+func (r Journals) namedByMount(ctx context.Context) (newest custody.Head, err error) {
+	for _, path := range mountRecords {
+		var rec struct {
+			Schema int `json:"schema"`
+			journaled
+		}
+		if _, _, err := read(ctx, r.conn, path, &rec); err != nil {
+			return custody.Head{}, err
+		}
+		if rec.JournalCount > newest.Count {
+			newest = rec.head()
+		}
+	}
+	return newest, nil
+}
+
+// lockChain locks what the acts of a journal are on.
+func (r Journals) lockChain(ctx context.Context, name string) (unlock func(), err error) {
+	policy, isPolicy := custody.PolicyOf(name)
+	switch {
+	case name == custody.MountChain:
+		return r.s.mount.exclusive(ctx, name)
+	case isPolicy:
+		return r.s.policies.exclusive(ctx, policy)
+	default:
+		return r.s.keys.exclusive(ctx, name)
+	}
+}
+
+// recordOf returns where what the acts of a journal commit with is stored.
+func recordOf(chain string) string {
+	policy, isPolicy := custody.PolicyOf(chain)
+	switch {
+	case chain == custody.MountChain:
+		return "config/"
+	case isPolicy:
+		return policiesPrefix + policy
+	default:
+		return keyPath(chain)
+	}
+}
