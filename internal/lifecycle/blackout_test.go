@@ -27,7 +27,7 @@ func TestARotationWaitsForTheEndOfABlackout(t *testing.T) {
 
 	plan = lifecycle.Plan(k, p, end)
 	require.True(t, plan.ToRotate())
-	require.Equal(t, "the rotation period of 240h0m0s ended at 2026-03-21T00:00:00Z, kept back by rotation_blackout until 2026-03-21T00:00:00Z", plan.Why)
+	require.Equal(t, "the rotation period of 10d ended at 2026-03-21T00:00:00Z, kept back by rotation_blackout until 2026-03-21T00:00:00Z", plan.Why)
 	require.Equal(t, at(11, 12, 0), plan.Slot, "the schedule goes on as if nothing had been put off")
 	next := byPlan(t, k, p, end)
 	require.Equal(t, at(21, 12, 0), lifecycle.Plan(next, p, end).Next)

@@ -75,7 +75,7 @@ func TestRetirementWaitsForTheQuietPeriodOfAnEarlierRevision(t *testing.T) {
 	second := looser.Revised(first)
 
 	order := lifecycle.Order{At: later.Add(30*day - 1), Rules: k.RulesFor(&second)}
-	refused(t, k, lifecycle.Retire, 2, order, "quiet_period is 48h0m0s: without a denied use it is over at 2026-07-09T12:00:00Z")
+	refused(t, k, lifecycle.Retire, 2, order, "quiet_period is 2d: without a denied use it is over at 2026-07-09T12:00:00Z")
 	order.LastDenied = later.Add(5 * day) // under the first revision
 	order.At = later.Add(35*day - 1)
 	refused(t, k, lifecycle.Retire, 2, order, "it is over at 2026-07-14T12:00:00Z")

@@ -57,7 +57,7 @@ func (p planner) bySchedule() (dueReason, bool) {
 	c.jitter = spread(k, c.maxJitter)
 	c.at = slot.Add(c.jitter)
 	c = p.waiting(c, r.window.At(c.at.Add(policy.TickLate)))
-	c.why = fmt.Sprintf("the rotation period of %s ended at %s", r.recurrence.Every, timeText(c.at))
+	c.why = fmt.Sprintf("the rotation period of %s ended at %s", schedule.DurationText(r.recurrence.Every), timeText(c.at))
 	if r.recurrence.Every == 0 {
 		c.why = fmt.Sprintf("rotation_schedule named %s", timeText(slot))
 	}

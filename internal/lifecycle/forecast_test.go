@@ -50,7 +50,7 @@ func TestForecastOfAWholeLife(t *testing.T) {
 	for _, e := range got {
 		require.NotEmpty(t, e.Why, e.Act)
 	}
-	require.Equal(t, "the rotation period of 720h0m0s ended at 2026-03-31T12:00:00Z", got[0].Why)
+	require.Equal(t, "the rotation period of 30d ended at 2026-03-31T12:00:00Z", got[0].Why)
 	require.Equal(t, "destroy_delay has passed since it was retired", got[4].Why)
 }
 

@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
+)
 
 // guards hold what the tables cannot say of an operation on the key.
 type guards struct {
@@ -106,7 +110,7 @@ func (g guards) retire(since, notBefore time.Time, needsQuiet bool) error {
 	}
 	quiet := laterOf(o.Rules.QuietUntil(since, o.LastDenied), notBefore)
 	if needsQuiet && o.At.Before(quiet) {
-		return Refusedf("quiet_period is %s: without a denied use it is over at %s", o.Rules.QuietPeriod, quiet.UTC().Format(time.RFC3339))
+		return Refusedf("quiet_period is %s: without a denied use it is over at %s", schedule.DurationText(o.Rules.QuietPeriod), quiet.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -130,7 +134,7 @@ func (g guards) rollback() error {
 	case window == 0:
 		return Refusedf("rollback_window is 0: a promotion is not rolled back; rotate instead")
 	case window != Unlimited && g.order.At.After(end):
-		return Refusedf("rollback_window of %s ended at %s", window, timeText(end))
+		return Refusedf("rollback_window of %s ended at %s", schedule.DurationText(window), timeText(end))
 	}
 	return nil
 }

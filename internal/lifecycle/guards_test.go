@@ -64,7 +64,7 @@ func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T)
 	}
 	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
 		k := step(t, newKey(t, 5), op, 3, o(later, time.Time{}, 14*day))
-		refused(t, k, lifecycle.Retire, 3, o(later.Add(14*day-1), time.Time{}, 14*day), "quiet_period is 336h0m0s")
+		refused(t, k, lifecycle.Retire, 3, o(later.Add(14*day-1), time.Time{}, 14*day), "quiet_period is 14d")
 		step(t, k, lifecycle.Retire, 3, o(later.Add(14*day), time.Time{}, 14*day))
 		refused(t, k, lifecycle.Retire, 3, o(later.Add(23*day), later.Add(10*day), 14*day), "is over at 2026-07-03T12:00:00Z")
 		step(t, k, lifecycle.Retire, 3, o(later.Add(24*day), later.Add(10*day), 14*day))

@@ -219,7 +219,7 @@ func scheduledWhy(k Key, c dueReason) string {
 	}
 	why := fmt.Sprintf("version %d is in force from %s until %s", k.Primary, timeText(k.Rotation.Base), timeText(c.at))
 	if c.jitter > 0 {
-		why += fmt.Sprintf(", put off by %s of jitter", c.jitter)
+		why += fmt.Sprintf(", put off by %s of jitter", schedule.DurationText(c.jitter))
 	}
 	if !c.blackout.IsZero() {
 		why += ", kept back by rotation_blackout until " + timeText(c.blackout)

@@ -31,14 +31,14 @@ func TestPlanSaysHowAKeyStands(t *testing.T) {
 	}{
 		{"just made", newKey(t, 1), auto, start, lifecycle.Scheduled, due, "version 1 is in force from 2026-03-01T12:00:00Z until 2026-03-11T12:00:00Z"},
 		{"a moment before", newKey(t, 1), auto, due.Add(-1), lifecycle.Scheduled, due, "version 1 is in force"},
-		{"on the moment", newKey(t, 1), auto, due, lifecycle.Due, due, "the rotation period of 240h0m0s ended at 2026-03-11T12:00:00Z"},
-		{"long after", newKey(t, 1), auto, due.Add(1000 * day), lifecycle.Due, due, "the rotation period of 240h0m0s ended at 2026-03-11T12:00:00Z"},
+		{"on the moment", newKey(t, 1), auto, due, lifecycle.Due, due, "the rotation period of 10d ended at 2026-03-11T12:00:00Z"},
+		{"long after", newKey(t, 1), auto, due.Add(1000 * day), lifecycle.Due, due, "the rotation period of 10d ended at 2026-03-11T12:00:00Z"},
 		{"clock a little before the key", newKey(t, 1), auto, start.Add(-time.Minute), lifecycle.Scheduled, due, "version 1 is in force"},
 		{"manual, on time", newKey(t, 1), manual, due.Add(-1), lifecycle.Scheduled, due, "version 1 is in force"},
 		{"manual, due", newKey(t, 1), manual, due, lifecycle.Overdue, time.Time{}, "rotation_mode manual leaves the rotation to an operator"},
 		{"notify, due", newKey(t, 1), notify, due, lifecycle.Overdue, time.Time{}, "rotation_mode notify leaves the rotation to an operator"},
 		{"failed, waiting", failed, auto, due, lifecycle.Retrying, due.Add(time.Minute), "the last of 1 attempts failed: token removed"},
-		{"failed, wait over", failed, auto, due.Add(time.Minute), lifecycle.Due, due, "the rotation period of 240h0m0s ended at 2026-03-11T12:00:00Z"},
+		{"failed, wait over", failed, auto, due.Add(time.Minute), lifecycle.Due, due, "the rotation period of 10d ended at 2026-03-11T12:00:00Z"},
 		{"failed, now manual", failed, manual, due, lifecycle.Overdue, time.Time{}, "rotation_mode manual"},
 		{"failed, not due any more", failed, newPolicy(t, "20d", "0%", lifecycle.Auto), due, lifecycle.Scheduled, start.Add(20 * day), "version 1 is in force"},
 	} {
@@ -136,7 +136,7 @@ func TestJitterOfAStoredKeyNeverChanges(t *testing.T) {
 	p := newPolicy(t, "90d", "25%", lifecycle.Auto)
 	got := lifecycle.Plan(newKey(t, 1), p, start)
 	require.Equal(t, start.Add(90*day+jitterVector), got.Next)
-	require.Contains(t, got.Why, ", put off by "+jitterVector.String()+" of jitter")
+	require.Contains(t, got.Why, ", put off by 10d20h37m47s of jitter")
 }
 
 func TestJitterSpreadsKeysOverTheWholeRange(t *testing.T) {

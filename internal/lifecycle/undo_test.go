@@ -113,7 +113,7 @@ func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	o.At = o.At.Add(1)
 	got, _, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.ErrorIs(t, err, lifecycle.ErrRefused)
-	require.ErrorContains(t, err, "rollback_window of 12h0m0s ended at 2026-03-06T00:00:00Z")
+	require.ErrorContains(t, err, "rollback_window of 12h ended at 2026-03-06T00:00:00Z")
 	require.Equal(t, k, got)
 	o.Rules.RollbackWindow = lifecycle.Unlimited
 	_, _, err = k.Apply(lifecycle.Rollback, 0, o)
@@ -214,7 +214,7 @@ func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
 		require.Equal(t, start.Add(2*day), back.Rotation.Promoted)
 		_, _, err = back.Apply(lifecycle.Rollback, 0, o)
 		require.ErrorIs(t, err, lifecycle.ErrRefused)
-		require.EqualError(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
+		require.EqualError(t, err, "rollback_window of 1h ended at 2026-03-03T13:00:00Z")
 	}
 }
 
@@ -233,7 +233,7 @@ func TestAKeyOfWhichThePageOfDatesIsFullKnowsItsWindowAllTheSame(t *testing.T) {
 	back, _, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
 	_, _, err = back.Apply(lifecycle.Rollback, 0, o)
-	require.ErrorContains(t, err, "rollback_window of 1h0m0s ended at 2026-03-03T13:00:00Z")
+	require.ErrorContains(t, err, "rollback_window of 1h ended at 2026-03-03T13:00:00Z")
 }
 
 func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {

@@ -79,14 +79,14 @@ func (p *Policy) checkTimes() error {
 	rollback, staging, originator := p.rollbackWindow(), p.StagingTime.Duration, p.OriginatorUsage()
 	switch {
 	case p.RotationJitter.Of(shortest) > shortest/(100/schedule.MaxJitterPercent):
-		return refusal.InvalidField("rotation_jitter", p.RotationJitter.Text, "must be at most 25% of the rotation period, which is "+shortest.String())
+		return refusal.InvalidField("rotation_jitter", p.RotationJitter.Text, "must be at most 25% of the rotation period, which is "+schedule.DurationText(shortest))
 	case shortest > 0 && staging+rollback >= shortest:
-		return refusal.InvalidField("staging_time", p.StagingTime.Text, "staging_time and rollback_window ("+rollback.String()+") must together be shorter than the rotation period, which is "+shortest.String())
+		return refusal.InvalidField("staging_time", p.StagingTime.Text, "staging_time and rollback_window ("+schedule.DurationText(rollback)+") must together be shorter than the rotation period, which is "+schedule.DurationText(shortest))
 	case originator == 0:
 	case originator <= staging+rollback:
-		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or longer than staging_time and rollback_window, together "+(staging+rollback).String())
+		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or longer than staging_time and rollback_window, together "+schedule.DurationText(staging+rollback))
 	case longest > 0 && originator < p.longestActive():
-		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or at least the rotation period with its jitter, staging_time and the time that "+p.closedBy()+", together "+p.longestActive().String())
+		return refusal.InvalidField("originator_period", p.OriginatorPeriod.Text, "must be 0 or at least the rotation period with its jitter, staging_time and the time that "+p.closedBy()+", together "+schedule.DurationText(p.longestActive()))
 	}
 	return p.checkEnds(rollback)
 }
@@ -104,11 +104,11 @@ func (p *Policy) checkEnds(rollback time.Duration) error {
 	archive, recipient := p.ArchiveAfter.Duration, p.RecipientPeriod.Duration
 	switch {
 	case archive > 0 && archive < rollback:
-		return refusal.InvalidField("archive_after", p.ArchiveAfter.Text, "must be 0 or at least rollback_window, which is "+rollback.String())
+		return refusal.InvalidField("archive_after", p.ArchiveAfter.Text, "must be 0 or at least rollback_window, which is "+schedule.DurationText(rollback))
 	case archive > 0 && recipient > 0 && archive > recipient:
 		return refusal.InvalidField("archive_after", p.ArchiveAfter.Text, "must be at most recipient_period, which is "+p.RecipientPeriod.Text)
 	case recipient > 0 && recipient < rollback:
-		return refusal.InvalidField("recipient_period", p.RecipientPeriod.Text, "must be 0 or at least rollback_window, which is "+rollback.String())
+		return refusal.InvalidField("recipient_period", p.RecipientPeriod.Text, "must be 0 or at least rollback_window, which is "+schedule.DurationText(rollback))
 	}
 	return nil
 }

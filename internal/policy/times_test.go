@@ -40,13 +40,13 @@ func timeRules(t testing.TB) []fieldRule {
 		{"RotationJitter", "longest", func(d doc) { d.RotationPeriod, d.RotationJitter = s("40d"), jitter(t, "10d") }, ""},
 		{
 			"RotationJitter", "too long", func(d doc) { d.RotationPeriod, d.RotationJitter = s("40d"), jitter(t, "10d1s") },
-			`rotation_jitter: "10d1s": must be at most 25% of the rotation period, which is 960h0m0s`,
+			`rotation_jitter: "10d1s": must be at most 25% of the rotation period, which is 40d`,
 		},
 		{"RotationJitter", "without a period", unscheduled(func(d doc) { d.RotationJitter = jitter(t, "1h") }), `rotation_jitter: "1h": must be at most 25% of the rotation period, which is 0s`},
 		{
 			"RotationJitter", "too long for the shortest gap", unscheduled(func(d doc) { // February
 				d.RotationSchedule, d.RotationZone, d.RotationJitter = "0 3 1 * *", "", jitter(t, "7d1s")
-			}), `rotation_jitter: "7d1s": must be at most 25% of the rotation period, which is 672h0m0s`,
+			}), `rotation_jitter: "7d1s": must be at most 25% of the rotation period, which is 28d`,
 		},
 		{"RotationJitter", "longest for the shortest gap", unscheduled(func(d doc) {
 			d.RotationSchedule, d.RotationZone, d.RotationJitter = "0 3 1 * *", "", jitter(t, "7d")
@@ -54,28 +54,28 @@ func timeRules(t testing.TB) []fieldRule {
 		{"StagingTime", "longest", func(d doc) { d.StagingTime = s("29d11h59m59s") }, ""},
 		{
 			"StagingTime", "too long", func(d doc) { d.StagingTime = s("29d12h") },
-			`staging_time: "29d12h": staging_time and rollback_window (12h0m0s) must together be shorter than the rotation period, which is 720h0m0s`,
+			`staging_time: "29d12h": staging_time and rollback_window (12h) must together be shorter than the rotation period, which is 30d`,
 		},
 		{"StagingTime", "without a period", unscheduled(func(d doc) { d.StagingTime = s("100d") }), ""},
-		{"RollbackWindow", "too long", func(d doc) { d.StagingTime, d.RollbackWindow = s("0"), s("30d") }, "staging_time and rollback_window (720h0m0s) must together be shorter"},
+		{"RollbackWindow", "too long", func(d doc) { d.StagingTime, d.RollbackWindow = s("0"), s("30d") }, "staging_time and rollback_window (30d) must together be shorter"},
 		{"RollbackWindow", "longest", func(d doc) { d.StagingTime, d.RollbackWindow = s("0"), s("29d23h59m59s") }, ""},
 		{"OriginatorPeriod", "none", func(d doc) { d.OriginatorPeriod = s("0") }, ""},
 		{"OriginatorPeriod", "left out", func(d doc) { d.OriginatorPeriod = schedule.Span{} }, ""},
 		{"OriginatorPeriod", "shortest", func(d doc) { d.OriginatorPeriod = s("35d") }, ""}, // 30 days, 10%, 2 days of staging
 		{
 			"OriginatorPeriod", "too short", func(d doc) { d.OriginatorPeriod = s("34d23h59m59s") },
-			`originator_period: "34d23h59m59s": must be 0 or at least the rotation period with its jitter, staging_time and the time that rotation_window is closed, together 840h0m0s`,
+			`originator_period: "34d23h59m59s": must be 0 or at least the rotation period with its jitter, staging_time and the time that rotation_window is closed, together 35d`,
 		},
 		{"OriginatorPeriod", "shortest without a period", unscheduled(func(d doc) { d.OriginatorPeriod = s("60h1s") }), ""},
-		{"OriginatorPeriod", "too short without a period", unscheduled(func(d doc) { d.OriginatorPeriod = s("60h") }), `originator_period: "60h": must be 0 or longer than staging_time and rollback_window, together 60h0m0s`},
+		{"OriginatorPeriod", "too short without a period", unscheduled(func(d doc) { d.OriginatorPeriod = s("60h") }), `originator_period: "60h": must be 0 or longer than staging_time and rollback_window, together 2d12h`},
 		{"RecipientPeriod", "none", func(d doc) { d.RecipientPeriod = s("0") }, ""},
 		{"RecipientPeriod", "shortest", func(d doc) { d.RecipientPeriod, d.ArchiveAfter = s("12h"), s("0") }, ""},
 		{
 			"RecipientPeriod", "too short", func(d doc) { d.RecipientPeriod, d.ArchiveAfter = s("11h59m59s"), s("0") },
-			`recipient_period: "11h59m59s": must be 0 or at least rollback_window, which is 12h0m0s`,
+			`recipient_period: "11h59m59s": must be 0 or at least rollback_window, which is 12h`,
 		},
 		{"ArchiveAfter", "never", func(d doc) { d.ArchiveAfter = s("0") }, ""},
-		{"ArchiveAfter", "in the window", func(d doc) { d.ArchiveAfter = s("11h59m59s") }, `archive_after: "11h59m59s": must be 0 or at least rollback_window, which is 12h0m0s`},
+		{"ArchiveAfter", "in the window", func(d doc) { d.ArchiveAfter = s("11h59m59s") }, `archive_after: "11h59m59s": must be 0 or at least rollback_window, which is 12h`},
 		{"ArchiveAfter", "after the window", func(d doc) { d.ArchiveAfter = s("12h") }, ""},
 		{"ArchiveAfter", "too late", func(d doc) { d.ArchiveAfter = s("730d1s") }, `archive_after: "730d1s": must be at most recipient_period, which is 730d`},
 		{"ArchiveAfter", "latest", func(d doc) { d.ArchiveAfter = s("730d") }, ""},
@@ -126,7 +126,7 @@ func TestOriginatorPeriodLeftOutFollowsTheScheduleAndItsWindow(t *testing.T) {
 
 // TestLongestGapOfAScheduleCountsWhereverItIs has schedules whose last gap, of those that are looked at, is a short one.
 func TestLongestGapOfAScheduleCountsWhereverItIs(t *testing.T) {
-	for schedule, longest := range map[string]time.Duration{
+	for cron, longest := range map[string]time.Duration{
 		"0 9 * * 1,2,3":  5 * day,
 		"0 9 * 3-5,7 *":  213 * day, // from August to February
 		"0,9 9 * * 1-4":  4*day - 9*time.Minute,
@@ -138,13 +138,13 @@ func TestLongestGapOfAScheduleCountsWhereverItIs(t *testing.T) {
 		scheduled := func(originator time.Duration) error {
 			d := policy.DefaultDocument()
 			d.Owner, d.RotationPeriod, d.RotationJitter = "payments", span(t, "0"), jitter(t, "0")
-			d.RotationSchedule, d.RollbackWindow = schedule, span(t, "0")
+			d.RotationSchedule, d.RollbackWindow = cron, span(t, "0")
 			d.OriginatorPeriod = span(t, originator.String())
 			_, err := policy.New("pci", 1, d, start)
 			return err
 		}
-		require.NoError(t, scheduled(longest), schedule)
-		require.ErrorContains(t, scheduled(longest-time.Second), "together "+longest.String(), schedule)
+		require.NoError(t, scheduled(longest), cron)
+		require.ErrorContains(t, scheduled(longest-time.Second), "together "+schedule.DurationText(longest), cron)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestAQuietPeriodDoesNotBeginInThePastOfAClockThatIsBehind(t *testing.T) {
 	m.K.Ops("versions/1/archive", "versions/2/compromise")
 	m.Clock.Add(right.Sub(m.Clock.Now()) + 10*time.Minute)
 	for _, v := range []string{"1", "2"} {
-		m.Refused(m.K.Op("versions/"+v+"/retire"), "quiet_period is 336h0m0s")
+		m.Refused(m.K.Op("versions/"+v+"/retire"), "quiet_period is 14d")
 	}
 	m.Leap(14 * 24 * time.Hour)
 	m.K.Ops("versions/1/retire", "versions/2/retire")
@@ -62,7 +62,7 @@ func TestAQuietPeriodDoesNotBeginInThePastOfAClockThatIsBehind(t *testing.T) {
 	m, right = behind31Days(t, "quiet_period", "14d")
 	m.K.Ops("archive")
 	m.Clock.Add(right.Sub(m.Clock.Now()) + 10*time.Minute)
-	m.Refused(m.K.Op("retire"), "quiet_period is 336h0m0s")
+	m.Refused(m.K.Op("retire"), "quiet_period is 14d")
 }
 
 func TestWhatHappenedTodayCanBeReportedWhileTheClockIsBehind(t *testing.T) {
@@ -79,7 +79,7 @@ func TestPeriodsThatEndedStayEndedWhenTheClockIsPutBack(t *testing.T) {
 	m.Leap(48 * time.Hour)
 	m.Must(m.K.Op("hold", "hold", false))
 	m.Clock.Add(-40 * time.Hour)
-	m.Refused(m.K.Op("rollback"), "rollback_window of 24h0m0s ended at")
+	m.Refused(m.K.Op("rollback"), "rollback_window of 1d ended at")
 	m.Refused(m.K.Op("versions/1/restore"), "destroy_time was")
 }
 
@@ -129,7 +129,7 @@ func TestADeniedUseCountsAlsoWhileTheClockIsBehind(t *testing.T) {
 	require.Equal(t, 400, m.Write("decrypt/k", "ciphertext", c[1]).Status)
 	m.Clock.Add(right.Sub(m.Clock.Now()) + 10*time.Minute)
 	m.Advance(5 * time.Minute)
-	m.Refused(m.K.Op("versions/1/retire"), "quiet_period is 336h0m0s")
+	m.Refused(m.K.Op("versions/1/retire"), "quiet_period is 14d")
 }
 
 func TestALooserRevisionThatIsWrittenWhileTheClockIsBehindShortensNothing(t *testing.T) {
@@ -143,5 +143,5 @@ func TestALooserRevisionThatIsWrittenWhileTheClockIsBehindShortensNothing(t *tes
 	m.Must(m.Write("policies/p", "quiet_period", "1d"))
 	m.Clock.Add(right.Sub(m.Clock.Now()) + 10*time.Minute)
 	m.Leap(2 * 24 * time.Hour)
-	m.Refused(m.K.Op("versions/1/retire"), "quiet_period is 24h0m0s")
+	m.Refused(m.K.Op("versions/1/retire"), "quiet_period is 1d")
 }

@@ -40,7 +40,7 @@ func TestADeniedUseThatIsNotStoredYetHoldsARetirementByHandBack(t *testing.T) {
 		m.Clock.Add(time.Hour)
 		m.Refused(m.Write("decrypt/k", "ciphertext", c[2]), "archived")
 		m.Clock.Add(59 * time.Minute)
-		m.Refused(m.K.Op(op), "quiet_period is 1h0m0s", m.Clock.Now().Add(time.Minute).Format(time.RFC3339))
+		m.Refused(m.K.Op(op), "quiet_period is 1h", m.Clock.Now().Add(time.Minute).Format(time.RFC3339))
 		m.Advance(time.Minute)
 		m.K.Ops(op)
 	}
