@@ -14,7 +14,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -64,7 +66,7 @@ func (a cipherAPI) paths() []path {
 func (a cipherAPI) exists(ctx context.Context, c *request) error {
 	found, err := c.Keys().Exists(ctx, fName.Get(c))
 	if err == nil && !found {
-		err = lifecycle.NoKey(fName.Get(c))
+		err = refusal.NoKey(fName.Get(c))
 	}
 	return err
 }
@@ -186,7 +188,7 @@ func readUpsert(c *request, in batch) (lifecycle.Key, error) {
 	if convergent && len(in.items) > 0 && in.items[0].Context == "" {
 		return lifecycle.Key{}, vaultapi.Invalidf("convergent encryption requires derivation to be enabled, so context is required")
 	}
-	t, err := lifecycle.ParseType(fType.Get(c))
+	t, err := keytype.Parse(fType.Get(c))
 	return lifecycle.Key{Name: fName.Get(c), Type: t, Convergent: convergent}, err
 }
 

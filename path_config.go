@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -21,9 +22,9 @@ var (
 	fAcknowledge   = vaultapi.Bool("acknowledge", "Believe the clock as it is now.")
 
 	upsertFields     = vaultapi.FieldsOf(fDisableUpsert)
-	governanceAnswer = vaultapi.Answer[lifecycle.Governance]{
-		vaultapi.Show(fRequirePolicy, func(g lifecycle.Governance) bool { return g.RequirePolicy }),
-		vaultapi.Show(fDefaultPolicy, func(g lifecycle.Governance) string { return g.DefaultPolicy }),
+	governanceAnswer = vaultapi.Answer[policy.Governance]{
+		vaultapi.Show(fRequirePolicy, func(g policy.Governance) bool { return g.RequirePolicy }),
+		vaultapi.Show(fDefaultPolicy, func(g policy.Governance) string { return g.DefaultPolicy }),
 	}
 )
 

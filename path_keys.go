@@ -11,12 +11,13 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 var (
-	fType             = vaultapi.Text("type", "Type of the key: aes128-gcm96, aes256-gcm96 or chacha20-poly1305.").Or(string(lifecycle.DefaultType))
+	fType             = vaultapi.Text("type", "Type of the key: aes128-gcm96, aes256-gcm96 or chacha20-poly1305.").Or(string(keytype.Default))
 	fDerived          = vaultapi.Bool("derived", "Derive a key for each context. Every use of the key then needs a context.")
 	fConvergent       = vaultapi.Bool("convergent_encryption", "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
 	fExportable       = vaultapi.Bool("exportable", "Allow export of the key. Cannot be unset.")
@@ -82,7 +83,7 @@ func (a keysAPI) config() path {
 
 // readCreation reads the fields of a create request.
 func readCreation(c *request) (engine.Creation, error) {
-	t, err := lifecycle.ParseType(fType.Get(c))
+	t, err := keytype.Parse(fType.Get(c))
 	if err != nil {
 		return engine.Creation{}, err
 	}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -102,7 +102,7 @@ func (a policiesAPI) write(ctx context.Context, c *request) (*logical.Response, 
 }
 
 // edit is what the request makes of a policy.
-func (c *request) edit(doc lifecycle.Document) (lifecycle.Document, error) { return editPolicy(c, doc) }
+func (c *request) edit(doc policy.Document) (policy.Document, error) { return editPolicy(c, doc) }
 
 func (a policiesAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
 	policy, err := c.Policies().Read(ctx, fPolicyName.Get(c))
@@ -122,7 +122,7 @@ func (a policiesAPI) delete(ctx context.Context, c *request) (*logical.Response,
 
 func (a policiesAPI) exists(ctx context.Context, c *request) error {
 	_, err := c.Policies().Read(ctx, fPolicyName.Get(c))
-	if errors.Is(err, lifecycle.ErrUnreadable) {
+	if errors.Is(err, refusal.ErrUnreadable) {
 		return nil // it is there
 	}
 	return err

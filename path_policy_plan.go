@@ -15,6 +15,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -90,7 +92,7 @@ func (a policiesAPI) plan(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	if err := lifecycle.CheckRevision(pre.CAS, plan.Before.Revision); err != nil {
+	if err := refusal.CheckRevision(pre.CAS, plan.Before.Revision); err != nil {
 		return nil, err
 	}
 	changes, summary := differences(plan.Before, plan.After), planSummary(plan.Keys)
@@ -199,7 +201,7 @@ func driftingData(k engine.Drifting) map[string]any {
 }
 
 // differences are the fields in which two revisions differ.
-func differences(before, after lifecycle.Policy) map[string]any {
+func differences(before, after policy.Policy) map[string]any {
 	changes := map[string]any{}
 	from, to := contentOf(before.Document), contentOf(after.Document)
 	from[fDocument.Name], to[fDocument.Name] = before.Source, after.Source
@@ -221,8 +223,8 @@ func orQuotes(value any) any {
 
 func fromTo(from, to any) map[string]any { return map[string]any{"from": from, "to": to} }
 
-func findingsData(findings []lifecycle.Finding) []map[string]any {
-	return vaultapi.Rows(findings, func(f lifecycle.Finding) map[string]any {
+func findingsData(findings []policy.Finding) []map[string]any {
+	return vaultapi.Rows(findings, func(f policy.Finding) map[string]any {
 		return map[string]any{"field": f.Field, "value": f.Value, "rule": f.Rule}
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -29,8 +29,8 @@ func FuzzDocument(f *testing.F) {
 			require.ErrorIs(t, err, vaultapi.ErrInvalid)
 			return
 		}
-		if doc, err := editFields(c, lifecycle.DefaultDocument()); err == nil {
-			_, _ = lifecycle.NewPolicy("p", 1, doc, time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC))
+		if doc, err := editFields(c, policy.DefaultDocument()); err == nil {
+			_, _ = policy.New("p", 1, doc, time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC))
 		}
 	})
 }

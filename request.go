@@ -17,7 +17,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -40,13 +40,13 @@ type (
 // that is away is worth trying again, unless it is a check of the policy that says so. A fault of ours is one whatever its
 // cause would be elsewhere.
 var statuses = []vaultapi.Status{
-	{Kind: lifecycle.ErrRefused, Code: http.StatusBadRequest},
+	{Kind: refusal.ErrRefused, Code: http.StatusBadRequest},
 	{Kind: envelope.ErrUnavailable, Code: http.StatusServiceUnavailable},
 	{Kind: dataplane.ErrFault, Code: http.StatusInternalServerError},
-	{Kind: lifecycle.ErrNotFound, Code: http.StatusNotFound},
-	{Kind: lifecycle.ErrConflict, Code: http.StatusConflict},
-	{Kind: lifecycle.ErrInvalid, Code: http.StatusBadRequest},
-	{Kind: lifecycle.ErrExists, Code: http.StatusBadRequest},
+	{Kind: refusal.ErrNotFound, Code: http.StatusNotFound},
+	{Kind: refusal.ErrConflict, Code: http.StatusConflict},
+	{Kind: refusal.ErrInvalid, Code: http.StatusBadRequest},
+	{Kind: refusal.ErrExists, Code: http.StatusBadRequest},
 	{Kind: envelope.ErrInput, Code: http.StatusBadRequest},
 }
 
@@ -101,7 +101,7 @@ func tableFields(info string) vaultapi.Fields {
 // unlessGone returns the row of a table; none for what was deleted since its name was listed.
 func unlessGone[V any](row V, err error) (*V, error) {
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound):
+	case errors.Is(err, refusal.ErrNotFound):
 		return nil, nil //nolint:nilnil // no row
 	case err != nil:
 		return nil, err

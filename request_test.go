@@ -18,7 +18,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -94,17 +95,17 @@ func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
 		status int
 	}{
 		{vaultapi.Invalidf("x"), logical.UpdateOperation, 400},
-		{lifecycle.Invalidf("x"), logical.UpdateOperation, 400},
-		{lifecycle.Refusedf("x"), logical.UpdateOperation, 400},
-		{lifecycle.Existsf("x"), logical.UpdateOperation, 400},
+		{refusal.Invalidf("x"), logical.UpdateOperation, 400},
+		{refusal.Refusedf("x"), logical.UpdateOperation, 400},
+		{refusal.Existsf("x"), logical.UpdateOperation, 400},
 		{envelope.ErrInput, logical.UpdateOperation, 400},
-		{lifecycle.NoKey("x"), logical.UpdateOperation, 400},
-		{lifecycle.NoKey("x"), logical.DeleteOperation, 400},
-		{lifecycle.NoKey("x"), logical.ReadOperation, 404},
-		{lifecycle.CheckRevision(new(int), 3), logical.UpdateOperation, 409},
-		{errors.Join(dataplane.ErrFault, lifecycle.NoKey("x")), logical.ReadOperation, 500},
+		{refusal.NoKey("x"), logical.UpdateOperation, 400},
+		{refusal.NoKey("x"), logical.DeleteOperation, 400},
+		{refusal.NoKey("x"), logical.ReadOperation, 404},
+		{refusal.CheckRevision(new(int), 3), logical.UpdateOperation, 409},
+		{errors.Join(dataplane.ErrFault, refusal.NoKey("x")), logical.ReadOperation, 500},
 		{errors.Join(dataplane.ErrFault, envelope.ErrUnavailable), logical.UpdateOperation, 503},
-		{errors.Join(lifecycle.Refusedf("x"), envelope.ErrUnavailable), logical.UpdateOperation, 400},
+		{errors.Join(refusal.Refusedf("x"), envelope.ErrUnavailable), logical.UpdateOperation, 400},
 		{errors.New("x"), logical.UpdateOperation, 500},
 	} {
 		failure = c.err
@@ -115,7 +116,7 @@ func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
 }
 
 func TestTheLongestDurationIsThatOfAPolicy(t *testing.T) {
-	require.Equal(t, lifecycle.MaxSpan, vaultapi.MaxSeconds*time.Second)
+	require.Equal(t, schedule.MaxSpan, vaultapi.MaxSeconds*time.Second)
 }
 
 // heldWrapper is a wrapper that holds something, as one of a token does.

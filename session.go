@@ -13,6 +13,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 )
@@ -91,7 +92,7 @@ func (s *session) Identify(ctx context.Context) error {
 }
 
 // ReplaceExhausted is dataplane.Scheduler's.
-func (s *session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used lifecycle.Usage) error {
+func (s *session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used policy.Usage) error {
 	return s.Scheduler().ReplaceExhausted(ctx, k, used)
 }
 

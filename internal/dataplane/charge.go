@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // leaseError ends a request: what cannot be counted does not leave protected.
@@ -17,7 +19,7 @@ func (l leaseError) Unwrap() error { return l.error }
 
 // itemCharge is what an item is charged for.
 type itemCharge struct {
-	lifecycle.Usage
+	policy.Usage
 	requested int // the version that the caller named; 0: none
 }
 
@@ -30,10 +32,10 @@ func (s *Session) charge(ctx context.Context, k Governed, version int, c itemCha
 	if k.Rules.Limits.None() {
 		return k, version, nil
 	}
-	var over lifecycle.Usage
+	var over policy.Usage
 	if !s.plane.successions.busy(k.ID) {
 		var err error
-		if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c.Usage); err != nil || over == (lifecycle.Usage{}) {
+		if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c.Usage); err != nil || over == (policy.Usage{}) {
 			return k, version, err
 		}
 	}
@@ -47,11 +49,11 @@ func (s *Session) charge(ctx context.Context, k Governed, version int, c itemCha
 
 // chargeInTurn goes on where the version had no room, over being what it would have come to; zero: it was not tried yet.
 // It ends: where nobody else makes a version meanwhile, the successor is empty.
-func (s *Session) chargeInTurn(ctx context.Context, k Governed, version int, c itemCharge, over lifecycle.Usage) (Governed, int, error) {
+func (s *Session) chargeInTurn(ctx context.Context, k Governed, version int, c itemCharge, over policy.Usage) (Governed, int, error) {
 	for {
-		if over == (lifecycle.Usage{}) {
+		if over == (policy.Usage{}) {
 			var err error
-			if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c.Usage); err != nil || over == (lifecycle.Usage{}) {
+			if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c.Usage); err != nil || over == (policy.Usage{}) {
 				return k, version, err
 			}
 		}
@@ -62,13 +64,13 @@ func (s *Session) chargeInTurn(ctx context.Context, k Governed, version int, c i
 		if to == version {
 			return next, version, s.reserveBeyond(ctx, next, version, c.Usage)
 		}
-		k, version, over = next, to, lifecycle.Usage{}
+		k, version, over = next, to, policy.Usage{}
 	}
 }
 
 // successor returns the key and the version to use in place of one that has reached its limit; the same where there is
 // none yet.
-func (s *Session) successor(ctx context.Context, k Governed, version, requested int, over lifecycle.Usage) (Governed, int, error) {
+func (s *Session) successor(ctx context.Context, k Governed, version, requested int, over policy.Usage) (Governed, int, error) {
 	next, err := s.replaceExhausted(ctx, k, version, over)
 	if err != nil {
 		return k, version, err
@@ -78,10 +80,10 @@ func (s *Session) successor(ctx context.Context, k Governed, version, requested 
 }
 
 // reserveBeyond charges a version that has reached its limit and has no successor, as far as the hard limit lets it.
-func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, use lifecycle.Usage) error {
+func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, use policy.Usage) error {
 	over, err := s.reserve(ctx, k, version, k.Rules.Limits.Hard(), use)
-	if err == nil && over != (lifecycle.Usage{}) {
-		err = lifecycle.Refusedf("key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
+	if err == nil && over != (policy.Usage{}) {
+		err = refusal.Refusedf("key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
 			version, k.Name, k.Rules.Limits.Encryptions, k.Rules.Limits.Bytes)
 	}
 	return err
@@ -90,17 +92,17 @@ func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, us
 // reserve charges the version. Where the limits leave no room, over is what it would have come to; zero: it is charged. What
 // no version may protect is refused: no successor would help.
 func (s *Session) reserve(
-	ctx context.Context, k Governed, version int, most lifecycle.Limits, use lifecycle.Usage,
-) (over lifecycle.Usage, err error) {
+	ctx context.Context, k Governed, version int, most policy.Limits, use policy.Usage,
+) (over policy.Usage, err error) {
 	if most.None() { // they were lifted meanwhile
 		return over, nil
 	}
 	if most := k.Rules.Limits.Bytes; most > 0 && use.Bytes > most {
-		return over, lifecycle.Invalidf("plaintext: %d bytes: one version may protect %d, by max_bytes of policy %q", use.Bytes, most, k.Policy)
+		return over, refusal.Invalidf("plaintext: %d bytes: one version may protect %d, by max_bytes of policy %q", use.Bytes, most, k.Policy)
 	}
-	err = s.plane.meter(versionID{k.ID, version}).take(ctx, k.Rules.Limits, use, func(need, want lifecycle.Usage) (lifecycle.Usage, error) {
+	err = s.plane.meter(versionID{k.ID, version}).take(ctx, k.Rules.Limits, use, func(need, want policy.Usage) (policy.Usage, error) {
 		granted, before, err := s.Usage.Lease(ctx, k.Name, lifecycle.LeaseRequest{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})
-		if err == nil && granted == (lifecycle.Usage{}) {
+		if err == nil && granted == (policy.Usage{}) {
 			over = before.Plus(need)
 		}
 		return granted, err
@@ -114,7 +116,7 @@ func (s *Session) reserve(
 // replaceExhausted sees to a successor of an active version that reached its limit, and returns the key as it is then.
 // Nobody asked for it, so it is the system's act. If it fails the request goes on with the version there is, and a tick
 // tries again.
-func (s *Session) replaceExhausted(ctx context.Context, k Governed, version int, over lifecycle.Usage) (Governed, error) {
+func (s *Session) replaceExhausted(ctx context.Context, k Governed, version int, over policy.Usage) (Governed, error) {
 	fresh, err := s.Governed(ctx, k.Name)
 	switch {
 	case err != nil:

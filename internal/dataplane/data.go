@@ -11,7 +11,7 @@ import (
 	"io"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Item is one thing to encrypt, decrypt or rewrap. All texts but a ciphertext are standard base64.
@@ -33,7 +33,7 @@ type Outcome struct {
 }
 
 // ErrPadding is the error of an item that names a padding scheme for a key that takes none.
-var ErrPadding = lifecycle.Invalidf("padding_scheme: padding schemes are for RSA keys only")
+var ErrPadding = refusal.Invalidf("padding_scheme: padding schemes are for RSA keys only")
 
 // ErrFault is matched by an item's error that is not the caller's fault.
 var ErrFault = errors.New("internal error")
@@ -49,7 +49,7 @@ func IsFault(err error) bool { return errors.Is(classify(err), ErrFault) }
 
 // classify marks an error as ours unless the caller's data or the key's state caused it.
 func classify(err error) error {
-	for _, theirs := range []error{envelope.ErrInput, lifecycle.ErrInvalid, lifecycle.ErrRefused, lifecycle.ErrConflict} {
+	for _, theirs := range []error{envelope.ErrInput, refusal.ErrInvalid, refusal.ErrRefused, refusal.ErrConflict} {
 		if errors.Is(err, theirs) {
 			return err
 		}
@@ -58,10 +58,10 @@ func classify(err error) error {
 }
 
 var (
-	errNonce         = lifecycle.Invalidf("provided nonce not allowed for this key")
-	errNoCiphertext  = lifecycle.Invalidf("missing ciphertext to decrypt")
-	errMixedContext  = lifecycle.Invalidf("context should be set either in all the request blocks or in none")
-	errNothingToSeal = lifecycle.Invalidf("missing batch input to process")
+	errNonce         = refusal.Invalidf("provided nonce not allowed for this key")
+	errNoCiphertext  = refusal.Invalidf("missing ciphertext to decrypt")
+	errMixedContext  = refusal.Invalidf("context should be set either in all the request blocks or in none")
+	errNothingToSeal = refusal.Invalidf("missing batch input to process")
 )
 
 // checkItems refuses a batch as a whole.

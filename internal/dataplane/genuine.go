@@ -8,7 +8,7 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // countDenied counts the uses among the outcomes that a state denied, of ciphertexts that the version made: what does not
@@ -17,7 +17,7 @@ import (
 func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Outcome) {
 	var denied map[int][]*Item // by version; nil for most requests
 	for i := range outcomes {
-		if err := outcomes[i].Err; err == nil || !errors.Is(err, lifecycle.ErrDenied) {
+		if err := outcomes[i].Err; err == nil || !errors.Is(err, refusal.ErrDenied) {
 			continue
 		}
 		version, payload, err := envelope.Parse(items[i].Text)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
@@ -29,7 +31,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	}
 	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
 	// the ciphertext.
-	use := lifecycle.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
+	use := policy.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
 	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, item.Version})
 	if err == nil && to != version {
 		text, err = s.protect(ctx, charged.Key, to, item.Text, params)
@@ -134,7 +136,7 @@ func decodeBase64(field, text string) ([]byte, error) {
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, lifecycle.Invalidf("%s: %s", field, err.Error())
+		return nil, refusal.Invalidf("%s: %s", field, err.Error())
 	}
 	return raw, nil
 }

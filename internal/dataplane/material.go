@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // errOtherKey reports a stored version that belongs to an earlier key of the same name.
@@ -50,7 +51,7 @@ func (m Materials) Load(ctx context.Context, k *lifecycle.Key, number int) (none
 		if err == nil {
 			return m.Open(ctx, k, v, envelope.PurposeArchive)
 		}
-		if !errors.Is(err, lifecycle.ErrNotFound) {
+		if !errors.Is(err, refusal.ErrNotFound) {
 			return none, err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // leaseDoublings is how often the lease of a meter doubles until it is a block. So a meter that is new, or was pushed out by
@@ -19,23 +19,23 @@ const leaseDoublings = 6
 // the lease, so that what storage says is never less than what was protected.
 type meter struct {
 	mu      sync.Mutex
-	limits  lifecycle.Limits // under which it was leased
-	left    lifecycle.Usage
+	limits  policy.Limits // under which it was leased
+	left    policy.Usage
 	leases  int           // how many it had
 	leasing chan struct{} // closed when the lease that is being taken is there; nil: none is
 }
 
 // leaseFunc takes a lease of so much at least, and at best. A lease of nothing means that the limits leave no room.
-type leaseFunc = func(need, want lifecycle.Usage) (lifecycle.Usage, error)
+type leaseFunc = func(need, want policy.Usage) (policy.Usage, error)
 
 // take uses up part of the lease, taking another one where it does not suffice. One caller at a time takes a lease; whoever
 // needs it waits, no longer than its request lasts, and whoever does not goes on. Of each, only what is short is leased, so
 // that no more than a block is ever left. A lease under other limits is dropped: it may go beyond those in force.
-func (m *meter) take(ctx context.Context, limits lifecycle.Limits, use lifecycle.Usage, lease leaseFunc) error {
+func (m *meter) take(ctx context.Context, limits policy.Limits, use policy.Usage, lease leaseFunc) error {
 	for {
 		need, want, wait := m.begin(limits, use)
 		switch {
-		case need == lifecycle.Usage{}:
+		case need == policy.Usage{}:
 			return nil
 		case wait == nil:
 			return m.lease(limits, use, need, want, lease)
@@ -50,11 +50,11 @@ func (m *meter) take(ctx context.Context, limits lifecycle.Limits, use lifecycle
 
 // begin uses up part of the lease. Where it does not suffice the caller has to lease need, having used up what there was
 // of the rest, or to wait for who does.
-func (m *meter) begin(limits lifecycle.Limits, use lifecycle.Usage) (need, want lifecycle.Usage, wait <-chan struct{}) {
+func (m *meter) begin(limits policy.Limits, use policy.Usage) (need, want policy.Usage, wait <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.under(limits)
-	if need = use.Beyond(m.left); need != (lifecycle.Usage{}) {
+	if need = use.Beyond(m.left); need != (policy.Usage{}) {
 		if m.leasing != nil {
 			return need, want, m.leasing
 		}
@@ -66,14 +66,14 @@ func (m *meter) begin(limits lifecycle.Limits, use lifecycle.Usage) (need, want 
 }
 
 // lease takes the lease that begin asked for, and holds no lock meanwhile. What it may not use it gives back.
-func (m *meter) lease(limits lifecycle.Limits, use, need, want lifecycle.Usage, lease leaseFunc) (err error) {
-	var granted lifecycle.Usage
+func (m *meter) lease(limits policy.Limits, use, need, want policy.Usage, lease leaseFunc) (err error) {
+	var granted policy.Usage
 	defer func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		close(m.leasing)
 		m.leasing = nil
-		if granted != (lifecycle.Usage{}) {
+		if granted != (policy.Usage{}) {
 			m.under(limits)
 			m.left = m.left.Plus(granted.Beyond(need))
 			m.leases = min(m.leases+1, leaseDoublings)
@@ -83,24 +83,24 @@ func (m *meter) lease(limits lifecycle.Limits, use, need, want lifecycle.Usage, 
 	}()
 	granted, err = lease(need, want)
 	if err != nil {
-		granted = lifecycle.Usage{}
+		granted = policy.Usage{}
 	}
 	return err
 }
 
 // under drops a lease that was taken under other limits. The caller holds the lock.
-func (m *meter) under(limits lifecycle.Limits) {
+func (m *meter) under(limits policy.Limits) {
 	if m.limits != limits {
-		m.limits, m.left = limits, lifecycle.Usage{}
+		m.limits, m.left = limits, policy.Usage{}
 	}
 }
 
 // unused returns what is left of the lease under these limits; under others nothing is.
-func (m *meter) unused(limits lifecycle.Limits) lifecycle.Usage {
+func (m *meter) unused(limits policy.Limits) policy.Usage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.limits != limits {
-		return lifecycle.Usage{}
+		return policy.Usage{}
 	}
 	return m.left
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/cache"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // spendOne charges a meter for one encryption of one byte and returns what it leased for it.
-func spendOne(t *testing.T, m *meter, limits lifecycle.Limits) (leased lifecycle.Usage) {
+func spendOne(t *testing.T, m *meter, limits policy.Limits) (leased policy.Usage) {
 	t.Helper()
-	require.NoError(t, m.take(t.Context(), limits, lifecycle.Usage{Encryptions: 1, Bytes: 1}, func(_, want lifecycle.Usage) (lifecycle.Usage, error) {
+	require.NoError(t, m.take(t.Context(), limits, policy.Usage{Encryptions: 1, Bytes: 1}, func(_, want policy.Usage) (policy.Usage, error) {
 		leased = want
 		return want, nil
 	}))
@@ -28,7 +28,7 @@ func spendOne(t *testing.T, m *meter, limits lifecycle.Limits) (leased lifecycle
 }
 
 func TestLeasesOfAMeterDoubleUntilTheyAreABlock(t *testing.T) {
-	limits := lifecycle.Limits{Encryptions: 256 * 6400}
+	limits := policy.Limits{Encryptions: 256 * 6400}
 	m, sizes := newMeter(), []int64{}
 	for range 30_000 {
 		if leased := spendOne(t, m, limits); leased.Encryptions > 0 {
@@ -40,7 +40,7 @@ func TestLeasesOfAMeterDoubleUntilTheyAreABlock(t *testing.T) {
 
 // However often the meters of other keys push one out, it loses no more than a small part of its limit, or what it counted.
 func TestAMeterThatIsPushedOutLosesNoBlock(t *testing.T) {
-	limits := lifecycle.Limits{Encryptions: 256 * 6400}
+	limits := policy.Limits{Encryptions: 256 * 6400}
 	p := &Plane{meters: cache.New[versionID, *meter](1)}
 	var leased int64
 	const rounds = 256
@@ -73,15 +73,15 @@ func TestAllCallersOfAColdMeterHaveTheSameOne(t *testing.T) {
 
 // TestNobodyWhoHasALeaseWaitsForOneThatIsTaken is about a lease that waits for the writer of its key.
 func TestNobodyWhoHasALeaseWaitsForOneThatIsTaken(t *testing.T) {
-	limits := lifecycle.Limits{Encryptions: 1 << 20, Bytes: 1 << 20}
+	limits := policy.Limits{Encryptions: 1 << 20, Bytes: 1 << 20}
 	m := newMeter()
 	spendOne(t, m, limits)
 	left := m.unused(limits)
-	small, large := lifecycle.Usage{Encryptions: 1}, lifecycle.Usage{Bytes: left.Bytes + 1}
-	require.NoError(t, m.take(t.Context(), limits, large, func(need, want lifecycle.Usage) (lifecycle.Usage, error) {
-		require.Equal(t, lifecycle.Usage{Bytes: 1}, need)
-		never := func(_, _ lifecycle.Usage) (lifecycle.Usage, error) {
-			return lifecycle.Usage{}, errors.New("two leases at once")
+	small, large := policy.Usage{Encryptions: 1}, policy.Usage{Bytes: left.Bytes + 1}
+	require.NoError(t, m.take(t.Context(), limits, large, func(need, want policy.Usage) (policy.Usage, error) {
+		require.Equal(t, policy.Usage{Bytes: 1}, need)
+		never := func(_, _ policy.Usage) (policy.Usage, error) {
+			return policy.Usage{}, errors.New("two leases at once")
 		}
 		require.NoError(t, m.take(t.Context(), limits, small, never), "there is one for it")
 		over, cancel := context.WithCancel(t.Context())
@@ -93,30 +93,30 @@ func TestNobodyWhoHasALeaseWaitsForOneThatIsTaken(t *testing.T) {
 }
 
 func TestALeaseThatFailsGivesBackWhatItsCallerHadTaken(t *testing.T) {
-	limits := lifecycle.Limits{Encryptions: 1 << 20, Bytes: 1 << 20}
+	limits := policy.Limits{Encryptions: 1 << 20, Bytes: 1 << 20}
 	m := newMeter()
 	spendOne(t, m, limits)
 	left := m.unused(limits)
-	large := lifecycle.Usage{Encryptions: 1, Bytes: left.Bytes + 1}
+	large := policy.Usage{Encryptions: 1, Bytes: left.Bytes + 1}
 	for name, lease := range map[string]leaseFunc{
-		"no storage": func(_, want lifecycle.Usage) (lifecycle.Usage, error) { return want, errors.New("x") },
-		"no room":    func(_, _ lifecycle.Usage) (lifecycle.Usage, error) { return lifecycle.Usage{}, nil },
+		"no storage": func(_, want policy.Usage) (policy.Usage, error) { return want, errors.New("x") },
+		"no room":    func(_, _ policy.Usage) (policy.Usage, error) { return policy.Usage{}, nil },
 	} {
 		err := m.take(t.Context(), limits, large, lease)
 		require.Equal(t, name == "no storage", err != nil)
 		require.Equal(t, left, m.unused(limits), name)
 	}
-	other := lifecycle.Limits{Encryptions: 7}
-	require.NoError(t, m.take(t.Context(), limits, large, func(_, want lifecycle.Usage) (lifecycle.Usage, error) {
-		require.Equal(t, lifecycle.Usage{}, m.unused(other))
-		require.NoError(t, m.take(t.Context(), other, lifecycle.Usage{}, nil), "the limits change meanwhile")
+	other := policy.Limits{Encryptions: 7}
+	require.NoError(t, m.take(t.Context(), limits, large, func(_, want policy.Usage) (policy.Usage, error) {
+		require.Equal(t, policy.Usage{}, m.unused(other))
+		require.NoError(t, m.take(t.Context(), other, policy.Usage{}, nil), "the limits change meanwhile")
 		return want, nil
 	}))
 	require.NotZero(t, m.unused(limits), "what was leased is of the limits it was leased under")
 }
 
 func TestCallersOfAMeterAtOnceAreChargedOnce(t *testing.T) {
-	limits := lifecycle.Limits{Encryptions: 1 << 20}
+	limits := policy.Limits{Encryptions: 1 << 20}
 	m := newMeter()
 	var leased atomic.Int64
 	var all sync.WaitGroup
@@ -124,7 +124,7 @@ func TestCallersOfAMeterAtOnceAreChargedOnce(t *testing.T) {
 	for range callers {
 		all.Go(func() {
 			for range each {
-				assert.NoError(t, m.take(t.Context(), limits, lifecycle.Usage{Encryptions: 1}, func(_, want lifecycle.Usage) (lifecycle.Usage, error) {
+				assert.NoError(t, m.take(t.Context(), limits, policy.Usage{Encryptions: 1}, func(_, want policy.Usage) (policy.Usage, error) {
 					leased.Add(want.Encryptions)
 					return want, nil
 				}))

@@ -13,6 +13,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/cache"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // How many snapshots a mount keeps in memory: about 32 MiB of keys and 64 MiB of ciphers, when full.
@@ -37,7 +38,7 @@ type Plane struct {
 	Config
 
 	keys     *cache.Cache[string, *lifecycle.Key]
-	policies *cache.Cache[string, *lifecycle.Policy]
+	policies *cache.Cache[string, *policy.Policy]
 	ciphers  *cache.Cache[cipherID, *envelope.Cipher] // grouped by the name of the key
 
 	meters      *cache.Cache[versionID, *meter]
@@ -54,7 +55,7 @@ func New(c Config) *Plane {
 	return &Plane{
 		Config:   c,
 		keys:     cache.New[string, *lifecycle.Key](keysCached),
-		policies: cache.New[string, *lifecycle.Policy](policiesCached),
+		policies: cache.New[string, *policy.Policy](policiesCached),
 		ciphers:  cache.NewGrouped[cipherID, *envelope.Cipher](ciphersCached, cipherID.group),
 		meters:   cache.New[versionID, *meter](metersKept),
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Storage is what one request needs of the mount. All of it is safe for concurrent use.
@@ -25,17 +26,17 @@ type Storage struct {
 
 // KeySource reads key records.
 type KeySource interface {
-	// Key returns the committed key or lifecycle.ErrNotFound.
+	// Key returns the committed key or refusal.ErrNotFound.
 	Key(ctx context.Context, name string) (lifecycle.Key, error)
 }
 
 // PolicySource reads policies.
 type PolicySource interface {
-	// Policy returns the revision in force, lifecycle.ErrNotFound or lifecycle.ErrUnreadable. Any other error is of storage.
-	Policy(ctx context.Context, name string) (lifecycle.Policy, error)
+	// Policy returns the revision in force, refusal.ErrNotFound or refusal.ErrUnreadable. Any other error is of storage.
+	Policy(ctx context.Context, name string) (policy.Policy, error)
 }
 
-// MaterialSource reads the sealed material of versions. The error is lifecycle.ErrNotFound where there is none.
+// MaterialSource reads the sealed material of versions. The error is refusal.ErrNotFound where there is none.
 type MaterialSource interface {
 	Version(ctx context.Context, name string, n int) (lifecycle.Version, error)
 	Archived(ctx context.Context, name string, n int) (lifecycle.Version, error)
@@ -45,8 +46,8 @@ type MaterialSource interface {
 type UsageStore interface {
 	// Lease adds to what is leased of a version, before it is used; a zero grant means that the limits leave no room beside
 	// what was leased before.
-	Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before lifecycle.Usage, err error)
-	Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error)
+	Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before policy.Usage, err error)
+	Leased(ctx context.Context, name, keyID string, version int) (policy.Usage, error)
 }
 
 // DenialStore keeps denied uses, by version.
@@ -72,7 +73,7 @@ type UpsertSetting interface {
 type Scheduler interface {
 	// ReplaceExhausted notes that the active version of the key has reached its limit, being used that much, and sees to
 	// a successor if the policy wants one now. That there is none afterwards is no error: a tick tries again.
-	ReplaceExhausted(ctx context.Context, k lifecycle.Key, used lifecycle.Usage) error
+	ReplaceExhausted(ctx context.Context, k lifecycle.Key, used policy.Usage) error
 }
 
 // KeyMaker makes a key where there is none.

@@ -8,6 +8,8 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Session is the data plane during one request.
@@ -40,11 +42,11 @@ func (s *Session) KeyOfMany(ctx context.Context, name string) (*lifecycle.Key, e
 }
 
 // Policy returns the revision of a policy that is in force. The snapshot is shared, as a key's is.
-func (s *Session) Policy(ctx context.Context, name string) (*lifecycle.Policy, error) {
+func (s *Session) Policy(ctx context.Context, name string) (*policy.Policy, error) {
 	if p, ok := s.plane.policies.Get(name); ok {
 		return p, nil
 	}
-	return s.plane.policies.Load(name, func() (*lifecycle.Policy, error) {
+	return s.plane.policies.Load(name, func() (*policy.Policy, error) {
 		p, err := s.Policies.Policy(ctx, name)
 		return &p, err
 	})
@@ -52,7 +54,7 @@ func (s *Session) Policy(ctx context.Context, name string) (*lifecycle.Policy, e
 
 // Ruling returns the policy that a key names; nil where it names none. The error says why the policy says nothing. A policy
 // that is missing or cannot be read is not in the way of what its keys did: they have strict rules, and it is said why.
-func (s *Session) Ruling(ctx context.Context, k *lifecycle.Key) (*lifecycle.Policy, error) {
+func (s *Session) Ruling(ctx context.Context, k *lifecycle.Key) (*policy.Policy, error) {
 	if k.Policy == "" {
 		return nil, nil //nolint:nilnil // no policy is an answer
 	}
@@ -65,11 +67,11 @@ func (s *Session) Ruling(ctx context.Context, k *lifecycle.Key) (*lifecycle.Poli
 
 // SaysNothing reports that it is the policy that is missing or cannot be read, and not storage that fails.
 func SaysNothing(err error) bool {
-	return errors.Is(err, lifecycle.ErrNotFound) || errors.Is(err, lifecycle.ErrUnreadable)
+	return errors.Is(err, refusal.ErrNotFound) || errors.Is(err, refusal.ErrUnreadable)
 }
 
 // PolicyOf returns the policy that governs the key; nil where none does, or where it says nothing.
-func (s *Session) PolicyOf(ctx context.Context, k *lifecycle.Key) (*lifecycle.Policy, error) {
+func (s *Session) PolicyOf(ctx context.Context, k *lifecycle.Key) (*policy.Policy, error) {
 	p, err := s.Ruling(ctx, k)
 	if SaysNothing(err) {
 		return nil, nil //nolint:nilnil // as above; lifecycle.Plan says so to the operator
@@ -80,7 +82,7 @@ func (s *Session) PolicyOf(ctx context.Context, k *lifecycle.Key) (*lifecycle.Po
 // Governed is a snapshot of a key, with the rules in force for it.
 type Governed struct {
 	*lifecycle.Key
-	Rules lifecycle.EffectiveRules
+	Rules policy.EffectiveRules
 }
 
 // Governed returns one snapshot of the key, so that one request sees one state.
@@ -98,7 +100,7 @@ func (s *Session) changed(ctx context.Context, k *lifecycle.Key) bool {
 	s.plane.KeyChanged(k.Name)
 	fresh, err := s.Key(ctx, k.Name)
 	if err != nil {
-		return errors.Is(err, lifecycle.ErrNotFound)
+		return errors.Is(err, refusal.ErrNotFound)
 	}
 	return fresh.ID != k.ID || fresh.Revision != k.Revision
 }

@@ -19,14 +19,17 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/enginetest"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // limited is a world with key k that may encrypt so often with one version.
-func limited(t testing.TB, encryptions int64, onLimit lifecycle.OnLimit) *enginetest.World {
+func limited(t testing.TB, encryptions int64, onLimit policy.OnLimit) *enginetest.World {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) { d.MaxEncryptions, d.OnLimit = encryptions, onLimit })
+	w.Policy("p", func(d *policy.Document) { d.MaxEncryptions, d.OnLimit = encryptions, onLimit })
 	w.Create("k", "p")
 	return w
 }
@@ -38,7 +41,7 @@ func suspend(t testing.TB, w *enginetest.World) {
 
 func TestUsingAKeyInUseCostsNoStorageCall(t *testing.T) {
 	for name, w := range map[string]*enginetest.World{
-		"free": func() *enginetest.World { w := enginetest.New(t); w.Create("k", ""); return w }(), "limited": limited(t, 1<<30, lifecycle.OnLimitRotate),
+		"free": func() *enginetest.World { w := enginetest.New(t); w.Create("k", ""); return w }(), "limited": limited(t, 1<<30, policy.OnLimitRotate),
 	} {
 		text := w.Encrypt("k", "x").Text
 		w.Calls()
@@ -58,7 +61,7 @@ func TestUsingAKeyInUseCostsNoStorageCall(t *testing.T) {
 // TestUsingAKeyAllocatesLittle holds the number that was measured: the outcomes, the text, and what the cipher needs.
 func TestUsingAKeyAllocatesLittle(t *testing.T) {
 	racetest.Skip(t, "the race detector allocates, too")
-	w := limited(t, 1<<40, lifecycle.OnLimitRotate)
+	w := limited(t, 1<<40, policy.OnLimitRotate)
 	text := w.Encrypt("k", "x").Text
 	s, ctx := w.Data(), t.Context()
 	plain, sealed := []dataplane.Item{{Text: enginetest.Text("x")}}, []dataplane.Item{{Text: text}}
@@ -129,7 +132,7 @@ func TestARequestFollowsAKeyThatIsMadeAnewUnderIt(t *testing.T) {
 }
 
 func TestWhatIsCountedIsLeasedBeforeItLeaves(t *testing.T) {
-	w := limited(t, 1<<20, lifecycle.OnLimitRotate)
+	w := limited(t, 1<<20, policy.OnLimitRotate)
 	w.Fail("Lease", errors.New("storage fails"))
 	_, err := w.Data().Encrypt(t.Context(), "k", []dataplane.Item{{Text: enginetest.Text("x")}})
 	require.ErrorContains(t, err, "storage fails", "the request ends")
@@ -141,7 +144,7 @@ func TestWhatIsCountedIsLeasedBeforeItLeaves(t *testing.T) {
 }
 
 func TestAVersionThatReachesItsLimitHasASuccessorWhichNobodyAskedFor(t *testing.T) {
-	w := limited(t, 100, lifecycle.OnLimitRotate)
+	w := limited(t, 100, policy.OnLimitRotate)
 	for range 90 { // the last tenth is beyond the limit, for what has no successor
 		require.Equal(t, 1, w.Encrypt("k", "x").Version)
 	}
@@ -155,7 +158,7 @@ func TestAVersionThatReachesItsLimitHasASuccessorWhichNobodyAskedFor(t *testing.
 }
 
 func TestCallersThatReachALimitTogetherGetOneSuccessor(t *testing.T) {
-	w := limited(t, 64, lifecycle.OnLimitRotate)
+	w := limited(t, 64, policy.OnLimitRotate)
 	var all sync.WaitGroup
 	for range 80 {
 		all.Go(func() { assert.NoError(t, w.Encrypt("k", "x").Err) })
@@ -165,14 +168,14 @@ func TestCallersThatReachALimitTogetherGetOneSuccessor(t *testing.T) {
 }
 
 func TestAVersionWithoutASuccessorIsRefusedAtTheHardLimit(t *testing.T) {
-	w := limited(t, 90, lifecycle.OnLimitRotate)
+	w := limited(t, 90, policy.OnLimitRotate)
 	w.Fail("IsStored", errors.New("storage fails")) // so that no version can be made
 	var err error
 	n := 0
 	for ; err == nil; n++ {
 		err = w.Encrypt("k", "x").Err
 	}
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.Equal(t, 100, n-1)
 }
 
@@ -184,9 +187,9 @@ func TestADeniedUseCountsWhereTheVersionMadeTheCiphertext(t *testing.T) {
 	_, err := w.Session().Versions().Transition(t.Context(), "k", engine.Operation{Op: lifecycle.Archive, Version: 1})
 	require.NoError(t, err)
 	forged := text[:len(text)-8] + "AAAAAAA="
-	require.ErrorIs(t, w.Decrypt("k", forged).Err, lifecycle.ErrDenied)
+	require.ErrorIs(t, w.Decrypt("k", forged).Err, refusal.ErrDenied)
 	require.Empty(t, w.Plane.DeniedKeys())
-	require.ErrorIs(t, w.Decrypt("k", text).Err, lifecycle.ErrDenied)
+	require.ErrorIs(t, w.Decrypt("k", text).Err, refusal.ErrDenied)
 	require.Equal(t, []string{"k"}, w.Plane.DeniedKeys())
 
 	w.Fail("AddDenied", errors.New("storage fails"))
@@ -207,15 +210,15 @@ func TestASuspendedKeyProtectsNothing(t *testing.T) {
 	w.Create("k", "")
 	w.Encrypt("k", "x")
 	suspend(t, w)
-	require.ErrorIs(t, w.Encrypt("k", "x").Err, lifecycle.ErrRefused)
+	require.ErrorIs(t, w.Encrypt("k", "x").Err, refusal.ErrRefused)
 }
 
 func TestEncryptingMakesAKeyUnlessSettingsForbidIt(t *testing.T) {
 	w := enginetest.New(t)
-	spec, items := lifecycle.Key{Name: "k", Type: lifecycle.DefaultType}, []dataplane.Item{{Text: enginetest.Text("x")}}
+	spec, items := lifecycle.Key{Name: "k", Type: keytype.Default}, []dataplane.Item{{Text: enginetest.Text("x")}}
 	w.DisableUpserts(true)
 	_, _, err := w.Data().EncryptOrCreate(t.Context(), spec, items)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 	w.DisableUpserts(false)
 	outcomes, created, err := w.Data().EncryptOrCreate(t.Context(), spec, items)
 	require.NoError(t, err)
@@ -240,7 +243,7 @@ func TestATokenThatIsAwayIsAFaultThatPasses(t *testing.T) {
 
 func TestWhatIsForgottenIsReadAnew(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(*lifecycle.Document) {})
+	w.Policy("p", func(*policy.Document) {})
 	w.Create("k", "p")
 	w.Encrypt("k", "x")
 	w.Calls()

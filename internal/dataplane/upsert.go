@@ -8,11 +8,13 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // EncryptOrCreate encrypts the items and first makes the key where there is none ("upsert"), derived if the items
 // carry a context. A batch in which nothing can be encrypted makes no key. Where settings forbid it, a missing key is
-// lifecycle.ErrNotFound.
+// refusal.ErrNotFound.
 func (s *Session) EncryptOrCreate(ctx context.Context, spec lifecycle.Key, items []Item) (outcomes []Outcome, created bool, err error) {
 	if err := checkItems(items); err != nil {
 		return nil, false, err
@@ -35,7 +37,7 @@ func (s *Session) EncryptOrCreate(ctx context.Context, spec lifecycle.Key, items
 			return nil, false, err
 		}
 		outcomes, err = s.Encrypt(ctx, spec.Name, items)
-		if created = !existed; !errors.Is(err, lifecycle.ErrNotFound) {
+		if created = !existed; !errors.Is(err, refusal.ErrNotFound) {
 			break
 		}
 	}
@@ -73,7 +75,7 @@ func (i *Item) check() error {
 	if err := i.checkExtras(); err != nil {
 		return err
 	}
-	if _, err := firstVersion.Permissions(lifecycle.EffectiveRules{}).ToProtect(i.Version); err != nil {
+	if _, err := firstVersion.Permissions(policy.EffectiveRules{}).ToProtect(i.Version); err != nil {
 		return err
 	}
 	if params.AssociatedDataErr != nil {

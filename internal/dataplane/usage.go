@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Used is what a version protected, and the most that it may.
 type Used struct {
-	lifecycle.Usage
-	Limits  lifecycle.Limits
-	OnLimit lifecycle.OnLimit
+	policy.Usage
+	Limits  policy.Limits
+	OnLimit policy.OnLimit
 }
 
 // Used returns what a version protected; 0: the active one. Nothing is counted of a key that has no limits.
@@ -34,7 +35,7 @@ func (s *Session) Used(ctx context.Context, name string, version int) (Used, err
 }
 
 // counted is what counts against the limits, of what was leased in all.
-func (p *Plane) counted(id versionID, leased lifecycle.Usage, limits lifecycle.Limits) lifecycle.Usage {
+func (p *Plane) counted(id versionID, leased policy.Usage, limits policy.Limits) policy.Usage {
 	if m, ok := p.meters.Peek(id); ok {
 		return leased.Beyond(m.unused(limits))
 	}
@@ -42,17 +43,17 @@ func (p *Plane) counted(id versionID, leased lifecycle.Usage, limits lifecycle.L
 }
 
 // LeasedUnder returns what was leased of the active version. Where none of the policies limits it, nothing is read.
-func (s *Session) LeasedUnder(ctx context.Context, k lifecycle.Key, policies ...*lifecycle.Policy) (lifecycle.Usage, error) {
-	limits := func(p *lifecycle.Policy) bool { return !k.RulesFor(p).Limits.None() }
+func (s *Session) LeasedUnder(ctx context.Context, k lifecycle.Key, policies ...*policy.Policy) (policy.Usage, error) {
+	limits := func(p *policy.Policy) bool { return !k.RulesFor(p).Limits.None() }
 	if k.Primary == 0 || !slices.ContainsFunc(policies, limits) {
-		return lifecycle.Usage{}, nil
+		return policy.Usage{}, nil
 	}
 	return s.Usage.Leased(ctx, k.Name, k.ID, k.Primary)
 }
 
 // WithLimitNoted returns the key with the note that its next encryption will make, where the policy leaves no room for one.
-func (s *Session) WithLimitNoted(k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage, now time.Time) lifecycle.Key {
+func (s *Session) WithLimitNoted(k lifecycle.Key, p *policy.Policy, leased policy.Usage, now time.Time) lifecycle.Key {
 	limits := k.RulesFor(p).Limits
-	least := lifecycle.Usage{Encryptions: 1, Bytes: 1}
+	least := policy.Usage{Encryptions: 1, Bytes: 1}
 	return k.Exhausted(s.plane.counted(versionID{k.ID, k.Primary}, leased, limits).Plus(least), limits, now)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Acts is what all acts on keys have in common, whoever acts: an operator, or the clock.
@@ -32,7 +34,7 @@ func (a Acts) Update(ctx context.Context, name string, act Act) (lifecycle.Key, 
 		c.Relocate = lifecycle.Displaced(k, c.Key)
 		return c.WithSuccessorDetails(k), err
 	})
-	if errors.Is(err, lifecycle.ErrReadBack) {
+	if errors.Is(err, refusal.ErrReadBack) {
 		err = fmt.Errorf("pre-check %s failed: %w", checkStorage, err)
 	}
 	return k, err
@@ -56,7 +58,7 @@ func (s settingsWithClock) Clock(context.Context) (lifecycle.Clock, error) { ret
 
 // Complete completes a commit whose key and event are decided: when the key is looked at next, which version the clock
 // archives next, and under which policy it happened.
-func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *lifecycle.Policy, at time.Time) (lifecycle.Commit, error) {
+func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *policy.Policy, at time.Time) (lifecycle.Commit, error) {
 	c.Key = c.Key.PostChecks(p).DroppedIfNone()
 	key, err := a.withOldest(ctx, c.Key, p)
 	switch {
@@ -72,7 +74,7 @@ func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *lifecycle.Pol
 }
 
 // withOldest names the version that the clock archives next. Its date is looked for only when the one that was has gone.
-func (s *Session) withOldest(ctx context.Context, k lifecycle.Key, p *lifecycle.Policy) (lifecycle.Key, error) {
+func (s *Session) withOldest(ctx context.Context, k lifecycle.Key, p *policy.Policy) (lifecycle.Key, error) {
 	v := k.OldestToDate(p)
 	if v == 0 {
 		return k.WithOldest(p, nil), nil
@@ -86,7 +88,7 @@ func (s *Session) withOldest(ctx context.Context, k lifecycle.Key, p *lifecycle.
 
 // Due returns the time to list the key under: when the plan wants it looked at, though not in the past, which the tick has
 // left behind.
-func Due(k lifecycle.Key, p *lifecycle.Policy, now time.Time) time.Time {
+func Due(k lifecycle.Key, p *policy.Policy, now time.Time) time.Time {
 	wake := lifecycle.Plan(k, p, now).Wake
 	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 && (wake.IsZero() || pending[0].At.Before(wake)) {
 		wake = pending[0].At

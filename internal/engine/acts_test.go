@@ -17,7 +17,10 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/enginetest"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // do is an operation on version n of key k.
@@ -34,7 +37,7 @@ func do(w *enginetest.World, op lifecycle.Op, n int) error {
 func TestAnActHasOneDate(t *testing.T) {
 	w := enginetest.New(t)
 	w.Clock.Step = 1300 * time.Millisecond
-	w.Policy("p", func(d *lifecycle.Document) { d.PreChecks = []string{"hsm_healthy", "clock_sane"} })
+	w.Policy("p", func(d *policy.Document) { d.PreChecks = []string{"hsm_healthy", "clock_sane"} })
 	w.Create("k", "p")
 	w.Rotate("k")
 	require.NoError(t, do(w, lifecycle.ReportCompromise, 2))
@@ -111,7 +114,7 @@ func TestARevisionThatIsNotMetChangesNothing(t *testing.T) {
 	w.Acts()
 	other := 7
 	_, err := w.Session().Versions().Rotate(t.Context(), "k", false, engine.Precondition{CAS: &other})
-	require.ErrorIs(t, err, lifecycle.ErrConflict)
+	require.ErrorIs(t, err, refusal.ErrConflict)
 	require.Empty(t, w.Acts())
 }
 
@@ -124,7 +127,7 @@ func TestArchivingMovesTheMaterialAndDestroyingErasesIt(t *testing.T) {
 	inUse, archived, _ := w.StoredVersion("k", 1)
 	require.Empty(t, inUse)
 	require.NotEmpty(t, archived)
-	require.ErrorIs(t, w.Decrypt("k", text).Err, lifecycle.ErrDenied)
+	require.ErrorIs(t, w.Decrypt("k", text).Err, refusal.ErrDenied)
 
 	require.NoError(t, do(w, lifecycle.Recover, 1))
 	inUse, archived, _ = w.StoredVersion("k", 1)
@@ -149,7 +152,7 @@ func TestMaterialThatCannotBeMovedIsPendingAndTheActStands(t *testing.T) {
 
 func TestTheReportOfACompromiseNeedsNeitherPolicyNorClock(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(*lifecycle.Document) {})
+	w.Policy("p", func(*policy.Document) {})
 	w.Create("k", "p")
 	w.Restart()
 	w.Fail("Policy", errors.New("storage fails"))
@@ -161,9 +164,9 @@ func TestTheReportOfACompromiseNeedsNeitherPolicyNorClock(t *testing.T) {
 
 func TestAKeyIsBoundOnlyToAPolicyThatAdmitsIt(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) { d.AllowedTypes = []lifecycle.Type{"chacha20-poly1305"} })
-	_, _, err := w.Session().Keys().Create(t.Context(), engine.Creation{Spec: lifecycle.Key{Name: "k", Type: lifecycle.DefaultType, Policy: "p"}})
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	w.Policy("p", func(d *policy.Document) { d.AllowedTypes = []keytype.Type{"chacha20-poly1305"} })
+	_, _, err := w.Session().Keys().Create(t.Context(), engine.Creation{Spec: lifecycle.Key{Name: "k", Type: keytype.Default, Policy: "p"}})
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.Empty(t, w.Acts())
 	require.NotContains(t, w.Calls(), "CreateKey")
 }
@@ -171,9 +174,9 @@ func TestAKeyIsBoundOnlyToAPolicyThatAdmitsIt(t *testing.T) {
 func TestAPolicyThatSaysTheSameHasNoNewRevision(t *testing.T) {
 	w := enginetest.New(t)
 	for range 2 {
-		w.Policy("p", func(d *lifecycle.Document) { d.Description = "same" })
+		w.Policy("p", func(d *policy.Document) { d.Description = "same" })
 	}
-	w.Policy("p", func(d *lifecycle.Document) { d.Description = "other" })
+	w.Policy("p", func(d *policy.Document) { d.Description = "other" })
 	last, err := w.Session().Policies().Revisions(t.Context(), "p")
 	require.NoError(t, err)
 	require.Equal(t, 2, last)
@@ -181,7 +184,7 @@ func TestAPolicyThatSaysTheSameHasNoNewRevision(t *testing.T) {
 
 func TestAReasonThatThePolicyDemandsIsAskedOfEveryAct(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) { d.RequireReason = []string{"rotate-manual", "suspend"} })
+	w.Policy("p", func(d *policy.Document) { d.RequireReason = []string{"rotate-manual", "suspend"} })
 	w.Create("k", "p")
 	_, err := w.Session().Versions().Rotate(t.Context(), "k", false, engine.Precondition{})
 	require.ErrorContains(t, err, "reason")
@@ -191,12 +194,12 @@ func TestAReasonThatThePolicyDemandsIsAskedOfEveryAct(t *testing.T) {
 // TestWhoPromotedAVersionDidNotAskForItsRollback is about checks after a promotion: the rollback is the system's act.
 func TestWhoPromotedAVersionDidNotAskForItsRollback(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) { d.PostChecks = []string{"round_trip"} })
+	w.Policy("p", func(d *policy.Document) { d.PostChecks = []string{"round_trip"} })
 	w.Create("k", "p")
 	w.Acts()
 	w.Before("UpdateKey", func() { w.Token.Away(errors.New("broken")) })
 	_, err := w.Session().Versions().Rotate(t.Context(), "k", false, engine.Precondition{})
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.ErrorContains(t, err, "version 2 was rolled back, version 1 is active")
 	acts := w.Acts()
 	require.Len(t, acts, 2)
@@ -208,7 +211,7 @@ func TestWhoPromotedAVersionDidNotAskForItsRollback(t *testing.T) {
 // TestACheckThatCannotAskTheWrapperSaysNothing is about a token that is away: no version is rolled back for that.
 func TestACheckThatCannotAskTheWrapperSaysNothing(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) { d.PostChecks = []string{"round_trip"} })
+	w.Policy("p", func(d *policy.Document) { d.PostChecks = []string{"round_trip"} })
 	w.Create("k", "p")
 	w.Before("UpdateKey", func() { w.Token.Away(envelope.ErrUnavailable) })
 	_, err := w.Session().Versions().Rotate(t.Context(), "k", false, engine.Precondition{})
@@ -220,13 +223,13 @@ func TestACheckThatCannotAskTheWrapperSaysNothing(t *testing.T) {
 
 func TestAPolicyThatIsUsedIsNotDeleted(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(*lifecycle.Document) {})
+	w.Policy("p", func(*policy.Document) {})
 	w.Create("k", "p")
 	w.Restart()
 	err := w.Session().Policies().Delete(t.Context(), "p", engine.Precondition{})
 	require.EqualError(t, err, `policy "p" is bound to key "k", and by its index to 1 keys; detach them first`)
 
-	w.Policy("q", func(*lifecycle.Document) {})
+	w.Policy("q", func(*policy.Document) {})
 	name := "q"
 	_, err = w.Session().Settings().SetGovernance(t.Context(), engine.GovernanceChange{DefaultPolicy: &name})
 	require.NoError(t, err)
@@ -235,14 +238,14 @@ func TestAPolicyThatIsUsedIsNotDeleted(t *testing.T) {
 	name = "missing"
 	_, err = w.Session().Settings().SetGovernance(t.Context(), engine.GovernanceChange{DefaultPolicy: &name})
 	require.EqualError(t, err, `default_policy: "missing": no policy has this name`)
-	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorIs(t, err, refusal.ErrInvalid)
 }
 
 // TestStorageThatDoesNotGiveBackWhatItTookFailsTheCheck is about the check that a rotation leaves to its commit.
 func TestStorageThatDoesNotGiveBackWhatItTookFailsTheCheck(t *testing.T) {
 	w := enginetest.New(t)
 	w.Create("k", "")
-	w.Fail("UpdateKey", fmt.Errorf("%w: versions/k/2 is not there", lifecycle.ErrReadBack))
+	w.Fail("UpdateKey", fmt.Errorf("%w: versions/k/2 is not there", refusal.ErrReadBack))
 	_, err := w.Session().Versions().Rotate(t.Context(), "k", false, engine.Precondition{})
 	require.EqualError(t, err, "pre-check storage_writable failed: what was written does not come back: versions/k/2 is not there")
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // checkTime bounds one check.
@@ -31,7 +33,7 @@ func (e checkError) Error() string { return fmt.Sprintf("%s %s failed: %v", e.wh
 
 // Is lets it be told that the caller may wait, and that the wrapper is away: a check that could not ask it says nothing.
 func (e checkError) Is(target error) bool {
-	return e.refused && target == lifecycle.ErrRefused || target == envelope.ErrUnavailable && errors.Is(e.cause, target)
+	return e.refused && target == refusal.ErrRefused || target == envelope.ErrUnavailable && errors.Is(e.cause, target)
 }
 
 // IsCheck reports whether an error is that of a check that failed.
@@ -42,12 +44,12 @@ type checkRun struct {
 	Acts
 	at     time.Time
 	k      lifecycle.Key
-	rules  lifecycle.EffectiveRules
+	rules  policy.EffectiveRules
 	number int // the version that is, or was, promoted
 	stored map[int]lifecycle.Version
 }
 
-func (a Acts) newCheckRun(k lifecycle.Key, policy *lifecycle.Policy, number int, at time.Time) *checkRun {
+func (a Acts) newCheckRun(k lifecycle.Key, policy *policy.Policy, number int, at time.Time) *checkRun {
 	return &checkRun{Acts: a, at: at, k: k, rules: k.RulesFor(policy), number: number, stored: map[int]lifecycle.Version{}}
 }
 
@@ -101,7 +103,7 @@ func (t *checkRun) bounded(ctx context.Context, run func(*checkRun, context.Cont
 // Promotion is a version that is to be promoted.
 type Promotion struct {
 	Key      lifecycle.Key
-	Policy   *lifecycle.Policy
+	Policy   *policy.Policy
 	Version  int
 	Incident bool // the version replaces a compromised one
 }
@@ -215,7 +217,7 @@ func (t *checkRun) isAnother(ctx context.Context) error {
 		}
 		o, err := t.version(ctx, other)
 		switch {
-		case errors.Is(err, lifecycle.ErrNotFound): // of a version that is no more
+		case errors.Is(err, refusal.ErrNotFound): // of a version that is no more
 		case err != nil:
 			return err
 		case o.Fingerprint == v.Fingerprint:

@@ -15,6 +15,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Config is what an [Engine] is made from.
@@ -75,10 +77,10 @@ func (e *Engine) Guard(where string, do func() error) (err error) {
 }
 
 // demanded returns the policy of a key for what only it can allow. The error is a refusal where it says nothing.
-func (s *Session) demanded(ctx context.Context, k *lifecycle.Key) (*lifecycle.Policy, error) {
+func (s *Session) demanded(ctx context.Context, k *lifecycle.Key) (*policy.Policy, error) {
 	p, err := s.data.Ruling(ctx, k)
-	if errors.Is(err, lifecycle.ErrUnreadable) {
-		return nil, lifecycle.Refusedf("%v", err)
+	if errors.Is(err, refusal.ErrUnreadable) {
+		return nil, refusal.Refusedf("%v", err)
 	}
 	return p, err
 }

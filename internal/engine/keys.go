@@ -14,6 +14,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // View is a key as it is shown.
@@ -21,10 +23,10 @@ type View struct {
 	Key     lifecycle.Key
 	Dates   map[int]time.Time // when each version from the floor on was made
 	Plan    lifecycle.RotationPlan
-	Policy  *lifecycle.Policy // the revision in force; nil: none governs the key
-	Fault   error             // why the policy that the key names does not; nil: it does, or the key names none
-	Pending bool              // after an act: material is still where it was, which a tick changes
-	Unread  error             // after an urgent act: why nothing but the key itself is shown; nil: all is
+	Policy  *policy.Policy // the revision in force; nil: none governs the key
+	Fault   error          // why the policy that the key names does not; nil: it does, or the key names none
+	Pending bool           // after an act: material is still where it was, which a tick changes
+	Unread  error          // after an urgent act: why nothing but the key itself is shown; nil: all is
 }
 
 // Precondition is what a caller may demand of, and say about, any change.
@@ -69,14 +71,14 @@ func (s Keys) Create(ctx context.Context, c Creation) (view View, existed bool, 
 	}
 	for range creations {
 		err = s.create(ctx, k, c, at)
-		if !errors.Is(err, lifecycle.ErrExists) {
+		if !errors.Is(err, refusal.ErrExists) {
 			break
 		}
 		view, err = s.existing(ctx, c)
 		switch {
-		case errors.Is(err, lifecycle.ErrRepeated): // it made the key
+		case errors.Is(err, refusal.ErrRepeated): // it made the key
 			return view, false, nil
-		case !errors.Is(err, lifecycle.ErrNotFound):
+		case !errors.Is(err, refusal.ErrNotFound):
 			return view, true, err
 		}
 	}
@@ -109,9 +111,9 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 		return err
 	}
 	if found {
-		return lifecycle.Existsf("key %s already existed", k.Name)
+		return refusal.Existsf("key %s already existed", k.Name)
 	}
-	if err := lifecycle.CheckRevision(pre.CAS, 0); err != nil {
+	if err := refusal.CheckRevision(pre.CAS, 0); err != nil {
 		return err
 	}
 	if k, err = s.withDefaultPolicy(ctx, k, in.Policy); err != nil {
@@ -147,7 +149,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 }
 
 // policyIfAdmitted returns the policy that is to govern the key, if it admits it.
-func (s Keys) policyIfAdmitted(ctx context.Context, k lifecycle.Key, at time.Time) (*lifecycle.Policy, error) {
+func (s Keys) policyIfAdmitted(ctx context.Context, k lifecycle.Key, at time.Time) (*policy.Policy, error) {
 	policy, err := s.demanded(ctx, &k)
 	if policy == nil || err != nil { // no policy admits every key
 		return nil, err
@@ -166,13 +168,13 @@ func (s Keys) newID() (string, error) {
 // Exists reports whether a key has the name.
 func (s Keys) Exists(ctx context.Context, name string) (bool, error) {
 	_, err := s.data.Key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) {
+	if errors.Is(err, refusal.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// Read returns the key as it is shown, or lifecycle.ErrNotFound.
+// Read returns the key as it is shown, or refusal.ErrNotFound.
 func (s Keys) Read(ctx context.Context, name string) (View, error) {
 	k, err := s.data.Key(ctx, name)
 	if err != nil {
@@ -225,20 +227,20 @@ func (s Keys) Configure(
 	ctx context.Context, name string, c lifecycle.ConfigChange, pre Precondition,
 ) (View, []string, error) {
 	view, warnings, err := s.configure(ctx, name, c, pre)
-	if errors.Is(err, lifecycle.ErrRepeated) {
+	if errors.Is(err, refusal.ErrRepeated) {
 		err = nil
 	}
 	return view, warnings, err
 }
 
-// configure is Configure; a request that comes again has its answer beside [lifecycle.ErrRepeated].
+// configure is Configure; a request that comes again has its answer beside [refusal.ErrRepeated].
 func (s Keys) configure(
 	ctx context.Context, name string, c lifecycle.ConfigChange, pre Precondition,
 ) (View, []string, error) {
 	var warnings []string
 	changed := false
 	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (commit lifecycle.Commit, err error) {
-		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return commit, err
 		}
 		next, w, err := k.Configure(c)
@@ -251,7 +253,7 @@ func (s Keys) configure(
 		}
 		return s.configured(ctx, k, next, pre, at)
 	})
-	if errors.Is(err, lifecycle.ErrRepeated) {
+	if errors.Is(err, refusal.ErrRepeated) {
 		view, viewErr := s.view(ctx, k)
 		return view, nil, cmp.Or(viewErr, err)
 	}
@@ -292,7 +294,7 @@ func (s Keys) configured(
 }
 
 // checkReasons asks the policy that the key had and the one that it gets.
-func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifecycle.Policy) error {
+func checkReasons(before, after lifecycle.Key, reason string, policies ...*policy.Policy) error {
 	ops := []acts.Name{acts.Configure}
 	if after.MinDecryption < before.MinDecryption {
 		ops = append(ops, acts.Recover) // the versions between decrypt again
@@ -312,7 +314,7 @@ func checkReasons(before, after lifecycle.Key, reason string, policies ...*lifec
 // it was.
 func (s Keys) policyAfter(
 	ctx context.Context, before, after lifecycle.Key, at time.Time,
-) (*lifecycle.Policy, error) {
+) (*policy.Policy, error) {
 	loosened := after.Exportable != before.Exportable || after.AllowPlaintextBackup != before.AllowPlaintextBackup
 	switch {
 	case after.Policy == "" && before.Policy != "":
@@ -328,7 +330,7 @@ func (s Keys) policyAfter(
 // gone: erasing the material takes longer. Of a key with very many versions a tick erases the rest.
 func (s Keys) Delete(ctx context.Context, name string, pre Precondition) error {
 	k, err := s.store.Keys.DeleteKey(ctx, name, func(k lifecycle.Key) error {
-		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return err
 		}
 		return k.CheckDelete()
@@ -337,7 +339,7 @@ func (s Keys) Delete(ctx context.Context, name string, pre Precondition) error {
 	switch {
 	case err == nil:
 		s.Log.Info("deleted key", "key", name, "versions", k.Latest, "reason", pre.Reason)
-	case !errors.Is(err, lifecycle.ErrRepeated):
+	case !errors.Is(err, refusal.ErrRepeated):
 		return err
 	}
 	return s.store.Keys.FinishErasure(ctx, name)

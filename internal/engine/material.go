@@ -12,6 +12,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // wrapTime bounds the wrapping of a new version.
@@ -25,8 +27,8 @@ type hardware interface{ Hardware() bool }
 
 // requireHardware refuses new material that the policy wants wrapped by an HSM where none does it. It comes before a
 // new mount gets its key encryption keys, so that nothing is written.
-func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, p *lifecycle.Policy) error {
-	if p == nil || p.HSM != lifecycle.Required {
+func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, p *policy.Policy) error {
+	if p == nil || p.HSM != policy.Required {
 		return nil
 	}
 	wrapper, _, err := wrappers.Wrapper(ctx, envelope.PurposeOnline, false)
@@ -35,14 +37,14 @@ func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, p *l
 			return nil
 		}
 	}
-	return lifecycle.Refusedf("hsm: %q: policy %q wants new versions wrapped by an HSM: no HSM is configured", string(lifecycle.Required), p.Name)
+	return refusal.Refusedf("hsm: %q: policy %q wants new versions wrapped by an HSM: no HSM is configured", string(policy.Required), p.Name)
 }
 
 // newVersion makes the material of a version, proves that it works and that what is stored opens to it again, and
 // returns it sealed. Nothing is written. The lock of the key is held meanwhile, so a wrapper that does not answer is not
 // waited for.
 func (s *Session) newVersion(
-	ctx context.Context, k *lifecycle.Key, number int, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, k *lifecycle.Key, number int, policy *policy.Policy, at time.Time,
 ) (*lifecycle.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, wrapTime)
 	defer cancel()

@@ -11,6 +11,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Rotation says why a key gets a new version.
@@ -79,7 +81,7 @@ const (
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is
 // never overwritten: were the act to land in spite of all, what was encrypted with it could not be read again.
 func (a Acts) abandonStored(
-	ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, k lifecycle.Key, policy *policy.Policy, at time.Time,
 ) (lifecycle.Key, error) {
 	for range mostAbandoned {
 		stored, err := a.store.Versions.IsStored(ctx, k, k.Latest+1)
@@ -89,11 +91,11 @@ func (a Acts) abandonStored(
 		a.Log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", k.Latest+1)
 		k = k.Abandoned(k.RulesFor(policy), at)
 	}
-	return k, lifecycle.Refusedf("key %q has more than %d stored versions that no act committed; restore versions/%s/ from a snapshot", k.Name, mostAbandoned, k.Name)
+	return k, refusal.Refusedf("key %q has more than %d stored versions that no act committed; restore versions/%s/ from a snapshot", k.Name, mostAbandoned, k.Name)
 }
 
 // admitVersion returns the policy that governs the key, if it lets the key have a new version.
-func (a Acts) admitVersion(ctx context.Context, k lifecycle.Key, at time.Time) (*lifecycle.Policy, error) {
+func (a Acts) admitVersion(ctx context.Context, k lifecycle.Key, at time.Time) (*policy.Policy, error) {
 	policy, err := a.demanded(ctx, &k)
 	if policy == nil || err != nil { // no policy admits every key
 		return nil, err

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // This file looks ahead. It writes nothing, and reads keys and policies past the caches: a report over all keys of a
@@ -43,10 +45,10 @@ func namesAfter(names []string, name string) []string {
 
 // PolicyPlan is what writing a policy would change.
 type PolicyPlan struct {
-	Before lifecycle.Policy // in force; revision 0 with the defaults for a new policy
-	After  lifecycle.Policy // as it would be
-	Bound  int              // keys that the index has under the policy
-	Keys   []KeyPlan        // a page of them
+	Before policy.Policy // in force; revision 0 with the defaults for a new policy
+	After  policy.Policy // as it would be
+	Bound  int           // keys that the index has under the policy
+	Keys   []KeyPlan     // a page of them
 	Next   string
 }
 
@@ -60,7 +62,7 @@ type KeyPlan struct {
 type PolicyStatus struct {
 	Plan     lifecycle.RotationPlan
 	First    *lifecycle.Pending // of the pending transitions; nil: there is none
-	Findings []lifecycle.Finding
+	Findings []policy.Finding
 	At       time.Time // as of when
 }
 
@@ -72,7 +74,7 @@ func (s PolicyStatus) Due() bool {
 }
 
 // Compliance returns what the key would no longer meet, what it does not meet either way, and what it would meet again.
-func (k KeyPlan) Compliance() (becomes, stays, ends []lifecycle.Finding) {
+func (k KeyPlan) Compliance() (becomes, stays, ends []policy.Finding) {
 	for _, f := range k.After.Findings {
 		if containsFinding(k.Before.Findings, f) {
 			stays = append(stays, f)
@@ -88,12 +90,12 @@ func (k KeyPlan) Compliance() (becomes, stays, ends []lifecycle.Finding) {
 	return becomes, stays, ends
 }
 
-func containsFinding(findings []lifecycle.Finding, f lifecycle.Finding) bool {
-	return slices.ContainsFunc(findings, func(o lifecycle.Finding) bool { return findingID(o) == findingID(f) })
+func containsFinding(findings []policy.Finding, f policy.Finding) bool {
+	return slices.ContainsFunc(findings, func(o policy.Finding) bool { return findingID(o) == findingID(f) })
 }
 
 // findingID is what a finding is about, whatever numbers and times it quotes. A key has one finding about its rotation.
-func findingID(f lifecycle.Finding) string {
+func findingID(f policy.Finding) string {
 	if f.Field == "rotation" {
 		return f.Field
 	}
@@ -108,10 +110,10 @@ func findingID(f lifecycle.Finding) string {
 // Plan tells what Put with the same edit would lead to. Its errors are those of Put.
 func (s Policies) Plan(ctx context.Context, name string, edit Edit, page Page) (PolicyPlan, error) {
 	now, err := s.inForce(ctx, name)
-	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+	if err != nil && !errors.Is(err, refusal.ErrNotFound) {
 		return PolicyPlan{}, err
 	}
-	plan := PolicyPlan{Before: lifecycle.Unreadable(name, 0)}
+	plan := PolicyPlan{Before: policy.Unreadable(name, 0)}
 	if now.last != nil {
 		plan.Before = *now.last
 	}
@@ -145,7 +147,7 @@ func (s Policies) eachBound(
 	few, next := page.of(names)
 	for _, name := range few {
 		k, err := s.store.Keys.Key(ctx, name)
-		if errors.Is(err, lifecycle.ErrNotFound) || (err == nil && k.Policy != policy) {
+		if errors.Is(err, refusal.ErrNotFound) || (err == nil && k.Policy != policy) {
 			continue
 		}
 		if err != nil {
@@ -158,7 +160,7 @@ func (s Policies) eachBound(
 	return len(names), next, nil
 }
 
-func (s Policies) policyStatus(ctx context.Context, k lifecycle.Key, p *lifecycle.Policy, leased lifecycle.Usage) (PolicyStatus, error) {
+func (s Policies) policyStatus(ctx context.Context, k lifecycle.Key, p *policy.Policy, leased policy.Usage) (PolicyStatus, error) {
 	k, err := s.withOldest(ctx, k, p)
 	if err != nil {
 		return PolicyStatus{}, err
@@ -174,7 +176,7 @@ func (s Policies) policyStatus(ctx context.Context, k lifecycle.Key, p *lifecycl
 
 // PolicyDrift says which keys do not meet the revision in force.
 type PolicyDrift struct {
-	Policy   lifecycle.Policy
+	Policy   policy.Policy
 	Bound    int // keys that the index has under the policy
 	Checked  int // of them, on this page
 	Drifting []Drifting
@@ -184,7 +186,7 @@ type PolicyDrift struct {
 // Drifting is a key that does not meet its policy.
 type Drifting struct {
 	Name     string
-	Findings []lifecycle.Finding
+	Findings []policy.Finding
 }
 
 // Drift checks a page of the keys bound to a policy.
@@ -215,21 +217,21 @@ func (s Policies) Drift(ctx context.Context, name string, page Page) (PolicyDrif
 
 // inForce is a policy as it stands.
 type inForce struct {
-	last  *lifecycle.Policy // the last revision, or what stands for it where it cannot be read
-	rules *lifecycle.Policy // the same; nil where it says nothing
-	fault error             // why it does not
+	last  *policy.Policy // the last revision, or what stands for it where it cannot be read
+	rules *policy.Policy // the same; nil where it says nothing
+	fault error          // why it does not
 }
 
-// inForce reads a policy past the cache. The error is lifecycle.ErrNotFound where there is none.
+// inForce reads a policy past the cache. The error is refusal.ErrNotFound where there is none.
 func (s Policies) inForce(ctx context.Context, name string) (inForce, error) {
 	p, err := s.store.Policies.Policy(ctx, name)
 	if err == nil {
 		return inForce{last: &p, rules: &p}, nil
 	}
-	if !errors.Is(err, lifecycle.ErrUnreadable) {
+	if !errors.Is(err, refusal.ErrUnreadable) {
 		return inForce{}, err
 	}
 	revisions, listErr := s.store.Policies.Revisions(ctx, name)
-	p = lifecycle.Unreadable(name, revisions)
+	p = policy.Unreadable(name, revisions)
 	return inForce{last: &p, fault: err}, listErr
 }

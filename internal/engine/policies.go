@@ -10,16 +10,18 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Policies is what is done with policies.
 type Policies struct{ *Session }
 
-// Read returns the revision of a policy that is in force. The error is lifecycle.ErrNotFound where there is none.
-func (s Policies) Read(ctx context.Context, name string) (lifecycle.Policy, error) {
+// Read returns the revision of a policy that is in force. The error is refusal.ErrNotFound where there is none.
+func (s Policies) Read(ctx context.Context, name string) (policy.Policy, error) {
 	p, err := s.data.Policy(ctx, name)
 	if err != nil {
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
 	return *p, nil
 }
@@ -29,8 +31,8 @@ func (s Policies) Revisions(ctx context.Context, name string) (int, error) {
 	return s.store.Policies.Revisions(ctx, name)
 }
 
-// Revision returns the n-th revision of a policy, or lifecycle.ErrNotFound.
-func (s Policies) Revision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+// Revision returns the n-th revision of a policy, or refusal.ErrNotFound.
+func (s Policies) Revision(ctx context.Context, name string, n int) (policy.Policy, error) {
 	return s.store.Policies.PolicyRevision(ctx, name, n)
 }
 
@@ -40,38 +42,38 @@ func (s Policies) Names(ctx context.Context) ([]string, error) {
 }
 
 // Summary returns a policy for a table of many, and how many keys the index has under it.
-func (s Policies) Summary(ctx context.Context, name string) (lifecycle.Policy, int, error) {
+func (s Policies) Summary(ctx context.Context, name string) (policy.Policy, int, error) {
 	p, err := s.data.Policy(ctx, name)
 	if err != nil {
-		return lifecycle.Policy{}, 0, err
+		return policy.Policy{}, 0, err
 	}
 	bound, err := s.store.Policies.BoundKeys(ctx, name)
 	return *p, len(bound), err
 }
 
 // Edit makes a document from the one in force, or from the defaults for a policy that is new or cannot be read.
-type Edit func(lifecycle.Document) (lifecycle.Document, error)
+type Edit func(policy.Document) (policy.Document, error)
 
 // Put writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next
 // ticks.
-func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (lifecycle.Policy, error) {
+func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (policy.Policy, error) {
 	defer s.Plane.ForgetPolicy(name)
 	before := 0
-	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *lifecycle.Policy) (next lifecycle.Policy, e lifecycle.Event, err error) {
+	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *policy.Policy) (next policy.Policy, e lifecycle.Event, err error) {
 		if current != nil {
 			before = current.Revision
 		}
-		if err := lifecycle.CheckRevision(pre.CAS, before); err != nil {
+		if err := refusal.CheckRevision(pre.CAS, before); err != nil {
 			return next, e, err
 		}
 		next, err = s.revised(name, current, edit)
 		return next, revision(current, next, pre.Reason), err
 	})
 	switch {
-	case errors.Is(err, lifecycle.ErrRepeated):
+	case errors.Is(err, refusal.ErrRepeated):
 		return p, nil
 	case err != nil:
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
 	if p.Revision != before {
 		s.Log.Info("wrote policy", "policy", name, "revision", p.Revision, "hash", p.Hash, "reason", pre.Reason)
@@ -80,8 +82,8 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 }
 
 // revision is what custody says of a revision: what it changed in the one before or, of a new policy, in the defaults.
-func revision(current *lifecycle.Policy, next lifecycle.Policy, reason string) lifecycle.Event {
-	before := lifecycle.Policy{Document: lifecycle.DefaultDocument()}
+func revision(current *policy.Policy, next policy.Policy, reason string) lifecycle.Event {
+	before := policy.Policy{Document: policy.DefaultDocument()}
 	if current != nil {
 		before = *current
 	}
@@ -95,19 +97,19 @@ func revision(current *lifecycle.Policy, next lifecycle.Policy, reason string) l
 
 // revised returns the revision that an edit of the one in force makes, or that one itself where it says the same.
 // Current is nil for a new policy.
-func (s Policies) revised(name string, current *lifecycle.Policy, edit Edit) (lifecycle.Policy, error) {
-	doc, before := lifecycle.DefaultDocument(), 0
+func (s Policies) revised(name string, current *policy.Policy, edit Edit) (policy.Policy, error) {
+	doc, before := policy.DefaultDocument(), 0
 	if current != nil {
 		doc, before = current.Document, current.Revision
 	}
 	doc, err := edit(doc)
 	if err != nil {
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
-	next, err := lifecycle.NewPolicy(name, before+1, doc, s.Plane.Latest())
+	next, err := policy.New(name, before+1, doc, s.Plane.Latest())
 	switch {
 	case err != nil:
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	case current != nil && next.Same(*current):
 		return *current, nil
 	}
@@ -117,11 +119,11 @@ func (s Policies) revised(name string, current *lifecycle.Policy, edit Edit) (li
 // Delete deletes a policy that governs no key; deleting what is not there is no error.
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
 	defer s.Plane.ForgetPolicy(name)
-	err := s.store.Policies.DeletePolicy(ctx, name, pre.Reason, func(p lifecycle.Policy) error {
-		return lifecycle.CheckRevision(pre.CAS, p.Revision)
-	}, func(use lifecycle.PolicyUse) error { return use.CheckDelete(name) })
+	err := s.store.Policies.DeletePolicy(ctx, name, pre.Reason, func(p policy.Policy) error {
+		return refusal.CheckRevision(pre.CAS, p.Revision)
+	}, func(use policy.Use) error { return use.CheckDelete(name) })
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound):
+	case errors.Is(err, refusal.ErrNotFound):
 		return nil
 	case err != nil:
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Storage is what one request needs of the mount beside the data plane. All of it is safe for concurrent use. After an
@@ -24,14 +25,14 @@ type Storage struct {
 
 // KeyStore stores key records.
 type KeyStore interface {
-	// Key returns the committed key or lifecycle.ErrNotFound.
+	// Key returns the committed key or refusal.ErrNotFound.
 	Key(ctx context.Context, name string) (lifecycle.Key, error)
 	// KeyNames returns all names in alphabetical order.
 	KeyNames(ctx context.Context) ([]string, error)
-	// CreateKey commits a new key, or returns lifecycle.ErrExists.
+	// CreateKey commits a new key, or returns refusal.ErrExists.
 	CreateKey(ctx context.Context, c lifecycle.Commit) error
 	// UpdateKey commits what act makes of the key, while no other writer of the key runs. An error of act comes back
-	// as it is and nothing is written. The error is lifecycle.ErrRepeated, beside the key as it is, for a request that
+	// as it is and nothing is written. The error is refusal.ErrRepeated, beside the key as it is, for a request that
 	// was carried out already.
 	UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error)
 	// DeleteKey commits the deletion of the key, if allow agrees. FinishErasure is to erase what is left of it.
@@ -66,18 +67,18 @@ type MaterialStore interface {
 
 // PolicyStore stores policy revisions.
 type PolicyStore interface {
-	// Policy returns the revision in force, lifecycle.ErrNotFound or lifecycle.ErrUnreadable. Any other error is of storage.
-	Policy(ctx context.Context, name string) (lifecycle.Policy, error)
+	// Policy returns the revision in force, refusal.ErrNotFound or refusal.ErrUnreadable. Any other error is of storage.
+	Policy(ctx context.Context, name string) (policy.Policy, error)
 	// Revisions returns how many the policy has had, also where the one in force cannot be read.
 	Revisions(ctx context.Context, name string) (int, error)
-	PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error)
+	PolicyRevision(ctx context.Context, name string, n int) (policy.Policy, error)
 	PolicyNames(ctx context.Context) ([]string, error)
-	// PutPolicy commits what revise makes of the policy, or of lifecycle.Unreadable; current is nil for a new one. The error is
-	// lifecycle.ErrRepeated, beside the policy as it is, for a request that was carried out already.
+	// PutPolicy commits what revise makes of the policy, or of policy.Unreadable; current is nil for a new one. The error is
+	// refusal.ErrRepeated, beside the policy as it is, for a request that was carried out already.
 	PutPolicy(ctx context.Context, name string,
-		revise func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error)) (lifecycle.Policy, error)
+		revise func(current *policy.Policy) (policy.Policy, lifecycle.Event, error)) (policy.Policy, error)
 	// DeletePolicy deletes a policy if allow agrees, and used to each use of it that is found; none begins meanwhile.
-	DeletePolicy(ctx context.Context, name, reason string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error) error
+	DeletePolicy(ctx context.Context, name, reason string, allow func(policy.Policy) error, used func(policy.Use) error) error
 	// BoundKeys returns the keys that may be bound to the policy; each key's record says whether it is.
 	BoundKeys(ctx context.Context, policy string) ([]string, error)
 }
@@ -85,9 +86,9 @@ type PolicyStore interface {
 // SettingsStore stores those of the mount, and what the clock guard remembers.
 type SettingsStore interface {
 	Clock(ctx context.Context) (lifecycle.Clock, error)
-	Governance(ctx context.Context) (lifecycle.Governance, error)
+	Governance(ctx context.Context) (policy.Governance, error)
 	// SetGovernance commits what change makes of it. The error is that of the policy that is to be the default.
-	SetGovernance(ctx context.Context, change func(lifecycle.Governance) (lifecycle.Governance, lifecycle.Event)) (lifecycle.Governance, error)
+	SetGovernance(ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event)) (policy.Governance, error)
 	SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error
 	// AcknowledgeClock commits what the clock guard is to believe.
 	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error

@@ -14,6 +14,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // CheckPromoted runs the policy's checks on the active version, if it was promoted and has not passed them yet. The error
@@ -51,7 +53,7 @@ type CheckResult struct {
 // PostCheck runs them, and decides what the checks after a promotion mean for the key. That a key passed them is no act of its own: custody
 // does not keep it.
 func (a Acts) PostCheck(
-	ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, k lifecycle.Key, policy *policy.Policy, at time.Time,
 ) (c lifecycle.Commit, v CheckResult, err error) {
 	failed := a.newCheckRun(k, policy, k.Primary, at).run(ctx, "post-check", postChecks, policy.PostChecks)
 	if ctx.Err() != nil { // it says nothing about the version
@@ -99,9 +101,9 @@ func (v CheckResult) err() error {
 	case v.Cause == nil:
 		return nil
 	case v.did.ID == "":
-		return lifecycle.Refusedf("%v; there is no version to roll back to, version %d stays active", v.Cause, v.bad)
+		return refusal.Refusedf("%v; there is no version to roll back to, version %d stays active", v.Cause, v.bad)
 	default:
-		return lifecycle.Refusedf("%v; version %d was rolled back, version %d is active", v.Cause, v.bad, v.did.Version)
+		return refusal.Refusedf("%v; version %d was rolled back, version %d is active", v.Cause, v.bad, v.did.Version)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // relocateDisplaced is relocateNow after a change of a key that may have moved nothing.
@@ -77,7 +78,7 @@ func (a Acts) toArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Versi
 
 func (a Acts) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
 	archived, err := a.store.Material.Archived(ctx, k.Name, v.Number)
-	if errors.Is(err, lifecycle.ErrNotFound) {
+	if errors.Is(err, refusal.ErrNotFound) {
 		return nil
 	}
 	if err != nil {

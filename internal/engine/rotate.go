@@ -10,21 +10,22 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Rotate makes a new version of the key and lets it protect from now on or, staged, only when it is promoted.
 func (s Versions) Rotate(ctx context.Context, name string, stage bool, pre Precondition) (View, error) {
 	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (lifecycle.Commit, error) {
-		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return lifecycle.Commit{}, err
 		}
 		return s.Acts().NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage}, at)
 	})
-	if errors.Is(err, lifecycle.ErrRepeated) {
+	if errors.Is(err, refusal.ErrRepeated) {
 		return s.answerAgain(ctx, k)
 	}
 	if err != nil {
-		if dataplane.IsFault(err) && !errors.Is(err, lifecycle.ErrNotFound) {
+		if dataplane.IsFault(err) && !errors.Is(err, refusal.ErrNotFound) {
 			s.Log.Error("rotation failed", "key", name, "trigger", string(lifecycle.ByOperator), "error", err)
 		}
 		return View{}, err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // GovernanceChange is what an operator asks to change; nil leaves a setting as it is.
@@ -24,15 +26,15 @@ type GovernanceChange struct {
 type Settings struct{ *Session }
 
 // Governance returns how the mount's keys come under a policy.
-func (s Settings) Governance(ctx context.Context) (lifecycle.Governance, error) {
+func (s Settings) Governance(ctx context.Context) (policy.Governance, error) {
 	return s.store.Settings.Governance(ctx)
 }
 
 // SetGovernance changes it for the keys that are made or changed from now on.
-func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (lifecycle.Governance, error) {
-	var before lifecycle.Governance
+func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy.Governance, error) {
+	var before policy.Governance
 	var asked string
-	after, err := s.store.Settings.SetGovernance(ctx, func(g lifecycle.Governance) (lifecycle.Governance, lifecycle.Event) {
+	after, err := s.store.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event) {
 		before = g
 		if c.RequirePolicy != nil {
 			g.RequirePolicy = *c.RequirePolicy
@@ -44,10 +46,10 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (lifecy
 		return g, configured(before, g, c.Reason)
 	})
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound):
-		err = lifecycle.InvalidField("default_policy", asked, "no policy has this name")
-	case errors.Is(err, lifecycle.ErrUnreadable):
-		err = lifecycle.InvalidField("default_policy", asked, err.Error())
+	case errors.Is(err, refusal.ErrNotFound):
+		err = refusal.InvalidField("default_policy", asked, "no policy has this name")
+	case errors.Is(err, refusal.ErrUnreadable):
+		err = refusal.InvalidField("default_policy", asked, err.Error())
 	}
 	if err == nil && after != before {
 		s.Log.Info("configured engine", "require_policy", after.RequirePolicy, "default_policy", after.DefaultPolicy, "reason", c.Reason)
@@ -56,7 +58,7 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (lifecy
 }
 
 // configured is what custody says of a change of how keys come under a policy.
-func configured(before, after lifecycle.Governance, reason string) lifecycle.Event {
+func configured(before, after policy.Governance, reason string) lifecycle.Event {
 	details := map[string]string{}
 	if before.RequirePolicy != after.RequirePolicy {
 		details["require_policy"] = fmt.Sprintf("%t -> %t", before.RequirePolicy, after.RequirePolicy)

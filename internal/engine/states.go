@@ -13,6 +13,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Operation asks for a change of state of one version or, with Version 0, of a whole key.
@@ -38,14 +40,14 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 	var did lifecycle.Step
 	var before lifecycle.Key
 	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
-		if err := lifecycle.CheckRevision(in.CAS, k.Revision); err != nil {
+		if err := refusal.CheckRevision(in.CAS, k.Revision); err != nil {
 			return c, err
 		}
 		before = k
 		c, did, err = s.decideTransition(ctx, k, in, at)
 		return c, err
 	})
-	if errors.Is(err, lifecycle.ErrRepeated) {
+	if errors.Is(err, refusal.ErrRepeated) {
 		return s.answerAgain(ctx, k)
 	}
 	if err != nil {
@@ -67,9 +69,9 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 func (o Operation) check() error {
 	switch {
 	case o.Op == lifecycle.ReportCompromise && !slices.Contains(reasonCodes, o.Code):
-		return lifecycle.InvalidField("reason_code", o.Code, "must be one of "+strings.Join(reasonCodes, ", "))
+		return refusal.InvalidField("reason_code", o.Code, "must be one of "+strings.Join(reasonCodes, ", "))
 	case o.For < 0:
-		return lifecycle.InvalidField("time_limit", o.For, "must not be negative")
+		return refusal.InvalidField("time_limit", o.For, "must not be negative")
 	}
 	return nil
 }
@@ -101,7 +103,7 @@ func (s Versions) decideTransition(
 
 // applied does an operation on the key, if the policy allows it.
 func (s Versions) applied(
-	ctx context.Context, k lifecycle.Key, in Operation, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, k lifecycle.Key, in Operation, policy *policy.Policy, at time.Time,
 ) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	if err := policy.CheckReason(in.Op, in.Reason); err != nil {
 		return c, did, err
@@ -120,14 +122,14 @@ func (s Versions) applied(
 // order is what goes with an operation. Denied uses are asked for where they can hold it back: what stops a key must not
 // wait for them.
 func (s Versions) order(
-	ctx context.Context, k lifecycle.Key, in Operation, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, k lifecycle.Key, in Operation, policy *policy.Policy, at time.Time,
 ) (o lifecycle.Order, err error) {
 	o = lifecycle.Order{Rules: k.RulesFor(policy), Code: in.Code, Occurred: in.Occurred}
 	if o.At, o.Behind, err = s.dated(ctx, in.Op, at); err != nil {
 		return o, err
 	}
 	if in.Occurred.After(o.At) {
-		return o, lifecycle.InvalidField("occurred_at", in.Occurred.Format(time.RFC3339), "must not be in the future")
+		return o, refusal.InvalidField("occurred_at", in.Occurred.Format(time.RFC3339), "must not be in the future")
 	}
 	if in.For > 0 {
 		o.Until = o.At.Add(in.For)
@@ -156,7 +158,7 @@ func (s Versions) dated(ctx context.Context, op lifecycle.Op, now time.Time) (at
 // compromised completes the report of a compromise: where it is the active version, another one takes over in the
 // same commit (transition T14). If none can be made the report counts all the same.
 func (s Versions) compromised(
-	ctx context.Context, c lifecycle.Commit, in Operation, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, c lifecycle.Commit, in Operation, policy *policy.Policy, at time.Time,
 ) lifecycle.Commit {
 	c.Event.Details["reason_code"] = in.Code
 	if !in.Occurred.IsZero() {
@@ -169,7 +171,7 @@ func (s Versions) compromised(
 }
 
 // replaced gives the key another active version: the staged one, or a new one.
-func (s Versions) replaced(ctx context.Context, c lifecycle.Commit, policy *lifecycle.Policy, at time.Time) lifecycle.Commit {
+func (s Versions) replaced(ctx context.Context, c lifecycle.Commit, policy *policy.Policy, at time.Time) lifecycle.Commit {
 	k := c.Key
 	if staged := k.Successor(); staged != 0 {
 		next, _, err := k.Apply(lifecycle.Promote, staged, lifecycle.Order{At: at, Rules: k.RulesFor(policy)})
@@ -213,7 +215,7 @@ func (s Versions) change(
 ) (View, error) {
 	var before lifecycle.Key
 	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
-		if err := lifecycle.CheckRevision(pre.CAS, k.Revision); err != nil {
+		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return c, err
 		}
 		before = k
@@ -230,7 +232,7 @@ func (s Versions) change(
 		c.Event = lifecycle.Event{Act: string(act), Reason: pre.Reason, Details: lifecycle.Differences(k, c.Key)}
 		return s.Acts().Complete(ctx, c, policy, at)
 	})
-	if errors.Is(err, lifecycle.ErrRepeated) {
+	if errors.Is(err, refusal.ErrRepeated) {
 		return s.answerAgain(ctx, k)
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Versions is what is done with versions, and what changes the state of one or of a whole key.
@@ -26,14 +27,14 @@ type VersionDetail struct {
 	ActsSince         int   // from this record on LastAct knows every act; 0: it knows none
 }
 
-// Read returns a version, or lifecycle.ErrNotFound.
+// Read returns a version, or refusal.ErrNotFound.
 func (s Versions) Read(ctx context.Context, name string, number int) (VersionDetail, error) {
 	k, err := s.data.Key(ctx, name)
 	if err != nil {
 		return VersionDetail{}, err
 	}
 	if !k.Exists(number) {
-		return VersionDetail{}, lifecycle.NoVersion(name, number)
+		return VersionDetail{}, refusal.NoVersion(name, number)
 	}
 	v, err := s.store.Versions.Version(ctx, name, number)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // dueIndex is scheduler.DueIndex.
@@ -116,7 +118,7 @@ func (s alertIndex) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost boo
 // usageStore is dataplane.UsageStore and dataplane.DenialStore.
 type usageStore struct{ *Mount }
 
-func (s usageStore) Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before lifecycle.Usage, err error) {
+func (s usageStore) Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before policy.Usage, err error) {
 	defer s.lock(name)()
 	if err := s.called(ctx, "Lease", name); err != nil {
 		return granted, before, err
@@ -124,18 +126,18 @@ func (s usageStore) Lease(ctx context.Context, name string, ask lifecycle.LeaseR
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keys[name].ID != ask.KeyID {
-		return granted, before, lifecycle.NoKey(name)
+		return granted, before, refusal.NoKey(name)
 	}
 	before = s.leases[lease{ask.KeyID, ask.Version}]
 	granted, ok := ask.Most.Grant(before, ask.Need, ask.Want)
 	if !ok {
-		return lifecycle.Usage{}, before, nil
+		return policy.Usage{}, before, nil
 	}
 	s.leases[lease{ask.KeyID, ask.Version}] = before.Plus(granted)
 	return granted, before, nil
 }
 
-func (s usageStore) Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error) {
+func (s usageStore) Leased(ctx context.Context, name, keyID string, version int) (policy.Usage, error) {
 	err := s.called(ctx, "Leased", name)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // keyStore is engine.KeyStore, and what the other packages read of keys.
@@ -26,7 +27,7 @@ func (s keyStore) Key(ctx context.Context, name string) (lifecycle.Key, error) {
 	defer s.mu.Unlock()
 	k, ok := s.keys[name]
 	if !ok {
-		return k, lifecycle.NoKey(name)
+		return k, refusal.NoKey(name)
 	}
 	return k, nil
 }
@@ -46,7 +47,7 @@ func (s keyStore) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.keys[c.Key.Name]; ok {
-		return lifecycle.Existsf("key %s already existed", c.Key.Name)
+		return refusal.Existsf("key %s already existed", c.Key.Name)
 	}
 	s.check(lifecycle.Key{}, c)
 	s.put(lifecycle.Key{}, c, s.system)
@@ -59,7 +60,7 @@ func (s keyStore) UpdateKey(ctx context.Context, name string, act func(lifecycle
 	k, ok := s.keys[name]
 	s.mu.Unlock()
 	if !ok {
-		return k, lifecycle.NoKey(name)
+		return k, refusal.NoKey(name)
 	}
 	c, err := act(k)
 	if err != nil {
@@ -87,7 +88,7 @@ func (s keyStore) DeleteKey(ctx context.Context, name string, allow func(lifecyc
 	defer s.mu.Unlock()
 	k, ok := s.keys[name]
 	if !ok {
-		return k, lifecycle.NoKey(name)
+		return k, refusal.NoKey(name)
 	}
 	if err := allow(k); err != nil {
 		return lifecycle.Key{}, err
@@ -132,7 +133,7 @@ func (s versionStore) get(ctx context.Context, call string, from map[place]lifec
 	defer s.mu.Unlock()
 	v, ok := from[at]
 	if !ok {
-		return v, lifecycle.NoVersion(at.key, at.n)
+		return v, refusal.NoVersion(at.key, at.n)
 	}
 	return v, nil
 }

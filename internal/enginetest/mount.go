@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Mount is what a mount stores. It is safe for concurrent use.
@@ -30,8 +31,8 @@ type Mount struct {
 	keys     map[string]lifecycle.Key
 	versions map[place]lifecycle.Version
 	archive  map[place]lifecycle.Version
-	policies map[string][]lifecycle.Policy // all revisions
-	leases   map[lease]lifecycle.Usage
+	policies map[string][]policy.Policy // all revisions
+	leases   map[lease]policy.Usage
 	denied   map[string]map[int]lifecycle.Denials
 	due      map[time.Time]map[string]bool
 	alerts   map[lifecycle.Status]map[string]time.Time
@@ -39,7 +40,7 @@ type Mount struct {
 	erasures map[string]bool
 	cursors  map[string]string // of policies to reindex
 	clock    lifecycle.Clock
-	governed lifecycle.Governance
+	governed policy.Governance
 	upserts  bool // they are disabled
 
 	calls  map[string]int
@@ -69,7 +70,7 @@ type Done struct {
 func NewMount(t testing.TB) *Mount {
 	return &Mount{
 		t: t, writing: map[string]*sync.Mutex{}, keys: map[string]lifecycle.Key{}, versions: map[place]lifecycle.Version{},
-		archive: map[place]lifecycle.Version{}, policies: map[string][]lifecycle.Policy{}, leases: map[lease]lifecycle.Usage{},
+		archive: map[place]lifecycle.Version{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
 		cursors: map[string]string{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},

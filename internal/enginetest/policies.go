@@ -8,14 +8,16 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // policyStore is the policies, and which keys are bound to them.
 type policyStore struct{ *Mount }
 
-func (s policyStore) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
+func (s policyStore) Policy(ctx context.Context, name string) (policy.Policy, error) {
 	if err := s.called(ctx, "Policy", name); err != nil {
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,10 +25,10 @@ func (s policyStore) Policy(ctx context.Context, name string) (lifecycle.Policy,
 }
 
 // last returns the revision in force. The caller holds the lock.
-func (s policyStore) last(name string) (lifecycle.Policy, error) {
+func (s policyStore) last(name string) (policy.Policy, error) {
 	all := s.policies[name]
 	if len(all) == 0 {
-		return lifecycle.Policy{}, lifecycle.NoPolicy(name)
+		return policy.Policy{}, refusal.NoPolicy(name)
 	}
 	return all[len(all)-1], nil
 }
@@ -36,14 +38,14 @@ func (s policyStore) Revisions(ctx context.Context, name string) (int, error) {
 	return p.Revision, err
 }
 
-func (s policyStore) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+func (s policyStore) PolicyRevision(ctx context.Context, name string, n int) (policy.Policy, error) {
 	err := s.called(ctx, "PolicyRevision", name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if all := s.policies[name]; err == nil && n >= 1 && n <= len(all) {
 		return all[n-1], nil
 	}
-	return lifecycle.Policy{}, lifecycle.NoPolicy(name)
+	return policy.Policy{}, refusal.NoPolicy(name)
 }
 
 func (s policyStore) PolicyNames(ctx context.Context) ([]string, error) {
@@ -54,14 +56,14 @@ func (s policyStore) PolicyNames(ctx context.Context) ([]string, error) {
 }
 
 func (s policyStore) PutPolicy(
-	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error),
-) (lifecycle.Policy, error) {
+	ctx context.Context, name string, revise func(current *policy.Policy) (policy.Policy, lifecycle.Event, error),
+) (policy.Policy, error) {
 	if err := s.called(ctx, "PutPolicy", name); err != nil {
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var current *lifecycle.Policy
+	var current *policy.Policy
 	if p, err := s.last(name); err == nil {
 		current = &p
 	}
@@ -79,7 +81,7 @@ func (s policyStore) PutPolicy(
 }
 
 func (s policyStore) DeletePolicy(
-	ctx context.Context, name, _ string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+	ctx context.Context, name, _ string, allow func(policy.Policy) error, used func(policy.Use) error,
 ) error {
 	if err := s.called(ctx, "DeletePolicy", name); err != nil {
 		return err
@@ -94,7 +96,7 @@ func (s policyStore) DeletePolicy(
 		return err
 	}
 	if s.governed.DefaultPolicy == name {
-		if err := used(lifecycle.PolicyUse{Default: true}); err != nil {
+		if err := used(policy.Use{Default: true}); err != nil {
 			return err
 		}
 	}
@@ -102,7 +104,7 @@ func (s policyStore) DeletePolicy(
 		if k.Policy != name {
 			continue
 		}
-		if err := used(lifecycle.PolicyUse{Key: key, Bound: 1}); err != nil {
+		if err := used(policy.Use{Key: key, Bound: 1}); err != nil {
 			return err
 		}
 	}
@@ -223,23 +225,23 @@ func (s settings) DisableUpsert(ctx context.Context) (bool, error) {
 	return s.upserts, err
 }
 
-func (s settings) Governance(ctx context.Context) (lifecycle.Governance, error) {
+func (s settings) Governance(ctx context.Context) (policy.Governance, error) {
 	err := s.called(ctx, "Governance", "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.governed, err
 }
 
-func (s settings) SetGovernance(ctx context.Context, change func(lifecycle.Governance) (lifecycle.Governance, lifecycle.Event)) (lifecycle.Governance, error) {
+func (s settings) SetGovernance(ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event)) (policy.Governance, error) {
 	if err := s.called(ctx, "SetGovernance", ""); err != nil {
-		return lifecycle.Governance{}, err
+		return policy.Governance{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next, event := change(s.governed)
 	s.mustBeAct(acts.Mount, event)
 	if policy := next.DefaultPolicy; policy != "" && len(s.policies[policy]) == 0 {
-		return s.governed, lifecycle.NoPolicy(policy)
+		return s.governed, refusal.NoPolicy(policy)
 	}
 	s.governed = next
 	return next, nil

@@ -20,7 +20,9 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 )
 
@@ -88,7 +90,7 @@ func (w *World) ByClock() *scheduler.Session {
 }
 
 // ReplaceExhausted is dataplane.Scheduler's.
-func (w *World) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used lifecycle.Usage) error {
+func (w *World) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used policy.Usage) error {
 	return w.ByClock().ReplaceExhausted(ctx, k, used)
 }
 
@@ -98,9 +100,9 @@ func (w *World) MakeKey(ctx context.Context, spec lifecycle.Key) (existed bool, 
 }
 
 // Policy writes a policy.
-func (w *World) Policy(name string, edit func(d *lifecycle.Document)) {
+func (w *World) Policy(name string, edit func(d *policy.Document)) {
 	w.T.Helper()
-	_, err := w.Session().Policies().Put(context.Background(), name, func(d lifecycle.Document) (lifecycle.Document, error) {
+	_, err := w.Session().Policies().Put(context.Background(), name, func(d policy.Document) (policy.Document, error) {
 		d.Owner, d.RequireReason = "tests", nil
 		edit(&d)
 		return d, nil
@@ -112,7 +114,7 @@ func (w *World) Policy(name string, edit func(d *lifecycle.Document)) {
 func (w *World) Create(name, policy string) {
 	w.T.Helper()
 	_, existed, err := w.Session().Keys().Create(context.Background(), engine.Creation{
-		Spec: lifecycle.Key{Name: name, Type: lifecycle.DefaultType}, Policy: &policy,
+		Spec: lifecycle.Key{Name: name, Type: keytype.Default}, Policy: &policy,
 	})
 	require.NoError(w.T, err)
 	require.False(w.T, existed)
@@ -158,7 +160,7 @@ func (w *World) DisableUpserts(disable bool) {
 }
 
 // PolicyInForce returns the revision of a policy that is in force.
-func (w *World) PolicyInForce(name string) *lifecycle.Policy {
+func (w *World) PolicyInForce(name string) *policy.Policy {
 	w.T.Helper()
 	p, err := policyStore{w.Mount}.Policy(context.Background(), name)
 	require.NoError(w.T, err)

@@ -6,12 +6,14 @@ package lifecycle
 import (
 	"slices"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Abandoned returns the key with its next version number given up (transition T5): a version is stored under it that no
 // record ever named. It is retired as a staged version is that is abandoned, so it can be restored until the destroy delay
 // is over.
-func (k Key) Abandoned(t EffectiveRules, at time.Time) Key {
+func (k Key) Abandoned(t policy.EffectiveRules, at time.Time) Key {
 	d := draftOf(k)
 	d.key.Latest++
 	d.key.Recent = append(slices.Clip(k.Recent), at)

@@ -6,13 +6,16 @@ package lifecycle
 import (
 	"slices"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Order is what goes with an operation.
 type Order struct {
 	At         time.Time
 	Behind     string // why no date of this clock can be trusted; empty: it can
-	Rules      EffectiveRules
+	Rules      policy.EffectiveRules
 	Until      time.Time // Recover: archive it again then; zero: as the policy says
 	LastDenied time.Time // of the version, or of any version for a whole key; zero: never
 	Code       string    // ReportCompromise: a KMIP revocation reason
@@ -28,7 +31,7 @@ type Step struct {
 }
 
 // Apply returns the key after an operation: on one of its versions, with version 0 on the key as a whole, and for
-// [Rollback] on its active version. The error is [ErrInvalid] for a version that does not exist and [ErrRefused] where state
+// [Rollback] on its active version. The error is [refusal.ErrInvalid] for a version that does not exist and [refusal.ErrRefused] where state
 // or rules forbid it.
 func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 	switch {
@@ -44,10 +47,10 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 func applyToVersion(k Key, op Op, v int, o Order) (Key, Step, error) {
 	from := k.versionState(v)
 	if from == NoState {
-		return k, Step{}, Invalidf("version: %d: key %q has versions 1 to %d", v, k.Name, k.Latest)
+		return k, Step{}, refusal.Invalidf("version: %d: key %q has versions 1 to %d", v, k.Name, k.Latest)
 	}
 	if !k.Status.admits(op, from) {
-		return k, Step{}, Refusedf("version %d: key %q is %s as a whole; use the operations of the key", v, k.Name, k.Status.State)
+		return k, Step{}, refusal.Refusedf("version %d: key %q is %s as a whole; use the operations of the key", v, k.Name, k.Status.State)
 	}
 	row, err := rowFor(k, op, from, v)
 	if err != nil {
@@ -76,16 +79,16 @@ func rowFor(k Key, op Op, from State, v int) (edge, error) {
 	case byFloor && op == Archive:
 		return find(op, Deactivated, v)
 	case byFloor && op == Retire:
-		return edge{}, Refusedf("version %d is archived only by min_decryption_version, which is %d: archive it first", v, k.MinDecryption)
+		return edge{}, refusal.Refusedf("version %d is archived only by min_decryption_version, which is %d: archive it first", v, k.MinDecryption)
 	case op == ReportCompromise && from == Retired && k.Overrides[v].Compromise.reported():
 		reported := k.Overrides[v].Compromise.Reported
-		return edge{}, Refusedf("version %d is retired and was reported as compromised at %s: a report stands, and gives nothing back", v, timeText(reported))
+		return edge{}, refusal.Refusedf("version %d is retired and was reported as compromised at %s: a report stands, and gives nothing back", v, timeText(reported))
 	default:
 		return find(op, from, v)
 	}
 }
 
-// applyToKey returns the key after an operation on it as a whole. The error is [ErrRefused].
+// applyToKey returns the key after an operation on it as a whole. The error is [refusal.ErrRefused].
 func applyToKey(k Key, op Op, o Order) (Key, Step, error) {
 	to, err := findKey(op, k)
 	if err != nil {

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
 // dark is a policy by which keys rotate every ten days, and not from 8 to 20 March.
-func dark(t *testing.T, edits ...func(doc)) *lifecycle.Policy {
+func dark(t *testing.T, edits ...func(doc)) *policy.Policy {
 	return policyOf(t, append([]func(doc){func(d doc) {
 		d.RotationPeriod, d.RotationJitter, d.RotationBlackout = span(t, "10d"), jitter(t, "0"), []string{"03-08/03-20"}
 	}}, edits...)...)

@@ -6,6 +6,9 @@ package lifecycle
 import (
 	"maps"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // ConfigChange is what an operator asks to change of a key; nil leaves a setting as it is.
@@ -22,7 +25,7 @@ type ConfigChange struct {
 }
 
 // Configure returns the key with the change applied, and what the operator should be warned of. A change that
-// changes nothing returns the key as it was, revision included. The error is [ErrInvalid].
+// changes nothing returns the key as it was, revision included. The error is [refusal.ErrInvalid].
 func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	next := k
 	warnings, err := c.setFloors(&next)
@@ -38,7 +41,7 @@ func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	if c.Labels != nil {
 		next.Labels = maps.Clone(c.Labels)
 	}
-	if err := checkLabels(next.Labels); err != nil {
+	if err := policy.CheckLabels(next.Labels); err != nil {
 		return k, nil, err
 	}
 	if err := checkAutoRotate(next); err != nil {
@@ -81,7 +84,7 @@ func (c ConfigChange) setFloors(k *Key) ([]string, error) {
 		k.MinEncryption = *c.MinEncryption
 	}
 	if k.MinEncryption > 0 && k.MinEncryption < k.MinDecryption {
-		return nil, Invalidf("min_encryption_version: %d: must be 0 or at least min_decryption_version, which is %d", k.MinEncryption, k.MinDecryption)
+		return nil, refusal.Invalidf("min_encryption_version: %d: must be 0 or at least min_decryption_version, which is %d", k.MinEncryption, k.MinDecryption)
 	}
 	return warnings, nil
 }
@@ -90,7 +93,7 @@ func (c ConfigChange) setFloors(k *Key) ([]string, error) {
 func checkBelowCurrent(k Key, field string, floor int) error {
 	for _, version := range []int{k.Primary, k.Staged} {
 		if version > 0 && floor > version {
-			return Invalidf("%s: %d: must not be above the active and the staged version, of which one is %d", field, floor, version)
+			return refusal.Invalidf("%s: %d: must not be above the active and the staged version, of which one is %d", field, floor, version)
 		}
 	}
 	return nil
@@ -99,9 +102,9 @@ func checkBelowCurrent(k Key, field string, floor int) error {
 func checkFloor(field string, floor, latest int) error {
 	switch {
 	case floor < 0:
-		return InvalidField(field, floor, "must not be negative")
+		return refusal.InvalidField(field, floor, "must not be negative")
 	case floor > latest:
-		return Invalidf("%s: %d: must be at most the latest key version, which is %d", field, floor, latest)
+		return refusal.Invalidf("%s: %d: must be at most the latest key version, which is %d", field, floor, latest)
 	}
 	return nil
 }
@@ -109,10 +112,10 @@ func checkFloor(field string, floor, latest int) error {
 // checkAvailable keeps both floors above what was trimmed.
 func checkAvailable(k Key) error {
 	if k.MinAvailable > k.MinEncryption {
-		return Invalidf("min_encryption_version: %d: must be at least the minimum available version, which is %d", k.MinEncryption, k.MinAvailable)
+		return refusal.Invalidf("min_encryption_version: %d: must be at least the minimum available version, which is %d", k.MinEncryption, k.MinAvailable)
 	}
 	if k.MinAvailable > k.MinDecryption {
-		return Invalidf("min_decryption_version: %d: must be at least the minimum available version, which is %d", k.MinDecryption, k.MinAvailable)
+		return refusal.Invalidf("min_decryption_version: %d: must be at least the minimum available version, which is %d", k.MinDecryption, k.MinAvailable)
 	}
 	return nil
 }
@@ -122,10 +125,10 @@ func checkAutoRotate(k Key) error {
 	const shortest = time.Hour
 	period := k.AutoRotatePeriod
 	if period != 0 && period < shortest {
-		return InvalidField("auto_rotate_period", period, "auto rotate period must be 0 to disable or at least an hour")
+		return refusal.InvalidField("auto_rotate_period", period, "auto rotate period must be 0 to disable or at least an hour")
 	}
 	if period != 0 && k.Policy != "" {
-		return InvalidField("auto_rotate_period", period, "policy \""+k.Policy+"\" sets the rotation of this key; auto_rotate_period must be 0")
+		return refusal.InvalidField("auto_rotate_period", period, "policy \""+k.Policy+"\" sets the rotation of this key; auto_rotate_period must be 0")
 	}
 	return nil
 }

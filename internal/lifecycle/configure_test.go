@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -110,7 +111,7 @@ func TestConfigureRefusesWhatBreaksARuleAndLeavesTheKey(t *testing.T) {
 	} {
 		row.change.Owner = ptr("somebody else")
 		got, warnings, err := k.Configure(row.change)
-		require.ErrorIs(t, err, lifecycle.ErrInvalid, row.text)
+		require.ErrorIs(t, err, refusal.ErrInvalid, row.text)
 		require.ErrorContains(t, err, row.text)
 		require.Empty(t, warnings)
 		require.Equal(t, k, got, "%s: an error leaves the key as it was", row.text)
@@ -177,7 +178,7 @@ func TestLabelsAreBounded(t *testing.T) {
 			require.Equal(t, row.labels, got.Labels)
 			continue
 		}
-		require.ErrorIs(t, err, lifecycle.ErrInvalid)
+		require.ErrorIs(t, err, refusal.ErrInvalid)
 		require.ErrorContains(t, err, row.text)
 		require.Less(t, len(err.Error()), 256, "a long value is not quoted in full")
 		require.Equal(t, k, got)

@@ -7,29 +7,31 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Drift returns the rules of the revision in force that the key does not meet at now; none: it complies.
-func Drift(k Key, p *Policy, now time.Time) []Finding {
+func Drift(k Key, p *policy.Policy, now time.Time) []policy.Finding {
 	if p == nil {
 		if k.Policy == "" {
 			return nil
 		}
-		return []Finding{{Field: "policy", Value: k.Policy, Rule: "the policy that governs the key is missing or cannot be read"}}
+		return []policy.Finding{{Field: "policy", Value: k.Policy, Rule: "the policy that governs the key is missing or cannot be read"}}
 	}
 	found := p.Findings(k.Attributes(), now)
 	if out := Plan(k, p, now); slices.Contains(Alerts(), out.Status) {
-		found = append(found, Finding{Field: "rotation", Value: string(out.Status), Rule: out.Why})
+		found = append(found, policy.Finding{Field: "rotation", Value: string(out.Status), Rule: out.Why})
 	}
 	if end := originatorEnd(k, p); !end.IsZero() && !now.Before(end) {
-		found = append(found, Finding{Field: "primary_version", Value: strconv.Itoa(k.Primary), Rule: "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})
+		found = append(found, policy.Finding{Field: "primary_version", Value: strconv.Itoa(k.Primary), Rule: "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})
 	}
 	return append(found, overdueTransition(k, p, now)...)
 }
 
 // overdueTransition names the first thing that the clock should have done to the key and has not: the clock guard, or another guard,
 // holds it back.
-func overdueTransition(k Key, p *Policy, now time.Time) []Finding {
+func overdueTransition(k Key, p *policy.Policy, now time.Time) []policy.Finding {
 	const patience = time.Hour
 	for _, entry := range PendingTransitions(k, p, now) {
 		if entry.Op == Lapse { // a finding of its own
@@ -38,18 +40,18 @@ func overdueTransition(k Key, p *Policy, now time.Time) []Finding {
 		if now.Before(entry.At.Add(patience)) {
 			break
 		}
-		return []Finding{{Field: "version", Value: strconv.Itoa(entry.Version), Rule: "was due to " + string(entry.Op) + " at " + timeText(entry.At)}}
+		return []policy.Finding{{Field: "version", Value: strconv.Itoa(entry.Version), Rule: "was due to " + string(entry.Op) + " at " + timeText(entry.At)}}
 	}
 	return overrideLimitReached(k, p, now)
 }
 
 // overrideLimitReached names a version that the clock does not archive because the key's record has no room for it.
-func overrideLimitReached(k Key, p *Policy, now time.Time) []Finding {
+func overrideLimitReached(k Key, p *policy.Policy, now time.Time) []policy.Finding {
 	v, after := k.Oldest.Version, k.RulesFor(p).ArchiveAfter
 	if v == 0 || after == 0 || k.Overrides.roomFor(v) || now.Before(k.Oldest.Deactivated.Add(after)) {
 		return nil
 	}
-	return []Finding{{Field: "version", Value: strconv.Itoa(v), Rule: "is not archived: too many versions are in states of their own; destroy old ones"}}
+	return []policy.Finding{{Field: "version", Value: strconv.Itoa(v), Rule: "is not archived: too many versions are in states of their own; destroy old ones"}}
 }
 
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }

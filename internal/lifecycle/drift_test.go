@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
@@ -15,12 +17,12 @@ import (
 func TestDriftNamesEveryRuleThatAKeyDoesNotMeet(t *testing.T) {
 	p := policyOf(t, func(d doc) {
 		d.RotationPeriod, d.RotationJitter, d.OriginatorPeriod = span(t, "10d"), jitter(t, "0"), span(t, "20d")
-		d.AllowedTypes = []lifecycle.Type{lifecycle.ChaCha20Poly1305}
-		d.MinStrengthBits, d.DenyAfter = 256, map[lifecycle.Type]string{lifecycle.AES128GCM96: "2026-01-01"}
+		d.AllowedTypes = []keytype.Type{keytype.ChaCha20Poly1305}
+		d.MinStrengthBits, d.DenyAfter = 256, map[keytype.Type]string{keytype.AES128GCM96: "2026-01-01"}
 	})
 	k := newKey(t, 1)
-	k.Type, k.Exportable, k.AllowPlaintextBackup = lifecycle.AES128GCM96, true, true
-	require.Equal(t, []lifecycle.Finding{
+	k.Type, k.Exportable, k.AllowPlaintextBackup = keytype.AES128GCM96, true, true
+	require.Equal(t, []policy.Finding{
 		{Field: "type", Value: "aes128-gcm96", Rule: "does not allow this type in allowed_types"},
 		{Field: "type", Value: "aes128-gcm96", Rule: "demands min_strength_bits 256 and the type has 128"},
 		{Field: "type", Value: "aes128-gcm96", Rule: "denies new versions of this type after 2026-01-01"},
@@ -37,7 +39,7 @@ func TestDriftNamesWhatTheClockShouldHaveDone(t *testing.T) {
 	})
 	k := newKey(t, 3).WithOldest(p, map[int]time.Time{2: start})
 	require.Empty(t, lifecycle.Drift(k, p, start.Add(48*time.Hour+59*time.Minute)), "a tick is about to")
-	require.Equal(t, []lifecycle.Finding{
+	require.Equal(t, []policy.Finding{
 		{Field: "version", Value: "1", Rule: "was due to archive at 2026-03-03T12:00:00Z"},
 	}, lifecycle.Drift(k, p, start.Add(49*time.Hour)))
 
@@ -49,7 +51,7 @@ func TestDriftNamesWhatTheClockShouldHaveDone(t *testing.T) {
 	full = full.WithOldest(p, map[int]time.Time{2050: start})
 	require.Equal(t, 2049, full.Oldest.Version)
 	require.Empty(t, lifecycle.Drift(full, p, start.Add(47*time.Hour)))
-	require.Equal(t, []lifecycle.Finding{
+	require.Equal(t, []policy.Finding{
 		{Field: "version", Value: "2049", Rule: "is not archived: too many versions are in states of their own; destroy old ones"},
 	}, lifecycle.Drift(full, p, start.Add(49*time.Hour)))
 }
@@ -60,11 +62,11 @@ func TestDriftOfKeysThatComplyAndOfThoseOnTheWay(t *testing.T) {
 	require.Empty(t, lifecycle.Drift(k, p, start))
 	require.Empty(t, lifecycle.Drift(k, p, at(11, 12, 0)), "the next tick rotates it")
 	failed := k.Failed("token removed", p, at(11, 12, 0))
-	require.Equal(t, []lifecycle.Finding{{Field: "rotation", Value: "retrying", Rule: "due, and the last of 1 attempts failed: token removed"}}, lifecycle.Drift(failed, p, at(11, 12, 0)))
+	require.Equal(t, []policy.Finding{{Field: "rotation", Value: "retrying", Rule: "due, and the last of 1 attempts failed: token removed"}}, lifecycle.Drift(failed, p, at(11, 12, 0)))
 	require.Empty(t, lifecycle.Drift(moved(t, k, lifecycle.KeyArchived), p, later), "a key that is out of use rotates no more")
 	require.Empty(t, lifecycle.Drift(k, nil, later), "no policy, no rule")
 	k.Policy = "gone"
-	require.Equal(t, []lifecycle.Finding{{Field: "policy", Value: "gone", Rule: "the policy that governs the key is missing or cannot be read"}}, lifecycle.Drift(k, nil, start))
+	require.Equal(t, []policy.Finding{{Field: "policy", Value: "gone", Rule: "the policy that governs the key is missing or cannot be read"}}, lifecycle.Drift(k, nil, start))
 }
 
 func TestRetirementWaitsForTheQuietPeriodOfAnEarlierRevision(t *testing.T) {
@@ -96,10 +98,10 @@ func TestBackoffIsThatOfThePolicy(t *testing.T) {
 func TestTermsCostNoMemory(t *testing.T) {
 	racetest.Skip(t, "the race detector allocates on its own")
 	k := newKey(t, 3)
-	p, err := lifecycle.NewPolicy("pci", 1, document(t), start)
+	p, err := policy.New("pci", 1, document(t), start)
 	require.NoError(t, err)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		for _, policy := range []*lifecycle.Policy{&p, nil} {
+		for _, policy := range []*policy.Policy{&p, nil} {
 			if rules := k.RulesFor(policy); rules.QuietUntil(start, time.Time{}).Before(start) {
 				t.Error("before it began")
 			}

@@ -90,7 +90,7 @@ func (p planner) waiting(c dueReason, open schedule.Stretch) dueReason {
 func (p planner) byPeriod() (dueReason, bool) {
 	k, r := p.key, p.rules
 	end := originatorEnd(k, r.policy)
-	if end.IsZero() || r.mode != Auto {
+	if end.IsZero() || r.mode != policy.Auto {
 		return dueReason{}, false
 	}
 	why := fmt.Sprintf("originator_period of version %d ends at %s", k.Primary, timeText(end))
@@ -103,7 +103,7 @@ func (p planner) byPeriod() (dueReason, bool) {
 // byUsage is the moment when the active version reached a usage limit.
 func (p planner) byUsage() (dueReason, bool) {
 	k, r := p.key, p.rules
-	if r.policy == nil || r.policy.OnLimit != OnLimitRotate || !exhausted(k, k.RulesFor(r.policy).Limits) {
+	if r.policy == nil || r.policy.OnLimit != policy.OnLimitRotate || !exhausted(k, k.RulesFor(r.policy).Limits) {
 		return dueReason{}, false
 	}
 	why := fmt.Sprintf("version %d reached its usage limit", k.Primary)

@@ -8,12 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
 // sundays is a policy whose window opens for four hours at 2 o'clock on Sundays, in UTC; start is a Sunday at noon.
-func sundays(t testing.TB, edits ...func(doc)) *lifecycle.Policy {
+func sundays(t testing.TB, edits ...func(doc)) *policy.Policy {
 	t.Helper()
 	return policyOf(t, append([]func(doc){func(d doc) {
 		d.RotationPeriod, d.RotationJitter = span(t, "10d"), jitter(t, "0")
@@ -51,7 +54,7 @@ func TestMissedWindowIsWaitedForAgain(t *testing.T) {
 	require.Equal(t, "due since 2026-03-15T02:00:00Z, and waits for rotation_window until 2026-03-22T02:00:00Z", got.Why)
 	require.True(t, lifecycle.Plan(k, p, at(22, 2, 0)).ToRotate())
 
-	for _, mode := range []lifecycle.RotationMode{lifecycle.Manual, lifecycle.Notify} {
+	for _, mode := range []policy.RotationMode{policy.Manual, policy.Notify} {
 		got = lifecycle.Plan(k, sundays(t, func(d doc) { d.RotationMode = mode }), at(15, 6, 0))
 		require.Equal(t, lifecycle.Overdue, got.Status, "an operator is bound to no window")
 		require.Equal(t, at(15, 2, 0), got.Alert().Since)
@@ -167,7 +170,7 @@ func TestPeriodEndsEarlyEnoughForASuccessorToBeStaged(t *testing.T) {
 func TestTypeThatThePolicyDeniesIsOverdueAndNoFailure(t *testing.T) {
 	denied := policyOf(t, func(d doc) {
 		d.RotationPeriod, d.RotationJitter = span(t, "10d"), jitter(t, "0")
-		d.DenyAfter = map[lifecycle.Type]string{lifecycle.DefaultType: "2026-03-11"}
+		d.DenyAfter = map[keytype.Type]string{keytype.Default: "2026-03-11"}
 	})
 	k := newKey(t, 1)
 	require.True(t, lifecycle.Plan(k, denied, at(11, 23, 59)).ToRotate(), "the day named is the last")
@@ -212,7 +215,7 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 	})
 	k, err := newKey(t, 1).Stage(lifecycle.BySchedule, "", at(8, 2, 0), at(8, 2, 0))
 	require.NoError(t, err)
-	promoted := func(k lifecycle.Key, p *lifecycle.Policy, now time.Time) time.Time {
+	promoted := func(k lifecycle.Key, p *policy.Policy, now time.Time) time.Time {
 		for _, e := range lifecycle.PendingTransitions(k, p, now) {
 			if e.Op == lifecycle.Promote {
 				return e.At
@@ -232,7 +235,7 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 	require.Equal(t, at(15, 2, 0), promoted(k, p, at(15, 2, 0)), "a failure from the future is not waited for")
 	k.Rotation.Failures = 0
 	by := p.StagingTime
-	p.StagingTime = lifecycle.Span{Text: "0"}
+	p.StagingTime = schedule.Span{Text: "0"}
 	require.Equal(t, at(8, 2, 0), promoted(k, p, at(22, 3, 0)), "staged by the clock, promoted by the clock whatever the policy says now")
 	require.Zero(t, promoted(k, nil, at(22, 3, 0)), "without a policy an operator promotes")
 	k.Rotation.Trigger = lifecycle.ByOperator
@@ -250,19 +253,19 @@ func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {
 }
 
 func TestLimitThatBlocksStopsTheVersionAndOneThatRotatesDoesNot(t *testing.T) {
-	for _, mode := range []lifecycle.RotationMode{lifecycle.Auto, lifecycle.Manual} {
-		for limit, want := range map[lifecycle.OnLimit]bool{lifecycle.OnLimitBlock: true, lifecycle.OnLimitRotate: false} {
+	for _, mode := range []policy.RotationMode{policy.Auto, policy.Manual} {
+		for limit, want := range map[policy.OnLimit]bool{policy.OnLimitBlock: true, policy.OnLimitRotate: false} {
 			p := policyOf(t, func(d doc) { d.RotationMode, d.OnLimit = mode, limit })
 			k := usedUp(newKey(t, 1), p, at(3, 0, 0))
 			pending := lifecycle.AllPendingTransitions(k, p)
 			blocks := len(pending) > 0 && pending[0] == lifecycle.Pending{At: at(3, 0, 0), Op: lifecycle.Lapse, Version: 1}
 			require.Equal(t, want, blocks, "%s %s", mode, limit)
 			out := lifecycle.Plan(k, p, at(3, 0, 0))
-			require.Equal(t, mode == lifecycle.Auto && !want, out.ToRotate())
-			require.Equal(t, mode == lifecycle.Manual && !want, out.Status == lifecycle.Overdue)
+			require.Equal(t, mode == policy.Auto && !want, out.ToRotate())
+			require.Equal(t, mode == policy.Manual && !want, out.Status == lifecycle.Overdue)
 		}
 	}
-	p := policyOf(t, func(d doc) { d.OnLimit, d.RotationJitter = lifecycle.OnLimitBlock, jitter(t, "0") })
+	p := policyOf(t, func(d doc) { d.OnLimit, d.RotationJitter = policy.OnLimitBlock, jitter(t, "0") })
 	k := step(t, usedUp(newKey(t, 1), p, at(3, 0, 0)), lifecycle.Lapse, 1, free(at(3, 0, 0)))
 	out := lifecycle.Plan(k, p, at(4, 0, 0))
 	require.Equal(t, lifecycle.Stopped, out.Status)

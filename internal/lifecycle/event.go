@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // Event is what custody says of an act on a key.
 type Event struct {
@@ -18,7 +22,7 @@ type Event struct {
 
 // Under returns the event as one under the revision; nil: under none. Its hash tells it from one of the same number, of a
 // policy that was deleted and written again.
-func (e Event) Under(p *Policy) Event {
+func (e Event) Under(p *policy.Policy) Event {
 	if p == nil || e.Act == "" {
 		return e
 	}

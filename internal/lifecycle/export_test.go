@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // States lists the states a version can be in, in the order of a life.
 func States() []State {
@@ -11,7 +15,9 @@ func States() []State {
 }
 
 // AllPendingTransitions are [PendingTransitions] as far as they can be told without knowing the time.
-func AllPendingTransitions(k Key, p *Policy) []Pending { return PendingTransitions(k, p, time.Time{}) }
+func AllPendingTransitions(k Key, p *policy.Policy) []Pending {
+	return PendingTransitions(k, p, time.Time{})
+}
 
 // OldestDeactivated is the oldest version that the clock may archive.
 func OldestDeactivated(k Key) int { return oldestDeactivated(k) }

@@ -6,6 +6,8 @@ package lifecycle
 import (
 	"maps"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Forecasted is one thing that will happen to a key if nobody intervenes.
@@ -18,7 +20,7 @@ type Forecasted struct {
 
 // Forecast returns the next n things that the clock will do to the key under the policy, soonest first, as if every
 // attempt succeeded and no use was denied. Dates hold when the key's versions were made.
-func Forecast(k Key, p *Policy, dates map[int]time.Time, now time.Time, n int) []Forecasted {
+func Forecast(k Key, p *policy.Policy, dates map[int]time.Time, now time.Time, n int) []Forecasted {
 	f := forecast{key: k, policy: p, dates: maps.Clone(dates), now: now, skip: map[Pending]bool{}}
 	if f.dates == nil {
 		f.dates = map[int]time.Time{}
@@ -37,7 +39,7 @@ func Forecast(k Key, p *Policy, dates map[int]time.Time, now time.Time, n int) [
 // forecast is a key as it will be.
 type forecast struct {
 	key     Key
-	policy  *Policy
+	policy  *policy.Policy
 	dates   map[int]time.Time
 	now     time.Time
 	skip    map[Pending]bool // what the guards refused

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
@@ -56,7 +57,7 @@ func TestForecastOfAWholeLife(t *testing.T) {
 
 func TestForecastOfAKeyThatAnOperatorRotates(t *testing.T) {
 	p := policyOf(t, func(d doc) {
-		d.RotationMode, d.RotationPeriod, d.RotationJitter, d.OriginatorPeriod = lifecycle.Manual, span(t, "30d"), jitter(t, "0"), span(t, "45d")
+		d.RotationMode, d.RotationPeriod, d.RotationJitter, d.OriginatorPeriod = policy.Manual, span(t, "30d"), jitter(t, "0"), span(t, "45d")
 		d.RecipientPeriod, d.MinVersionsKept = span(t, "60d"), 0
 	})
 	got := lifecycle.Forecast(newKey(t, 1), p, nil, start, 10)
@@ -116,7 +117,7 @@ func TestForecastOfARetiredKey(t *testing.T) {
 }
 
 // anyKey draws a key to which some things have happened until now.
-func anyKey(t *testing.T, r *rand.Rand, p *lifecycle.Policy) (k lifecycle.Key, dates map[int]time.Time, now time.Time) {
+func anyKey(t *testing.T, r *rand.Rand, p *policy.Policy) (k lifecycle.Key, dates map[int]time.Time, now time.Time) {
 	t.Helper()
 	k, now, dates = newKey(t, 1), start, map[int]time.Time{1: start}
 	k.Policy = "pci"
@@ -198,7 +199,7 @@ func TestForecastIsWhatHappens(t *testing.T) {
 }
 
 // executed is what a tick does to the key, once a minute.
-func executed(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]time.Time, now time.Time, ticks int) []string {
+func executed(t *testing.T, k lifecycle.Key, p *policy.Policy, dates map[int]time.Time, now time.Time, ticks int) []string {
 	t.Helper()
 	var did []string
 	for range ticks {
@@ -214,7 +215,7 @@ func executed(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]
 }
 
 // ticked does one thing that is due, and says what; empty: nothing is.
-func ticked(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, dates map[int]time.Time, now time.Time) (lifecycle.Key, string) {
+func ticked(t *testing.T, k lifecycle.Key, p *policy.Policy, dates map[int]time.Time, now time.Time) (lifecycle.Key, string) {
 	t.Helper()
 	if out := lifecycle.Plan(k, p, now); out.ToRotate() {
 		grow, act := k.Rotate, "rotate"

@@ -6,6 +6,8 @@ package lifecycle
 import (
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
@@ -50,7 +52,7 @@ func (g guards) archive(v int) error {
 		floor = 0
 	}
 	if readable := readableFrom(k, floor); readable-1 < kept {
-		return Refusedf("version %d: min_versions_kept is %d and the key has %d readable versions", v, kept, readable)
+		return refusal.Refusedf("version %d: min_versions_kept is %d and the key has %d readable versions", v, kept, readable)
 	}
 	return nil
 }
@@ -62,13 +64,13 @@ func (g guards) recover(v int) error {
 	override := k.Overrides[v]
 	switch {
 	case v < k.MinDecryption:
-		return Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
+		return refusal.Refusedf("version %d is archived by the floor: lower min_decryption_version, which is %d, on keys/%s/config", v, k.MinDecryption, k.Name)
 	case override.State != Compromised:
 		return nil
 	case !override.Locked:
-		return Refusedf("version %d is compromised and not locked: recover needs archived or locked; possible now: retire", v)
+		return refusal.Refusedf("version %d is compromised and not locked: recover needs archived or locked; possible now: retire", v)
 	case !g.order.Until.IsZero():
-		return Refusedf("time_limit: version %d is compromised, and is recovered for good: leave time_limit out", v)
+		return refusal.Refusedf("time_limit: version %d is compromised, and is recovered for good: leave time_limit out", v)
 	}
 	return nil
 }
@@ -79,7 +81,7 @@ func (g guards) restore(destroyTime time.Time) error {
 	if g.key.Hold || g.order.At.Before(destroyTime) {
 		return nil
 	}
-	return Refusedf("destroy_time was %s", timeText(destroyTime))
+	return refusal.Refusedf("destroy_time was %s", timeText(destroyTime))
 }
 
 // staged keeps a version that was staged from coming back where another is, or where it could not decrypt.
@@ -89,11 +91,11 @@ func (g guards) staged(v int, override StateOverride) error {
 	case override.Before != PreActive, v == k.Staged:
 		return nil
 	case k.Staged != 0:
-		return Refusedf("version %d was staged, and version %d is now", v, k.Staged)
+		return refusal.Refusedf("version %d was staged, and version %d is now", v, k.Staged)
 	case v < k.MinDecryption:
-		return Refusedf("version %d was staged and is below min_decryption_version, which is %d", v, k.MinDecryption)
+		return refusal.Refusedf("version %d was staged and is below min_decryption_version, which is %d", v, k.MinDecryption)
 	case v < k.MinEncryption:
-		return Refusedf("version %d was staged and is below min_encryption_version, which is %d", v, k.MinEncryption)
+		return refusal.Refusedf("version %d was staged and is below min_encryption_version, which is %d", v, k.MinEncryption)
 	}
 	return nil
 }
@@ -104,13 +106,13 @@ func (g guards) retire(since, notBefore time.Time, needsQuiet bool) error {
 	k, o := g.key, g.order
 	switch {
 	case k.Hold:
-		return Refusedf("key %q is under legal hold", k.Name)
+		return refusal.Refusedf("key %q is under legal hold", k.Name)
 	case o.Behind != "": // it would be destroyed too soon, when the clock is right again
-		return Refusedf("%s: nothing is retired until it has caught up, or is acknowledged on config/clock", o.Behind)
+		return refusal.Refusedf("%s: nothing is retired until it has caught up, or is acknowledged on config/clock", o.Behind)
 	}
 	quiet := laterOf(o.Rules.QuietUntil(since, o.LastDenied), notBefore)
 	if needsQuiet && o.At.Before(quiet) {
-		return Refusedf("quiet_period is %s: without a denied use it is over at %s", schedule.DurationText(o.Rules.QuietPeriod), quiet.UTC().Format(time.RFC3339))
+		return refusal.Refusedf("quiet_period is %s: without a denied use it is over at %s", schedule.DurationText(o.Rules.QuietPeriod), quiet.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -118,23 +120,23 @@ func (g guards) retire(since, notBefore time.Time, needsQuiet bool) error {
 // destroy holds that the time has come, and no legal hold is in the way.
 func (g guards) destroy(destroyTime time.Time) error {
 	if g.key.Hold {
-		return Refusedf("key %q is under legal hold", g.key.Name)
+		return refusal.Refusedf("key %q is under legal hold", g.key.Name)
 	}
 	if destroyTime.IsZero() || g.order.At.Before(destroyTime) {
-		return Refusedf("destroy_time is %s", destroyTime.UTC().Format(time.RFC3339))
+		return refusal.Refusedf("destroy_time is %s", destroyTime.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-// rollback holds the rollback window. The error is [ErrRefused].
+// rollback holds the rollback window. The error is [refusal.ErrRefused].
 func (g guards) rollback() error {
 	window := g.order.Rules.RollbackWindow
 	end := g.key.Rotation.Promoted.Add(window)
 	switch {
 	case window == 0:
-		return Refusedf("rollback_window is 0: a promotion is not rolled back; rotate instead")
-	case window != Unlimited && g.order.At.After(end):
-		return Refusedf("rollback_window of %s ended at %s", schedule.DurationText(window), timeText(end))
+		return refusal.Refusedf("rollback_window is 0: a promotion is not rolled back; rotate instead")
+	case window != policy.Unlimited && g.order.At.After(end):
+		return refusal.Refusedf("rollback_window of %s ended at %s", schedule.DurationText(window), timeText(end))
 	}
 	return nil
 }

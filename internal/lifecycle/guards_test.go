@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,7 +18,7 @@ func refused(t *testing.T, k lifecycle.Key, op lifecycle.Op, v int, o lifecycle.
 	t.Helper()
 	before := copied(k)
 	got, _, err := k.Apply(op, v, o)
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.ErrorContains(t, err, text)
 	require.Equal(t, before, got)
 }
@@ -38,7 +40,7 @@ func TestLegalHoldBlocksRetiringDestroyingDeletingAndTrimming(t *testing.T) {
 
 	for s, op := range map[lifecycle.KeyState]lifecycle.Op{lifecycle.KeyArchived: lifecycle.Retire, lifecycle.KeyRetired: lifecycle.Destroy} {
 		_, _, err := held(inKeyState(t, s)).Apply(op, 0, free(later.Add(1000*day)))
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.EqualError(t, err, hold)
 	}
 	k = floored(t, 5, 3)
@@ -60,7 +62,7 @@ func TestHoldThatIsSetAgainIsNoChange(t *testing.T) {
 
 func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T) {
 	o := func(at, denied time.Time, quiet time.Duration) lifecycle.Order {
-		return lifecycle.Order{At: at, LastDenied: denied, Rules: lifecycle.EffectiveRules{QuietPeriod: quiet, DestroyDelay: day}}
+		return lifecycle.Order{At: at, LastDenied: denied, Rules: policy.EffectiveRules{QuietPeriod: quiet, DestroyDelay: day}}
 	}
 	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
 		k := step(t, newKey(t, 5), op, 3, o(later, time.Time{}, 14*day))
@@ -75,7 +77,7 @@ func TestQuietPeriodWithoutDeniedUsesPassesBeforeAVersionIsRetired(t *testing.T)
 }
 
 func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
-	quiet := lifecycle.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
+	quiet := policy.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
 	o := lifecycle.Order{At: later, Rules: quiet}
 	for _, op := range []lifecycle.Op{lifecycle.Archive, lifecycle.ReportCompromise} {
 		k := step(t, newKey(t, 5), op, 3, o)
@@ -97,7 +99,7 @@ func TestQuietPeriodThatBeganWithARestoreIsNotShortened(t *testing.T) {
 func TestQuietPeriodThatBeganWithTheRestoreOfAKeyIsNotShortened(t *testing.T) {
 	at := later.Add(day)
 	k, _, err := inKeyState(t, lifecycle.KeyRetired).Apply(lifecycle.Restore, 0,
-		lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{QuietPeriod: 14 * day}})
+		lifecycle.Order{At: at, Rules: policy.EffectiveRules{QuietPeriod: 14 * day}})
 	require.NoError(t, err)
 	for when, ok := range map[time.Time]bool{at.Add(14*day - 1): false, at.Add(14 * day): true} {
 		_, _, err := k.Apply(lifecycle.Retire, 0, lifecycle.Order{At: when})
@@ -118,7 +120,7 @@ func TestTrimmingLeavesNoMarksButReports(t *testing.T) {
 }
 
 func TestQuietPeriodOfAWholeKey(t *testing.T) {
-	rules := lifecycle.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
+	rules := policy.EffectiveRules{QuietPeriod: 14 * day, DestroyDelay: day}
 	k, _, err := newKey(t, 3).Apply(lifecycle.Archive, 0, lifecycle.Order{At: later, Rules: rules})
 	require.NoError(t, err)
 	for _, row := range []struct {
@@ -152,10 +154,10 @@ func TestNothingIsDestroyedEarly(t *testing.T) {
 	}
 	k := inKeyState(t, lifecycle.KeyRetired)
 	_, _, err := k.Apply(lifecycle.Destroy, 0, free(k.Status.Until().Add(-1)))
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	k.Status = k.Status.WithUntil(time.Time{}) // as no key has it
 	_, _, err = k.Apply(lifecycle.Destroy, 0, free(later))
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 }
 
 func TestNothingIsRestoredPastItsDestroyTime(t *testing.T) {
@@ -256,7 +258,7 @@ func TestStagedVersionIsNotRestoredNextToAnotherOrBelowTheFloor(t *testing.T) {
 }
 
 func TestReportIsNeverCleared(t *testing.T) {
-	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Rules: lifecycle.EffectiveRules{DestroyDelay: day}}
+	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Rules: policy.EffectiveRules{DestroyDelay: day}}
 	want := lifecycle.Compromise{Code: "key compromise", Occurred: start, Reported: later}
 	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
 	require.Equal(t, want, k.Overrides[1].Compromise)
@@ -284,7 +286,7 @@ func TestACompromisedActiveVersionIsReplacedWhateverBecameOfIt(t *testing.T) {
 }
 
 func TestAVersionIsReportedOnce(t *testing.T) {
-	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Rules: lifecycle.EffectiveRules{DestroyDelay: day}}
+	o := lifecycle.Order{At: later, Code: "key compromise", Occurred: start, Rules: policy.EffectiveRules{DestroyDelay: day}}
 	k := step(t, newKey(t, 3), lifecycle.ReportCompromise, 1, o)
 	again := lifecycle.Order{At: later.Add(time.Hour), Code: "unspecified"}
 	refused(t, k, lifecycle.ReportCompromise, 1, again, "version 1 is compromised: compromise needs")
@@ -299,7 +301,7 @@ func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
 	k := rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later.Add(day))
 	k = step(t, k, lifecycle.Restore, 6, free(later.Add(2*day))) // 7 is active
 	_, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(7)})
-	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorIs(t, err, refusal.ErrInvalid)
 	require.ErrorContains(t, err, "min_decryption_version: 7: must not be above the active and the staged version, of which one is 6")
 	back, _, err := newKey(t, 5).Apply(lifecycle.Rollback, 0, free(later))
 	require.NoError(t, err)
@@ -308,14 +310,14 @@ func TestFloorDoesNotRiseAboveAVersionThatIsActiveOrStaged(t *testing.T) {
 }
 
 func TestFloorDeniesWhateverThePolicyAllows(t *testing.T) {
-	all := lifecycle.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
+	all := policy.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
 	for _, op := range []lifecycle.Op{lifecycle.Suspend, lifecycle.ReportCompromise} {
 		k := steps(t, newKey(t, 5), 2, op)
 		require.NoError(t, k.Permissions(all).ToProcess(2))
 		k, _, err := k.Configure(lifecycle.ConfigChange{MinDecryption: ptr(3)})
 		require.NoError(t, err)
-		require.ErrorIs(t, k.Permissions(all).ToProcess(2), lifecycle.ErrDenied)
-		require.ErrorIs(t, k.Permissions(all).ToRewrap(2), lifecycle.ErrDenied)
+		require.ErrorIs(t, k.Permissions(all).ToProcess(2), refusal.ErrDenied)
+		require.ErrorIs(t, k.Permissions(all).ToRewrap(2), refusal.ErrDenied)
 	}
 }
 

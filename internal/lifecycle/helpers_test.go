@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +24,7 @@ func ptr[T any](v T) *T { return &v }
 
 // spec is a request for a plain key.
 func spec() lifecycle.Key {
-	return lifecycle.Key{ID: "6b6579", Name: "orders", Type: lifecycle.DefaultType}
+	return lifecycle.Key{ID: "6b6579", Name: "orders", Type: keytype.Default}
 }
 
 // newKey returns a key with the number of versions, one made every day.
@@ -52,23 +54,23 @@ func rotated(t testing.TB, k lifecycle.Key, trigger lifecycle.Trigger, reason st
 }
 
 // doc is what an edit of a policy is handed.
-type doc = *lifecycle.Document
+type doc = *policy.Document
 
 // document is a policy text that is valid, with every field set to something that is not its default. A schedule excludes
 // the period, so there is none.
-func document(t testing.TB) lifecycle.Document {
+func document(t testing.TB) policy.Document {
 	t.Helper()
-	return lifecycle.Document{
+	return policy.Document{
 		Description:          "card data",
 		Owner:                "payments",
-		AllowedTypes:         []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.ChaCha20Poly1305},
+		AllowedTypes:         []keytype.Type{keytype.AES256GCM96, keytype.ChaCha20Poly1305},
 		MinStrengthBits:      256,
-		DenyAfter:            map[lifecycle.Type]string{lifecycle.AES128GCM96: "2030-12-31"},
+		DenyAfter:            map[keytype.Type]string{keytype.AES128GCM96: "2030-12-31"},
 		Exportable:           true,
 		AllowPlaintextBackup: true,
-		HSM:                  lifecycle.Required,
+		HSM:                  policy.Required,
 
-		RotationMode:         lifecycle.Manual,
+		RotationMode:         policy.Manual,
 		RotationPeriod:       span(t, "30d"),
 		RotationZone:         "Europe/Berlin",
 		RotationJitter:       jitter(t, "10%"),
@@ -79,7 +81,7 @@ func document(t testing.TB) lifecycle.Document {
 		RotationRetryCycles:  7,
 		MaxEncryptions:       1_000_000,
 		MaxBytes:             1 << 40,
-		OnLimit:              lifecycle.OnLimitBlock,
+		OnLimit:              policy.OnLimitBlock,
 		PreChecks:            []string{"clock_sane"},
 		PostChecks:           []string{"round_trip", "fingerprint_unique"},
 
@@ -93,8 +95,8 @@ func document(t testing.TB) lifecycle.Document {
 		QuietPeriod:           span(t, "7d"),
 		DestroyDelay:          span(t, "45d"),
 		MinVersionsKept:       3,
-		CompromisedProcessing: lifecycle.Deny,
-		SuspendedProcessing:   lifecycle.Allow,
+		CompromisedProcessing: policy.Deny,
+		SuspendedProcessing:   policy.Allow,
 		RequireReason:         []string{"retire", "hold"},
 		ReasonPattern:         "^CHG[0-9]+ ",
 
@@ -105,33 +107,33 @@ func document(t testing.TB) lifecycle.Document {
 }
 
 // policyOf is the default policy with the edits, which has to be valid.
-func policyOf(t testing.TB, edits ...func(*lifecycle.Document)) *lifecycle.Policy {
+func policyOf(t testing.TB, edits ...func(*policy.Document)) *policy.Policy {
 	t.Helper()
-	doc := lifecycle.DefaultDocument()
+	doc := policy.DefaultDocument()
 	doc.Owner = "payments"
 	for _, edit := range edits {
 		edit(&doc)
 	}
-	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
+	p, err := policy.New("pci", 1, doc, start)
 	require.NoError(t, err)
 	return &p
 }
 
-func newPolicy(t testing.TB, period, spread string, mode lifecycle.RotationMode) *lifecycle.Policy {
+func newPolicy(t testing.TB, period, spread string, mode policy.RotationMode) *policy.Policy {
 	t.Helper()
-	return policyOf(t, func(d *lifecycle.Document) {
+	return policyOf(t, func(d *policy.Document) {
 		d.RotationPeriod, d.RotationJitter, d.RotationMode = span(t, period), jitter(t, spread), mode
 	})
 }
 
-func span(t testing.TB, text string) lifecycle.Span {
+func span(t testing.TB, text string) schedule.Span {
 	t.Helper()
 	s, err := schedule.ParseSpan(text)
 	require.NoError(t, err)
 	return s
 }
 
-func jitter(t testing.TB, text string) lifecycle.Jitter {
+func jitter(t testing.TB, text string) schedule.Jitter {
 	t.Helper()
 	j, err := schedule.ParseJitter(text)
 	require.NoError(t, err)

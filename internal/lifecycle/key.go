@@ -8,14 +8,16 @@ import (
 	"math"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Key is everything known of a key but its secrets: an immutable snapshot of one committed record.
 type Key struct {
 	ID   string // random, hex; ties stored material to this key and not to its name, which may be used again
 	Name string
-	Type Type
+	Type keytype.Type
 
 	Derived    bool // a key per context is derived (HKDF-SHA256)
 	Convergent bool // equal plaintext and context give equal ciphertext; needs Derived
@@ -75,12 +77,12 @@ type Rotation struct {
 	FailedAt  time.Time // when that was
 	RetryAt   time.Time // no automatic attempt before
 
-	Exhausted     int       // the version that reached a usage limit; 0: none did
-	ExhaustedAt   time.Time // when that was
-	ExhaustedBy   Usage     // what it would have come to; above the limits of then
-	ChecksPending bool      // the active version was promoted and has not passed the policy's checks yet
-	PriorBase     time.Time // what Since was before the latest version
-	PriorFailures int       // what Failures was before the latest version
+	Exhausted     int          // the version that reached a usage limit; 0: none did
+	ExhaustedAt   time.Time    // when that was
+	ExhaustedBy   policy.Usage // what it would have come to; above the limits of then
+	ChecksPending bool         // the active version was promoted and has not passed the policy's checks yet
+	PriorBase     time.Time    // what Since was before the latest version
+	PriorFailures int          // what Failures was before the latest version
 }
 
 // Predecessor is a version that was active, and was not rolled back from.
@@ -125,18 +127,18 @@ type Version struct {
 }
 
 // New returns the first revision of a key with its version 1 active. The spec's identity, type, flags, policy,
-// owner and labels are taken; everything else is set here. The error is [ErrInvalid].
+// owner and labels are taken; everything else is set here. The error is [refusal.ErrInvalid].
 func New(spec Key, at time.Time) (Key, error) {
 	if spec.Convergent && !spec.Derived {
-		return Key{}, InvalidField("convergent_encryption", true, "convergent encryption requires derivation to be enabled (derived=true)")
+		return Key{}, refusal.InvalidField("convergent_encryption", true, "convergent encryption requires derivation to be enabled (derived=true)")
 	}
 	if spec.Derived && !spec.Type.SupportsDerivation() {
-		return Key{}, InvalidField("derived", true, "key type "+string(spec.Type)+" cannot derive keys")
+		return Key{}, refusal.InvalidField("derived", true, "key type "+string(spec.Type)+" cannot derive keys")
 	}
 	if err := checkAutoRotate(spec); err != nil {
 		return Key{}, err
 	}
-	if err := checkLabels(spec.Labels); err != nil {
+	if err := policy.CheckLabels(spec.Labels); err != nil {
 		return Key{}, err
 	}
 	return Key{
@@ -159,7 +161,7 @@ func after(n int) int {
 
 // Failed returns the key after an automatic rotation that did not succeed. It is no change an operator made, so the
 // revision stays.
-func (k Key) Failed(cause string, p *Policy, at time.Time) Key {
+func (k Key) Failed(cause string, p *policy.Policy, at time.Time) Key {
 	next := k
 	next.Rotation.Failures++
 	next.Rotation.LastError = cause
@@ -177,6 +179,6 @@ func (k Key) Attributes() policy.Attributes {
 
 // RulesFor returns the rules for the key. The policy is nil where none governs it. A key whose policy is missing, or cannot
 // be read, gets strict ones.
-func (k Key) RulesFor(p *Policy) EffectiveRules {
+func (k Key) RulesFor(p *policy.Policy) policy.EffectiveRules {
 	return policy.RulesFor(p, k.Policy != "", k.Attributes())
 }

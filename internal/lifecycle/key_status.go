@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // KeyState is the state of a whole key.
 type KeyState int
@@ -45,7 +49,7 @@ type KeyStatus struct {
 }
 
 // denies reports whether no version of the key processes, whatever its own state.
-func (m KeyStatus) denies(use Use, t EffectiveRules) bool {
+func (m KeyStatus) denies(use Use, t policy.EffectiveRules) bool {
 	switch m.State {
 	case KeySuspended:
 		return use == Rewrap || !t.SuspendedProcessing

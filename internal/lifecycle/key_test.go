@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -75,7 +76,7 @@ func TestNewRefusesASpecThatBreaksARule(t *testing.T) {
 		asked := spec()
 		edit(&asked)
 		k, err := lifecycle.New(asked, start)
-		require.ErrorIs(t, err, lifecycle.ErrInvalid, field)
+		require.ErrorIs(t, err, refusal.ErrInvalid, field)
 		require.ErrorContains(t, err, field)
 		require.Zero(t, k)
 	}
@@ -179,14 +180,14 @@ func TestFailureBacksOffUpToAnHour(t *testing.T) {
 
 func TestDeletionNeedsTheFlagAndNoPolicy(t *testing.T) {
 	k := newKey(t, 1)
-	require.ErrorIs(t, k.CheckDelete(), lifecycle.ErrRefused)
+	require.ErrorIs(t, k.CheckDelete(), refusal.ErrRefused)
 	require.ErrorContains(t, k.CheckDelete(), "set deletion_allowed on keys/orders/config first")
 
 	k.DeletionAllowed = true
 	require.NoError(t, k.CheckDelete())
 
 	k.Policy = "pci"
-	require.ErrorIs(t, k.CheckDelete(), lifecycle.ErrRefused)
+	require.ErrorIs(t, k.CheckDelete(), refusal.ErrRefused)
 	require.ErrorContains(t, k.CheckDelete(), `key "orders" is governed by policy "pci"`)
 	k = moved(t, k, lifecycle.KeyDestroyed)
 	require.EqualError(t, k.CheckDelete(),

@@ -3,10 +3,14 @@
 
 package lifecycle
 
+import (
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
+
 // LeaseRequest asks for a lease on what a version may protect.
 type LeaseRequest struct {
 	KeyID      string
 	Version    int
-	Need, Want Usage  // at least, and at best
-	Most       Limits // of what is leased of the version in all
+	Need, Want policy.Usage  // at least, and at best
+	Most       policy.Limits // of what is leased of the version in all
 }

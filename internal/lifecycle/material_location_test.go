@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
@@ -39,7 +40,7 @@ func TestPlacementFollowsFromTheState(t *testing.T) {
 
 // TestWhatMayBeOpenedIsInUse ties the two tables together: a version that processes or is rewrapped has its material at hand.
 func TestWhatMayBeOpenedIsInUse(t *testing.T) {
-	all := lifecycle.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
+	all := policy.EffectiveRules{PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: true}
 	for _, s := range keyStates {
 		for _, h := range histories() {
 			k := moved(t, h.key(t), s)

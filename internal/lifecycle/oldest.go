@@ -3,11 +3,15 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // OldestToDate returns the oldest version that the clock may archive where only the store knows since when it is superseded;
 // 0: nothing is missing for [Key.WithOldest].
-func (k Key) OldestToDate(p *Policy) int {
+func (k Key) OldestToDate(p *policy.Policy) int {
 	v := oldestDeactivated(k)
 	if k.RulesFor(p).ArchiveAfter == 0 || !k.Overrides[v].At.IsZero() {
 		return 0
@@ -27,7 +31,7 @@ func oldestDeactivated(k Key) int {
 
 // WithOldest returns the key with the oldest version that the clock may archive. Dates hold when versions were made; a
 // version was superseded when its successor was.
-func (k Key) WithOldest(p *Policy, dates map[int]time.Time) Key {
+func (k Key) WithOldest(p *policy.Policy, dates map[int]time.Time) Key {
 	next := k
 	next.Oldest = Oldest{}
 	v := oldestDeactivated(k)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule/scheduletest"
 	"github.com/stretchr/testify/require"
 )
@@ -16,7 +18,7 @@ import (
 // know which jitter a key gets, but between what bounds; what it was it takes from the plan.
 type oracle struct {
 	key    lifecycle.Key
-	policy *lifecycle.Policy
+	policy *policy.Policy
 	slots  []time.Time // of the schedule
 	opens  []time.Time // of the window; nil: it is always open
 	length time.Duration
@@ -36,7 +38,7 @@ var crons = map[string]scheduletest.Cron{
 }
 
 // newOracle looks at the clock from the key's last rotation until some time after now.
-func newOracle(t *testing.T, k lifecycle.Key, p *lifecycle.Policy, now time.Time) oracle {
+func newOracle(t *testing.T, k lifecycle.Key, p *policy.Policy, now time.Time) oracle {
 	const ahead = 9 * day
 	o := oracle{key: k, policy: p, length: p.RotationWindowLength.Duration}
 	since, until := k.Rotation.Base, now.Add(ahead)
@@ -153,17 +155,17 @@ func (o oracle) inside(t *testing.T, open, end time.Time) time.Duration {
 // given asks the plan for the jitter of a key whose schedule is all that moves it, and holds it to its bounds.
 func (o oracle) given(t *testing.T, open *time.Time, slot time.Time, most time.Duration) time.Duration {
 	p := *o.policy
-	p.OriginatorPeriod, p.RotationMode = lifecycle.Span{Text: "0"}, lifecycle.Manual
+	p.OriginatorPeriod, p.RotationMode = schedule.Span{Text: "0"}, policy.Manual
 	k := o.key
 	k.Rotation.Exhausted, k.Staged, p.RotationBlackout = 0, 0, nil
 	if open == nil {
 		p.RotationWindow = ""
 	} else { // at which the key is spread as it is in every window
-		p.RotationSchedule, p.RotationPeriod, slot = "", lifecycle.Span{Text: "1m", Duration: time.Minute}, *open
+		p.RotationSchedule, p.RotationPeriod, slot = "", schedule.Span{Text: "1m", Duration: time.Minute}, *open
 		p.RotationWindow, p.RotationJitter = "", jitter(t, most.String())
 		k.Rotation.Base = open.Add(-time.Minute)
 	}
-	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Revision: 1, Created: p.Created, Document: p.Document})
+	p, err := policy.Stored(policy.Policy{Revision: 1, Created: p.Created, Document: p.Document})
 	require.NoError(t, err)
 	put := lifecycle.Plan(k, &p, k.Rotation.Base).Next.Sub(slot)
 	require.GreaterOrEqual(t, put, time.Duration(0))
@@ -181,7 +183,7 @@ type wanted struct {
 // plan says of a key that can encrypt no more that it has stopped, unless it rotates now.
 func (o oracle) plan(t *testing.T, now time.Time) wanted {
 	w := o.schedule(t, now)
-	blocked := o.key.Rotation.Exhausted == o.key.Primary && o.policy.OnLimit == lifecycle.OnLimitBlock
+	blocked := o.key.Rotation.Exhausted == o.key.Primary && o.policy.OnLimit == policy.OnLimitBlock
 	if blocked && w.status != lifecycle.Due {
 		w.status = lifecycle.Stopped
 	}
@@ -198,14 +200,14 @@ func (o oracle) schedule(t *testing.T, now time.Time) wanted {
 		firsts, nows, bySlot = append(firsts, first), append(nows, asOfNow), asOfNow
 	}
 	r := o.key.Rotation
-	if end := o.policy.OriginatorPeriod.Duration; end > 0 && o.policy.RotationMode == lifecycle.Auto {
+	if end := o.policy.OriginatorPeriod.Duration; end > 0 && o.policy.RotationMode == policy.Auto {
 		at := r.Promoted.Add(end)
 		if o.key.Staged == 0 {
 			at = at.Add(-o.policy.StagingTime.Duration)
 		}
 		firsts, nows = append(firsts, at), append(nows, at)
 	}
-	if r.Exhausted == o.key.Primary && o.policy.OnLimit == lifecycle.OnLimitRotate {
+	if r.Exhausted == o.key.Primary && o.policy.OnLimit == policy.OnLimitRotate {
 		firsts, nows = append(firsts, r.ExhaustedAt), append(nows, r.ExhaustedAt)
 	}
 	if len(firsts) == 0 {
@@ -216,7 +218,7 @@ func (o oracle) schedule(t *testing.T, now time.Time) wanted {
 	switch {
 	case now.Before(first):
 		return wanted{lifecycle.Scheduled, first, time.Time{}}
-	case denied || o.key.Staged != 0 || o.policy.RotationMode != lifecycle.Auto:
+	case denied || o.key.Staged != 0 || o.policy.RotationMode != policy.Auto:
 		return wanted{lifecycle.Overdue, first, time.Time{}}
 	case r.Failures > 0 && (now.Before(at) || (now.Before(r.RetryAt) && !now.Before(r.FailedAt))):
 		if r.Failures >= o.policy.RotationRetryCycles {

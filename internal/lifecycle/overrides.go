@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // This file bounds the overrides of a key, and with them its record. What is the same for many versions is stored once. Reports
@@ -50,11 +51,11 @@ func (o Overrides) checkRoom(next Overrides, key string, urgent bool) error {
 	case len(next) <= Alone:
 		return nil
 	case len(next) > max(Crowd, len(o)):
-		return Refusedf("key %q has %d versions in states of their own, the most that its record holds; suspend or archive the key as a whole", key, Crowd)
+		return refusal.Refusedf("key %q has %d versions in states of their own, the most that its record holds; suspend or archive the key as a whole", key, Crowd)
 	case urgent || next.weight() <= max(most, o.weight()):
 		return nil
 	}
-	return Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", key, most)
+	return refusal.Refusedf("key %q has %d versions in states of their own, the most a key may have; destroy or trim old ones", key, most)
 }
 
 // roomFor reports whether the clock may give version v an override: acts by hand still fit into the record afterwards.

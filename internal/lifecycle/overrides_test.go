@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,7 +33,7 @@ func TestMarksOfAKeyAreBounded(t *testing.T) {
 	step(t, k, lifecycle.Retire, 2500, free(later))
 	k.Primary = 2999
 	_, err := k.Rotate(lifecycle.ByOperator, "", time.Time{}, later)
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	k.Overrides[2601] = lifecycle.StateOverride{State: lifecycle.Retired, At: start, DestroyAt: start} // one more, in an emergency
 	step(t, k, lifecycle.Destroy, 2601, free(later))
 }
@@ -50,7 +52,7 @@ func TestTheBoundHoldsBackNoEmergency(t *testing.T) {
 }
 
 func TestTheClockLeavesRoomForActsByHand(t *testing.T) {
-	p := clockPolicy(t, lifecycle.Auto)
+	p := clockPolicy(t, policy.Auto)
 	archives := func(overrides int, marked bool) bool {
 		k := withMarks(t, overrides)
 		k.Oldest = lifecycle.Oldest{Version: 2900, Deactivated: start}

@@ -6,6 +6,8 @@ package lifecycle
 import (
 	"slices"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // Pending is one thing that the clock will do to a key.
@@ -21,7 +23,7 @@ func (e Pending) Irreversible() bool { return e.Op.Destroys() }
 
 // PendingTransitions returns what the clock will do to the key besides rotating it, soonest first, as it stands at now: what
 // had to happen in a window that has closed waits for the next one. The policy is nil where none is in force.
-func PendingTransitions(k Key, p *Policy, now time.Time) []Pending {
+func PendingTransitions(k Key, p *policy.Policy, now time.Time) []Pending {
 	a := agenda{k, p, k.RulesFor(p), now}
 	if k.Status.State == KeyRetired && !k.Hold {
 		return []Pending{{At: k.Status.DestroyAt, Op: Destroy}}
@@ -47,8 +49,8 @@ func PendingTransitions(k Key, p *Policy, now time.Time) []Pending {
 // agenda finds what the clock will do to a key under a policy, as it stands at now.
 type agenda struct {
 	key    Key
-	policy *Policy
-	rules  EffectiveRules
+	policy *policy.Policy
+	rules  policy.EffectiveRules
 	now    time.Time // zero: unknown
 }
 
@@ -123,7 +125,7 @@ func (a agenda) lapse() time.Time {
 	if blocked(k, a.rules) {
 		return k.Rotation.ExhaustedAt
 	}
-	if p.RotationMode == Auto {
+	if p.RotationMode == policy.Auto {
 		return time.Time{}
 	}
 	return originatorEnd(k, p)

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
 // clockPolicy is a policy by which the clock does all it can do to a key.
-func clockPolicy(t testing.TB, mode lifecycle.RotationMode) *lifecycle.Policy {
+func clockPolicy(t testing.TB, mode policy.RotationMode) *policy.Policy {
 	t.Helper()
 	doc := document(t)
 	doc.RotationMode, doc.MinVersionsKept, doc.RotationWindow = mode, 1, ""
-	p, err := lifecycle.NewPolicy("pci", 1, doc, start)
+	p, err := policy.New("pci", 1, doc, start)
 	require.NoError(t, err)
 	return &p
 }
@@ -45,7 +46,7 @@ func TestAgendaIsSortedByTime(t *testing.T) {
 		{At: at(100 + 50), Op: lifecycle.Archive, Version: 1}, // recovered until
 		{At: at(100 + 90), Op: lifecycle.Retire, Version: 2},  // retire_after
 		{At: at(4 + 400), Op: lifecycle.Lapse, Version: 5},    // originator_period
-	}, lifecycle.AllPendingTransitions(busy(t), clockPolicy(t, lifecycle.Manual)))
+	}, lifecycle.AllPendingTransitions(busy(t), clockPolicy(t, policy.Manual)))
 }
 
 func TestAgendaWithoutAPolicyHasOnlyTimesThatWereSet(t *testing.T) {
@@ -57,7 +58,7 @@ func TestAgendaWithoutAPolicyHasOnlyTimesThatWereSet(t *testing.T) {
 }
 
 func TestHoldTakesRetiringAndDestroyingOffTheAgenda(t *testing.T) {
-	p := clockPolicy(t, lifecycle.Manual)
+	p := clockPolicy(t, policy.Manual)
 	var left []lifecycle.Op
 	for _, e := range lifecycle.AllPendingTransitions(busy(t).WithHold(true), p) {
 		left = append(left, e.Op)
@@ -67,7 +68,7 @@ func TestHoldTakesRetiringAndDestroyingOffTheAgenda(t *testing.T) {
 }
 
 func TestAgendaOfAWholeKey(t *testing.T) {
-	p := clockPolicy(t, lifecycle.Manual)
+	p := clockPolicy(t, policy.Manual)
 	k := busy(t)
 	require.Equal(t, lifecycle.AllPendingTransitions(k, p), lifecycle.AllPendingTransitions(moved(t, k, lifecycle.KeySuspended), p))
 	require.Equal(t, []lifecycle.Pending{{At: later.Add(30 * day), Op: lifecycle.Destroy, Version: 3}},
@@ -79,17 +80,17 @@ func TestAgendaOfAWholeKey(t *testing.T) {
 }
 
 func TestOnlyAPolicyThatDoesNotRotateLetsAVersionLapse(t *testing.T) {
-	for mode, lapses := range map[lifecycle.RotationMode]bool{lifecycle.Auto: false, lifecycle.Manual: true, lifecycle.Notify: true} {
+	for mode, lapses := range map[policy.RotationMode]bool{policy.Auto: false, policy.Manual: true, policy.Notify: true} {
 		pending := lifecycle.AllPendingTransitions(newKey(t, 5), clockPolicy(t, mode))
 		has := slices.ContainsFunc(pending, func(e lifecycle.Pending) bool { return e.Op == lifecycle.Lapse })
 		require.Equal(t, lapses, has, mode)
 	}
 	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
-	require.Empty(t, lifecycle.AllPendingTransitions(k, clockPolicy(t, lifecycle.Manual)), "it protects nothing now")
+	require.Empty(t, lifecycle.AllPendingTransitions(k, clockPolicy(t, policy.Manual)), "it protects nothing now")
 }
 
 func TestAgendaKeepsReadableVersionsAndThoseBelowTheFloor(t *testing.T) {
-	p := clockPolicy(t, lifecycle.Auto)
+	p := clockPolicy(t, policy.Auto)
 	k := busy(t)
 	p.MinVersionsKept = 2 // 4, 5
 	for _, e := range lifecycle.AllPendingTransitions(k, p) {
@@ -104,7 +105,7 @@ func TestAgendaKeepsReadableVersionsAndThoseBelowTheFloor(t *testing.T) {
 }
 
 func TestRetirementWaitsForTheQuietPeriodAndForWhatPutItOff(t *testing.T) {
-	p := clockPolicy(t, lifecycle.Auto)
+	p := clockPolicy(t, policy.Auto)
 	p.RetireAfter = span(t, "3d") // shorter than the quiet period of a week
 	k := step(t, newKey(t, 5), lifecycle.Archive, 2, free(later))
 	require.Equal(t, []lifecycle.Pending{{At: later.Add(7 * day), Op: lifecycle.Retire, Version: 2}}, lifecycle.AllPendingTransitions(k, p))

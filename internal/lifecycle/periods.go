@@ -3,12 +3,16 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // This file is about when the active version began to protect, and until when it should.
 
 // originatorEnd returns when the active version should stop to protect; zero: nothing says so.
-func originatorEnd(k Key, p *Policy) time.Time {
+func originatorEnd(k Key, p *policy.Policy) time.Time {
 	if p == nil || p.OriginatorUsage() == 0 || k.Primary == 0 || k.versionState(k.Primary) != Active {
 		return time.Time{}
 	}

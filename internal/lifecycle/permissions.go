@@ -3,6 +3,11 @@
 
 package lifecycle
 
+import (
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
 // Use is what a caller wants of a version (SP 800-57 Part 1 Rev 5, section 5.3.3).
 type Use int
 
@@ -39,7 +44,7 @@ var permissions = map[State]map[Use]grant{
 }
 
 // permits answers from the table, under the rules in force.
-func (s State) permits(use Use, t EffectiveRules, locked bool) bool {
+func (s State) permits(use Use, t policy.EffectiveRules, locked bool) bool {
 	switch permissions[s][use] {
 	case always:
 		return true
@@ -57,14 +62,14 @@ func (s State) permits(use Use, t EffectiveRules, locked bool) bool {
 // Permissions say what the versions of a key may do under the rules in force.
 type Permissions struct {
 	key   Key
-	rules EffectiveRules
+	rules policy.EffectiveRules
 }
 
 // Permissions returns what the key's versions may do under the rules.
-func (k Key) Permissions(t EffectiveRules) Permissions { return Permissions{k, t} }
+func (k Key) Permissions(t policy.EffectiveRules) Permissions { return Permissions{k, t} }
 
 // ToProtect returns the version that new protection uses: the primary for a request of 0, else the one asked for if
-// the key's floors, its state and the rules in force permit. The error is [ErrInvalid] or [ErrRefused].
+// the key's floors, its state and the rules in force permit. The error is [refusal.ErrInvalid] or [refusal.ErrRefused].
 func (p Permissions) ToProtect(requested int) (int, error) {
 	k := p.key
 	v := requested
@@ -72,18 +77,18 @@ func (p Permissions) ToProtect(requested int) (int, error) {
 	case v == 0:
 		v = k.Primary
 	case v < 0:
-		return 0, Invalidf("requested version for encryption is negative: key_version %d", v)
+		return 0, refusal.Invalidf("requested version for encryption is negative: key_version %d", v)
 	case v > k.Latest:
-		return 0, Invalidf("requested version for encryption is higher than the latest key version: key_version %d, latest %d", v, k.Latest)
+		return 0, refusal.Invalidf("requested version for encryption is higher than the latest key version: key_version %d, latest %d", v, k.Latest)
 	case v < k.MinEncryption:
-		return 0, Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
+		return 0, refusal.Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
 	}
 	if k.Status.State != Enabled {
-		return 0, Refusedf("key %q cannot encrypt: the key as a whole is %s", k.Name, k.Status.State)
+		return 0, refusal.Refusedf("key %q cannot encrypt: the key as a whole is %s", k.Name, k.Status.State)
 	}
 	state := k.State(v)
 	if state == Deactivated && k.Overrides[v].Lapsed {
-		return 0, Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion", v)
+		return 0, refusal.Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion", v)
 	}
 	if state.permits(Protect, p.rules, false) {
 		return v, nil
@@ -95,17 +100,17 @@ func (p Permissions) ToProtect(requested int) (int, error) {
 func protectsNot(k Key, requested, v int, state State) error {
 	switch {
 	case state == Deactivated:
-		return Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt", v, state, k.Policy, k.Primary)
+		return refusal.Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt", v, state, k.Policy, k.Primary)
 	case requested == 0 && v == 0:
-		return Refusedf("key %q cannot encrypt: it has no active version; rotate it", k.Name)
+		return refusal.Refusedf("key %q cannot encrypt: it has no active version; rotate it", k.Name)
 	case requested == 0:
-		return Refusedf("key %q cannot encrypt: its version %d is %s", k.Name, v, state)
+		return refusal.Refusedf("key %q cannot encrypt: its version %d is %s", k.Name, v, state)
 	}
-	return Refusedf("no such key version: key_version %d is %s", v, state)
+	return refusal.Refusedf("no such key version: key_version %d is %s", v, state)
 }
 
-// ToProcess reports whether version v may decrypt under the rules in force. The error is [ErrInvalid], [ErrRefused],
-// or [ErrDenied] where the denied use counts against retiring the version.
+// ToProcess reports whether version v may decrypt under the rules in force. The error is [refusal.ErrInvalid], [refusal.ErrRefused],
+// or [refusal.ErrDenied] where the denied use counts against retiring the version.
 func (p Permissions) ToProcess(v int) error { return p.mayOpen(v, Process) }
 
 // ToRewrap reports whether a ciphertext of version v may be opened to protect it anew. The errors are those of
@@ -115,17 +120,17 @@ func (p Permissions) ToRewrap(v int) error { return p.mayOpen(v, Rewrap) }
 func (p Permissions) mayOpen(v int, use Use) error {
 	k := p.key
 	if v > k.Latest {
-		return Invalidf("invalid ciphertext: version is too new: version %d, latest %d", v, k.Latest)
+		return refusal.Invalidf("invalid ciphertext: version is too new: version %d, latest %d", v, k.Latest)
 	}
 	state := k.State(v)
 	switch {
 	case state == NoState, state == Destroyed:
-		return Refusedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
+		return refusal.Refusedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
 	case k.Status.denies(use, p.rules):
-		return deniedf("ciphertext or signature version is disallowed by policy: key %q is %s", k.Name, k.Status.State)
+		return refusal.Deniedf("ciphertext or signature version is disallowed by policy: key %q is %s", k.Name, k.Status.State)
 	case v >= k.MinDecryption && state.permits(use, p.rules, k.Overrides[v].Locked):
 		return nil
 	default:
-		return deniedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
+		return refusal.Deniedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
 	}
 }

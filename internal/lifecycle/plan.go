@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
@@ -31,7 +32,7 @@ func Alerts() []Status { return []Status{Retrying, Stalled, Overdue, Stopped} }
 // RotationPlan is the decision of [Plan]: how the key stands, why, and when to look again.
 type RotationPlan struct {
 	Status  Status
-	Mode    RotationMode
+	Mode    policy.RotationMode
 	Period  time.Duration // 0: none, or a cron schedule
 	Next    time.Time     // when the key is, or was, due for rotation; zero: never
 	Wake    time.Time     // when the engine has to look at the key again; zero: not by itself
@@ -62,7 +63,7 @@ func (o RotationPlan) Alert() Alert {
 
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing or cannot be read. It is pure: the tick only executes what it says, and reading a key shows the same answer.
-func Plan(k Key, p *Policy, now time.Time) RotationPlan {
+func Plan(k Key, p *policy.Policy, now time.Time) RotationPlan {
 	return newPlanner(k, p, now).plan().orStopped(k, k.RulesFor(p))
 }
 
@@ -73,7 +74,7 @@ type planner struct {
 	now   time.Time
 }
 
-func newPlanner(k Key, p *Policy, now time.Time) planner {
+func newPlanner(k Key, p *policy.Policy, now time.Time) planner {
 	return planner{k, rotationRulesFor(k, p), now}
 }
 
@@ -118,7 +119,7 @@ func (p planner) obstacle() string {
 		return "but " + refusal.Error()
 	case k.Staged != 0:
 		return fmt.Sprintf("and version %d is still %s", k.Staged, stagedBlocker(k))
-	case r.mode != Auto:
+	case r.mode != policy.Auto:
 		return fmt.Sprintf("and rotation_mode %s leaves the rotation to an operator", r.mode)
 	}
 	return ""
@@ -180,21 +181,21 @@ func unscheduled(out RotationPlan, why string) RotationPlan {
 type rotationRules struct {
 	recurrence schedule.Recurrence
 	window     schedule.Window
-	mode       RotationMode
+	mode       policy.RotationMode
 	cycles     int
-	policy     *Policy // nil: none
+	policy     *policy.Policy // nil: none
 }
 
 // rotationRulesFor returns the rotation rules in force for the key.
-func rotationRulesFor(k Key, p *Policy) rotationRules {
+func rotationRulesFor(k Key, p *policy.Policy) rotationRules {
 	const never = math.MaxInt
 	switch {
 	case p != nil:
 		return rotationRules{recurrence: p.Recurrence(), window: p.Window(), mode: p.RotationMode, cycles: p.RotationRetryCycles, policy: p}
 	case k.Policy != "": // the policy says nothing: rotate nothing on a guess
-		return rotationRules{mode: Manual, cycles: never}
+		return rotationRules{mode: policy.Manual, cycles: never}
 	default:
-		return rotationRules{recurrence: schedule.Recurrence{Every: k.AutoRotatePeriod}, mode: Auto, cycles: never}
+		return rotationRules{recurrence: schedule.Recurrence{Every: k.AutoRotatePeriod}, mode: policy.Auto, cycles: never}
 	}
 }
 
@@ -227,7 +228,7 @@ func scheduledWhy(k Key, c dueReason) string {
 	return why
 }
 
-func unscheduledWhy(k Key, p *Policy) string {
+func unscheduledWhy(k Key, p *policy.Policy) string {
 	switch {
 	case p != nil:
 		return fmt.Sprintf("policy %q has rotation_period 0 and no rotation_schedule", p.Name)

@@ -10,20 +10,21 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
 func TestPlanSaysHowAKeyStands(t *testing.T) {
-	auto := newPolicy(t, "10d", "0%", lifecycle.Auto)
-	manual := newPolicy(t, "10d", "0%", lifecycle.Manual)
-	notify := newPolicy(t, "10d", "0%", lifecycle.Notify)
+	auto := newPolicy(t, "10d", "0%", policy.Auto)
+	manual := newPolicy(t, "10d", "0%", policy.Manual)
+	notify := newPolicy(t, "10d", "0%", policy.Notify)
 	due := start.Add(10 * day)
 	failed := newKey(t, 1).Failed("token removed", nil, due) // to be tried again a minute later
 
 	for _, row := range []struct {
 		name   string
 		key    lifecycle.Key
-		policy *lifecycle.Policy
+		policy *policy.Policy
 		now    time.Time
 		status lifecycle.Status
 		wake   time.Time
@@ -40,7 +41,7 @@ func TestPlanSaysHowAKeyStands(t *testing.T) {
 		{"failed, waiting", failed, auto, due, lifecycle.Retrying, due.Add(time.Minute), "the last of 1 attempts failed: token removed"},
 		{"failed, wait over", failed, auto, due.Add(time.Minute), lifecycle.Due, due, "the rotation period of 10d ended at 2026-03-11T12:00:00Z"},
 		{"failed, now manual", failed, manual, due, lifecycle.Overdue, time.Time{}, "rotation_mode manual"},
-		{"failed, not due any more", failed, newPolicy(t, "20d", "0%", lifecycle.Auto), due, lifecycle.Scheduled, start.Add(20 * day), "version 1 is in force"},
+		{"failed, not due any more", failed, newPolicy(t, "20d", "0%", policy.Auto), due, lifecycle.Scheduled, start.Add(20 * day), "version 1 is in force"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := lifecycle.Plan(row.key, row.policy, row.now)
@@ -56,27 +57,27 @@ func TestPlanSaysHowAKeyStands(t *testing.T) {
 
 func TestPlanRotatesWhatAClockThatWasAheadHasDated(t *testing.T) {
 	now := start.Add(-day)
-	got := lifecycle.Plan(newKey(t, 1), newPolicy(t, "10d", "0%", lifecycle.Auto), now)
+	got := lifecycle.Plan(newKey(t, 1), newPolicy(t, "10d", "0%", policy.Auto), now)
 	require.Equal(t, []any{lifecycle.Due, lifecycle.ByClock, now}, []any{got.Status, got.Trigger, got.Next})
 	require.Equal(t, "version 1 is dated 2026-03-01T12:00:00Z, by a clock that was ahead", got.Why)
 	k := rotated(t, newKey(t, 1), got.Trigger, got.Why, 0, now)
-	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(k, newPolicy(t, "10d", "0%", lifecycle.Auto), now).Status)
-	require.Equal(t, lifecycle.Overdue, lifecycle.Plan(newKey(t, 1), newPolicy(t, "10d", "0%", lifecycle.Manual), now).Status)
+	require.Equal(t, lifecycle.Scheduled, lifecycle.Plan(k, newPolicy(t, "10d", "0%", policy.Auto), now).Status)
+	require.Equal(t, lifecycle.Overdue, lifecycle.Plan(newKey(t, 1), newPolicy(t, "10d", "0%", policy.Manual), now).Status)
 	require.Equal(t, lifecycle.Unscheduled, lifecycle.Plan(newKey(t, 1), nil, now).Status, "nothing rotates it at any time")
 }
 
 func TestPlanOfAPolicyWithoutAPeriodSchedulesNothing(t *testing.T) {
-	p := newPolicy(t, "0", "0%", lifecycle.Notify)
+	p := newPolicy(t, "0", "0%", policy.Notify)
 	got := lifecycle.Plan(newKey(t, 1), p, start.Add(1000*day))
 	require.Equal(t, lifecycle.RotationPlan{
-		Status: lifecycle.Unscheduled, Mode: lifecycle.Notify, Why: `policy "pci" has rotation_period 0 and no rotation_schedule`,
+		Status: lifecycle.Unscheduled, Mode: policy.Notify, Why: `policy "pci" has rotation_period 0 and no rotation_schedule`,
 	}, got)
 }
 
 func TestPlanOfAKeyWithoutAPolicyFollowsItsAutoRotatePeriod(t *testing.T) {
 	k := newKey(t, 1)
 	require.Equal(t, lifecycle.RotationPlan{
-		Status: lifecycle.Unscheduled, Mode: lifecycle.Auto, Why: "the key has no policy and no auto_rotate_period",
+		Status: lifecycle.Unscheduled, Mode: policy.Auto, Why: "the key has no policy and no auto_rotate_period",
 	}, lifecycle.Plan(k, nil, start.Add(1000*day)))
 
 	k.AutoRotatePeriod = time.Hour
@@ -90,14 +91,14 @@ func TestPlanRotatesNothingWhenThePolicyIsMissing(t *testing.T) {
 	k := newKey(t, 1)
 	k.Policy, k.AutoRotatePeriod = "gone", time.Hour
 	require.Equal(t, lifecycle.RotationPlan{
-		Status: lifecycle.Unscheduled, Mode: lifecycle.Manual, Why: `policy "gone" is missing or cannot be read`,
+		Status: lifecycle.Unscheduled, Mode: policy.Manual, Why: `policy "gone" is missing or cannot be read`,
 	}, lifecycle.Plan(k, nil, start.Add(1000*day)))
 }
 
 func TestPlanOfAKeyWithAStagedVersionRotatesNothing(t *testing.T) {
 	k, err := newKey(t, 1).Stage(lifecycle.BySchedule, "", start.Add(10*day), start.Add(10*day))
 	require.NoError(t, err)
-	for _, mode := range []lifecycle.RotationMode{lifecycle.Auto, lifecycle.Manual} {
+	for _, mode := range []policy.RotationMode{policy.Auto, policy.Manual} {
 		got := lifecycle.Plan(k, newPolicy(t, "10d", "0", mode), start.Add(1000*day))
 		require.Equal(t, lifecycle.Overdue, got.Status, "an operator has to see that nothing rotates")
 		require.Zero(t, got.Wake)
@@ -109,15 +110,15 @@ func TestPlanOfAKeyWithAStagedVersionRotatesNothing(t *testing.T) {
 
 func TestPlanOfAKeyThatIsNotEnabledRotatesNothing(t *testing.T) {
 	for _, s := range keyStates[1:] {
-		got := lifecycle.Plan(inKeyState(t, s), newPolicy(t, "10d", "0", lifecycle.Auto), start.Add(1000*day))
+		got := lifecycle.Plan(inKeyState(t, s), newPolicy(t, "10d", "0", policy.Auto), start.Add(1000*day))
 		require.Equal(t, lifecycle.RotationPlan{
-			Status: lifecycle.Unscheduled, Mode: lifecycle.Auto, Period: 10 * day, Why: "the key is " + s.String(),
+			Status: lifecycle.Unscheduled, Mode: policy.Auto, Period: 10 * day, Why: "the key is " + s.String(),
 		}, got)
 	}
 }
 
 func TestPlanIsTheSameWheneverItIsAsked(t *testing.T) {
-	p := newPolicy(t, "90d", "25%", lifecycle.Auto)
+	p := newPolicy(t, "90d", "25%", policy.Auto)
 	k := newKey(t, 3)
 	first := lifecycle.Plan(k, p, start.Add(3*day))
 	for range 100 {
@@ -133,7 +134,7 @@ func TestPlanIsTheSameWheneverItIsAsked(t *testing.T) {
 const jitterVector = 938267 * time.Second
 
 func TestJitterOfAStoredKeyNeverChanges(t *testing.T) {
-	p := newPolicy(t, "90d", "25%", lifecycle.Auto)
+	p := newPolicy(t, "90d", "25%", policy.Auto)
 	got := lifecycle.Plan(newKey(t, 1), p, start)
 	require.Equal(t, start.Add(90*day+jitterVector), got.Next)
 	require.Contains(t, got.Why, ", put off by 10d20h37m47s of jitter")
@@ -141,7 +142,7 @@ func TestJitterOfAStoredKeyNeverChanges(t *testing.T) {
 
 func TestJitterSpreadsKeysOverTheWholeRange(t *testing.T) {
 	const keys, parts = 1000, 10
-	p := newPolicy(t, "100d", "25%", lifecycle.Auto)
+	p := newPolicy(t, "100d", "25%", policy.Auto)
 	longest := 25 * day
 	var perPart [parts]int
 	for i := range keys {
@@ -157,7 +158,7 @@ func TestJitterSpreadsKeysOverTheWholeRange(t *testing.T) {
 }
 
 func TestJitterReachesBothEndsOfItsRange(t *testing.T) {
-	p := newPolicy(t, "1m", "3s", lifecycle.Auto)
+	p := newPolicy(t, "1m", "3s", policy.Auto)
 	seen := map[time.Duration]bool{}
 	for i := range 200 {
 		seen[jitterOf(p, fmt.Sprint(i), 1)] = true
@@ -166,7 +167,7 @@ func TestJitterReachesBothEndsOfItsRange(t *testing.T) {
 }
 
 func TestJitterDiffersFromVersionToVersion(t *testing.T) {
-	p := newPolicy(t, "100d", "25%", lifecycle.Auto)
+	p := newPolicy(t, "100d", "25%", policy.Auto)
 	seen := map[time.Duration]bool{}
 	for version := 1; version <= 100; version++ {
 		seen[jitterOf(p, "6b6579", version)] = true
@@ -176,7 +177,7 @@ func TestJitterDiffersFromVersionToVersion(t *testing.T) {
 
 func TestWhyIsOneSentenceWithoutASecret(t *testing.T) {
 	k := newKey(t, 1)
-	for _, p := range []*lifecycle.Policy{nil, newPolicy(t, "1m", "0", lifecycle.Auto), newPolicy(t, "1m", "0", lifecycle.Manual)} {
+	for _, p := range []*policy.Policy{nil, newPolicy(t, "1m", "0", policy.Auto), newPolicy(t, "1m", "0", policy.Manual)} {
 		why := lifecycle.Plan(k, p, start.Add(day)).Why
 		require.NotEmpty(t, why)
 		require.NotContains(t, why, k.ID)
@@ -185,7 +186,7 @@ func TestWhyIsOneSentenceWithoutASecret(t *testing.T) {
 }
 
 // jitterOf is how long the policy puts off the rotation of the key.
-func jitterOf(p *lifecycle.Policy, id string, version int) time.Duration {
+func jitterOf(p *policy.Policy, id string, version int) time.Duration {
 	k := lifecycle.Key{ID: id, Latest: version, Primary: version, Rotation: lifecycle.Rotation{Base: start, Promoted: start}}
 	out := lifecycle.Plan(k, p, start)
 	return out.Next.Sub(start) - out.Period

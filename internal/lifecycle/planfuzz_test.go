@@ -8,15 +8,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
 // scene is what a fuzzer is asked for, made sensible: a few days around a change of the clock.
 type scene struct {
 	key    lifecycle.Key
-	policy *lifecycle.Policy
+	policy *policy.Policy
 	now    time.Time
 }
 
@@ -39,12 +42,12 @@ func (a asked) scene(t *testing.T) scene {
 	k.ID = a.id
 	at := utc(t, born)
 	k.Rotation.Base, k.Rotation.Promoted, k.Rotation.Last, k.Recent = at, at, at, []time.Time{at}
-	minutes := func(n uint16) lifecycle.Span {
+	minutes := func(n uint16) schedule.Span {
 		d := time.Duration(n) * time.Minute
-		return lifecycle.Span{Text: d.String(), Duration: d}
+		return schedule.Span{Text: d.String(), Duration: d}
 	}
-	doc := lifecycle.DefaultDocument()
-	doc.RotationMode = drawn(a.mode, lifecycle.Auto, lifecycle.Auto, lifecycle.Manual, lifecycle.Notify)
+	doc := policy.DefaultDocument()
+	doc.RotationMode = drawn(a.mode, policy.Auto, policy.Auto, policy.Manual, policy.Notify)
 	doc.RotationZone = drawn(a.zone, "Europe/Berlin", "Europe/Berlin", "America/New_York", "America/New_York", "Australia/Lord_Howe")
 	doc.RotationSchedule = drawn(a.schedule, "", "30 2 * * *", "0 */6 * * *", "15 3 * * 1,4", "45 1-3 * * *")
 	doc.RotationPeriod = minutes(a.period % (4 * 24 * 60))
@@ -61,16 +64,16 @@ func (a asked) scene(t *testing.T) scene {
 		[]string{on(1, "01-02")}, []string{on(0, "01-02") + "/" + on(2, "01-02")}, []string{on(2, time.DateOnly) + "/" + on(3, time.DateOnly), on(5, "01-02")},
 		[]string{on(1, "01-02"), on(2, "01-02") + "/" + on(4, "01-02")})
 	doc.StagingTime = minutes(a.staging % 600)
-	doc.OriginatorPeriod = lifecycle.Span{Text: "0"}
+	doc.OriginatorPeriod = schedule.Span{Text: "0"}
 	if a.originator > 0 {
 		doc.OriginatorPeriod = minutes(600 + a.originator%(10*24*60))
 	}
 	doc.RotationRetryCycles = 3
-	doc.OnLimit = drawn(a.mode/4, lifecycle.OnLimitRotate, lifecycle.OnLimitBlock)
+	doc.OnLimit = drawn(a.mode/4, policy.OnLimitRotate, policy.OnLimitBlock)
 	if a.marks&1 > 0 {
-		doc.AllowedTypes = []lifecycle.Type{lifecycle.ChaCha20Poly1305}
+		doc.AllowedTypes = []keytype.Type{keytype.ChaCha20Poly1305}
 	}
-	p, err := lifecycle.StoredPolicy(lifecycle.Policy{Name: "pci", Revision: 1, Created: at, Document: doc})
+	p, err := policy.Stored(policy.Policy{Name: "pci", Revision: 1, Created: at, Document: doc})
 	require.NoError(t, err)
 	now := at.Add(time.Duration(a.after%(10*24*60))*time.Minute + time.Duration(a.seconds)*time.Second)
 	if a.exhausted > 0 {
@@ -163,7 +166,7 @@ func checkAgainstOracle(t *testing.T, s scene, got lifecycle.RotationPlan) {
 		require.True(t, got.Wake.After(s.now), "looked at in vain before")
 		before, after := lifecycle.Plan(s.key, s.policy, got.Wake.Add(-time.Second)), lifecycle.Plan(s.key, s.policy, got.Wake)
 		require.False(t, before.ToRotate(), "rotated before the time named")
-		if got.Mode == lifecycle.Auto && s.key.Staged == 0 && len(s.policy.AllowedTypes) == 0 && got.Status == lifecycle.Scheduled {
+		if got.Mode == policy.Auto && s.key.Staged == 0 && len(s.policy.AllowedTypes) == 0 && got.Status == lifecycle.Scheduled {
 			require.NotEqual(t, lifecycle.Scheduled, after.Status, "nothing happens at the time named: %s", after.Why)
 		}
 	default:
@@ -191,7 +194,7 @@ func checkCatchUp(t *testing.T, s scene, due lifecycle.RotationPlan) {
 }
 
 func TestAnyOutageAsksForExactlyOneRotation(t *testing.T) {
-	p := newPolicy(t, "1h", "25%", lifecycle.Auto)
+	p := newPolicy(t, "1h", "25%", policy.Auto)
 	k := newKey(t, 1)
 	r := chance(3)
 	now := start

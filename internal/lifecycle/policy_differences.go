@@ -16,7 +16,7 @@ const policyDetails = 27
 
 // PolicyDifferences says in what fields a policy differs from the one before, as "from -> to" by the names of the API. Of the
 // fields that there is no room for it tells the number, as "more".
-func PolicyDifferences(before, after Document) map[string]string {
+func PolicyDifferences(before, after policy.Document) map[string]string {
 	out, more := map[string]string{}, 0
 	note := func(field, from, to string) {
 		switch {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestThePolicyDifferencesAreTheFieldsThatDiffer(t *testing.T) {
-	before, after := lifecycle.DefaultDocument(), lifecycle.DefaultDocument()
+	before, after := policy.DefaultDocument(), policy.DefaultDocument()
 	require.Empty(t, lifecycle.PolicyDifferences(before, after))
 	after.Owner, after.Exportable, after.Compliance = "payments", true, []string{"a", "b"}
 	after.Description, after.Source = strings.Repeat("é", 300), "policy {}"
@@ -30,8 +30,8 @@ func TestThePolicyDifferencesAreTheFieldsThatDiffer(t *testing.T) {
 // TestThePolicyDifferencesLeaveRoomInARecord is about a revision that changes everything: custody keeps 32 details of an act,
 // of which the act itself has up to four.
 func TestThePolicyDifferencesLeaveRoomInARecord(t *testing.T) {
-	var before lifecycle.Document
-	after := lifecycle.DefaultDocument()
+	var before policy.Document
+	after := policy.DefaultDocument()
 	other := map[policy.Kind]any{policy.Text: "1", policy.Span: "1h", policy.Number: 1, policy.Flag: true}
 	for _, f := range policy.Fields() {
 		if value, known := other[f.Kind]; known && f.Name != "rotation_jitter" {

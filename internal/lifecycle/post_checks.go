@@ -3,14 +3,18 @@
 
 package lifecycle
 
+import (
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
+
 // PostChecks are what a policy has checked of the active version of a key after its promotion.
 type PostChecks struct {
 	key    Key
-	policy *Policy // nil: none governs the key
+	policy *policy.Policy // nil: none governs the key
 }
 
 // PostChecks returns those of the active version. The policy is nil where none governs the key.
-func (k Key) PostChecks(p *Policy) PostChecks { return PostChecks{k, p} }
+func (k Key) PostChecks(p *policy.Policy) PostChecks { return PostChecks{k, p} }
 
 // Pending reports whether the active version was promoted and has still to pass the policy's checks.
 func (c PostChecks) Pending() bool {
@@ -40,7 +44,7 @@ func (c PostChecks) Passed() Key {
 // Where there is no version to go back to, the step is zero and this one stays active until the next attempt succeeds.
 func (c PostChecks) Failed(cause string, o Order) (Key, Step) {
 	k := c.key
-	o.Rules.RollbackWindow, o.Rules.OriginatorPeriod = Unlimited, 0 // whatever holds an operator back: this version is worse
+	o.Rules.RollbackWindow, o.Rules.OriginatorPeriod = policy.Unlimited, 0 // whatever holds an operator back: this version is worse
 	next, step, err := rollback(k, o)
 	if err != nil {
 		next, step = k, Step{}

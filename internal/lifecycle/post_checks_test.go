@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
 // tenDays is a policy by which the key of these tests rotates on the 11th at noon.
-func tenDays(t testing.TB, edits ...func(doc)) *lifecycle.Policy {
+func tenDays(t testing.TB, edits ...func(doc)) *policy.Policy {
 	t.Helper()
 	return policyOf(t, append([]func(doc){func(d doc) {
 		d.RotationPeriod, d.RotationJitter, d.RotationRetryCycles = span(t, "10d"), jitter(t, "0"), 3
@@ -20,7 +22,7 @@ func tenDays(t testing.TB, edits ...func(doc)) *lifecycle.Policy {
 }
 
 // byPlan rotates a key that is due, as the tick does.
-func byPlan(t testing.TB, k lifecycle.Key, p *lifecycle.Policy, now time.Time) lifecycle.Key {
+func byPlan(t testing.TB, k lifecycle.Key, p *policy.Policy, now time.Time) lifecycle.Key {
 	t.Helper()
 	out := lifecycle.Plan(k, p, now)
 	require.True(t, out.ToRotate(), out.Why)
@@ -61,7 +63,7 @@ func TestVersionThatFailsACheckIsRolledBackAndTheRotationTriedAgain(t *testing.T
 }
 
 // requireRolledBack has a version of a key under the policy fail its check.
-func requireRolledBack(t *testing.T, p *lifecycle.Policy) {
+func requireRolledBack(t *testing.T, p *policy.Policy) {
 	t.Helper()
 	due := at(11, 12, 0)
 	before := newKey(t, 1)
@@ -153,7 +155,7 @@ func TestOriginatorPeriodDoesNotBeginAnewWithARollback(t *testing.T) {
 	require.True(t, out.ToRotate())
 
 	_, _, err = k.Apply(lifecycle.Rollback, 0, o(at(12, 12, 0)))
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.EqualError(t, err, "originator_period of version 1, before version 2, ended at 2026-03-12T12:00:00Z: rotate instead")
 	next, did := k.PostChecks(p).Failed("round_trip", o(at(12, 12, 0)))
 	require.Equal(t, 1, did.Version, "a version that does not work is worse")
@@ -167,7 +169,7 @@ func TestFailedChecksDoNotFillTheRecordForEver(t *testing.T) {
 		now = now.Add(time.Second)
 		next, err := k.Rotate(lifecycle.BySchedule, "", time.Time{}, now)
 		if err != nil {
-			require.ErrorIs(t, err, lifecycle.ErrRefused)
+			require.ErrorIs(t, err, refusal.ErrRefused)
 			require.ErrorContains(t, err, "versions in states of their own")
 			break
 		}

@@ -3,11 +3,15 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // PinQuietPeriods returns the key with the quiet periods that run under the rules written into its overrides, so that other rules
 // cannot end them early. Denied says when a use of a version was last denied, for 0 of any version; zero: never.
-func (k Key) PinQuietPeriods(t EffectiveRules, denied func(version int) time.Time) Key {
+func (k Key) PinQuietPeriods(t policy.EffectiveRules, denied func(version int) time.Time) Key {
 	d := draftOf(k)
 	for v, override := range k.Overrides {
 		if override.State == Archived || override.State == Compromised {
@@ -23,7 +27,7 @@ func (k Key) PinQuietPeriods(t EffectiveRules, denied func(version int) time.Tim
 }
 
 // QuietUntil returns when the quiet period of an archived version is over, of which a use was last denied then; zero: never.
-func (k Key) QuietUntil(v int, t EffectiveRules, denied time.Time) time.Time {
+func (k Key) QuietUntil(v int, t policy.EffectiveRules, denied time.Time) time.Time {
 	return t.QuietUntil(k.Overrides[v].At, denied)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 func TestQuietPeriodsThatRunAreKept(t *testing.T) {
@@ -29,14 +30,14 @@ func TestQuietPeriodsThatRunAreKept(t *testing.T) {
 			7: {State: lifecycle.Suspended, At: archived},
 		},
 	}
-	kept := k.PinQuietPeriods(lifecycle.EffectiveRules{QuietPeriod: 14 * day}, func(v int) time.Time { return denied[v] })
+	kept := k.PinQuietPeriods(policy.EffectiveRules{QuietPeriod: 14 * day}, func(v int) time.Time { return denied[v] })
 	for v, want := range map[int]time.Time{1: at(14), 2: at(17), 3: at(40), 4: at(16), 5: at(1), 6: at(1), 7: {}} {
 		require.Equal(t, want, kept.Overrides[v].Until(), "version %d", v)
 	}
 	require.Equal(t, at(19), kept.Status.Until())
 	require.Equal(t, at(1), k.Overrides[1].Until(), "the key is shared")
-	require.Equal(t, kept, kept.PinQuietPeriods(lifecycle.EffectiveRules{}, func(int) time.Time { return time.Time{} }), "never shorter")
+	require.Equal(t, kept, kept.PinQuietPeriods(policy.EffectiveRules{}, func(int) time.Time { return time.Time{} }), "never shorter")
 
 	k.Status, k.Overrides = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: at(1), DestroyAt: at(2)}, nil
-	require.Equal(t, k, k.PinQuietPeriods(lifecycle.EffectiveRules{QuietPeriod: 14 * day}, func(v int) time.Time { return denied[v] }))
+	require.Equal(t, k, k.PinQuietPeriods(policy.EffectiveRules{QuietPeriod: 14 * day}, func(v int) time.Time { return denied[v] }))
 }

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,8 +27,8 @@ type move struct {
 
 // anyMove draws an act, often one that is refused.
 func anyMove(r *rand.Rand, k lifecycle.Key, at time.Time) move {
-	o := lifecycle.Order{At: at, Code: "key compromise", Rules: lifecycle.EffectiveRules{
-		RollbackWindow: lifecycle.Unlimited, DestroyDelay: day, QuietPeriod: time.Duration(r.IntN(3)) * time.Hour, MinVersionsKept: r.IntN(3),
+	o := lifecycle.Order{At: at, Code: "key compromise", Rules: policy.EffectiveRules{
+		RollbackWindow: policy.Unlimited, DestroyDelay: day, QuietPeriod: time.Duration(r.IntN(3)) * time.Hour, MinVersionsKept: r.IntN(3),
 	}}
 	if r.IntN(3) == 0 {
 		o.Until = at.Add(day)
@@ -116,7 +118,7 @@ func checkStep(t *testing.T, before, next lifecycle.Key, what string, did []stri
 		}
 		if c := before.Overrides[v].Compromise; c != (lifecycle.Compromise{}) {
 			require.NotZero(t, next.Overrides[v].Compromise, "the report on version %d was cleared: %v", v, did)
-			_, err := next.Permissions(lifecycle.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
+			_, err := next.Permissions(policy.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
 			require.Error(t, err, "version %d was compromised: %v", v, did)
 		}
 	}
@@ -141,7 +143,7 @@ func checkStates(t *testing.T, k lifecycle.Key, did []string) {
 	} else {
 		require.Zero(t, count[lifecycle.Active], "%v", did)
 		_, err := k.Permissions(ungoverned).ToProtect(0)
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 	}
 	require.LessOrEqual(t, count[lifecycle.PreActive], 1)
 	if k.Staged != 0 && k.Status.State == lifecycle.Enabled {
@@ -153,10 +155,10 @@ func checkStates(t *testing.T, k lifecycle.Key, did []string) {
 // checkAgenda holds that the clock can do what the pending transitions say, when they say so, and nothing irreversible before.
 func checkAgenda(t *testing.T, k lifecycle.Key, did []string) {
 	t.Helper()
-	rules := lifecycle.EffectiveRules{
+	rules := policy.EffectiveRules{
 		StagingTime: day, ArchiveAfter: 10 * day, RetireAfter: 5 * day, QuietPeriod: 6 * day, DestroyDelay: day, MinVersionsKept: 2,
 	}
-	p := newPolicy(t, "90d", "0", lifecycle.Manual)
+	p := newPolicy(t, "90d", "0", policy.Manual)
 	p.StagingTime.Duration, p.ArchiveAfter.Duration, p.RetireAfter.Duration = rules.StagingTime, rules.ArchiveAfter, rules.RetireAfter
 	p.QuietPeriod.Duration, p.DestroyDelay.Duration = rules.QuietPeriod, rules.DestroyDelay
 	if v := lifecycle.OldestDeactivated(k); v != 0 {

@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // This file is about what becomes of a version that is resumed (transition T7). Its periods ran on while it was suspended,
 // so it is what it would be had it not been.
@@ -49,7 +53,7 @@ func (d *draft) resumeOld(v int, override StateOverride, o Order) {
 }
 
 // archiveTime returns when a deactivated version is archived, as far as the key tells; zero: it does not.
-func archiveTime(k Key, v int, t EffectiveRules) time.Time {
+func archiveTime(k Key, v int, t policy.EffectiveRules) time.Time {
 	override := k.Overrides[v]
 	since := override.At
 	if i := len(k.Recent) - (k.Latest - v); since.IsZero() && i >= 0 && i < len(k.Recent) {

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
 // resumed is a version that was suspended a hundred days after the start, and is resumed the days after.
-func resumed(t testing.TB, k lifecycle.Key, v, days int, rules lifecycle.EffectiveRules) lifecycle.Key {
+func resumed(t testing.TB, k lifecycle.Key, v, days int, rules policy.EffectiveRules) lifecycle.Key {
 	t.Helper()
 	return step(t, step(t, k, lifecycle.Suspend, v, free(later)), lifecycle.Resume, v,
 		lifecycle.Order{At: later.Add(time.Duration(days) * day), Rules: rules})
@@ -28,7 +29,7 @@ func TestADeactivationIsDatedAsBeforeOnceTheVersionIsResumed(t *testing.T) {
 	}{
 		"by its successor": {newKey(t, 5), 3}, "by a rollback": {back, 5}, "by a recovery": {recovered, 3},
 	} {
-		k := resumed(t, row.key, row.v, 1, lifecycle.EffectiveRules{})
+		k := resumed(t, row.key, row.v, 1, policy.EffectiveRules{})
 		require.Equal(t, row.key.Overrides, k.Overrides, name)
 	}
 }
@@ -66,19 +67,19 @@ func TestAVersionIsResumedAsItsPeriodsHaveLeftIt(t *testing.T) {
 	for name, row := range map[string]struct {
 		key     lifecycle.Key
 		v, days int
-		terms   lifecycle.EffectiveRules
+		terms   policy.EffectiveRules
 		want    lifecycle.State
 	}{
-		"before archive_after":     {newKey(t, 5), 2, 1, lifecycle.EffectiveRules{ArchiveAfter: 100 * day}, deactivated}, // since the second day
-		"at archive_after":         {newKey(t, 5), 2, 2, lifecycle.EffectiveRules{ArchiveAfter: 100 * day}, archived},
-		"kept":                     {newKey(t, 5), 2, 2, lifecycle.EffectiveRules{ArchiveAfter: 100 * day, MinVersionsKept: 5}, deactivated},
-		"nothing archives":         {newKey(t, 5), 2, 900, lifecycle.EffectiveRules{}, deactivated},
-		"before the limit":         {forATime, 2, 2, lifecycle.EffectiveRules{ArchiveAfter: 1}, deactivated},
-		"at the limit":             {forATime, 2, 3, lifecycle.EffectiveRules{}, archived},
-		"before originator_period": {newKey(t, 5), 5, 0, lifecycle.EffectiveRules{OriginatorPeriod: 97 * day, Lapses: true}, active}, // since the fourth
-		"at originator_period":     {newKey(t, 5), 5, 1, lifecycle.EffectiveRules{OriginatorPeriod: 97 * day, Lapses: true}, deactivated},
-		"rotated by the clock":     {newKey(t, 5), 5, 9, lifecycle.EffectiveRules{OriginatorPeriod: 97 * day}, active},
-		"no originator_period":     {newKey(t, 5), 5, 9, lifecycle.EffectiveRules{Lapses: true}, active},
+		"before archive_after":     {newKey(t, 5), 2, 1, policy.EffectiveRules{ArchiveAfter: 100 * day}, deactivated}, // since the second day
+		"at archive_after":         {newKey(t, 5), 2, 2, policy.EffectiveRules{ArchiveAfter: 100 * day}, archived},
+		"kept":                     {newKey(t, 5), 2, 2, policy.EffectiveRules{ArchiveAfter: 100 * day, MinVersionsKept: 5}, deactivated},
+		"nothing archives":         {newKey(t, 5), 2, 900, policy.EffectiveRules{}, deactivated},
+		"before the limit":         {forATime, 2, 2, policy.EffectiveRules{ArchiveAfter: 1}, deactivated},
+		"at the limit":             {forATime, 2, 3, policy.EffectiveRules{}, archived},
+		"before originator_period": {newKey(t, 5), 5, 0, policy.EffectiveRules{OriginatorPeriod: 97 * day, Lapses: true}, active}, // since the fourth
+		"at originator_period":     {newKey(t, 5), 5, 1, policy.EffectiveRules{OriginatorPeriod: 97 * day, Lapses: true}, deactivated},
+		"rotated by the clock":     {newKey(t, 5), 5, 9, policy.EffectiveRules{OriginatorPeriod: 97 * day}, active},
+		"no originator_period":     {newKey(t, 5), 5, 9, policy.EffectiveRules{Lapses: true}, active},
 	} {
 		k := resumed(t, row.key, row.v, row.days, row.terms)
 		require.Equal(t, row.want, k.State(row.v), name)
@@ -90,14 +91,14 @@ func TestAVersionIsResumedAsItsPeriodsHaveLeftIt(t *testing.T) {
 }
 
 func TestAVersionArchivedWhenItIsResumedHasItsQuietPeriod(t *testing.T) {
-	k := resumed(t, newKey(t, 5), 2, 9, lifecycle.EffectiveRules{ArchiveAfter: day, QuietPeriod: 14 * day})
+	k := resumed(t, newKey(t, 5), 2, 9, policy.EffectiveRules{ArchiveAfter: day, QuietPeriod: 14 * day})
 	require.Equal(t, lifecycle.StateOverride{State: lifecycle.Archived, At: later.Add(9 * day), RetireNotBefore: later.Add(23 * day)}, k.Overrides[2])
 }
 
 func TestAVersionOfWhichOnlyTheStoreKnowsTheDateIsResumedAndLeftToTheClock(t *testing.T) {
 	k := newKey(t, 5)
 	k.Recent = nil
-	k = resumed(t, k, 2, 9, lifecycle.EffectiveRules{ArchiveAfter: day})
+	k = resumed(t, k, 2, 9, policy.EffectiveRules{ArchiveAfter: day})
 	require.Equal(t, lifecycle.Deactivated, k.State(2))
 	require.Empty(t, k.Overrides)
 }

@@ -6,6 +6,8 @@ package lifecycle
 import (
 	"fmt"
 	"slices"
+
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // This file is about which version a rollback leads to. Numbers do not tell: the version below may be one that was rolled
@@ -17,23 +19,23 @@ const predecessorsKept = 8
 
 // rollback returns the key with the version that was active before the active one active again, and that one
 // deactivated (transition T3). The window is that of the version rolled back from, since it became active first. The error
-// is [ErrRefused].
+// is [refusal.ErrRefused].
 func rollback(k Key, o Order) (Key, Step, error) {
 	from := k.Primary
 	to := rollbackTarget(k, from)
 	switch {
 	case k.Status.State != Enabled:
-		return k, Step{}, Refusedf("key %q is %s: rollback needs enabled", k.Name, k.Status.State)
+		return k, Step{}, refusal.Refusedf("key %q is %s: rollback needs enabled", k.Name, k.Status.State)
 	case from == 0 || k.State(from) != Active:
-		return k, Step{}, Refusedf("key %q has no active version to roll back from", k.Name)
+		return k, Step{}, refusal.Refusedf("key %q has no active version to roll back from", k.Name)
 	case to == 0:
-		return k, Step{}, Refusedf("key %q has no deactivated version before version %d to roll back to%s", k.Name, from, encryptionFloor(k))
+		return k, Step{}, refusal.Refusedf("key %q has no deactivated version before version %d to roll back to%s", k.Name, from, encryptionFloor(k))
 	}
 	if err := (guards{k, o}).rollback(); err != nil {
 		return k, Step{}, err
 	}
 	if end := protectsSince(k, to).Add(o.Rules.OriginatorPeriod); o.Rules.OriginatorPeriod > 0 && !o.At.Before(end) {
-		return k, Step{}, Refusedf("originator_period of version %d, before version %d, ended at %s: rotate instead", to, from, timeText(end))
+		return k, Step{}, refusal.Refusedf("originator_period of version %d, before version %d, ended at %s: rotate instead", to, from, timeText(end))
 	}
 	d := draftOf(k)
 	d.promote(to, o.At)

@@ -7,13 +7,15 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // This file moves the pointers of a key: which version is the latest, the active and the staged one.
 
 // Rotate returns the key with a new active version, the old one deactivated (transitions T1 and T2 in one step).
 // The next one is counted from slot: for a scheduled rotation that is a point of the schedule, however late it ran, so
-// that lateness never adds up; zero starts anew from at. The error is [ErrRefused].
+// that lateness never adds up; zero starts anew from at. The error is [refusal.ErrRefused].
 func (k Key) Rotate(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
 	if trigger == ByIncident {
 		k = withoutStoppedStaged(k)
@@ -34,7 +36,7 @@ func (k Key) Rotate(trigger Trigger, reason string, slot, at time.Time) (Key, er
 	return next, nil
 }
 
-// Stage returns the key with a new pre-active version (transition T1); see [Key.Rotate]. The error is [ErrRefused].
+// Stage returns the key with a new pre-active version (transition T1); see [Key.Rotate]. The error is [refusal.ErrRefused].
 func (k Key) Stage(trigger Trigger, reason string, slot, at time.Time) (Key, error) {
 	next, err := withNewVersion(k, trigger, reason, slot, at)
 	if err != nil {
@@ -49,11 +51,11 @@ func (k Key) Stage(trigger Trigger, reason string, slot, at time.Time) (Key, err
 func withNewVersion(k Key, trigger Trigger, reason string, slot, at time.Time) (Key, error) {
 	switch {
 	case k.Status.State != Enabled:
-		return k, Refusedf("key %q is %s: it gets no new versions", k.Name, k.Status.State)
+		return k, refusal.Refusedf("key %q is %s: it gets no new versions", k.Name, k.Status.State)
 	case k.Staged != 0:
-		return k, Refusedf("version %d of key %q is %s first", k.Staged, k.Name, stagedBlocker(k))
+		return k, refusal.Refusedf("version %d of key %q is %s first", k.Staged, k.Name, stagedBlocker(k))
 	case k.Latest >= math.MaxInt32:
-		return k, Refusedf("key %q has version %d, and no number is left for another one: make a new key", k.Name, k.Latest)
+		return k, refusal.Refusedf("key %q has version %d, and no number is left for another one: make a new key", k.Name, k.Latest)
 	}
 	next := k
 	next.Latest++

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,7 +29,7 @@ var (
 
 // free is an order whose rules stand in nobody's way but for the destroy delay.
 func free(at time.Time) lifecycle.Order {
-	return lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{RollbackWindow: lifecycle.Unlimited, DestroyDelay: 30 * day}, Code: "key compromise"}
+	return lifecycle.Order{At: at, Rules: policy.EffectiveRules{RollbackWindow: policy.Unlimited, DestroyDelay: 30 * day}, Code: "key compromise"}
 }
 
 // step applies one operation that succeeds.

@@ -3,7 +3,11 @@
 
 package lifecycle
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
 
 // This file holds what Transit does to a key as a whole, and the legal hold.
 
@@ -18,20 +22,20 @@ func (k Key) WithHold(on bool) Key {
 	return next
 }
 
-// Trim returns the key with the versions below floor destroyed, by Transit's rules. The error is [ErrInvalid] or
-// [ErrRefused].
+// Trim returns the key with the versions below floor destroyed, by Transit's rules. The error is [refusal.ErrInvalid] or
+// [refusal.ErrRefused].
 func (k Key) Trim(floor int) (Key, error) {
 	switch {
 	case k.Policy != "":
-		return k, Refusedf("key %q is governed by policy %q and its versions are not destroyed at once; archive and retire them on keys/%s/versions", k.Name, k.Policy, k.Name)
+		return k, refusal.Refusedf("key %q is governed by policy %q and its versions are not destroyed at once; archive and retire them on keys/%s/versions", k.Name, k.Policy, k.Name)
 	case k.Hold:
-		return k, Refusedf("key %q is under legal hold", k.Name)
+		return k, refusal.Refusedf("key %q is under legal hold", k.Name)
 	case floor < 1 || floor < k.MinAvailable:
-		return k, Invalidf("min_available_version: %d: must be at least 1 and not below the one in force, which is %d", floor, k.MinAvailable)
+		return k, refusal.Invalidf("min_available_version: %d: must be at least 1 and not below the one in force, which is %d", floor, k.MinAvailable)
 	case k.MinEncryption == 0:
-		return k, Invalidf("min_available_version: %d: min_encryption_version must be set first", floor)
+		return k, refusal.Invalidf("min_available_version: %d: min_encryption_version must be set first", floor)
 	case floor > k.Latest || floor > k.MinDecryption || floor > k.MinEncryption:
-		return k, Invalidf("min_available_version: %d: must be at most min_decryption_version (%d), min_encryption_version (%d) and the latest version (%d)", floor, k.MinDecryption, k.MinEncryption, k.Latest)
+		return k, refusal.Invalidf("min_available_version: %d: must be at most min_decryption_version (%d), min_encryption_version (%d) and the latest version (%d)", floor, k.MinDecryption, k.MinEncryption, k.Latest)
 	case floor == k.MinAvailable:
 		return k, nil
 	}
@@ -43,17 +47,17 @@ func (k Key) Trim(floor int) (Key, error) {
 	return next, nil
 }
 
-// CheckDelete reports whether the key may be destroyed at once, as Transit's DELETE does. The error is [ErrRefused].
+// CheckDelete reports whether the key may be destroyed at once, as Transit's DELETE does. The error is [refusal.ErrRefused].
 func (k Key) CheckDelete() error {
 	switch {
 	case k.Policy != "" && k.Status.State == KeyDestroyed:
-		return Refusedf("key %q is destroyed; to give its name again, detach it from policy %q on keys/%s/config and delete it then", k.Name, k.Policy, k.Name)
+		return refusal.Refusedf("key %q is destroyed; to give its name again, detach it from policy %q on keys/%s/config and delete it then", k.Name, k.Policy, k.Name)
 	case k.Policy != "":
-		return Refusedf("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)
+		return refusal.Refusedf("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)
 	case k.Hold:
-		return Refusedf("key %q is under legal hold", k.Name)
+		return refusal.Refusedf("key %q is under legal hold", k.Name)
 	case !k.DeletionAllowed:
-		return Refusedf("deletion is not allowed for key %q; set deletion_allowed on keys/%s/config first", k.Name, k.Name)
+		return refusal.Refusedf("deletion is not allowed for key %q; set deletion_allowed on keys/%s/config first", k.Name, k.Name)
 	}
 	return nil
 }

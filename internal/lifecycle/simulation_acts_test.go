@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,7 +19,7 @@ func (s *simulation) act() {
 		s.operate, s.operate, s.operate, s.operateKey, s.hold, s.exhaust, s.exhaust, s.deny, s.deny, s.deny, s.deny, s.revise, s.revise, s.breakOrMend,
 	}
 	if err := acts[s.r.IntN(len(acts))](); err != nil {
-		require.ErrorIs(s.t, err, lifecycle.ErrRefused)
+		require.ErrorIs(s.t, err, refusal.ErrRefused)
 		s.seen["refused"]++
 	}
 }
@@ -115,7 +117,7 @@ func (s *simulation) exhaust() error {
 	if s.key.RulesFor(&s.policy).Limits.None() || s.key.Primary == 0 {
 		return nil
 	}
-	if s.policy.OnLimit == lifecycle.OnLimitBlock {
+	if s.policy.OnLimit == policy.OnLimitBlock {
 		s.seen["blocked"]++
 	}
 	s.commit("exhausted", usedUp(s.key, &s.policy, s.now))
@@ -129,7 +131,7 @@ func (s *simulation) deny() error {
 		if err == nil || s.r.IntN(2) == 0 || s.key.State(v) == lifecycle.Destroyed {
 			continue
 		}
-		require.ErrorIs(s.t, err, lifecycle.ErrDenied)
+		require.ErrorIs(s.t, err, refusal.ErrDenied)
 		s.seen["denied"]++
 		s.denied[v] = s.now
 		s.rules.quiet(s, v)

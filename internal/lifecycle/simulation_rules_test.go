@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule/scheduletest"
 	"github.com/stretchr/testify/require"
@@ -213,7 +214,7 @@ func (b *rulebook) afterTick(s *simulation, wake time.Time) {
 	if period == 0 || k.Status.State != lifecycle.Enabled || k.State(k.Primary) != lifecycle.Active {
 		return
 	}
-	if s.policy.RotationMode == lifecycle.Auto {
+	if s.policy.RotationMode == policy.Auto {
 		blocked := k.Staged != 0 && (k.State(k.Staged) != lifecycle.PreActive || s.policy.StagingTime.Duration == 0 || k.Staged < k.Primary)
 		if blocked || k.Rotation.Failures > 0 || s.policy.AdmitsVersion(k.Type, s.now) != nil {
 			return

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
@@ -73,7 +74,7 @@ type simulation struct {
 	minute  int
 	now     time.Time
 	key     lifecycle.Key
-	policy  lifecycle.Policy
+	policy  policy.Policy
 	dates   map[int]time.Time
 	denied  map[int]time.Time // when a use of a version was last denied
 	failing float64           // how likely an attempt fails

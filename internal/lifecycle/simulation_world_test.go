@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
@@ -95,33 +98,33 @@ func (w weather) next(after int, wake time.Time) int {
 }
 
 // simPolicy draws documents until one is valid.
-func simPolicy(t *testing.T, r *rand.Rand, revision int, at time.Time) lifecycle.Policy {
+func simPolicy(t *testing.T, r *rand.Rand, revision int, at time.Time) policy.Policy {
 	t.Helper()
 	for {
-		p, err := lifecycle.NewPolicy("pci", revision, simDocument(t, r), at)
+		p, err := policy.New("pci", revision, simDocument(t, r), at)
 		if err == nil {
 			return p
 		}
-		require.ErrorIs(t, err, lifecycle.ErrInvalid)
+		require.ErrorIs(t, err, refusal.ErrInvalid)
 	}
 }
 
 func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choices))] }
 
-func simDocument(t *testing.T, r *rand.Rand) lifecycle.Document {
+func simDocument(t *testing.T, r *rand.Rand) policy.Document {
 	t.Helper()
-	s := func(choices ...string) lifecycle.Span {
+	s := func(choices ...string) schedule.Span {
 		text := pick(r, choices...)
 		if text == "" {
-			return lifecycle.Span{}
+			return schedule.Span{}
 		}
 		return span(t, text)
 	}
-	d := lifecycle.DefaultDocument()
+	d := policy.DefaultDocument()
 	d.Owner, d.AllowPinnedEncrypt = "payments", r.IntN(2) == 0
-	d.AllowedTypes = pick(r, nil, nil, []lifecycle.Type{lifecycle.DefaultType}, nil, nil, nil, []lifecycle.Type{lifecycle.ChaCha20Poly1305})
-	d.DenyAfter = pick(r, nil, nil, nil, nil, nil, map[lifecycle.Type]string{lifecycle.DefaultType: "2026-11-30"})
-	d.RotationMode = pick(r, lifecycle.Auto, lifecycle.Auto, lifecycle.Auto, lifecycle.Auto, lifecycle.Manual, lifecycle.Notify)
+	d.AllowedTypes = pick(r, nil, nil, []keytype.Type{keytype.Default}, nil, nil, nil, []keytype.Type{keytype.ChaCha20Poly1305})
+	d.DenyAfter = pick(r, nil, nil, nil, nil, nil, map[keytype.Type]string{keytype.Default: "2026-11-30"})
+	d.RotationMode = pick(r, policy.Auto, policy.Auto, policy.Auto, policy.Auto, policy.Manual, policy.Notify)
 	d.RotationPeriod = s("0", "2d", "7d", "10d", "30d", "90d", "30d12h", "200d")
 	if r.IntN(5) < 2 {
 		d.RotationPeriod, d.RotationSchedule = span(t, "0"), pick(r, "0 2 * * 6", "30 2 1 * *", "0 4 1 1,4,7,10 *", "30 2 * * 0")
@@ -132,7 +135,7 @@ func simDocument(t *testing.T, r *rand.Rand) lifecycle.Document {
 	d.RotationWindowLength = s("1h", "4h", "8h")
 	d.RotationBlackout = pick(r, nil, nil, nil, []string{"12-15/01-05"}, []string{"05-01/05-31", "07-14", "2026-10-20/2026-11-03"})
 	d.RotationRetryBase, d.RotationRetryMax, d.RotationRetryCycles = s("1m", "10m"), s("1h", "12h", "2d"), 1+r.IntN(6)
-	d.OnLimit = pick(r, lifecycle.OnLimitRotate, lifecycle.OnLimitRotate, lifecycle.OnLimitBlock)
+	d.OnLimit = pick(r, policy.OnLimitRotate, policy.OnLimitRotate, policy.OnLimitBlock)
 	d.PostChecks = pick(r, nil, policy.PostChecks())
 	d.StagingTime, d.RollbackWindow = s("0", "0", "1h", "1d", "5d"), s("", "0", "2h")
 	d.OriginatorPeriod = s("", "", "0", "20d", "45d", "100d")

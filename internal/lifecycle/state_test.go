@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
 // ungoverned and governed are the rules without a policy, and with one that allows nothing.
-var ungoverned, governed = lifecycle.Key{}.RulesFor(nil), lifecycle.EffectiveRules{}
+var ungoverned, governed = lifecycle.Key{}.RulesFor(nil), policy.EffectiveRules{}
 
 func TestStatesHaveNamesThatAreReadBack(t *testing.T) {
 	for _, s := range lifecycle.States() {
@@ -63,7 +65,7 @@ func TestStateIsDerivedFromThePointersOfTheKey(t *testing.T) {
 }
 
 func TestRequestWithoutAVersionGetsThePrimary(t *testing.T) {
-	for _, rules := range []lifecycle.EffectiveRules{ungoverned, governed} {
+	for _, rules := range []policy.EffectiveRules{ungoverned, governed} {
 		got, err := newKey(t, 5).Permissions(rules).ToProtect(0)
 		require.NoError(t, err)
 		require.Equal(t, 5, got)
@@ -74,7 +76,7 @@ func TestEncryptionFloorRefusesAPinnedVersionBelowIt(t *testing.T) {
 	k := newKey(t, 4)
 	k.MinEncryption = 3
 	_, err := k.Permissions(ungoverned).ToProtect(2)
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.ErrorContains(t, err, "key_version 2, minimum 3")
 	got, err := k.Permissions(ungoverned).ToProtect(3)
 	require.NoError(t, err)
@@ -85,40 +87,40 @@ func TestEncryptionFloorRefusesAPinnedVersionBelowIt(t *testing.T) {
 func TestVersionsThatNeverWereAreTheCallersMistake(t *testing.T) {
 	k := newKey(t, 2)
 	_, err := k.Permissions(ungoverned).ToProtect(-1)
-	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorIs(t, err, refusal.ErrInvalid)
 	require.ErrorContains(t, err, "key_version -1")
 	_, err = k.Permissions(ungoverned).ToProtect(3)
-	require.ErrorIs(t, err, lifecycle.ErrInvalid)
+	require.ErrorIs(t, err, refusal.ErrInvalid)
 	require.ErrorContains(t, err, "key_version 3, latest 2")
-	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(3), lifecycle.ErrInvalid)
-	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(0), lifecycle.ErrRefused)
-	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(-1), lifecycle.ErrRefused)
+	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(3), refusal.ErrInvalid)
+	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(0), refusal.ErrRefused)
+	require.ErrorIs(t, k.Permissions(ungoverned).ToProcess(-1), refusal.ErrRefused)
 }
 
 func TestUsesOfVersionsThatNeverWereAreNotCounted(t *testing.T) {
 	k := newKey(t, 2)
 	for _, v := range []int{-5, -1, 0, 3} {
-		require.NotErrorIs(t, k.Permissions(ungoverned).ToProcess(v), lifecycle.ErrDenied, v)
+		require.NotErrorIs(t, k.Permissions(ungoverned).ToProcess(v), refusal.ErrDenied, v)
 	}
 }
 
 func TestKeyWithoutAnActiveVersionSaysWhy(t *testing.T) {
 	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
 	_, err := k.Permissions(ungoverned).ToProtect(0)
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.EqualError(t, err, `key "orders" cannot encrypt: its version 5 is suspended`)
 
 	_, err = steps(t, newKey(t, 5), 5, lifecycle.Lapse).Permissions(governed).ToProtect(0)
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.NotContains(t, err.Error(), "version 0", "there is no such version")
 }
 
 func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
-	rules := lifecycle.EffectiveRules{CompromisedProcessing: true}
+	rules := policy.EffectiveRules{CompromisedProcessing: true}
 	for _, s := range keyStates[1:] {
 		for _, h := range histories() {
 			err := moved(t, h.key(t), s).Permissions(rules).ToProcess(h.version)
-			require.ErrorIs(t, err, lifecycle.ErrRefused, "key %s, version %s", s, h.name)
+			require.ErrorIs(t, err, refusal.ErrRefused, "key %s, version %s", s, h.name)
 		}
 	}
 }
@@ -127,8 +129,8 @@ func TestAKeyThatIsStoppedAsAWholeSaysSo(t *testing.T) {
 	for _, s := range keyStates[1:] {
 		k := inKeyState(t, s)
 		for _, v := range []int{0, 1, k.Primary} {
-			_, err := k.Permissions(lifecycle.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
-			require.ErrorIs(t, err, lifecycle.ErrRefused)
+			_, err := k.Permissions(policy.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
+			require.ErrorIs(t, err, refusal.ErrRefused)
 			require.EqualError(t, err, fmt.Sprintf(`key "orders" cannot encrypt: the key as a whole is %s`, s))
 		}
 	}

@@ -6,13 +6,15 @@ package lifecycle
 import (
 	"fmt"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // This file is about keys that are enabled and cannot encrypt: the active version lapsed, is suspended or was reported as
 // compromised and not replaced, or it has reached a usage limit that blocks.
 
 // orStopped returns the plan of a key that has stopped, unless the next tick rotates it.
-func (o RotationPlan) orStopped(k Key, t EffectiveRules) RotationPlan {
+func (o RotationPlan) orStopped(k Key, t policy.EffectiveRules) RotationPlan {
 	since, why := stopped(k, t)
 	if why == "" || o.ToRotate() {
 		return o
@@ -22,7 +24,7 @@ func (o RotationPlan) orStopped(k Key, t EffectiveRules) RotationPlan {
 }
 
 // stopped says since when, and why, an enabled key cannot encrypt; empty: it can.
-func stopped(k Key, t EffectiveRules) (since time.Time, why string) {
+func stopped(k Key, t policy.EffectiveRules) (since time.Time, why string) {
 	if k.Status.State != Enabled {
 		return since, ""
 	}
@@ -54,6 +56,6 @@ func stoppedSince(k Key) (since time.Time) {
 }
 
 // blocked reports whether the active version reached a usage limit at which it stops.
-func blocked(k Key, t EffectiveRules) bool {
-	return t.OnLimit == OnLimitBlock && exhausted(k, t.Limits)
+func blocked(k Key, t policy.EffectiveRules) bool {
+	return t.OnLimit == policy.OnLimitBlock && exhausted(k, t.Limits)
 }

@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
 func TestAKeyThatIsEnabledAndCannotEncryptIsStopped(t *testing.T) {
-	p := newPolicy(t, "365d", "0", lifecycle.Auto)
+	p := newPolicy(t, "365d", "0", policy.Auto)
 	for name, k := range map[string]lifecycle.Key{
 		"suspended": steps(t, newKey(t, 5), 5, lifecycle.Suspend), "compromised": steps(t, newKey(t, 5), 5, lifecycle.ReportCompromise),
 		"lapsed": steps(t, newKey(t, 5), 5, lifecycle.Lapse), "retired": steps(t, newKey(t, 5), 5, lifecycle.ReportCompromise, lifecycle.Retire),
 	} {
-		for _, governing := range []*lifecycle.Policy{nil, p} {
+		for _, governing := range []*policy.Policy{nil, p} {
 			out := lifecycle.Plan(k, governing, later.Add(day))
 			require.Equal(t, lifecycle.Stopped, out.Status, name)
 			require.Contains(t, out.Why, "cannot encrypt")
 			require.Equal(t, lifecycle.Stopped, out.Alert().Status)
 			require.Equal(t, later, out.Alert().Since.Truncate(day/2), name)
 			if governing != nil {
-				require.Contains(t, lifecycle.Drift(k, governing, later.Add(day)), lifecycle.Finding{Field: "rotation", Value: "stopped", Rule: out.Why})
+				require.Contains(t, lifecycle.Drift(k, governing, later.Add(day)), policy.Finding{Field: "rotation", Value: "stopped", Rule: out.Why})
 			}
 		}
 		require.NotEqual(t, lifecycle.Stopped, lifecycle.Plan(moved(t, k, lifecycle.KeySuspended), p, later).Status, "a suspended key says so itself")

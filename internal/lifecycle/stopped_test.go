@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,7 +49,7 @@ func TestAStagedVersionThatGaveWayIsStagedAgainWhenItIsResumed(t *testing.T) {
 func TestNothingButAnEmergencyPassesAStagedVersionThatIsSuspended(t *testing.T) {
 	for _, trigger := range []lifecycle.Trigger{lifecycle.ByOperator, lifecycle.BySchedule} {
 		_, err := stopped(t).Rotate(trigger, "", time.Time{}, later.Add(day))
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.EqualError(t, err, `version 6 of key "orders" is staged and suspended: resume it, then promote or retire it first`)
 	}
 	_, err := staged(t, 5).Rotate(lifecycle.ByIncident, "", time.Time{}, later)

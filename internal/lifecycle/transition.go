@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Op is an act on a version or on a key as a whole; see the catalogue in internal/acts.
@@ -75,7 +76,7 @@ func find(op Op, from State, v int) (edge, error) {
 			ops.add(string(e.op))
 		}
 	}
-	return edge{}, Refusedf("version %d is %s: %s needs %s; possible now: %s", v, from, op, needs.list(" or "), ops.list(", "))
+	return edge{}, refusal.Refusedf("version %d is %s: %s needs %s; possible now: %s", v, from, op, needs.list(" or "), ops.list(", "))
 }
 
 // names are each listed once.
@@ -124,8 +125,8 @@ func findKey(op Op, k Key) (to KeyState, err error) {
 		}
 	}
 	if len(needs) == 0 {
-		return Enabled, Refusedf("a key as a whole has no operation %q", string(op))
+		return Enabled, refusal.Refusedf("a key as a whole has no operation %q", string(op))
 	}
-	return Enabled, Refusedf("key %q is %s: %s needs %s; possible now: %s",
+	return Enabled, refusal.Refusedf("key %q is %s: %s needs %s; possible now: %s",
 		k.Name, k.Status.State, op, needs.list(" or "), ops.list(", "))
 }

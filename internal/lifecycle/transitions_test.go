@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -104,7 +106,7 @@ func keyRows(t *testing.T) []row {
 func follows(t *testing.T, did lifecycle.Step, err error) string {
 	t.Helper()
 	if err != nil {
-		require.True(t, errors.Is(err, lifecycle.ErrRefused) || errors.Is(err, lifecycle.ErrInvalid), err)
+		require.True(t, errors.Is(err, refusal.ErrRefused) || errors.Is(err, refusal.ErrInvalid), err)
 		return "."
 	}
 	return did.To
@@ -132,7 +134,7 @@ func permissionTable(t *testing.T, out *strings.Builder) {
 func answers(k lifecycle.Key, use string, v int) string {
 	letters := ""
 	for i := range 8 {
-		rules := lifecycle.EffectiveRules{PinnedEncrypt: i&1 > 0, SuspendedProcessing: i&2 > 0, CompromisedProcessing: i&4 > 0}
+		rules := policy.EffectiveRules{PinnedEncrypt: i&1 > 0, SuspendedProcessing: i&2 > 0, CompromisedProcessing: i&4 > 0}
 		_, err := k.Permissions(rules).ToProtect(v)
 		switch use {
 		case "process":
@@ -143,7 +145,7 @@ func answers(k lifecycle.Key, use string, v int) string {
 		switch {
 		case err == nil:
 			letters += "y"
-		case errors.Is(err, lifecycle.ErrDenied):
+		case errors.Is(err, refusal.ErrDenied):
 			letters += "d"
 		default:
 			letters += "."
@@ -199,7 +201,7 @@ func TestTransitionsAreThoseOfTheContract(t *testing.T) {
 func TestRefusalNamesStateNeededStateAndWhatIsPossible(t *testing.T) {
 	k := newKey(t, 5)
 	_, _, err := k.Apply(lifecycle.Retire, 3, free(later))
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.EqualError(t, err, "version 3 is deactivated: retire needs pre_active or archived or compromised; possible now: suspend, archive, compromise")
 
 	_, _, err = steps(t, k, 3, lifecycle.Archive, lifecycle.Retire, lifecycle.Destroy).Apply(lifecycle.Restore, 3, free(later))
@@ -209,7 +211,7 @@ func TestRefusalNamesStateNeededStateAndWhatIsPossible(t *testing.T) {
 	require.EqualError(t, err, "version 3 is retired: archive needs deactivated; possible now: restore, compromise", "to destroy is the clock's")
 
 	_, _, err = k.Apply(lifecycle.Retire, 0, free(later))
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.EqualError(t, err, `key "orders" is enabled: retire needs archived; possible now: suspend, archive`)
 
 	_, _, err = inKeyState(t, lifecycle.KeyDestroyed).Apply(lifecycle.Restore, 0, free(later))
@@ -223,7 +225,7 @@ func TestVersionThatNeverWasIsTheCallersMistake(t *testing.T) {
 	for _, v := range []int{-1, 6} {
 		for _, op := range ops {
 			got, _, err := k.Apply(op, v, free(later))
-			require.ErrorIs(t, err, lifecycle.ErrInvalid)
+			require.ErrorIs(t, err, refusal.ErrInvalid)
 			require.ErrorContains(t, err, `key "orders" has versions 1 to 5`)
 			require.Equal(t, k, got)
 		}
@@ -252,7 +254,7 @@ func TestVersionsOfAKeyThatIsArchivedOrRetiredAreNotMovedAlone(t *testing.T) {
 				continue
 			}
 			_, _, err := k.Apply(op, 1, free(later.Add(day)))
-			require.ErrorIs(t, err, lifecycle.ErrRefused)
+			require.ErrorIs(t, err, refusal.ErrRefused)
 			require.ErrorContains(t, err, fmt.Sprintf(`key "orders" is %s as a whole; use the operations of the key`, s))
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -102,7 +104,7 @@ func TestVersionRecoveredForATimeIsArchivedAgainAlsoWhenItWasSuspended(t *testin
 func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 	k := newKey(t, 5) // the fifth since four days after start
 	promoted := start.Add(4 * day)
-	o := lifecycle.Order{At: promoted.Add(12 * time.Hour), Rules: lifecycle.EffectiveRules{RollbackWindow: 12 * time.Hour}}
+	o := lifecycle.Order{At: promoted.Add(12 * time.Hour), Rules: policy.EffectiveRules{RollbackWindow: 12 * time.Hour}}
 	back, did, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.Step{ID: "T3", Op: "rollback", Version: 4, From: "deactivated", To: "active"}, did)
@@ -112,10 +114,10 @@ func TestOldVersionIsRotatedBackToWithinTheWindow(t *testing.T) {
 
 	o.At = o.At.Add(1)
 	got, _, err := k.Apply(lifecycle.Rollback, 0, o)
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.ErrorContains(t, err, "rollback_window of 12h ended at 2026-03-06T00:00:00Z")
 	require.Equal(t, k, got)
-	o.Rules.RollbackWindow = lifecycle.Unlimited
+	o.Rules.RollbackWindow = policy.Unlimited
 	_, _, err = k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
 }
@@ -124,7 +126,7 @@ func TestWindowOfZeroAllowsNoRollback(t *testing.T) {
 	k := newKey(t, 5)
 	for _, at := range []time.Time{k.Rotation.Promoted, later} {
 		got, _, err := k.Apply(lifecycle.Rollback, 0, lifecycle.Order{At: at})
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.EqualError(t, err, "rollback_window is 0: a promotion is not rolled back; rotate instead")
 		require.Equal(t, k, got)
 	}
@@ -208,12 +210,12 @@ func TestARollbackDoesNotOpenTheWindowAnew(t *testing.T) {
 	old := k
 	old.Predecessors = nil
 	for _, k := range []lifecycle.Key{k, old} {
-		o := lifecycle.Order{At: later.Add(time.Minute), Rules: lifecycle.EffectiveRules{RollbackWindow: time.Hour}}
+		o := lifecycle.Order{At: later.Add(time.Minute), Rules: policy.EffectiveRules{RollbackWindow: time.Hour}}
 		back, _, err := k.Apply(lifecycle.Rollback, 0, o)
 		require.NoError(t, err)
 		require.Equal(t, start.Add(2*day), back.Rotation.Promoted)
 		_, _, err = back.Apply(lifecycle.Rollback, 0, o)
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.EqualError(t, err, "rollback_window of 1h ended at 2026-03-03T13:00:00Z")
 	}
 }
@@ -229,7 +231,7 @@ func TestAVersionDatedByAClockThatWasAheadIsDatedAnewByARollback(t *testing.T) {
 func TestAKeyOfWhichThePageOfDatesIsFullKnowsItsWindowAllTheSame(t *testing.T) {
 	k := rotated(t, newKey(t, 3), lifecycle.ByOperator, "", 0, later)
 	k.Recent = nil // the store keeps them
-	o := lifecycle.Order{At: later.Add(time.Minute), Rules: lifecycle.EffectiveRules{RollbackWindow: time.Hour}}
+	o := lifecycle.Order{At: later.Add(time.Minute), Rules: policy.EffectiveRules{RollbackWindow: time.Hour}}
 	back, _, err := k.Apply(lifecycle.Rollback, 0, o)
 	require.NoError(t, err)
 	_, _, err = back.Apply(lifecycle.Rollback, 0, o)
@@ -245,7 +247,7 @@ func TestRollbackNeedsTwoVersionsInWorkingOrder(t *testing.T) {
 		"rollback needs enabled":                  inKeyState(t, lifecycle.KeySuspended),
 	} {
 		got, _, err := k.Apply(lifecycle.Rollback, 0, free(later))
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.ErrorContains(t, err, text)
 		require.Equal(t, k, got)
 	}
@@ -268,7 +270,7 @@ func TestNewVersionIsStagedAndThenPromoted(t *testing.T) {
 		},
 	} {
 		err := grow(next)
-		require.ErrorIs(t, err, lifecycle.ErrRefused)
+		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.EqualError(t, err, `version 6 of key "orders" is staged: promote or retire it first`)
 		for _, s := range keyStates[1:] {
 			require.ErrorContains(t, grow(inKeyState(t, s)), "it gets no new versions")

@@ -3,11 +3,15 @@
 
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+)
 
 // Exhausted returns the key with the note that its active version reached a usage limit, where by, which is what it would
 // have come to, is above one. The plan rotates it, or a pending transition stops it, as the policy says.
-func (k Key) Exhausted(by Usage, l Limits, at time.Time) Key {
+func (k Key) Exhausted(by policy.Usage, l policy.Limits, at time.Time) Key {
 	if k.Primary == 0 || exhausted(k, l) || !l.Exceeded(by) {
 		return k
 	}
@@ -18,6 +22,6 @@ func (k Key) Exhausted(by Usage, l Limits, at time.Time) Key {
 
 // exhausted reports whether the active version reached a usage limit, and one that is in force: since it was noted, the
 // limits may have been raised.
-func exhausted(k Key, l Limits) bool {
+func exhausted(k Key, l policy.Limits) bool {
 	return k.Primary != 0 && k.Rotation.Exhausted == k.Primary && l.Exceeded(k.Rotation.ExhaustedBy)
 }

@@ -8,28 +8,29 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/stretchr/testify/require"
 )
 
 // usedUp is the key with the note that its active version would have been used for more than the policy's limits.
-func usedUp(k lifecycle.Key, p *lifecycle.Policy, at time.Time) lifecycle.Key {
+func usedUp(k lifecycle.Key, p *policy.Policy, at time.Time) lifecycle.Key {
 	l := k.RulesFor(p).Limits
-	return k.Exhausted(lifecycle.Usage(l).Plus(lifecycle.Usage{Encryptions: 1, Bytes: 1}), l, at)
+	return k.Exhausted(policy.Usage(l).Plus(policy.Usage{Encryptions: 1, Bytes: 1}), l, at)
 }
 
 func TestLimitsAreThoseOfTheTypeUnlessThePolicyNamesSome(t *testing.T) {
-	limits := func(k lifecycle.Key, encryptions, bytes int64) lifecycle.Limits {
+	limits := func(k lifecycle.Key, encryptions, bytes int64) policy.Limits {
 		return k.RulesFor(policyOf(t, func(d doc) { d.MaxEncryptions, d.MaxBytes = encryptions, bytes })).Limits
 	}
 	const most = 3_865_470_566
 	plain, convergent, signs := newKey(t, 1), newKey(t, 1), newKey(t, 1)
 	convergent.Derived, convergent.Convergent = true, true
 	signs.Type = "ed25519" // as it will be
-	require.Equal(t, lifecycle.Limits{Encryptions: most}, limits(plain, lifecycle.LimitByType, 0))
-	require.True(t, limits(convergent, lifecycle.LimitByType, 0).None(), "its nonces are not drawn at random")
-	require.True(t, limits(signs, lifecycle.LimitByType, 0).None())
+	require.Equal(t, policy.Limits{Encryptions: most}, limits(plain, policy.LimitByType, 0))
+	require.True(t, limits(convergent, policy.LimitByType, 0).None(), "its nonces are not drawn at random")
+	require.True(t, limits(signs, policy.LimitByType, 0).None())
 	require.True(t, limits(plain, 0, 0).None(), "its author says none")
-	require.Equal(t, lifecycle.Limits{Encryptions: 5, Bytes: 7}, limits(convergent, 5, 7))
+	require.Equal(t, policy.Limits{Encryptions: 5, Bytes: 7}, limits(convergent, 5, 7))
 	require.True(t, plain.RulesFor(nil).Limits.None(), "as Transit")
 }
 
@@ -47,17 +48,17 @@ func TestLimitThatIsReachedIsNotedOncePerVersion(t *testing.T) {
 }
 
 func TestALimitThatIsRaisedIsNotReachedAnyMore(t *testing.T) {
-	limited := func(encryptions, bytes int64, edits ...func(d doc)) *lifecycle.Policy {
+	limited := func(encryptions, bytes int64, edits ...func(d doc)) *policy.Policy {
 		return policyOf(t, append(edits, func(d doc) { d.MaxEncryptions, d.MaxBytes, d.RotationPeriod = encryptions, bytes, span(t, "0") })...)
 	}
-	manual := func(d doc) { d.RotationMode = lifecycle.Manual }
-	block := func(d doc) { d.OnLimit = lifecycle.OnLimitBlock }
-	note := func(k lifecycle.Key, p *lifecycle.Policy, encryptions, bytes int64) lifecycle.Key {
-		return k.Exhausted(lifecycle.Usage{Encryptions: encryptions, Bytes: bytes}, k.RulesFor(p).Limits, at(3, 0, 0))
+	manual := func(d doc) { d.RotationMode = policy.Manual }
+	block := func(d doc) { d.OnLimit = policy.OnLimitBlock }
+	note := func(k lifecycle.Key, p *policy.Policy, encryptions, bytes int64) lifecycle.Key {
+		return k.Exhausted(policy.Usage{Encryptions: encryptions, Bytes: bytes}, k.RulesFor(p).Limits, at(3, 0, 0))
 	}
 	now := at(4, 0, 0)
 	k := note(newKey(t, 1), limited(10, 1000), 11, 600)
-	for limits, want := range map[lifecycle.Limits]bool{
+	for limits, want := range map[policy.Limits]bool{
 		{Encryptions: 10, Bytes: 1000}: true, {Encryptions: 10}: true, {Encryptions: 5}: true, {Bytes: 599}: true, {Encryptions: 99, Bytes: 599}: true,
 		{Encryptions: 11, Bytes: 1000}: false, {Encryptions: 1_000_000}: false, {Bytes: 600}: false, {}: false,
 	} {
@@ -70,7 +71,7 @@ func TestALimitThatIsRaisedIsNotReachedAnyMore(t *testing.T) {
 	raised := limited(20, 1000)
 	require.Equal(t, k, note(k, raised, 20, 600), "what is not above the limit exhausts nothing")
 	again := note(k, raised, 21, 610)
-	require.Equal(t, lifecycle.Usage{Encryptions: 21, Bytes: 610}, again.Rotation.ExhaustedBy, "the new limit is noted when it is reached")
+	require.Equal(t, policy.Usage{Encryptions: 21, Bytes: 610}, again.Rotation.ExhaustedBy, "the new limit is noted when it is reached")
 	require.True(t, lifecycle.Plan(again, raised, now).ToRotate())
 	require.True(t, lifecycle.Plan(again, limited(10, 1000), now).ToRotate(), "and stands when the limit is lowered again")
 }

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // ReplaceExhausted notes that the active version of the key has reached its limit, being used that much, and does to the
 // key what a tick would. It does so for a request, and on nobody's behalf. The error is that nothing is known of the key's
 // policy; that something else failed is logged, as the request goes on with the version there is and a tick tries again.
-func (s *Session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used lifecycle.Usage) error {
+func (s *Session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used policy.Usage) error {
 	policy, err := s.data.PolicyOf(ctx, &k)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ type Storage struct {
 
 // KeySource reads key records.
 type KeySource interface {
-	// Key returns the committed key or lifecycle.ErrNotFound.
+	// Key returns the committed key or refusal.ErrNotFound.
 	Key(ctx context.Context, name string) (lifecycle.Key, error)
 	// KeyNames returns all names in alphabetical order.
 	KeyNames(ctx context.Context) ([]string, error)

@@ -13,6 +13,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // processor does to single keys what is due.
@@ -91,7 +93,7 @@ func (p *processor) decide(ctx context.Context, k lifecycle.Key, at time.Time) (
 	d.plan = lifecycle.Plan(k, policy, at)
 	if k.NeedsSuccessor() {
 		d.Commit, d.did, err = p.replaceCompromised(ctx, k, policy, at)
-		if !errors.Is(err, lifecycle.ErrRefused) {
+		if !errors.Is(err, refusal.ErrRefused) {
 			return d, err
 		}
 		p.Log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
@@ -116,7 +118,7 @@ func (p *processor) decide(ctx context.Context, k lifecycle.Key, at time.Time) (
 
 // reschedule decides when to look at the key again. What the clock guard holds back is not asked for every minute; a request
 // puts nothing off.
-func (p *processor) reschedule(ctx context.Context, d decision, policy *lifecycle.Policy, at time.Time) (lifecycle.Commit, error) {
+func (p *processor) reschedule(ctx context.Context, d decision, policy *policy.Policy, at time.Time) (lifecycle.Commit, error) {
 	c, err := p.acts.Complete(ctx, d.Commit, policy, at)
 	wait := at.Add(heldWait)
 	if due := c.Key.Due; d.held && p.asked && !due.IsZero() && due.Before(wait) && !d.plan.Wake.Equal(due) {
@@ -127,7 +129,7 @@ func (p *processor) reschedule(ctx context.Context, d decision, policy *lifecycl
 
 // replaceCompromised gives a key whose active version was reported as compromised another one: the staged one, or a new one.
 func (p *processor) replaceCompromised(
-	ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy, at time.Time,
+	ctx context.Context, k lifecycle.Key, policy *policy.Policy, at time.Time,
 ) (c lifecycle.Commit, did *lifecycle.Step, err error) {
 	staged := k.Successor()
 	if staged == 0 {
@@ -146,7 +148,7 @@ const heldWait = 10 * time.Minute
 
 // applyDue does the first pending transition that is due; d.did stays nil where nothing is.
 func (p *processor) applyDue(
-	ctx context.Context, k lifecycle.Key, policy *lifecycle.Policy, d *decision, now time.Time,
+	ctx context.Context, k lifecycle.Key, policy *policy.Policy, d *decision, now time.Time,
 ) error {
 	d.Key = k
 	for _, entry := range lifecycle.PendingTransitions(k, policy, now) {
@@ -171,7 +173,7 @@ func (p *processor) applyDue(
 			}
 		}
 		next, did, err := p.transition(ctx, k, entry, order, policy)
-		if !errors.Is(err, lifecycle.ErrRefused) || engine.IsCheck(err) {
+		if !errors.Is(err, refusal.ErrRefused) || engine.IsCheck(err) {
 			d.Commit, d.did = next, did
 			return err
 		}
@@ -196,7 +198,7 @@ func (p *processor) holdsBack(entry lifecycle.Pending, ahead bool) bool {
 }
 
 func (p *processor) transition(
-	ctx context.Context, k lifecycle.Key, entry lifecycle.Pending, order lifecycle.Order, policy *lifecycle.Policy,
+	ctx context.Context, k lifecycle.Key, entry lifecycle.Pending, order lifecycle.Order, policy *policy.Policy,
 ) (c lifecycle.Commit, did *lifecycle.Step, err error) {
 	var step lifecycle.Step
 	c.Key, step, err = k.Apply(entry.Op, entry.Version, order)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // reindexing is a policy that was changed, and how far its keys have been put on the due index again.
@@ -88,7 +89,7 @@ func (t *tick) reindexKey(ctx context.Context, name string) error {
 		}
 		return c, err
 	})
-	if errors.Is(err, lifecycle.ErrNotFound) {
+	if errors.Is(err, refusal.ErrNotFound) {
 		return nil
 	}
 	return err

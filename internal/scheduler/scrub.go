@@ -10,6 +10,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 func sameMinute(a, b time.Time) bool {
@@ -93,7 +94,7 @@ func (t *tick) nameUngoverned(ctx context.Context) error {
 
 func (t *tick) repair(ctx context.Context, name string) error {
 	k, err := t.store.Keys.Key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) {
+	if errors.Is(err, refusal.ErrNotFound) {
 		return nil
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Report says what a tick did.
@@ -133,7 +133,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		stale, err = p.processKey(own, minute, name)
 		return err
 	})
-	if stale || errors.Is(err, lifecycle.ErrNotFound) {
+	if stale || errors.Is(err, refusal.ErrNotFound) {
 		return t.store.Due.RemoveDue(ctx, minute, name)
 	}
 	if err == nil {

@@ -16,12 +16,14 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/enginetest"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 const day = 24 * time.Hour
 
-func span(t testing.TB, text string) lifecycle.Span {
+func span(t testing.TB, text string) schedule.Span {
 	t.Helper()
 	s, err := schedule.ParseSpan(text)
 	require.NoError(t, err)
@@ -29,10 +31,10 @@ func span(t testing.TB, text string) lifecycle.Span {
 }
 
 // rotating is a world with a policy p by which keys rotate every thirty days.
-func rotating(t testing.TB, edit func(d *lifecycle.Document)) *enginetest.World {
+func rotating(t testing.TB, edit func(d *policy.Document)) *enginetest.World {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) {
-		d.RotationMode, d.RotationPeriod, d.RotationJitter = lifecycle.Auto, span(t, "30d"), lifecycle.Jitter{}
+	w.Policy("p", func(d *policy.Document) {
+		d.RotationMode, d.RotationPeriod, d.RotationJitter = policy.Auto, span(t, "30d"), schedule.Jitter{}
 		if edit != nil {
 			edit(d)
 		}
@@ -130,7 +132,7 @@ func TestAKeyThatPanicsStopsNoOther(t *testing.T) {
 // TestATokenThatIsAwayIsNoFailureOfTheKeys is about an HSM that is down for an hour, with keys that are due.
 func TestATokenThatIsAwayIsNoFailureOfTheKeys(t *testing.T) {
 	for name, checks := range map[string][]string{"wrapping": nil, "the check of the wrapper": {"hsm_healthy"}} {
-		w := rotating(t, func(d *lifecycle.Document) { d.PreChecks = checks })
+		w := rotating(t, func(d *policy.Document) { d.PreChecks = checks })
 		w.Create("k", "p")
 		pass(w, 30*day-time.Hour)
 		w.Token.Away(fmt.Errorf("token: %w", envelope.ErrUnavailable))
@@ -191,7 +193,7 @@ func TestTheKeysOfAChangedPolicyFollowIt(t *testing.T) {
 	w := rotating(t, nil)
 	w.Create("k", "p")
 	before := w.Stored("k").Due
-	w.Policy("p", func(d *lifecycle.Document) { d.RotationPeriod = span(t, "10d") })
+	w.Policy("p", func(d *policy.Document) { d.RotationPeriod = span(t, "10d") })
 	require.Equal(t, 1, w.Tick().Reindexed)
 	require.True(t, w.Stored("k").Due.Before(before))
 	require.Zero(t, w.Tick().Reindexed)
@@ -209,7 +211,7 @@ func TestAnEntryThatIsLostIsRestored(t *testing.T) {
 
 func TestAClockThatLeapsHoldsBackWhatCannotBeUndone(t *testing.T) {
 	w := enginetest.New(t)
-	w.Policy("p", func(d *lifecycle.Document) {
+	w.Policy("p", func(d *policy.Document) {
 		d.RecipientPeriod, d.ArchiveAfter = span(t, "60d"), span(t, "30d")
 	})
 	w.Create("k", "p")
@@ -279,7 +281,7 @@ func TestAPolicyThatIsMissingIsNamed(t *testing.T) {
 	w := rotating(t, nil)
 	w.Create("k", "p")
 	w.Restart()
-	w.Fail("Policy p", lifecycle.NoPolicy("p"))
+	w.Fail("Policy p", refusal.NoPolicy("p"))
 	s, err := w.ByClock().Status(t.Context())
 	require.NoError(t, err)
 	require.Len(t, s.Ungoverned, 1)

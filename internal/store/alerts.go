@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // alertsPrefix is alerts/<status>/<minute>-<name>: which keys need attention, and since when. It is a cache of
@@ -53,7 +54,7 @@ func (r AlertIndex) RepairAlert(ctx context.Context, status lifecycle.Status, li
 	}
 	defer unlock()
 	k, err := Keys(r).Key(ctx, listed.Name)
-	if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+	if err != nil && !errors.Is(err, refusal.ErrNotFound) {
 		return err
 	}
 	entry := alertEntry(status, listed.Since, listed.Name)

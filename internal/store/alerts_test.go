@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 )
@@ -87,7 +88,7 @@ func TestAnAlertGoesWithItsKeyWhateverIsLost(t *testing.T) {
 			w.disk.Heal()
 			w.finish(t)
 			if _, err := w.DeleteKey(ctx, "orders", anyKey, ""); err != nil {
-				require.ErrorIs(t, err, lifecycle.ErrNotFound)
+				require.ErrorIs(t, err, refusal.ErrNotFound)
 			}
 			require.Empty(t, w.alerts(t))
 			if !fired {
@@ -159,7 +160,7 @@ func TestAVersionThatDoesNotComeBackIsNotCommitted(t *testing.T) {
 			}
 			w.disk.AlterGets(alter)
 			_, err := w.UpdateKey(ctx, "orders", verified)
-			require.ErrorIs(t, err, lifecycle.ErrReadBack)
+			require.ErrorIs(t, err, refusal.ErrReadBack)
 			require.ErrorContains(t, err, "what was written does not come back")
 			require.ErrorContains(t, err, "versions/orders/2")
 			w.disk.Heal()

@@ -14,7 +14,7 @@ const archivePrefix = "archive/"
 
 func archivePath(name string, n int) string { return archivePrefix + name + "/" + strconv.Itoa(n) }
 
-// Archived returns a version from the archive. The error is [lifecycle.ErrNotFound] where it is not there.
+// Archived returns a version from the archive. The error is [refusal.ErrNotFound] where it is not there.
 func (r Versions) Archived(ctx context.Context, name string, n int) (lifecycle.Version, error) {
 	return r.versionAt(ctx, archivePath(name, n), n)
 }

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -49,7 +51,7 @@ func rotateOrders(w *world, attempt string) error {
 
 func createOrders(policy string) func(w *world, attempt string) error {
 	return func(w *world, attempt string) error {
-		k, err := lifecycle.New(lifecycle.Key{ID: "id " + attempt, Name: "orders", Type: lifecycle.DefaultType, Policy: policy}, start)
+		k, err := lifecycle.New(lifecycle.Key{ID: "id " + attempt, Name: "orders", Type: keytype.Default, Policy: policy}, start)
 		if err != nil {
 			return err
 		}
@@ -73,8 +75,8 @@ const custodyWrites = 2
 func keyActs() []act {
 	later := start.Add(2 * time.Hour)
 	return []act{
-		{name: "create", arrange: nothing, do: createOrders(""), writes: custodyWrites + 3, again: lifecycle.ErrExists},
-		{name: "create bound", arrange: func(t *testing.T, w *world) { w.putPolicy(t, "pci", "") }, do: createOrders("pci"), writes: custodyWrites + 4, again: lifecycle.ErrExists},
+		{name: "create", arrange: nothing, do: createOrders(""), writes: custodyWrites + 3, again: refusal.ErrExists},
+		{name: "create bound", arrange: func(t *testing.T, w *world) { w.putPolicy(t, "pci", "") }, do: createOrders("pci"), writes: custodyWrites + 4, again: refusal.ErrExists},
 		{name: "rotate", arrange: withKey(3, true), do: rotateOrders, writes: custodyWrites + 2},
 		{name: "rotate and move", arrange: withKey(3, true), do: rotateAndMove, writes: custodyWrites + 4},
 		{name: "rotate to a full page", arrange: withKey(store.PageSize-1, false), do: rotateOrders, writes: custodyWrites + 3},
@@ -112,7 +114,7 @@ func deleteOrders(w *world, _ string) error {
 func finishOrders(w *world, _ string) error { return w.FinishErasure(ctx, "orders") }
 
 func deleteActs() []act {
-	gone := lifecycle.ErrNotFound
+	gone := refusal.ErrNotFound
 	const (
 		commit = 2     // the intent, and the record
 		rest   = 1 + 3 // the entry of the due index, and what else there may be of a key: settle intent, usage, erase intent
@@ -126,7 +128,7 @@ func deleteActs() []act {
 		{name: "delete after one that did not commit", arrange: halfDeleted(2), do: deleteOrders, writes: 1 + custodyWrites + commit + 3 + rest + bound, again: gone},
 		{name: "finish an erasure", arrange: halfDeleted(5), do: finishOrders, writes: 2 + rest + bound},
 		{name: "drop the intent of a deletion that did not commit", arrange: halfDeleted(2), do: finishOrders, writes: 1},
-		{name: "create over a half-deleted key", arrange: halfDeleted(5), do: createOrders("pci"), writes: 2 + rest + bound + custodyWrites + 4, again: lifecycle.ErrExists},
+		{name: "create over a half-deleted key", arrange: halfDeleted(5), do: createOrders("pci"), writes: 2 + rest + bound + custodyWrites + 4, again: refusal.ErrExists},
 	}
 }
 

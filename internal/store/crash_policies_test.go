@@ -9,6 +9,8 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,8 +41,8 @@ func policyActs() []act {
 	return []act{
 		{name: "put a policy", arrange: nothing, do: revisePCI, writes: 5},
 		{name: "revise a policy", arrange: withKey(2, true), do: revisePCI, writes: 5},
-		{name: "delete a policy", arrange: withKey(1, false), do: deletePCI, writes: 5, again: lifecycle.ErrNotFound},
-		{name: "delete a policy with a stale entry", arrange: unbound, do: deletePCI, writes: 7, again: lifecycle.ErrNotFound},
+		{name: "delete a policy", arrange: withKey(1, false), do: deletePCI, writes: 5, again: refusal.ErrNotFound},
+		{name: "delete a policy with a stale entry", arrange: unbound, do: deletePCI, writes: 7, again: refusal.ErrNotFound},
 		{name: "note a reschedule", arrange: withKey(1, true), do: rescheduled(false), writes: 1},
 		{name: "end a reschedule", arrange: withKey(1, true), do: rescheduled(true), writes: 1},
 	}
@@ -61,7 +63,7 @@ func clockSet(t *testing.T, w *world) {
 func allSet(t *testing.T, w *world) {
 	clockSet(t, w)
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
-	_, err := w.SetGovernance(ctx, func(lifecycle.Governance) lifecycle.Governance { return lifecycle.Governance{RequirePolicy: true} })
+	_, err := w.SetGovernance(ctx, func(policy.Governance) policy.Governance { return policy.Governance{RequirePolicy: true} })
 	require.NoError(t, err)
 	_, err = w.AddSigningKey(ctx, nextSigningKey)
 	require.NoError(t, err)
@@ -85,8 +87,8 @@ func mountActs() []act {
 			return w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"})
 		}, writes: 3},
 		{name: "configure the engine", arrange: withKey(1, true), do: func(w *world, _ string) error {
-			_, err := w.SetGovernance(ctx, func(lifecycle.Governance) lifecycle.Governance {
-				return lifecycle.Governance{RequirePolicy: true, DefaultPolicy: "pci"}
+			_, err := w.SetGovernance(ctx, func(policy.Governance) policy.Governance {
+				return policy.Governance{RequirePolicy: true, DefaultPolicy: "pci"}
 			})
 			return err
 		}, writes: 3},

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/stretchr/testify/require"
 )
@@ -23,7 +25,7 @@ func place(w *world) func(k lifecycle.Key, n int) error {
 			return err
 		}
 		archived, err := w.Archived(ctx, k.Name, n)
-		if err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+		if err != nil && !errors.Is(err, refusal.ErrNotFound) {
 			return err
 		}
 		bare := v
@@ -58,7 +60,7 @@ func checkPlace(t *testing.T, w *world, k lifecycle.Key, v lifecycle.Version) {
 	_, err := w.Archived(ctx, k.Name, v.Number)
 	archived := err == nil
 	if err != nil {
-		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+		require.ErrorIs(t, err, refusal.ErrNotFound)
 	}
 	where := lifecycle.LocationOf(k, v.Number)
 	require.Equal(t, where == lifecycle.InArchive, archived, "version %d is to be at %d", v.Number, where)
@@ -71,7 +73,7 @@ func lifecycleOp(op lifecycle.Op, at time.Time) func(w *world, attempt string) e
 		_, err := w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
 			c := lifecycle.Commit{Key: k, Event: lifecycle.Event{Act: string(op), Versions: []int{1, 2}}, Relocate: lifecycle.Range{From: 1, To: 2}}
 			for v := 1; v <= 2; v++ {
-				next, did, err := c.Key.Apply(op, v, lifecycle.Order{At: at, Rules: lifecycle.EffectiveRules{DestroyDelay: time.Hour}})
+				next, did, err := c.Key.Apply(op, v, lifecycle.Order{At: at, Rules: policy.EffectiveRules{DestroyDelay: time.Hour}})
 				if err != nil {
 					return c, err
 				}
@@ -103,7 +105,7 @@ func settleActs() []act {
 		commit                            = custodyWrites + 2 // the intent, and the record
 		moved                             = 2*2 + 1           // two versions, and the intent
 	)
-	later, refused := start.Add(30*24*time.Hour), lifecycle.ErrRefused
+	later, refused := start.Add(30*24*time.Hour), refusal.ErrRefused
 	settle := func(w *world, _ string) error { return settleNow(w, "orders") }
 	settled := func(ops ...lifecycle.Op) func(t *testing.T, w *world) {
 		return func(t *testing.T, w *world) { withOps(ops...)(t, w); w.finish(t) }
@@ -118,7 +120,7 @@ func settleActs() []act {
 		{name: "move back", arrange: withOps(archive, recover), do: settle, writes: moved},
 		{name: "stay in the archive", arrange: withOps(archive, retire), do: settle, writes: 1},
 		{name: "erase", arrange: withOps(archive, retire, destroy), do: settle, writes: moved},
-		{name: "delete while a settlement is open", arrange: withOps(archive), do: deleteOrders, writes: custodyWrites + 2 + 3 + 4, again: lifecycle.ErrNotFound},
+		{name: "delete while a settlement is open", arrange: withOps(archive), do: deleteOrders, writes: custodyWrites + 2 + 3 + 4, again: refusal.ErrNotFound},
 		{name: "settle the journal", arrange: cutShort, do: func(w *world, _ string) error { _, err := w.JournalHead(ctx, "orders"); return err }, writes: 1},
 	}
 }

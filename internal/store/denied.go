@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const (
@@ -120,7 +121,7 @@ func (r Denials) AddDenied(ctx context.Context, name string, more map[int]lifecy
 	}
 	defer unlock()
 	k, err := Keys(r).Key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) {
+	if errors.Is(err, refusal.ErrNotFound) {
 		return map[int]lifecycle.Denials{}, nil
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -113,7 +114,7 @@ func TestDeniedUsesOfElevenThousandVersionsFitIntoTheEntriesOfEveryStorage(t *te
 func TestALeaseFitsIntoAnEntryHoweverMuchWasLeased(t *testing.T) {
 	w := newWorld()
 	k := w.create(t, "orders", "")
-	ask := lifecycle.LeaseRequest{KeyID: k.ID, Version: math.MaxInt32, Need: lifecycle.Usage{Encryptions: math.MaxInt64, Bytes: math.MaxInt64}}
+	ask := lifecycle.LeaseRequest{KeyID: k.ID, Version: math.MaxInt32, Need: policy.Usage{Encryptions: math.MaxInt64, Bytes: math.MaxInt64}}
 	_, _, err := w.Lease(ctx, "orders", ask)
 	require.NoError(t, err)
 	require.Less(t, len(w.entries(t)[fmt.Sprintf("leases/orders/%d", math.MaxInt32)]), 256)

@@ -10,6 +10,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const eraseIntents = "intents/erase/"
@@ -31,8 +32,8 @@ const (
 )
 
 // DeleteKey commits the deletion of the key, if allow returns no error: its record is gone, and FinishErasure has to
-// erase the rest. A deletion that was cut short counts as committed by this one. The error is [lifecycle.ErrNotFound]
-// where there is nothing to delete, and [lifecycle.ErrRepeated] where the request has deleted the key already.
+// erase the rest. A deletion that was cut short counts as committed by this one. The error is [refusal.ErrNotFound]
+// where there is nothing to delete, and [refusal.ErrRepeated] where the request has deleted the key already.
 func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
@@ -42,10 +43,10 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	k, head, _, err := r.key(ctx, name)
 	exists := err == nil
 	switch {
-	case err != nil && !errors.Is(err, lifecycle.ErrNotFound):
+	case err != nil && !errors.Is(err, refusal.ErrNotFound):
 		return lifecycle.Key{}, err
 	case Journals(r).repeated(ctx, name, head, exists):
-		return k, lifecycle.ErrRepeated
+		return k, refusal.ErrRepeated
 	case !exists:
 		return lifecycle.Key{}, r.erasing(ctx, name, err)
 	}
@@ -102,7 +103,7 @@ func (r Keys) finishErasure(ctx context.Context, name string, limit int) error {
 	if err == nil { // the record stands: the deletion did not commit
 		return r.delete(ctx, eraseIntents+name)
 	}
-	if !errors.Is(err, lifecycle.ErrNotFound) {
+	if !errors.Is(err, refusal.ErrNotFound) {
 		return err
 	}
 	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix, deniedPrefix} {

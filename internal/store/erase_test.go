@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -36,7 +37,7 @@ func TestDeletionOfAManyVersionedKeyGoesOnOverSeveralCalls(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3000, k.Latest)
 	_, err = w.Key(ctx, "orders")
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 
 	left := []int{3000 - 1024, 3000 - 2048, 0}
 	for call, want := range left {
@@ -93,7 +94,7 @@ func TestDeletionThatIsNotAllowedChangesNothing(t *testing.T) {
 func TestDeletingWhatIsNotThereIsNotFound(t *testing.T) {
 	w := emptyWorld()
 	_, err := w.DeleteKey(ctx, "orders", func(lifecycle.Key) error { panic("internal error: asked about no key") }, "")
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 	require.NoError(t, w.FinishErasure(ctx, "orders"))
 	require.Empty(t, w.entries(t))
 }

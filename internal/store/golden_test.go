@@ -14,7 +14,9 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/stretchr/testify/require"
@@ -32,7 +34,7 @@ func golden(t testing.TB, name string) string {
 
 func goldenKey() lifecycle.Key {
 	return lifecycle.Key{
-		ID: "6f72646572", Name: "orders", Type: lifecycle.AES128GCM96, Derived: true, Convergent: true,
+		ID: "6f72646572", Name: "orders", Type: keytype.AES128GCM96, Derived: true, Convergent: true,
 		Exportable: true, AllowPlaintextBackup: true, DeletionAllowed: true,
 		Policy: "pci", Owner: "payments", Labels: map[string]string{"env": "prod", "team": "cards"},
 		AutoRotatePeriod: time.Hour, Latest: 3, Primary: 2, Staged: 3, MinDecryption: 2, MinEncryption: 3, MinAvailable: 1,
@@ -54,7 +56,7 @@ func goldenKey() lifecycle.Key {
 			Base: start.Add(2 * time.Hour), Last: start.Add(3 * time.Hour), Promoted: start.Add(4 * time.Hour), Trigger: lifecycle.BySchedule,
 			Reason: "yearly audit", Failures: 2, LastError: "token removed",
 			FailedAt: start.Add(4 * time.Hour), RetryAt: start.Add(5 * time.Hour),
-			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), ExhaustedBy: lifecycle.Usage{Encryptions: 1001, Bytes: 4096},
+			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), ExhaustedBy: policy.Usage{Encryptions: 1001, Bytes: 4096},
 			ChecksPending: true, PriorBase: start.Add(time.Hour), PriorFailures: 4,
 		},
 		Alert:    lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
@@ -67,29 +69,29 @@ func goldenVersion() lifecycle.Version {
 	return lifecycle.Version{KeyID: "6f72646572", Number: 2, Created: start.Add(time.Hour), Fingerprint: "a1b2", Sealed: []byte("sealed")}
 }
 
-func goldenPolicy(t *testing.T) lifecycle.Policy {
-	span := func(text string) lifecycle.Span {
+func goldenPolicy(t *testing.T) policy.Policy {
+	span := func(text string) schedule.Span {
 		s, err := schedule.ParseSpan(text)
 		require.NoError(t, err)
 		return s
 	}
 	jitter, err := schedule.ParseJitter("2.50%")
 	require.NoError(t, err)
-	p, err := lifecycle.StoredPolicy(lifecycle.Policy{
+	p, err := policy.Stored(policy.Policy{
 		Name: "pci", Revision: 4, Hash: "0123abcd", Created: start,
-		LongerQuiet: lifecycle.LongerQuietPeriod{Before: start.Add(-time.Hour), Quiet: 240 * time.Hour},
-		Document: lifecycle.Document{
-			Description: "card data", Owner: "payments", AllowedTypes: []lifecycle.Type{lifecycle.AES256GCM96}, MinStrengthBits: 128,
-			DenyAfter:  map[lifecycle.Type]string{lifecycle.AES128GCM96: "2030-12-31"},
-			Exportable: true, AllowPlaintextBackup: true, HSM: lifecycle.Required,
-			RotationMode: lifecycle.Notify, RotationPeriod: span("0"), RotationSchedule: "0 3 1 * *", RotationZone: "Europe/Berlin",
+		LongerQuiet: policy.LongerQuietPeriod{Before: start.Add(-time.Hour), Quiet: 240 * time.Hour},
+		Document: policy.Document{
+			Description: "card data", Owner: "payments", AllowedTypes: []keytype.Type{keytype.AES256GCM96}, MinStrengthBits: 128,
+			DenyAfter:  map[keytype.Type]string{keytype.AES128GCM96: "2030-12-31"},
+			Exportable: true, AllowPlaintextBackup: true, HSM: policy.Required,
+			RotationMode: policy.Notify, RotationPeriod: span("0"), RotationSchedule: "0 3 1 * *", RotationZone: "Europe/Berlin",
 			RotationJitter: jitter, RotationWindow: "0 2 * * SAT", RotationBlackout: []string{}, RotationWindowLength: span("6h"),
 			RotationRetryBase: span("2m"), RotationRetryMax: span("2h"), RotationRetryCycles: 7,
-			MaxEncryptions: 1 << 40, MaxBytes: 1 << 50, OnLimit: lifecycle.OnLimitBlock,
+			MaxEncryptions: 1 << 40, MaxBytes: 1 << 50, OnLimit: policy.OnLimitBlock,
 			PreChecks: []string{"clock_sane"}, PostChecks: []string{"round_trip"},
 			AllowPinnedEncrypt: true, StagingTime: span("1h"), RollbackWindow: span("2h"), OriginatorPeriod: span("400d"),
 			RecipientPeriod: span("8d"), ArchiveAfter: span("4d"), RetireAfter: span("5d"), QuietPeriod: span("6d"), DestroyDelay: span("7d"),
-			MinVersionsKept: 3, CompromisedProcessing: lifecycle.Deny, SuspendedProcessing: lifecycle.Allow,
+			MinVersionsKept: 3, CompromisedProcessing: policy.Deny, SuspendedProcessing: policy.Allow,
 			RequireReason: []string{"retire", "hold"}, ReasonPattern: "^CHG",
 			Labels: map[string]string{"env": "prod"}, Compliance: []string{"pci-dss-4.0.1/3.7.4"}, Source: "policy {}",
 		},
@@ -128,7 +130,7 @@ func TestAKeyThatWasStoredWithoutTheUsageThatExhaustedItDecodes(t *testing.T) {
 	k, err := load(t, map[string]string{"keys/orders": string(data)}).Key(ctx, "orders")
 	require.NoError(t, err)
 	want := goldenKey()
-	want.Rotation.ExhaustedBy = lifecycle.Usage{}
+	want.Rotation.ExhaustedBy = policy.Usage{}
 	require.Equal(t, want, k)
 }
 
@@ -138,7 +140,7 @@ func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
 	require.NoError(t, err)
 	want := goldenKey()
 	want.Predecessors, want.Status.Before, want.LastActs = nil, lifecycle.Enabled, lifecycle.LastActs{}
-	want.Rotation.ExhaustedBy = lifecycle.Usage{}
+	want.Rotation.ExhaustedBy = policy.Usage{}
 	want.Overrides[2] = lifecycle.StateOverride{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
 	require.Equal(t, want, k)
 }
@@ -255,7 +257,7 @@ func TestGoldenLeaseDecodes(t *testing.T) {
 	require.Equal(t, goldenLease(), got)
 }
 
-func goldenLease() lifecycle.Usage { return lifecycle.Usage{Encryptions: 65_536, Bytes: 1 << 30} }
+func goldenLease() policy.Usage { return policy.Usage{Encryptions: 65_536, Bytes: 1 << 30} }
 
 func TestGoldenClockDecodes(t *testing.T) {
 	got, err := load(t, map[string]string{"config/clock": golden(t, "clock")}).Clock(ctx)
@@ -301,7 +303,7 @@ func TestGoldenJournalIsFollowed(t *testing.T) {
 // goldenWorld is a mount on which every golden record is written.
 func goldenWorld(t *testing.T) *world {
 	w := newWorld()
-	_, err := w.PutPolicy(ctx, "pci", func(*lifecycle.Policy) (lifecycle.Policy, error) { return goldenPolicy(t), nil })
+	_, err := w.PutPolicy(ctx, "pci", func(*policy.Policy) (policy.Policy, error) { return goldenPolicy(t), nil })
 	require.NoError(t, err)
 	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 4, "orders", false))
 	c := creation(goldenKey(), goldenVersion())
@@ -310,7 +312,7 @@ func goldenWorld(t *testing.T) *world {
 	require.NoError(t, w.by("r1").CreateKey(ctx, c))
 	w.by("")
 	require.NoError(t, addDenied(w))
-	_, _, err = w.Lease(ctx, "orders", lifecycle.LeaseRequest{KeyID: goldenKey().ID, Version: 2, Need: lifecycle.Usage{Encryptions: 1}, Want: goldenLease()})
+	_, _, err = w.Lease(ctx, "orders", lifecycle.LeaseRequest{KeyID: goldenKey().ID, Version: 2, Need: policy.Usage{Encryptions: 1}, Want: goldenLease()})
 	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))

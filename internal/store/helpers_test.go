@@ -16,7 +16,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -70,22 +72,22 @@ func (w *world) DeleteKey(ctx context.Context, name string, allow func(lifecycle
 // What follows does the acts that are not on keys, with an event for custody.
 
 func (w *world) PutPolicy(
-	ctx context.Context, name string, revise func(*lifecycle.Policy) (lifecycle.Policy, error),
-) (lifecycle.Policy, error) {
-	return w.Policies.PutPolicy(ctx, name, func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error) {
+	ctx context.Context, name string, revise func(*policy.Policy) (policy.Policy, error),
+) (policy.Policy, error) {
+	return w.Policies.PutPolicy(ctx, name, func(current *policy.Policy) (policy.Policy, lifecycle.Event, error) {
 		p, err := revise(current)
 		return p, lifecycle.Event{Act: "write", Policy: name, PolicyRevision: p.Revision}, err
 	})
 }
 
 func (w *world) DeletePolicy(
-	ctx context.Context, name string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+	ctx context.Context, name string, allow func(policy.Policy) error, used func(policy.Use) error,
 ) error {
 	return w.Policies.DeletePolicy(ctx, name, "", allow, used)
 }
 
-func (w *world) SetGovernance(ctx context.Context, change func(lifecycle.Governance) lifecycle.Governance) (lifecycle.Governance, error) {
-	return w.Settings.SetGovernance(ctx, func(g lifecycle.Governance) (lifecycle.Governance, lifecycle.Event) {
+func (w *world) SetGovernance(ctx context.Context, change func(policy.Governance) policy.Governance) (policy.Governance, error) {
+	return w.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event) {
 		return change(g), lifecycle.Event{Act: "configure-engine"}
 	})
 }
@@ -179,7 +181,7 @@ func (w *world) entries(t testing.TB) map[string]string {
 func newKey(t testing.TB, name, policy string) lifecycle.Key {
 	t.Helper()
 	k, err := lifecycle.New(lifecycle.Key{
-		ID: fmt.Sprintf("%x", "id of "+name), Name: name, Type: lifecycle.DefaultType, Policy: policy,
+		ID: fmt.Sprintf("%x", "id of "+name), Name: name, Type: keytype.Default, Policy: policy,
 	}, start)
 	require.NoError(t, err)
 	k.Due = start.Add(time.Hour)
@@ -266,18 +268,18 @@ func configure(change func(*lifecycle.Key)) store.Act {
 }
 
 // revise is for PutPolicy: the description tells revisions apart.
-func revise(name, description string) func(*lifecycle.Policy) (lifecycle.Policy, error) {
-	return func(current *lifecycle.Policy) (lifecycle.Policy, error) {
-		doc, revision := lifecycle.DefaultDocument(), 1
+func revise(name, description string) func(*policy.Policy) (policy.Policy, error) {
+	return func(current *policy.Policy) (policy.Policy, error) {
+		doc, revision := policy.DefaultDocument(), 1
 		if current != nil {
 			doc, revision = current.Document, current.Revision+1
 		}
 		doc.Owner, doc.Description = "payments", description
-		return lifecycle.NewPolicy(name, revision, doc, start)
+		return policy.New(name, revision, doc, start)
 	}
 }
 
-func (w *world) putPolicy(t testing.TB, name, description string) lifecycle.Policy {
+func (w *world) putPolicy(t testing.TB, name, description string) policy.Policy {
 	t.Helper()
 	p, err := w.PutPolicy(ctx, name, revise(name, description))
 	require.NoError(t, err)
@@ -303,13 +305,13 @@ func (l *safeLog) String() string {
 }
 
 // unused is a rule by which a policy may be deleted that nothing uses.
-func unused(policy string) func(lifecycle.PolicyUse) error {
-	return func(u lifecycle.PolicyUse) error { return u.CheckDelete(policy) }
+func unused(policyName string) func(policy.Use) error {
+	return func(u policy.Use) error { return u.CheckDelete(policyName) }
 }
 
 // anyKey and anyPolicy allow every deletion.
-func anyKey(lifecycle.Key) error       { return nil }
-func anyPolicy(lifecycle.Policy) error { return nil }
+func anyKey(lifecycle.Key) error    { return nil }
+func anyPolicy(policy.Policy) error { return nil }
 
 // finish does what the tick does of deletions and settlements that were cut short.
 func (w *world) finish(t testing.TB) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // act is what a journal keeps.
@@ -119,7 +120,7 @@ func (r Journals) named(ctx context.Context, name string) (from custody.Head, ex
 	default:
 		_, from, _, err = Keys(r).key(ctx, name)
 	}
-	if errors.Is(err, lifecycle.ErrNotFound) {
+	if errors.Is(err, refusal.ErrNotFound) {
 		return custody.Head{}, false, nil
 	}
 	return from, err == nil, err

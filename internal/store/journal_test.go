@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -242,7 +243,7 @@ func TestActThatCannotBeRecordedDoesNotTakeEffect(t *testing.T) {
 }
 
 func createOther(w *world) error {
-	k := lifecycle.Key{ID: "id", Name: "other", Type: lifecycle.DefaultType, Latest: 1, Primary: 1, Recent: []time.Time{start}}
+	k := lifecycle.Key{ID: "id", Name: "other", Type: keytype.Default, Latest: 1, Primary: 1, Recent: []time.Time{start}}
 	return w.CreateKey(ctx, creation(k, version(k, "first")))
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const (
@@ -84,7 +84,7 @@ func (r KEKs) putKEK(ctx context.Context, path, instance string, kek keyring.KEK
 }
 
 // errNoInstance reports a mount that has no key yet.
-var errNoInstance = lifecycle.Refusedf("the mount has no keys yet")
+var errNoInstance = refusal.Refusedf("the mount has no keys yet")
 
 // instance returns the identity of the mount's data; it never changes, so it is read once.
 func (r KEKs) instance(ctx context.Context) (string, error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const (
@@ -27,7 +28,7 @@ func KeyOf(path string) (name string, ok bool) { return strings.CutPrefix(path, 
 // PolicyOf returns the policy whose cached snapshot a change of the storage path makes stale.
 func PolicyOf(path string) (name string, ok bool) { return strings.CutPrefix(path, policiesPrefix) }
 
-// Key returns the committed key. The error is [lifecycle.ErrNotFound] where there is none.
+// Key returns the committed key. The error is [refusal.ErrNotFound] where there is none.
 func (r Keys) Key(ctx context.Context, name string) (lifecycle.Key, error) {
 	k, _, _, err := r.key(ctx, name)
 	return k, err
@@ -41,7 +42,7 @@ func (r Keys) key(ctx context.Context, name string) (lifecycle.Key, custody.Head
 		return lifecycle.Key{}, custody.Head{}, nil, err
 	}
 	if !found {
-		return lifecycle.Key{}, custody.Head{}, nil, lifecycle.NoKey(name)
+		return lifecycle.Key{}, custody.Head{}, nil, refusal.NoKey(name)
 	}
 	k, err := rec.key(name)
 	if err != nil {
@@ -53,7 +54,7 @@ func (r Keys) key(ctx context.Context, name string) (lifecycle.Key, custody.Head
 // KeyNames returns the names of all keys in alphabetical order.
 func (r Keys) KeyNames(ctx context.Context) ([]string, error) { return r.list(ctx, keysPrefix) }
 
-// CreateKey commits a new key with its first version. The error is [lifecycle.ErrExists] where the name is taken.
+// CreateKey commits a new key with its first version. The error is [refusal.ErrExists] where the name is taken.
 func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	name := c.Key.Name
 	unlock, err := r.lock(ctx, &r.s.keys, name)
@@ -65,7 +66,7 @@ func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	if _, found, err := read(ctx, r.conn, keyPath(name), &rec); err != nil {
 		return err
 	} else if found {
-		return lifecycle.Existsf("key %s already existed", name)
+		return refusal.Existsf("key %s already existed", name)
 	}
 	if err := r.finishErasure(ctx, name, allOfIt); err != nil {
 		return err
@@ -80,7 +81,7 @@ type Act = func(lifecycle.Key) (lifecycle.Commit, error)
 // UpdateKey replaces the key by what act makes of it, as one commit, and returns the committed key. No other writer
 // of the key runs meanwhile. An error of act comes back as it is and nothing is written; after any other error the
 // outcome is unknown until the key is read again. A request that custody knows to be carried out is not carried out again:
-// the error is [lifecycle.ErrRepeated] then, beside the key as it is.
+// the error is [refusal.ErrRepeated] then, beside the key as it is.
 func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Key, error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
@@ -92,7 +93,7 @@ func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Ke
 		return lifecycle.Key{}, err
 	}
 	if Journals(r).repeated(ctx, name, head, true) {
-		return current, lifecycle.ErrRepeated
+		return current, refusal.ErrRepeated
 	}
 	c, err := act(current)
 	if err != nil {

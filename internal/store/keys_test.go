@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -18,7 +19,7 @@ func TestNameIsTakenOnce(t *testing.T) {
 	before := w.entries(t)
 	k := newKey(t, "orders", "")
 	err := w.CreateKey(ctx, creation(k, version(k, "second")))
-	require.ErrorIs(t, err, lifecycle.ErrExists)
+	require.ErrorIs(t, err, refusal.ErrExists)
 	require.EqualError(t, err, "key orders already existed")
 	require.Equal(t, before, w.entries(t))
 }
@@ -27,22 +28,22 @@ func TestMissingThingsAreNotFound(t *testing.T) {
 	w := newWorld()
 	w.create(t, "orders", "")
 	_, err := w.Key(ctx, "other")
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 	_, err = w.UpdateKey(ctx, "other", rotate("x"))
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 	for _, n := range []int{-1, 0, 2} {
 		_, err = w.Version(ctx, "orders", n)
-		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+		require.ErrorIs(t, err, refusal.ErrNotFound)
 	}
 	_, err = w.Policy(ctx, "pci")
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 	_, err = w.PolicyRevision(ctx, "pci", 1)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 	_, found, err := emptyWorld().Keyring(ctx)
 	require.NoError(t, err)
 	require.False(t, found)
 	_, err = w.Archived(ctx, "orders", 1)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 }
 
 func TestErrorOfAnActComesBackAsItIsAndWritesNothing(t *testing.T) {

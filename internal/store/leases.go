@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const leasesPrefix = "leases/"
@@ -24,8 +26,8 @@ type leaseRecord struct {
 func leasePath(name string, n int) string { return leasesPrefix + name + "/" + strconv.Itoa(n) }
 
 // Lease adds to what is leased of a version, before it is used, and returns what was added, and what was leased before. A
-// zero grant means that the limits leave no room. A key that was deleted meanwhile is [lifecycle.ErrNotFound], also where its name is used again.
-func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before lifecycle.Usage, err error) {
+// zero grant means that the limits leave no room. A key that was deleted meanwhile is [refusal.ErrNotFound], also where its name is used again.
+func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseRequest) (granted, before policy.Usage, err error) {
 	unlock, err := r.lock(ctx, &r.s.keys, name)
 	if err != nil {
 		return granted, before, err
@@ -36,7 +38,7 @@ func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseReque
 		return granted, before, err
 	}
 	if k.ID != ask.KeyID {
-		return granted, before, lifecycle.NoKey(name)
+		return granted, before, refusal.NoKey(name)
 	}
 	before, rest, err := r.leased(ctx, name, ask.KeyID, ask.Version)
 	if err != nil {
@@ -44,7 +46,7 @@ func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseReque
 	}
 	granted, ok := ask.Most.Grant(before, ask.Need, ask.Want)
 	if !ok {
-		return lifecycle.Usage{}, before, nil
+		return policy.Usage{}, before, nil
 	}
 	sum := before.Plus(granted)
 	rec := leaseRecord{Schema: schema, KeyID: ask.KeyID, Encryptions: sum.Encryptions, Bytes: sum.Bytes}
@@ -52,16 +54,16 @@ func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseReque
 }
 
 // Leased returns what was leased of a version of the key in all.
-func (r Leases) Leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, error) {
+func (r Leases) Leased(ctx context.Context, name, keyID string, version int) (policy.Usage, error) {
 	leased, _, err := r.leased(ctx, name, keyID, version)
 	return leased, err
 }
 
-func (r Leases) leased(ctx context.Context, name, keyID string, version int) (lifecycle.Usage, unknown, error) {
+func (r Leases) leased(ctx context.Context, name, keyID string, version int) (policy.Usage, unknown, error) {
 	var rec leaseRecord
 	rest, _, err := read(ctx, r.conn, leasePath(name, version), &rec)
 	if err != nil || rec.KeyID != keyID {
-		return lifecycle.Usage{}, nil, err
+		return policy.Usage{}, nil, err
 	}
-	return lifecycle.Usage{Encryptions: rec.Encryptions, Bytes: rec.Bytes}, rest, nil
+	return policy.Usage{Encryptions: rec.Encryptions, Bytes: rec.Bytes}, rest, nil
 }

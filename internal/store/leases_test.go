@@ -8,22 +8,24 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
 // asking is a request for a block of ten encryptions with version 1 of the key, which may have a hundred.
 func asking(k lifecycle.Key) lifecycle.LeaseRequest {
 	return lifecycle.LeaseRequest{
-		KeyID: k.ID, Version: 1, Need: lifecycle.Usage{Encryptions: 1, Bytes: 7}, Want: lifecycle.Usage{Encryptions: 10, Bytes: 100},
-		Most: lifecycle.Limits{Encryptions: 100},
+		KeyID: k.ID, Version: 1, Need: policy.Usage{Encryptions: 1, Bytes: 7}, Want: policy.Usage{Encryptions: 10, Bytes: 100},
+		Most: policy.Limits{Encryptions: 100},
 	}
 }
 
 func TestALeaseAddsToWhatWasLeasedUntilTheLimitsLeaveNoRoom(t *testing.T) {
 	w := newWorld()
 	k := w.create(t, "orders", "")
-	block := lifecycle.Usage{Encryptions: 10, Bytes: 100}
-	var sum lifecycle.Usage
+	block := policy.Usage{Encryptions: 10, Bytes: 100}
+	var sum policy.Usage
 	for range 10 {
 		granted, before, err := w.Lease(ctx, "orders", asking(k))
 		require.NoError(t, err)
@@ -66,7 +68,7 @@ func TestNothingIsLeasedOfAKeyThatIsGone(t *testing.T) {
 	stored := w.entries(t)
 	for name, k := range map[string]lifecycle.Key{"orders": old, "none": old} {
 		_, _, err := w.Lease(ctx, name, asking(k))
-		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+		require.ErrorIs(t, err, refusal.ErrNotFound)
 	}
 	require.Equal(t, stored, w.entries(t))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -181,7 +182,7 @@ func TestKeyThatIsBeingBoundHoldsItsPolicy(t *testing.T) {
 	}}, who)
 	_, err := slow.Keys().UpdateKey(ctx, "orders", configure(func(k *lifecycle.Key) { k.Policy = "pci" }))
 	require.NoError(t, err)
-	require.ErrorIs(t, <-deletion, lifecycle.ErrRefused)
+	require.ErrorIs(t, <-deletion, refusal.ErrRefused)
 	checkWhole(t, w)
 }
 

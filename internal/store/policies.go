@@ -15,6 +15,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const (
@@ -35,9 +36,9 @@ type reindexRecord struct {
 	After    string `json:"after"`
 }
 
-// Policy returns the policy's revision in force. The error is [lifecycle.ErrNotFound] where there is none, and
-// [lifecycle.ErrUnreadable] where it says nothing to this release.
-func (r Policies) Policy(ctx context.Context, name string) (lifecycle.Policy, error) {
+// Policy returns the policy's revision in force. The error is [refusal.ErrNotFound] where there is none, and
+// [refusal.ErrUnreadable] where it says nothing to this release.
+func (r Policies) Policy(ctx context.Context, name string) (policy.Policy, error) {
 	d, err := r.policyAt(ctx, name, policiesPrefix+name)
 	return d.policy, err
 }
@@ -55,11 +56,11 @@ type storedPolicy struct {
 	damage error // why what is in force cannot be read; nil: it can
 }
 
-// current returns the policy in force, or what stands for it where it cannot be read. The error is [lifecycle.ErrNotFound]
+// current returns the policy in force, or what stands for it where it cannot be read. The error is [refusal.ErrNotFound]
 // where there is none.
 func (r Policies) current(ctx context.Context, name string) (storedPolicy, error) {
 	d, err := r.policyAt(ctx, name, policiesPrefix+name)
-	if !errors.Is(err, lifecycle.ErrUnreadable) {
+	if !errors.Is(err, refusal.ErrUnreadable) {
 		return storedPolicy{decodedPolicy: d, exists: err == nil}, err
 	}
 	damage := err
@@ -69,7 +70,7 @@ func (r Policies) current(ctx context.Context, name string) (storedPolicy, error
 		n, _ := strconv.Atoi(number) // 0, where it is none
 		last = max(last, n)
 	}
-	return storedPolicy{decodedPolicy: decodedPolicy{policy: lifecycle.Unreadable(name, last)}, exists: true, damage: damage}, err
+	return storedPolicy{decodedPolicy: decodedPolicy{policy: policy.Unreadable(name, last)}, exists: true, damage: damage}, err
 }
 
 // head returns the custody record that the policy in force names.
@@ -82,13 +83,13 @@ func (r Policies) head(ctx context.Context, name string) (custody.Head, error) {
 }
 
 // PolicyRevision returns the n-th revision of the policy.
-func (r Policies) PolicyRevision(ctx context.Context, name string, n int) (lifecycle.Policy, error) {
+func (r Policies) PolicyRevision(ctx context.Context, name string, n int) (policy.Policy, error) {
 	last, err := r.Revisions(ctx, name)
 	if err != nil {
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
 	if n > last {
-		return lifecycle.Policy{}, lifecycle.NoPolicy(name)
+		return policy.Policy{}, refusal.NoPolicy(name)
 	}
 	d, err := r.policyAt(ctx, name, revisionPath(name, n))
 	return d.policy, err
@@ -100,7 +101,7 @@ func (r Policies) policyAt(ctx context.Context, name, path string) (decodedPolic
 	case err != nil:
 		return decodedPolicy{}, storageError("get", path, err)
 	case entry == nil:
-		return decodedPolicy{}, lifecycle.NoPolicy(name)
+		return decodedPolicy{}, refusal.NoPolicy(name)
 	}
 	d, err := r.s.decodePolicy(name, path, entry.Value)
 	return d, unreadable(name, err)
@@ -117,7 +118,7 @@ type policyID struct {
 
 // decodedPolicy is what the bytes of a record say. It is immutable.
 type decodedPolicy struct {
-	policy lifecycle.Policy
+	policy policy.Policy
 	head   custody.Head // of the act that wrote it
 	rest   unknown
 }
@@ -147,7 +148,7 @@ func (s *Store) decodePolicy(name, path string, data []byte) (d decodedPolicy, e
 // unreadable tells what is wrong with the record of a policy from storage that fails.
 func unreadable(policy string, err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerSchema) {
-		return lifecycle.UnreadablePolicy(policy, err)
+		return refusal.UnreadablePolicy(policy, err)
 	}
 	return err
 }
@@ -158,25 +159,25 @@ func (r Policies) PolicyNames(ctx context.Context) ([]string, error) {
 }
 
 // PutPolicy commits what revise makes of the policy, between the two custody records of the event; current is nil for a new
-// one, and [lifecycle.Unreadable] for one that cannot be read. Content that is the same as that in force is not written. The
-// commit point is the Put of policies/<name>. The error is [lifecycle.ErrRepeated], beside the policy as it is, for a request
+// one, and [policy.Unreadable] for one that cannot be read. Content that is the same as that in force is not written. The
+// commit point is the Put of policies/<name>. The error is [refusal.ErrRepeated], beside the policy as it is, for a request
 // that was carried out already.
 func (r Policies) PutPolicy(
-	ctx context.Context, name string, revise func(current *lifecycle.Policy) (lifecycle.Policy, lifecycle.Event, error),
-) (lifecycle.Policy, error) {
+	ctx context.Context, name string, revise func(current *policy.Policy) (policy.Policy, lifecycle.Event, error),
+) (policy.Policy, error) {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
 	if err != nil {
-		return lifecycle.Policy{}, err
+		return policy.Policy{}, err
 	}
 	defer unlock()
 	var now storedPolicy
-	var next lifecycle.Policy
+	var next policy.Policy
 	var event lifecycle.Event
 	write, err := r.decided(ctx, func() (write bool, err error) {
-		if now, err = r.current(ctx, name); err != nil && !errors.Is(err, lifecycle.ErrNotFound) {
+		if now, err = r.current(ctx, name); err != nil && !errors.Is(err, refusal.ErrNotFound) {
 			return false, err
 		}
-		var current *lifecycle.Policy
+		var current *policy.Policy
 		if now.exists {
 			current = &now.policy
 		}
@@ -185,7 +186,7 @@ func (r Policies) PutPolicy(
 	})
 	switch {
 	case now.exists && (write || err != nil) && r.repeated(ctx, name, now):
-		return now.policy, lifecycle.ErrRepeated
+		return now.policy, refusal.ErrRepeated
 	case err != nil || !write:
 		return next, err
 	}
@@ -200,7 +201,7 @@ func (r Policies) repeated(ctx context.Context, name string, now storedPolicy) b
 }
 
 // putRevision writes a revision and puts it in force.
-func (r Policies) putRevision(ctx context.Context, p lifecycle.Policy, by journaled, rest unknown) error {
+func (r Policies) putRevision(ctx context.Context, p policy.Policy, by journaled, rest unknown) error {
 	rec := recordOfPolicy(p, by)
 	if err := r.put(ctx, revisionPath(p.Name, p.Revision), rec, nil); err != nil {
 		return err
@@ -234,9 +235,9 @@ func (r Policies) record(
 }
 
 // DeletePolicy deletes a policy with its revisions, if allow returns no error, and nor does used for each use of it that is
-// found: nothing begins to use the policy meanwhile. The error is [lifecycle.ErrNotFound] where there is no policy.
+// found: nothing begins to use the policy meanwhile. The error is [refusal.ErrNotFound] where there is no policy.
 func (r Policies) DeletePolicy(
-	ctx context.Context, name, reason string, allow func(lifecycle.Policy) error, used func(lifecycle.PolicyUse) error,
+	ctx context.Context, name, reason string, allow func(policy.Policy) error, used func(policy.Use) error,
 ) error {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
 	if err != nil {
@@ -273,13 +274,13 @@ func (r Policies) DeletePolicy(
 }
 
 // checkUnused tells used of every use of the policy.
-func (r Policies) checkUnused(ctx context.Context, name string, used func(lifecycle.PolicyUse) error) error {
+func (r Policies) checkUnused(ctx context.Context, name string, used func(policy.Use) error) error {
 	g, err := Settings(r).Governance(ctx)
 	if err != nil {
 		return err
 	}
 	if g.DefaultPolicy == name {
-		if err := used(lifecycle.PolicyUse{Default: true}); err != nil {
+		if err := used(policy.Use{Default: true}); err != nil {
 			return err
 		}
 	}
@@ -287,18 +288,18 @@ func (r Policies) checkUnused(ctx context.Context, name string, used func(lifecy
 }
 
 // eachBound looks for the keys that are bound to the policy, and removes entries of the index that no longer hold.
-func (r Policies) eachBound(ctx context.Context, policy string, used func(lifecycle.PolicyUse) error) error {
-	names, err := r.BoundKeys(ctx, policy)
+func (r Policies) eachBound(ctx context.Context, policyName string, used func(policy.Use) error) error {
+	names, err := r.BoundKeys(ctx, policyName)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		k, err := Keys(r).Key(ctx, name)
 		switch {
-		case err == nil && k.Policy == policy:
-			err = used(lifecycle.PolicyUse{Key: name, Bound: len(names)})
-		case err == nil || errors.Is(err, lifecycle.ErrNotFound):
-			err = r.delete(ctx, boundPath(policy, name))
+		case err == nil && k.Policy == policyName:
+			err = used(policy.Use{Key: name, Bound: len(names)})
+		case err == nil || errors.Is(err, refusal.ErrNotFound):
+			err = r.delete(ctx, boundPath(policyName, name))
 		}
 		if err != nil {
 			return err
@@ -345,7 +346,7 @@ func (r Policies) reindexCursor(ctx context.Context, policy string) (after strin
 	}
 	p, err := r.Policy(ctx, policy)
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound), errors.Is(err, lifecycle.ErrUnreadable):
+	case errors.Is(err, refusal.ErrNotFound), errors.Is(err, refusal.ErrUnreadable):
 		return rec.After, rec.Revision, nil
 	case err != nil:
 		return "", 0, err

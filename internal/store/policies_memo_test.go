@@ -7,13 +7,13 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
 
 // sameReading reports that two policies are one reading of a record, and not two that are equal.
-func sameReading(a, b lifecycle.Policy) bool {
+func sameReading(a, b policy.Policy) bool {
 	return reflect.ValueOf(a.Labels).Pointer() == reflect.ValueOf(b.Labels).Pointer()
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,7 +45,7 @@ func TestContentThatIsInForceIsNotWrittenAgain(t *testing.T) {
 func TestErrorOfARevisionComesBackAndWritesNothing(t *testing.T) {
 	w := emptyWorld()
 	refusal := errors.New("not now")
-	_, err := w.PutPolicy(ctx, "pci", func(*lifecycle.Policy) (lifecycle.Policy, error) { return lifecycle.Policy{}, refusal })
+	_, err := w.PutPolicy(ctx, "pci", func(*policy.Policy) (policy.Policy, error) { return policy.Policy{}, refusal })
 	require.ErrorIs(t, err, refusal)
 	require.Empty(t, w.entries(t))
 }
@@ -59,7 +61,7 @@ func TestRevisionThatNeverCameIntoForceIsNotShown(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, p.Revision)
 	_, err = w.PolicyRevision(ctx, "pci", 2)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound, "another content may get the number yet")
+	require.ErrorIs(t, err, refusal.ErrNotFound, "another content may get the number yet")
 }
 
 func TestRevisionsOfADeletedPolicyAreNotThoseOfTheNext(t *testing.T) {
@@ -70,26 +72,26 @@ func TestRevisionsOfADeletedPolicyAreNotThoseOfTheNext(t *testing.T) {
 	require.NoError(t, w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci")))
 	w.disk.Heal()
 	_, err := w.PolicyRevision(ctx, "pci", 2)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound, "the policy is deleted")
+	require.ErrorIs(t, err, refusal.ErrNotFound, "the policy is deleted")
 
 	w.putPolicy(t, "pci", "new")
 	_, err = w.PolicyRevision(ctx, "pci", 2)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound, "the new policy has one revision")
+	require.ErrorIs(t, err, refusal.ErrNotFound, "the new policy has one revision")
 }
 
 func TestKeyIsNotBoundToAMissingPolicy(t *testing.T) {
 	w := newWorld()
 	k := newKey(t, "new", "gone")
 	err := w.CreateKey(ctx, creation(k, version(k, "first")))
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
-	require.EqualError(t, err, lifecycle.NoPolicy("gone").Error())
+	require.ErrorIs(t, err, refusal.ErrNotFound)
+	require.EqualError(t, err, refusal.NoPolicy("gone").Error())
 	_, err = w.Key(ctx, "new")
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 
 	w.create(t, "orders", "")
 	before, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
-	require.ErrorIs(t, update(func(k *lifecycle.Key) { k.Policy = "gone" })(w, ""), lifecycle.ErrNotFound)
+	require.ErrorIs(t, update(func(k *lifecycle.Key) { k.Policy = "gone" })(w, ""), refusal.ErrNotFound)
 	after, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -100,7 +102,7 @@ func TestPolicyInUseIsNotDeleted(t *testing.T) {
 	withKey(1, true)(t, w)
 	before := w.entries(t)
 	err := w.DeletePolicy(ctx, "pci", anyPolicy, unused("pci"))
-	require.ErrorIs(t, err, lifecycle.ErrRefused)
+	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.ErrorContains(t, err, `policy "pci" is bound to key "orders"`)
 	require.Equal(t, before, w.entries(t))
 
@@ -124,7 +126,7 @@ func TestDeletionOfAPolicyThatIsNotAllowedChangesNothing(t *testing.T) {
 	want := w.putPolicy(t, "pci", "")
 	before := w.entries(t)
 	refusal := errors.New("not now")
-	err := w.DeletePolicy(ctx, "pci", func(p lifecycle.Policy) error {
+	err := w.DeletePolicy(ctx, "pci", func(p policy.Policy) error {
 		require.Equal(t, want, p)
 		return refusal
 	}, unused("pci"))

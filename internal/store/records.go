@@ -7,7 +7,9 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf).
@@ -80,12 +82,12 @@ type rotationRecord struct {
 	FailedAt  time.Time `json:"rotation_failed_at"`
 	RetryAt   time.Time `json:"rotation_retry_at"`
 
-	Exhausted   int             `json:"rotation_exhausted"`
-	ExhaustedAt time.Time       `json:"rotation_exhausted_at"`
-	ExhaustedBy lifecycle.Usage `json:"rotation_exhausted_by"`
-	Unchecked   bool            `json:"rotation_unchecked"`
-	Previous    time.Time       `json:"rotation_previous"`
-	Tried       int             `json:"rotation_tried"`
+	Exhausted   int          `json:"rotation_exhausted"`
+	ExhaustedAt time.Time    `json:"rotation_exhausted_at"`
+	ExhaustedBy policy.Usage `json:"rotation_exhausted_by"`
+	Unchecked   bool         `json:"rotation_unchecked"`
+	Previous    time.Time    `json:"rotation_previous"`
+	Tried       int          `json:"rotation_tried"`
 }
 
 // predecessorJSON is a version that was active before.
@@ -117,7 +119,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 
 // key checks what the rest of the program relies on, so that a damaged record fails the request and nothing else.
 func (r keyRecord) key(name string) (lifecycle.Key, error) {
-	t, err := lifecycle.ParseType(r.Type)
+	t, err := keytype.Parse(r.Type)
 	state, known := lifecycle.ParseKeyState(r.State)
 	before, knownBefore := lifecycle.ParseKeyState(cmp.Or(r.StateBefore, lifecycle.Enabled.String()))
 	if err != nil || !known || !knownBefore || r.ID == "" || !r.sane() {

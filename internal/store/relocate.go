@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const relocationIntents = "intents/settle/"
@@ -77,7 +78,7 @@ func (r Relocations) Relocate(ctx context.Context, name string, place func(k lif
 		return false, err
 	}
 	k, err := Keys(r).Key(ctx, name)
-	if errors.Is(err, lifecycle.ErrNotFound) { // deleted: its erasure sees to the rest
+	if errors.Is(err, refusal.ErrNotFound) { // deleted: its erasure sees to the rest
 		return false, r.delete(ctx, relocationIntents+name)
 	}
 	if err != nil {

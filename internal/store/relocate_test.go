@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -183,7 +184,7 @@ func TestArchiveKeepsVersionsApart(t *testing.T) {
 
 	require.NoError(t, w.DropArchived(ctx, "orders", 1))
 	_, err = w.Archived(ctx, "orders", 1)
-	require.ErrorIs(t, err, lifecycle.ErrNotFound)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 }
 
 func TestWhatIsLeftToBeSettledCanBeAsked(t *testing.T) {

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
@@ -79,11 +81,11 @@ func requireNoZero(t *testing.T, v reflect.Value, path string) {
 	}
 }
 
-func fullPolicy(t *testing.T) lifecycle.Policy {
-	return filled(t, func(p *lifecycle.Policy) {
+func fullPolicy(t *testing.T) policy.Policy {
+	return filled(t, func(p *policy.Policy) {
 		var err error
-		p.Name, p.RotationMode = "pci", lifecycle.Notify
-		p.AllowedTypes = []lifecycle.Type{lifecycle.AES256GCM96, lifecycle.AES128GCM96}
+		p.Name, p.RotationMode = "pci", policy.Notify
+		p.AllowedTypes = []keytype.Type{keytype.AES256GCM96, keytype.AES128GCM96}
 		for i, span := range spansOf(&p.Document) {
 			*span, err = schedule.ParseSpan(fmt.Sprintf("%dd12h", i+1))
 			require.NoError(t, err)
@@ -92,18 +94,18 @@ func fullPolicy(t *testing.T) lifecycle.Policy {
 		require.NoError(t, err)
 		p.RotationBlackout = []string{"12-24", "2027-12-15/2028-01-05"}
 		p.RotationSchedule, p.RotationWindow, p.RotationZone = "0 3 1 * *", "30 1 * * SAT", "Europe/Berlin"
-		p.HSM, p.OnLimit, p.CompromisedProcessing, p.SuspendedProcessing = lifecycle.Required, lifecycle.OnLimitBlock, lifecycle.Deny, lifecycle.Allow
-		*p, err = lifecycle.StoredPolicy(*p)
+		p.HSM, p.OnLimit, p.CompromisedProcessing, p.SuspendedProcessing = policy.Required, policy.OnLimitBlock, policy.Deny, policy.Allow
+		*p, err = policy.Stored(*p)
 		require.NoError(t, err)
 	})
 }
 
 // spansOf finds the spans of a document, whatever they are called.
-func spansOf(doc *lifecycle.Document) []*lifecycle.Span {
-	var spans []*lifecycle.Span
+func spansOf(doc *policy.Document) []*schedule.Span {
+	var spans []*schedule.Span
 	v := reflect.ValueOf(doc).Elem()
 	for i := range v.NumField() {
-		if span, ok := v.Field(i).Addr().Interface().(*lifecycle.Span); ok {
+		if span, ok := v.Field(i).Addr().Interface().(*schedule.Span); ok {
 			spans = append(spans, span)
 		}
 	}
@@ -137,7 +139,7 @@ func TestEachStateOfAVersionKeepsItsDate(t *testing.T) {
 
 func fullKey(t *testing.T) lifecycle.Key {
 	full := filled(t, func(k *lifecycle.Key) {
-		k.Name, k.Policy, k.Type = "orders", "pci", lifecycle.AES128GCM96
+		k.Name, k.Policy, k.Type = "orders", "pci", keytype.AES128GCM96
 		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
 		k.Staged, k.DestroyedBelow, k.Status.State, k.Status.Before = 5, 2, lifecycle.KeySuspended, lifecycle.KeySuspended
 		k.Overrides = map[int]lifecycle.StateOverride{2: fullMark(t), 3: {State: lifecycle.Suspended, At: start}}
@@ -199,7 +201,7 @@ func TestEveryFieldOfAVersionIsStored(t *testing.T) {
 func TestEveryFieldOfAPolicyIsStored(t *testing.T) {
 	w := newWorld()
 	want := fullPolicy(t)
-	put, err := w.PutPolicy(ctx, "pci", func(current *lifecycle.Policy) (lifecycle.Policy, error) {
+	put, err := w.PutPolicy(ctx, "pci", func(current *policy.Policy) (policy.Policy, error) {
 		require.Nil(t, current)
 		return want, nil
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const schedulePrefix = "schedule/"
@@ -78,7 +79,7 @@ func (r DueIndex) RemoveDue(ctx context.Context, minute time.Time, name string) 
 	switch {
 	case err == nil && minuteOf(k.Due) == minuteOf(minute):
 		return nil
-	case err != nil && !errors.Is(err, lifecycle.ErrNotFound):
+	case err != nil && !errors.Is(err, refusal.ErrNotFound):
 		return err
 	}
 	return r.delete(ctx, schedulePath(minuteOf(minute), name))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 const (
@@ -61,29 +62,29 @@ type governanceRecord struct {
 }
 
 // Governance returns how keys come under a policy.
-func (r Settings) Governance(ctx context.Context) (lifecycle.Governance, error) {
+func (r Settings) Governance(ctx context.Context) (policy.Governance, error) {
 	g, _, err := r.governance(ctx)
 	return g, err
 }
 
-func (r Settings) governance(ctx context.Context) (lifecycle.Governance, unknown, error) {
+func (r Settings) governance(ctx context.Context) (policy.Governance, unknown, error) {
 	var rec governanceRecord
 	rest, _, err := read(ctx, r.conn, governancePath, &rec)
-	return lifecycle.Governance{RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy}, rest, err
+	return policy.Governance{RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy}, rest, err
 }
 
 // SetGovernance commits what change makes of it, as one Put between the two custody records of the event. Setting what is set writes nothing. The default policy is
 // held against deletion until the record says that it is the default; the error is that of [Policies.Policy] where it cannot
 // be one.
 func (r Settings) SetGovernance(
-	ctx context.Context, change func(lifecycle.Governance) (lifecycle.Governance, lifecycle.Event),
-) (lifecycle.Governance, error) {
+	ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event),
+) (policy.Governance, error) {
 	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
-		return lifecycle.Governance{}, err
+		return policy.Governance{}, err
 	}
 	defer unlock()
-	var current, next lifecycle.Governance
+	var current, next policy.Governance
 	var event lifecycle.Event
 	var rest unknown
 	held := func() {}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/stretchr/testify/require"
 )
@@ -110,7 +111,7 @@ func TestReadThatFailsIsNotNothing(t *testing.T) {
 		w.on(failReads{w.disk})
 		err := read(w)
 		require.ErrorIs(t, err, errRead, path)
-		require.NotErrorIs(t, err, lifecycle.ErrNotFound, path)
+		require.NotErrorIs(t, err, refusal.ErrNotFound, path)
 		require.EqualError(t, err, path+": injected read failure")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const (
@@ -29,7 +30,7 @@ func datesPath(name string, page int) string {
 }
 
 // Version returns one version of the key. The caller checks its KeyID: an entry above the key's latest version may
-// be a leaving of an act that did not commit. The error is [lifecycle.ErrNotFound] where there is none.
+// be a leaving of an act that did not commit. The error is [refusal.ErrNotFound] where there is none.
 func (r Versions) Version(ctx context.Context, name string, n int) (lifecycle.Version, error) {
 	return r.versionAt(ctx, versionPath(name, n), n)
 }
@@ -39,7 +40,7 @@ func (r Versions) Version(ctx context.Context, name string, n int) (lifecycle.Ve
 func (r Versions) IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error) {
 	v, err := r.Version(ctx, k.Name, n)
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound), errors.Is(err, ErrCorrupt):
+	case errors.Is(err, refusal.ErrNotFound), errors.Is(err, ErrCorrupt):
 		return false, nil
 	default:
 		return v.KeyID == k.ID, err
@@ -53,7 +54,7 @@ func (r Versions) versionAt(ctx context.Context, path string, n int) (lifecycle.
 		return lifecycle.Version{}, err
 	}
 	if !found || rec.Number != n {
-		return lifecycle.Version{}, fmt.Errorf("%s: %w", path, lifecycle.ErrNotFound)
+		return lifecycle.Version{}, fmt.Errorf("%s: %w", path, refusal.ErrNotFound)
 	}
 	return lifecycle.Version{
 		KeyID: rec.KeyID, Number: rec.Number, Created: rec.Created, Fingerprint: rec.Fingerprint, Sealed: rec.Sealed,
@@ -80,13 +81,13 @@ func (r Versions) putNew(ctx context.Context, name string, v lifecycle.Version, 
 	}
 	stored, err := r.Version(ctx, name, v.Number)
 	switch {
-	case errors.Is(err, lifecycle.ErrNotFound):
-		return fmt.Errorf("%w: %s is not there", lifecycle.ErrReadBack, versionPath(name, v.Number))
+	case errors.Is(err, refusal.ErrNotFound):
+		return fmt.Errorf("%w: %s is not there", refusal.ErrReadBack, versionPath(name, v.Number))
 	case err != nil:
 		return err
 	}
 	if stored.KeyID != v.KeyID || stored.Fingerprint != v.Fingerprint || !stored.Created.Equal(v.Created) || !bytes.Equal(stored.Sealed, v.Sealed) {
-		return fmt.Errorf("%w: %s is another", lifecycle.ErrReadBack, versionPath(name, v.Number))
+		return fmt.Errorf("%w: %s is another", refusal.ErrReadBack, versionPath(name, v.Number))
 	}
 	return nil
 }

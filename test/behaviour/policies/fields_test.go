@@ -16,8 +16,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // everyField is a policy in which no field but rotation_period, which the schedule excludes, has its default.
@@ -111,7 +111,7 @@ func asShown(text string) any {
 func TestAFieldThatIsLeftOutHasItsDefault(t *testing.T) {
 	m := mounttest.New(t)
 	read := mounttest.AsJSON(t, m.Must(m.Write("policies/p", "owner", "o")).Data)
-	require.Equal(t, float64(lifecycle.DefaultDocument().MaxEncryptions), read["max_encryptions"])
+	require.Equal(t, float64(policy.DefaultDocument().MaxEncryptions), read["max_encryptions"])
 	for name, schema := range documentFields(m) {
 		if name == "owner" {
 			continue
