@@ -68,8 +68,12 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	plane := dataplane.New(dataplane.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger})
-	b := &backend{
+	var b *backend
+	plane := dataplane.New(dataplane.Config{
+		Now: o.Now, Rand: o.Rand, Log: conf.Logger,
+		ReadOnly: func() bool { return !b.WriteSafeReplicationState() },
+	})
+	b = &backend{
 		store:     store.New(o.Now, conf.Logger),
 		keyring:   keyring.New(keyring.Config{Now: o.Now, Rand: o.Rand, Wrap: o.TestOnlyWrapper}),
 		plane:     plane,
@@ -105,6 +109,7 @@ func (b *backend) paths(o Options) []*framework.Path {
 		versionsAPI{}.paths(),
 		statesAPI{}.paths(),
 		rotationAPI{}.paths(),
+		rotationStatusAPI{}.paths(),
 		policiesAPI{}.paths(),
 		cipherAPI{}.paths(),
 		custodyAPI{}.paths(),

@@ -130,7 +130,9 @@ func (s *snapshot) all(ctx context.Context, items []Item, do itemFunc) ([]Outcom
 			return nil, err
 		}
 	}
-	s.countDenied(ctx, items, outcomes)
+	if s.countDenied(ctx, items, outcomes) && s.plane.ReadOnly != nil && s.plane.ReadOnly() {
+		return outcomes, s.StoreDenied(ctx, s.k.Name) // no tick does it here; the storage says who can
+	}
 	return outcomes, nil
 }
 

@@ -13,8 +13,8 @@ import (
 
 // countDenied counts the uses among the outcomes that a state denied, of ciphertexts that the version made: what does not
 // authenticate says nothing about whether a version is needed, and anybody can make it up. The outcomes stay as they are,
-// so that nobody learns from them what authenticates.
-func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Outcome) {
+// so that nobody learns from them what authenticates. It reports whether it counted any.
+func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Outcome) (counted bool) {
 	var denied map[int][]*Item // by version; nil for most requests
 	for i := range outcomes {
 		if err := outcomes[i].Err; err == nil || !errors.Is(err, refusal.ErrDenied) {
@@ -30,14 +30,15 @@ func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Out
 		denied[version] = append(denied[version], &items[i])
 	}
 	for version, items := range denied {
-		s.countGenuine(ctx, version, items)
+		counted = s.countGenuine(ctx, version, items) || counted
 	}
+	return counted
 }
 
 // countGenuine counts the items that the version made. One request of a key at a time opens material for it, and where a
 // use was counted since the last tick, further ones are counted unopened: they change no date by more than a minute.
 // Whatever cannot be told counts: a use that is not counted may end in a destroyed version.
-func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item) {
+func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item) (counted bool) {
 	count := len(items)
 	if end, err := s.plane.openings.take(ctx, s.k.ID); err == nil {
 		defer end()
@@ -49,6 +50,7 @@ func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item)
 		now := s.plane.Latest()
 		s.plane.denied.add(s.k.Name, Denied{version: {Count: count, First: now, Last: now}})
 	}
+	return count > 0
 }
 
 // genuine returns how many of the items the version made. Its cipher is not kept: the state denies its use.

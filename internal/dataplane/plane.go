@@ -31,6 +31,9 @@ type Config struct {
 	Now  func() time.Time
 	Rand io.Reader
 	Log  hclog.Logger
+
+	// ReadOnly reports whether this node must not write; nil: it may.
+	ReadOnly func() bool
 }
 
 // Plane is what a mount keeps in memory to encrypt and decrypt with. It is safe for concurrent use.

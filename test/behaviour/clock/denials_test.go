@@ -4,9 +4,13 @@
 package clock_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
@@ -99,4 +103,36 @@ func TestAClockGuardThatCannotBeReadFreezes(t *testing.T) {
 	m.Storage.Heal()
 	m.Advance(11 * time.Minute)
 	require.Equal(t, []string{"destroyed", "retired", "active"}, m.K.States())
+}
+
+// readOnly is the storage of a node that must not write.
+type readOnly struct{ logical.Storage }
+
+func (readOnly) Put(context.Context, *logical.StorageEntry) error { return logical.ErrReadOnly }
+func (readOnly) Delete(context.Context, string) error             { return logical.ErrReadOnly }
+
+func TestADeniedUseOnANodeThatMustNotWriteIsForwarded(t *testing.T) {
+	t.Parallel()
+	m, c := mounttest.UnderPolicy(t)
+	m.K.Ops("versions/2/archive")
+	standby := *m
+	standby.Restart()
+	standby.System = &mounttest.CountingView{}
+	standby.System.ReplicationStateVal = consts.ReplicationPerformanceStandby
+	standby.Restart()
+	send := func(text string) error {
+		_, err := standby.HandleRequest(t.Context(), &logical.Request{
+			Operation: logical.UpdateOperation, Path: "decrypt/k", Data: map[string]any{"ciphertext": text}, Storage: readOnly{m.Storage},
+		})
+		return err
+	}
+	require.Equal(t, logical.ErrReadOnly, send(c[2]), "Vault forwards the request on this very error")
+	require.Equal(t, logical.ErrReadOnly, send(c[2]), "as often as it comes")
+	require.NoError(t, send(c[3]), "nothing is denied")
+	require.ErrorIs(t, send("vault:v2:"+strings.Repeat("A", 64)), logical.ErrReadOnly, "a use was counted since the last tick: unseen")
+
+	standby.Restart()
+	require.NotErrorIs(t, send("vault:v2:"+strings.Repeat("A", 64)), logical.ErrReadOnly, "it does not authenticate: no use")
+	m.Refused(m.Write("decrypt/k", "ciphertext", c[2]), "archived")
+	require.Equal(t, 1, m.Must(m.Read("keys/k/versions/2")).Data["denied_uses"], "counted where it was forwarded to")
 }
