@@ -84,7 +84,8 @@ func TestReasonHasToMatchThePatternOfThePolicy(t *testing.T) {
 	}
 	require.ErrorContains(t, p.CheckReason("retire", "CHG1 "), "at least 10 bytes", "the pattern does not replace the length")
 	p.ReasonPattern = "(" // as nobody can have written it
-	require.Error(t, p.CheckReason("retire", "CHG0042 end of life"), "what cannot be read is matched by nothing")
+	_, err := policy.Stored(*p)
+	require.ErrorContains(t, err, "reason_pattern", "what cannot be read admits nothing")
 }
 
 func TestRulesAreThoseOfThePolicy(t *testing.T) {

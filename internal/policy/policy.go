@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,7 +21,8 @@ type Policy struct {
 	Document
 	LongerQuiet LongerQuietPeriod
 
-	schedule          schedule.Cron // of RotationSchedule
+	reason            *regexp.Regexp // of ReasonPattern; nil: no reason matches
+	schedule          schedule.Cron  // of RotationSchedule
 	window            schedule.Window
 	shortest, longest time.Duration // between two times of the cron schedule
 	closed            time.Duration // the longest time for which the window is closed
@@ -54,6 +56,7 @@ func Stored(p Policy) (Policy, error) {
 	if err := p.checkUnderstood(); err != nil {
 		return Policy{}, err
 	}
+	p.reason, _ = regexp.Compile(p.ReasonPattern) // which checkUnderstood has done
 	if err := p.readTimes(); err != nil {
 		return Policy{}, err
 	}

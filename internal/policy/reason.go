@@ -4,7 +4,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ func (p *Policy) CheckReason(act acts.Name, reason string) error {
 	if p.ReasonPattern == "" {
 		return nil
 	}
-	if pattern, err := regexp.Compile(p.ReasonPattern); err != nil || !pattern.MatchString(reason) {
+	if p.reason == nil || !p.reason.MatchString(reason) {
 		return refusal.InvalidField("reason", reason, "policy \""+p.Name+"\" demands for "+op+" a reason that matches reason_pattern "+p.ReasonPattern)
 	}
 	return nil
