@@ -32,6 +32,12 @@ type evidence struct {
 func gather(t *testing.T, s *harness.Server, mount string, pageSize int) evidence {
 	t.Helper()
 	var e evidence
+	keys := s.Must(t, http.MethodGet, mount+"/custody/public-key", nil)
+	first, _ := keys["keys"].([]any)[0].(map[string]any)
+	e.pin, _ = first["id"].(string)
+	require.NotEmpty(t, e.pin)
+	e.publicKey = asFile(t, keys)
+	e.signed = asFile(t, s.Must(t, http.MethodPost, mount+"/custody/checkpoint", nil))
 	for after := ""; ; {
 		page := s.Must(t, http.MethodGet, fmt.Sprintf("%s/custody/export?limit=%d&after=%s", mount, pageSize, after), nil)
 		records, _ := page["records"].([]any)
@@ -43,12 +49,6 @@ func gather(t *testing.T, s *harness.Server, mount string, pageSize int) evidenc
 			break
 		}
 	}
-	keys := s.Must(t, http.MethodGet, mount+"/custody/public-key", nil)
-	first, _ := keys["keys"].([]any)[0].(map[string]any)
-	e.pin, _ = first["id"].(string)
-	require.NotEmpty(t, e.pin)
-	e.publicKey = asFile(t, keys)
-	e.signed = asFile(t, s.Must(t, http.MethodPost, mount+"/custody/checkpoint", nil))
 	return e
 }
 
@@ -111,7 +111,7 @@ func TestAnExportVerifiesOffline(t *testing.T) {
 		require.Greater(t, len(e.lines), 40)
 		output, code := e.verify(t, e.lines)
 		require.Equal(t, 0, code, output)
-		require.Contains(t, output, fmt.Sprintf("clean; records: %d, keys: 3, checkpoints: 1", len(e.lines)))
+		require.Contains(t, output, fmt.Sprintf("clean; records: %d, chains: 5, checkpoints: 1", len(e.lines)))
 	}
 	e := gather(t, s, mount, 1000)
 	response := asFile(t, s.Do(t, http.MethodGet, mount+"/custody/export", nil).Body)

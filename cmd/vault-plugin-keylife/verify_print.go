@@ -26,7 +26,7 @@ func printReport(w *bufio.Writer, r *custody.Report) {
 	if !r.Clean() {
 		result = fmt.Sprintf("problems: %d", r.ProblemCount)
 	}
-	_, _ = fmt.Fprintf(w, "%s; records: %d, keys: %d, checkpoints: %d; %s\n", result, r.Records, r.Keys, r.Checkpoints, reach(r))
+	_, _ = fmt.Fprintf(w, "%s; records: %d, chains: %d, checkpoints: %d; %s\n", result, r.Records, r.Chains, r.Checkpoints, reach(r))
 }
 
 func printMore(w *bufio.Writer, more int, what string) {

@@ -71,7 +71,7 @@ func TestVerifyOfACleanExport(t *testing.T) {
 			require.Equal(t, 0, code, name)
 			require.Empty(t, errs, name)
 			require.Equal(t, `note: key "payments/2": record 1 begins an act whose end is not in the export
-clean; records: 5, keys: 2, checkpoints: 2; the newest checkpoint is of 2026-03-01T13:00:00Z, records newer than it: 0; whether more were cut off behind it cannot be seen
+clean; records: 5, chains: 2, checkpoints: 2; the newest checkpoint is of 2026-03-01T13:00:00Z, records newer than it: 0; whether more were cut off behind it cannot be seen
 `, out, name)
 		}
 	}
@@ -80,7 +80,7 @@ clean; records: 5, keys: 2, checkpoints: 2; the newest checkpoint is of 2026-03-
 func TestVerifyWithoutACheckpointSaysWhatItCannotSee(t *testing.T) {
 	code, out, _ := runVerify(golden(t, "export.jsonl"), "-")
 	require.Equal(t, 0, code)
-	require.Contains(t, out, "clean; records: 5, keys: 2, checkpoints: 0; WITHOUT A CHECKPOINT it cannot be seen whether records were cut off")
+	require.Contains(t, out, "clean; records: 5, chains: 2, checkpoints: 0; WITHOUT A CHECKPOINT it cannot be seen whether records were cut off")
 }
 
 func TestVerifyWithoutAPinSaysWhichKeyItTrusts(t *testing.T) {

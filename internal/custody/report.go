@@ -14,7 +14,7 @@ const maxKept = 100
 
 // Report is what [Verify] found.
 type Report struct {
-	Keys        int       // chains
+	Chains      int       // of keys, policies and the mount
 	Records     int       // that could be read
 	Checkpoints int       // that are genuine and of this mount
 	Latest      time.Time // of the newest of those

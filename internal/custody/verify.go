@@ -148,7 +148,7 @@ func (v *verifier) compareHead(want KeyHead) Problem {
 }
 
 func (v *verifier) finish() {
-	v.report.Keys = len(v.chains)
+	v.report.Chains = len(v.chains)
 	for _, key := range slices.Sorted(maps.Keys(v.chains)) {
 		c := v.chains[key]
 		v.report.Unsigned += max(0, c.Head().Count-v.signed[key])

@@ -63,7 +63,7 @@ func TestVerifyFindsAnUntouchedExportClean(t *testing.T) {
 		r := verify(t, export(j.lines), public, checkpoints...)
 		require.Empty(t, r.Problems)
 		require.True(t, r.Clean())
-		require.Equal(t, 3, r.Keys)
+		require.Equal(t, 3, r.Chains)
 		require.Equal(t, 13, r.Records)
 		require.Equal(t, len(checkpoints), r.Checkpoints)
 		require.Equal(t, []custody.Unfinished{{Key: "orders", Seq: 7}}, r.Unfinished)
@@ -312,7 +312,7 @@ func TestAnUnreadableLineMakesUpNoKey(t *testing.T) {
 	j := history(t)
 	r := verify(t, append(export(j.lines), `{"format":1,"key":"invented","seq":2,?`...), nil)
 	require.Equal(t, []found{{"invented", 2, 0, custody.ErrMalformed}}, problems(r))
-	require.Equal(t, 3, r.Keys)
+	require.Equal(t, 3, r.Chains)
 }
 
 func TestTheMountIsThatOfTheFirstReadableRecord(t *testing.T) {

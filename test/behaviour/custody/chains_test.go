@@ -85,7 +85,7 @@ func TestCustodyKeepsWhoChangedTheSettingsOfTheMount(t *testing.T) {
 	}
 	report := verified(m, checkpoint)
 	require.True(t, report.Clean(), "%v", report.Problems)
-	require.Equal(t, 3, report.Keys)
+	require.Equal(t, 3, report.Chains)
 }
 
 func TestATableOfTheHistoryOfAPolicyShowsWhatWasChanged(t *testing.T) {

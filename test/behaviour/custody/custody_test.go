@@ -207,7 +207,7 @@ func TestAnExportHasEveryRecordOnceWhateverThePages(t *testing.T) {
 	require.Equal(t, all, exported(m, 7))
 	report := verified(m)
 	require.True(t, report.Clean())
-	require.Equal(t, 5, report.Keys)
+	require.Equal(t, 5, report.Chains)
 	require.Equal(t, len(all), report.Records)
 	require.Len(t, history(m, "z"), 8, "the history of a name outlives the key")
 	for _, after := range []string{"x", "k/-1", "k/x"} {
