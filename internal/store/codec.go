@@ -4,10 +4,13 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"reflect"
 )
 
 // schema is the newest record layout this build reads and writes.
@@ -26,6 +29,10 @@ type unknown map[string]json.RawMessage
 
 // decode reads a stored record into v and returns the fields v does not have.
 func decode[T any](path string, data []byte, v *T) (unknown, error) {
+	if decodeKnown(data, v) {
+		return nil, nil
+	}
+	*v = *new(T)
 	fields := unknown{}
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, ErrCorrupt) // not the cause: it would quote the record
@@ -51,6 +58,21 @@ func decode[T any](path string, data []byte, v *T) (unknown, error) {
 		return ok
 	})
 	return fields, nil
+}
+
+// decodeKnown reads a record as nearly all are, in one pass: of this schema, and without a field that v does not have. Where
+// it is another it reports false, and decode finds out what it is.
+func decodeKnown[T any](data []byte, v *T) bool {
+	if _, itself := any(v).(json.Unmarshaler); itself {
+		return false // the decoder does not see its fields
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if d.Decode(v) != nil || reflect.ValueOf(v).Elem().FieldByName("Schema").Int() != schema {
+		return false
+	}
+	_, err := d.Token()
+	return errors.Is(err, io.EOF)
 }
 
 // encode writes v, with the fields that an earlier decode did not know.
