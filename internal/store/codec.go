@@ -30,7 +30,7 @@ type unknown map[string]json.RawMessage
 // decode reads a stored record into v and returns the fields v does not have.
 func decode[T any](path string, data []byte, v *T) (unknown, error) {
 	if decodeKnown(data, v) {
-		return nil, nil
+		return unknown{}, nil
 	}
 	*v = *new(T)
 	fields := unknown{}
