@@ -71,7 +71,7 @@ func (e Error) Error() string {
 	return fmt.Sprintf("CKR 0x%X", uint(e))
 }
 
-var names = map[Error]string{
+var names = map[Error]string{ //nolint:gosec // names of return values, no credentials
 	ErrHostMemory:              "CKR_HOST_MEMORY",
 	ErrSlotIDInvalid:           "CKR_SLOT_ID_INVALID",
 	ErrGeneralError:            "CKR_GENERAL_ERROR",
