@@ -8,21 +8,9 @@ package p11_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest"
-	"github.com/keylife/vault-plugin-keylife/hsm/p11"
 )
-
-// open opens the library of a fixture, for the test.
-func open(t testing.TB, fixture hsmtest.Fixture) cryptoki.Library {
-	t.Helper()
-	library, err := p11.Open(p11.Options{Path: fixture.Library, Reserved: fixture.Reserved})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, library.Close()) })
-	return library
-}
 
 func TestEveryTokenKeepsToWhatIsReliedOn(t *testing.T) {
 	for name, fixture := range map[string]func(t testing.TB) hsmtest.Fixture{
