@@ -48,8 +48,9 @@ func RunLibrary(t *testing.T, open func(t *testing.T) (cryptoki.Library, Fixture
 
 // conversation is a test that speaks with a token.
 type conversation struct {
-	library cryptoki.Library
-	fixture Fixture
+	library  cryptoki.Library
+	fixture  Fixture
+	loggedIn bool
 }
 
 func (c *conversation) token(t *testing.T) cryptoki.Token {
@@ -72,15 +73,14 @@ func (c *conversation) open(t *testing.T) cryptoki.Session {
 	return session
 }
 
-// session returns a session that is logged in.
+// session returns a new session of the user, who logs in with the first one, which stays open.
 func (c *conversation) session(t *testing.T) cryptoki.Session {
 	t.Helper()
-	session := c.open(t)
-	err := session.Login([]byte(c.fixture.PIN))
-	if !errors.Is(err, cryptoki.ErrUserAlreadyLoggedIn) {
-		require.NoError(t, err)
+	if !c.loggedIn {
+		require.NoError(t, c.open(t).Login([]byte(c.fixture.PIN)))
+		c.loggedIn = true
 	}
-	return session
+	return c.open(t)
 }
 
 // aesKey makes a KEK: an AES key that does nothing but what it is for, and never leaves the token.

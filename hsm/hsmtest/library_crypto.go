@@ -74,15 +74,13 @@ func (c *conversation) notOpened(t *testing.T, key cryptoki.Object, mechanism cr
 }
 
 func (c *conversation) missingIV(t *testing.T) {
-	key := c.aesKey(t, "kek", cryptoki.AESGCM)
-	for _, mechanism := range []cryptoki.Mechanism{
-		{Type: cryptoki.AESGCM},
-		gcmOf(nil, aad), gcmOf([]byte{}, aad),
-		{Type: cryptoki.AESCBCPad},
-		{Type: cryptoki.AESCBCPad, IV: make([]byte, 12)},
-		{Type: cryptoki.RSAPKCSOAEP},
-	} {
-		got, err := c.session(t).Do(cryptoki.Encrypt, key, mechanism, dek)
+	cbc := func(iv []byte) cryptoki.Mechanism { return cryptoki.Mechanism{Type: cryptoki.AESCBCPad, IV: iv} }
+	refused := []cryptoki.Mechanism{cbc(nil), cbc([]byte{}), cbc(make([]byte, 12))}
+	if !c.fixture.NoGCM {
+		refused = append(refused, cryptoki.Mechanism{Type: cryptoki.AESGCM}, gcmOf(nil, aad), gcmOf([]byte{}, aad))
+	}
+	for _, mechanism := range refused {
+		got, err := c.session(t).Do(cryptoki.Encrypt, c.aesKey(t, "kek", mechanism.Type), mechanism, dek)
 		require.ErrorIs(t, err, cryptoki.ErrMechanismParamInvalid)
 		require.Nil(t, got)
 	}
@@ -191,14 +189,13 @@ func (c *conversation) errors(t *testing.T) {
 	_, err = c.library.Open(nowhere)
 	require.ErrorIs(t, err, cryptoki.ErrSlotIDInvalid)
 	require.ErrorContains(t, err, "CKR_SLOT_ID_INVALID (0x3)")
-	_, err = c.session(t).Find(cryptoki.Template{{Type: cryptoki.AttrLabel, Value: 3.5}})
-	require.Error(t, err, "a value of no type of PKCS#11's")
 }
 
 func (c *conversation) reinitialize(t *testing.T) {
 	c.hmacKey(t, "key")
 	before := c.session(t)
 	require.NoError(t, c.library.Reinitialize())
+	c.loggedIn = false
 	_, err := before.Random(1)
 	requireRV(t, err)
 	_ = before.Close() // says nothing, or that there is none

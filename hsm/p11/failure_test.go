@@ -232,6 +232,23 @@ func TestACallThatHangsHoldsUpItsCallerOnly(t *testing.T) {
 	hung.Wait()
 }
 
+func TestWhatPKCS11DoesNotKnowNeverReachesTheLibrary(t *testing.T) {
+	token := newToken(t)
+	template := cryptoki.Template{{Type: cryptoki.AttrLabel, Value: 3.5}}
+	_, err := token.Find(template)
+	require.ErrorContains(t, err, "attribute 0x3 has a value of type float64")
+	_, err = token.Generate(cryptoki.Mechanism{Type: cryptoki.AESKeyGen}, template)
+	require.ErrorContains(t, err, "attribute 0x3 has a value of type float64")
+	_, err = token.Generate(cryptoki.Mechanism{Type: cryptoki.AESKeyGen})
+	require.ErrorContains(t, err, "from one template")
+	_, err = token.Do(cryptoki.Decrypt, token.key, cryptoki.Mechanism{Type: cryptoki.RSAPKCSOAEP}, dek)
+	require.ErrorIs(t, err, cryptoki.ErrMechanismParamInvalid)
+	_, err = token.Do(cryptoki.Operation(9), token.key, gcm(make([]byte, 12)), dek)
+	require.ErrorContains(t, err, "operation 9 is not known")
+	require.Zero(t, token.faults.Calls("C_FindObjectsInit")+token.faults.Calls("C_DecryptInit"))
+	require.Equal(t, 1, token.faults.Calls("C_GenerateKey"), "that of the token's own key")
+}
+
 // childLibrary names, in the environment of a child process, the library that is to crash in it.
 const childLibrary = "KEYLIFE_TEST_CRASHING_LIBRARY"
 
