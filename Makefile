@@ -28,12 +28,13 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s)
 bench: ## every benchmark
 	@go test -run '^$$' -bench . -benchmem ./...
 
-build: ## bin/vault-plugin-keylife and its SHA-256
+build: ## bin/vault-plugin-keylife, the same with PKCS#11 (-hsm), and the SHA-256 of both
 	@scripts/build.sh
+	@scripts/build.sh hsm
 
 fmt: ## format the Go code
 	@scripts/tools.sh
 	@bin/tools/gofumpt -w .
 
 clean: ## remove the plugin and logs (Vault and the tools, slow to build, stay: rm -r bin)
-	@rm -f bin/vault-plugin-keylife bin/vault-plugin-keylife-testclock bin/*.log
+	@rm -f bin/vault-plugin-keylife bin/vault-plugin-keylife-hsm bin/vault-plugin-keylife-testclock bin/*.log

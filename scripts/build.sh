@@ -2,7 +2,10 @@
 # Builds the plugin into bin/ and prints its path; its SHA-256, which a plugin catalog wants, goes
 # to stderr. The same commit, Go version and platform give the same bytes wherever it is built.
 #
-#   scripts/build.sh [testclock]
+#   scripts/build.sh [hsm|testclock]
+#
+# hsm builds bin/vault-plugin-keylife-hsm, which speaks PKCS#11 with libraries in C: it needs a C compiler, and runs where the C
+# library is no older than the one it was built with. All others are free of C. Its bytes depend on the compiler too.
 #
 # testclock builds bin/vault-plugin-keylife-testclock, whose time a file can move: for tests, and
 # never for keys that anybody needs.
@@ -12,18 +15,24 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 plugin=$root/bin/vault-plugin-keylife
 tags=
+cgo=0
 case ${1:-} in
   '') ;;
+  hsm) cgo=1 plugin+=-hsm ;;
   testclock) tags=testclock plugin+=-testclock ;;
-  *) die "usage: scripts/build.sh [testclock]" ;;
+  *) die "usage: scripts/build.sh [hsm|testclock]" ;;
 esac
 
 # A source archive has no git history; it still builds.
 version() { git -C "$root" describe --tags --always --dirty 2>/dev/null || printf 'v0.0.0-dev'; }
 
 require_go
+cc=$(go env CC)
+if ((cgo)) && ! command -v "${cc%% *}" >/dev/null; then
+  die "a C compiler is needed for ${plugin##*/}: apt-get install gcc libc6-dev, or set CC"
+fi
 mkdir -p "$root/bin"
-watched plugin go -C "$root" build -v -trimpath -tags "$tags" \
+CGO_ENABLED=$cgo watched "${plugin##*/}" go -C "$root" build -v -trimpath -tags "$tags" \
   -ldflags "-X main.version=${VERSION:-$(version)}" -o "$plugin" ./cmd/vault-plugin-keylife
 say "sha256 $(sha256sum "$plugin" | cut -d ' ' -f 1)"
 printf '%s\n' "$plugin"

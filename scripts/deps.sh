@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# What must exist (a command, or a file when it starts with /) and the Debian package that brings it.
+# What must exist (a command, or a file when it starts with /, which may be a pattern) and the Debian package that brings it.
 needs=(
   jq:jq
 )
@@ -19,8 +19,10 @@ case ${1:-} in
     git:git
     /etc/ssl/certs/ca-certificates.crt:ca-certificates # for the module proxy
     shellcheck:shellcheck
-    gcc:gcc # go test -race is cgo
+    gcc:gcc # go test -race is cgo, and so is what speaks PKCS#11
     /usr/include/stdlib.h:libc6-dev
+    softhsm2-util:softhsm2                # the tokens that hsm/ is tested with
+    '/usr/lib/*/libsoftokn3.so:libnss3'
   ) ;;
   dev) ;;
   *) die "usage: scripts/deps.sh [dev]" ;;
@@ -30,7 +32,7 @@ missing_packages() {
   local need thing
   for need in "${needs[@]}"; do
     thing=${need%%:*}
-    [[ $thing == /* && -e $thing ]] || command -v "$thing" >/dev/null || printf '%s\n' "${need#*:}"
+    [[ $thing == /* ]] && compgen -G "$thing" >/dev/null || command -v "$thing" >/dev/null || printf '%s\n' "${need#*:}"
   done
 }
 
