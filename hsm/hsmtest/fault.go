@@ -75,6 +75,7 @@ const (
 	wordMaxSessions = 2
 	wordIVMode      = 3
 	wordSessions    = 4
+	wordBoast       = 5
 	firstRule       = 8
 	wordsPerRule    = 8
 
@@ -146,6 +147,9 @@ func (f *Faults) MaxSessions(n int) { f.write(wordMaxSessions, uint64(n)) } //no
 
 // IVs says who chooses the IV of AES-GCM.
 func (f *Faults) IVs(mode IVMode) { f.write(wordIVMode, uint64(mode)) }
+
+// Boast makes C_Sign say that it wrote n bytes more than it did.
+func (f *Faults) Boast(n int) { f.write(wordBoast, uint64(n)) } //nolint:gosec // a count
 
 func (f *Faults) rule(function string, word int) int {
 	f.t.Helper()

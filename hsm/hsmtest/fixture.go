@@ -22,6 +22,8 @@ type Fixture struct {
 	PIN      string
 	Store    string // the folder that the token is kept in; it is made anew where it is missing
 
+	Environment []string // what another process needs to find the token, as NAME=value
+
 	NoGCM bool              // the token knows no AES-GCM
 	OAEP  cryptoki.HashType // the hash of OAEP that the token knows
 }
@@ -53,6 +55,7 @@ func softHSM(t testing.TB, settings string) Fixture {
 	settings += "directories.tokendir = " + fixture.Store + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 	require.NoError(t, os.WriteFile(conf, []byte(settings), 0o600))
 	t.Setenv("SOFTHSM2_CONF", conf)
+	fixture.Environment = []string{"SOFTHSM2_CONF=" + conf}
 	fixture.initialise(t)
 	return fixture
 }

@@ -1,9 +1,14 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package hsmtest is the conformance suite of key wrappers: what storage code relies on, whatever
-// does the wrapping. It is for tests, and it tests no more than can be seen from outside: sessions,
-// recovery and health are for each wrapper's own tests.
+// Package hsmtest has what hsm and its parts are tested with, and is for tests alone.
+//
+// [Run] is the conformance suite of key wrappers: what storage code relies on, whatever does the wrapping. It tests no more than
+// can be seen from outside: sessions, recovery and health are for each wrapper's own tests. [RunLibrary] is that of PKCS#11
+// libraries and their tokens.
+//
+// A [Fixture] is a real token: SoftHSM, SoftHSM without AES-GCM, or NSS. [Faulty] puts a library of ours before one, that fails
+// as HSMs do. What is missing on a machine makes a test fail, never skip.
 package hsmtest
 
 import (

@@ -7,6 +7,9 @@ package p11
 
 import "github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 
+// Limit is what a limit of sessions is read as.
+var Limit = limit
+
 // DoInto is Do with a buffer that the test looks into afterwards.
 func DoInto(
 	s cryptoki.Session, out []byte, operation cryptoki.Operation, key cryptoki.Object, mechanism cryptoki.Mechanism, in []byte,

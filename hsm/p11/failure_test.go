@@ -16,6 +16,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest"
+	"github.com/keylife/vault-plugin-keylife/hsm/p11"
 )
 
 // What tokens do when things go wrong, as SoftHSM does them: what recovers from these is package token's.
@@ -181,6 +182,32 @@ func TestATokenWithoutRoomForASessionSaysSo(t *testing.T) {
 	_, err = library.Open(slot)
 	require.NoError(t, err)
 	require.Equal(t, 2, faults.Sessions())
+}
+
+func TestALimitOfSessionsThatMeansNoneIsNone(t *testing.T) {
+	const unavailable, openCryptoki = ^uint(0), ^uint(1)
+	for told, read := range map[uint]uint{0: 0, unavailable: 0, openCryptoki: 0, 1: 1, 16: 16} {
+		require.Equal(t, read, p11.Limit(told))
+	}
+}
+
+func TestALengthBeyondTheBufferIsNotBelieved(t *testing.T) {
+	token := newToken(t)
+	keys, err := token.Generate(cryptoki.Mechanism{Type: cryptoki.GenericSecretGen}, cryptoki.Template{
+		{Type: cryptoki.AttrValueLen, Value: uint(32)}, {Type: cryptoki.AttrSign, Value: true},
+	})
+	require.NoError(t, err)
+	sign := func() ([]byte, error) {
+		return token.Do(cryptoki.Sign, keys[0], cryptoki.Mechanism{Type: cryptoki.SHA256HMAC}, dek)
+	}
+	_, err = sign()
+	require.NoError(t, err)
+	for _, boast := range []int{1 << 20, -64} {
+		token.faults.Boast(boast)
+		mac, err := sign()
+		require.ErrorContains(t, err, "wrote more than there was room for")
+		require.Nil(t, mac)
+	}
 }
 
 func TestASessionInWhichACallFailedIsHalfDone(t *testing.T) {
