@@ -30,8 +30,9 @@ type Options struct {
 	Path     string // absolute
 	Reserved string // pReserved of CK_C_INITIALIZE_ARGS: what NSS and some others are configured with
 
-	// Drain is how long Reinitialize and the last Close wait for the calls of others to end (0: five seconds). After that they
-	// do nothing and return ErrBusy.
+	// Drain is how long Reinitialize and the last Close wait for the calls of others to end (0: five seconds), while calls that
+	// begin wait for them. After that they do nothing and return ErrBusy, and do so at once until the calls that they waited
+	// for have ended.
 	Drain time.Duration
 }
 

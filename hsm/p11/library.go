@@ -28,10 +28,11 @@ type library struct {
 // Tokens lists what C_GetSlotList tells of slots with a token. A slot whose token does not answer is left out: it is as good as
 // empty, and must not hide the others.
 func (l *library) Tokens() ([]cryptoki.Token, error) {
-	if _, err := l.enter(); err != nil {
+	call, err := l.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer l.module.leave()
+	defer call.leave()
 	slots, err := l.module.control.GetSlotList(true)
 	if err != nil {
 		return nil, failed("C_GetSlotList", err)
@@ -74,10 +75,11 @@ func limit(sessions uint) uint {
 
 // Mechanisms is C_GetMechanismList.
 func (l *library) Mechanisms(slot uint) ([]cryptoki.MechanismType, error) {
-	if _, err := l.enter(); err != nil {
+	call, err := l.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer l.module.leave()
+	defer call.leave()
 	list, err := l.module.control.GetMechanismList(slot)
 	if err != nil {
 		return nil, failed("C_GetMechanismList", err)
@@ -91,16 +93,16 @@ func (l *library) Mechanisms(slot uint) ([]cryptoki.MechanismType, error) {
 
 // Open is C_OpenSession. The session reads and writes: some libraries know no other (AWS CloudHSM).
 func (l *library) Open(slot uint) (cryptoki.Session, error) {
-	epoch, err := l.enter()
+	call, err := l.enter()
 	if err != nil {
 		return nil, err
 	}
-	defer l.module.leave()
+	defer call.leave()
 	handle, err := l.module.control.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
 	if err != nil {
 		return nil, failed("C_OpenSession", err)
 	}
-	return &session{module: l.module, epoch: epoch, handle: handle}, nil
+	return &session{module: l.module, epoch: call.epoch, handle: handle}, nil
 }
 
 // Reinitialize finalizes and initialises the library, unless another holder did since this one last knew of it: then it takes
@@ -146,16 +148,16 @@ func (l *library) Close() error {
 	return m.finalize()
 }
 
-// enter begins a call in the initialisation that the holder knows of, and returns which that is.
-func (l *library) enter() (uint64, error) {
+// enter begins a call in the initialisation that the holder knows of.
+func (l *library) enter() (call, error) {
 	m := l.module
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.awaitGate()
 	if l.closed {
-		return 0, cryptoki.ErrNotInitialized
+		return call{}, cryptoki.ErrNotInitialized
 	}
-	return l.epoch, m.begin(l.epoch)
+	return m.begin(l.epoch)
 }
 
 // failed says which function returned what: an error that matches the [cryptoki.Error], or nil for nil.

@@ -30,6 +30,8 @@ type module struct {
 	gate    chan struct{} // closed when the one that holds the gate is done; nil: nobody does
 	drained chan struct{} // closed with the last call that ends; nil: nobody waits for it
 	calls   int           // under way
+	stuck   int           // of these, what did not end while somebody waited for it
+	waits   uint64        // how often somebody waited in vain
 
 	// Changed by the holder of the gate only.
 	up       bool           // initialised
@@ -100,19 +102,29 @@ func (m *module) finalize() error {
 	return err
 }
 
-// begin counts a call of an epoch as under way. The caller holds the mutex, and leaves where it returned nil.
-func (m *module) begin(epoch uint64) error {
-	if !m.up || m.epoch != epoch {
-		return cryptoki.ErrNotInitialized
-	}
-	m.calls++
-	return nil
+// call is a call that is under way.
+type call struct {
+	module       *module
+	epoch, waits uint64 // when it began
 }
 
-func (m *module) leave() {
+// begin begins a call of an epoch. The caller holds the mutex.
+func (m *module) begin(epoch uint64) (call, error) {
+	if !m.up || m.epoch != epoch {
+		return call{}, cryptoki.ErrNotInitialized
+	}
+	m.calls++
+	return call{m, epoch, m.waits}, nil
+}
+
+func (c call) leave() {
+	m := c.module
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls--
+	if c.waits < m.waits {
+		m.stuck--
+	}
 	if m.calls == 0 && m.drained != nil {
 		close(m.drained)
 		m.drained = nil
@@ -143,22 +155,41 @@ func (m *module) openGate() {
 	m.gate = nil
 }
 
-// drainFor waits, with the gate closed, until no call is under way.
+// drainFor waits, with the gate closed, until no call is under way. It waits in vain for a call once: while that does not end,
+// the calls of others are not held up again.
 func (m *module) drainFor(patience time.Duration) error {
-	m.mu.Lock()
-	if m.calls == 0 {
-		m.mu.Unlock()
-		return nil
+	drained, err := m.awaited()
+	if drained == nil || err != nil {
+		return err
 	}
-	drained := make(chan struct{})
-	m.drained = drained
-	m.mu.Unlock()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-drained:
 		return nil
 	case <-timer.C:
-		return ErrBusy
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.calls == 0 {
+		return nil
+	}
+	m.drained = nil
+	m.waits++
+	m.stuck = m.calls
+	return ErrBusy
+}
+
+// awaited returns what is closed with the last call that ends, or nil where none is under way.
+func (m *module) awaited() (chan struct{}, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stuck > 0 {
+		return nil, ErrBusy
+	}
+	if m.calls == 0 {
+		return nil, nil //nolint:nilnil // nothing to wait for is no error
+	}
+	m.drained = make(chan struct{})
+	return m.drained, nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -169,6 +170,12 @@ func TestACallThatHangsKeepsALibraryFromBeingFinalized(t *testing.T) {
 	require.ErrorIs(t, library.Reinitialize(), p11.ErrBusy)
 	_, err = sessionOf(t, library, fixture).Random(8)
 	require.NoError(t, err, "the others go on")
+	patient := options(fixture)
+	patient.Drain = 1000 * time.Hour
+	other, err := p11.Open(patient)
+	require.NoError(t, err)
+	require.ErrorIs(t, other.Reinitialize(), p11.ErrBusy, "it was waited for once, and is not again")
+	require.NoError(t, other.Close())
 	require.ErrorIs(t, library.Close(), p11.ErrBusy)
 	require.Zero(t, faults.Calls("C_Finalize"))
 	next := open(t, fixture)

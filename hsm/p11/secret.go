@@ -26,20 +26,22 @@ const (
 
 // Login is C_Login with CKU_USER.
 func (s *session) Login(pin []byte) error {
-	if err := s.enter(); err != nil {
+	entered, err := s.enter()
+	if err != nil {
 		return err
 	}
-	defer s.module.leave()
+	defer entered.leave()
 	rv := C.keylife_login(s.module.functions, C.CK_SESSION_HANDLE(s.handle), first(pin), C.CK_ULONG(len(pin)))
 	return returned("C_Login", rv)
 }
 
 // Random is C_GenerateRandom, in parts that every token takes.
 func (s *session) Random(n int) ([]byte, error) {
-	if err := s.enter(); err != nil {
+	entered, err := s.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer s.module.leave()
+	defer entered.leave()
 	out := make([]byte, n)
 	for part := out; len(part) > 0; part = part[min(len(part), maxRandom):] {
 		length := min(len(part), maxRandom)
@@ -77,10 +79,11 @@ func (s *session) doInto(
 	if !known {
 		return nil, fmt.Errorf("operation %d is not known", operation)
 	}
-	if err := s.enter(); err != nil {
+	entered, err := s.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer s.module.leave()
+	defer entered.leave()
 	call.operation, call.session, call.key = names.number, C.CK_SESSION_HANDLE(s.handle), C.CK_OBJECT_HANDLE(key)
 	call.in, call.in_length = first(in), C.CK_ULONG(len(in))
 	call.out, call.room = first(out), C.CK_ULONG(len(out))

@@ -25,13 +25,13 @@ type session struct {
 	closed bool
 }
 
-func (s *session) enter() error {
+func (s *session) enter() (call, error) {
 	m := s.module
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.awaitGate()
 	if s.closed || m.up && m.epoch != s.epoch {
-		return cryptoki.ErrSessionHandleInvalid
+		return call{}, cryptoki.ErrSessionHandleInvalid
 	}
 	return m.begin(s.epoch)
 }
@@ -42,10 +42,11 @@ func (s *session) Find(template cryptoki.Template) ([]cryptoki.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.enter(); err != nil {
+	call, err := s.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer s.module.leave()
+	defer call.leave()
 	if err := s.module.control.FindObjectsInit(s.handle, list); err != nil {
 		return nil, failed("C_FindObjectsInit", err)
 	}
@@ -64,10 +65,11 @@ func (s *session) Find(template cryptoki.Template) ([]cryptoki.Object, error) {
 // Attributes is C_GetAttributeValue. It asks for one attribute at a time: of several, libraries differ in what they tell where
 // one is not to be had.
 func (s *session) Attributes(object cryptoki.Object, types ...cryptoki.AttributeType) ([][]byte, error) {
-	if err := s.enter(); err != nil {
+	call, err := s.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer s.module.leave()
+	defer call.leave()
 	values := make([][]byte, len(types))
 	for i, wanted := range types {
 		list := []*pkcs11.Attribute{pkcs11.NewAttribute(uint(wanted), nil)}
@@ -94,10 +96,11 @@ func (s *session) Generate(mechanism cryptoki.Mechanism, templates ...cryptoki.T
 		}
 		lists[i] = list
 	}
-	if err := s.enter(); err != nil {
+	call, err := s.enter()
+	if err != nil {
 		return nil, err
 	}
-	defer s.module.leave()
+	defer call.leave()
 	mechanisms := []*pkcs11.Mechanism{pkcs11.NewMechanism(uint(mechanism.Type), nil)}
 	switch len(lists) {
 	case 1:
@@ -119,19 +122,21 @@ func (s *session) Generate(mechanism cryptoki.Mechanism, templates ...cryptoki.T
 
 // Destroy is C_DestroyObject.
 func (s *session) Destroy(object cryptoki.Object) error {
-	if err := s.enter(); err != nil {
+	call, err := s.enter()
+	if err != nil {
 		return err
 	}
-	defer s.module.leave()
+	defer call.leave()
 	return failed("C_DestroyObject", s.module.control.DestroyObject(s.handle, pkcs11.ObjectHandle(object)))
 }
 
 // Close is C_CloseSession. A session that an initialisation ended is closed already.
 func (s *session) Close() error {
-	if s.enter() != nil {
-		return nil
+	call, err := s.enter()
+	if err != nil {
+		return nil //nolint:nilerr // as said
 	}
-	defer s.module.leave()
+	defer call.leave()
 	s.closed = true
 	return failed("C_CloseSession", s.module.control.CloseSession(s.handle))
 }
