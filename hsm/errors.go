@@ -27,6 +27,10 @@ var (
 	// ErrUnsupported is matched when the token cannot do what is asked of it, or keylife cannot.
 	ErrUnsupported = errors.New("not supported")
 
+	// ErrMisconfigured is matched when the token cannot be used as it is configured: several tokens match
+	// the selection, or another mount uses the token with another PIN.
+	ErrMisconfigured = errors.New("token is misconfigured")
+
 	// ErrNotBuilt is matched when the binary was built without PKCS#11.
 	ErrNotBuilt = errors.New("this binary was built without PKCS#11")
 

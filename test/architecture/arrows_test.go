@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"hsm/hsmtest":           {"hsm", "hsm/cryptoki"},
 	"hsm/hsmtest/faketoken": {"hsm/cryptoki"},
 	"hsm/p11":               {"hsm/cryptoki"},
+	"hsm/token":             {"hsm", "hsm/cryptoki"},
 	"internal/mounttest":    {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":     nil,
 	"internal/storagetest":  nil,

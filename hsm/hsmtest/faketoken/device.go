@@ -44,6 +44,7 @@ type Device struct {
 
 	mu       sync.Mutex
 	pin      []byte
+	serial   string
 	limit    uint // of sessions
 	wrong    int  // wrong PINs since the last right one
 	locked   bool
@@ -64,7 +65,7 @@ const (
 
 // NewDevice returns a device that is present.
 func NewDevice(c Config) *Device {
-	return &Device{config: c, pin: []byte(c.PIN), limit: c.MaxSessions, sessions: map[*session]bool{}}
+	return &Device{config: c, pin: []byte(c.PIN), serial: c.Serial, limit: c.MaxSessions, sessions: map[*session]bool{}}
 }
 
 func (d *Device) change(f func()) {
@@ -102,8 +103,16 @@ func (d *Device) LockPIN() { d.change(func() { d.locked = true }) }
 // LimitSessions changes how many sessions there may be; the device does not tell of it.
 func (d *Device) LimitSessions(n uint) { d.change(func() { d.limit = n }) }
 
-// Wipe deletes all objects, as initialising a token does.
+// Wipe deletes all objects.
 func (d *Device) Wipe() { d.change(func() { d.objects = nil }) }
+
+// InitToken makes a new token of the device, with a new serial number, as C_InitToken of SoftHSM does.
+func (d *Device) InitToken(serial string) {
+	d.change(func() {
+		d.objects, d.serial = nil, serial
+		d.restart()
+	})
+}
 
 // Objects returns how many objects the device keeps.
 func (d *Device) Objects() int {
@@ -124,7 +133,7 @@ func (d *Device) info(slot uint) (cryptoki.Token, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return cryptoki.Token{
-		Slot: slot, Label: d.config.Label, Serial: d.config.Serial, Manufacturer: "keylife", Model: "fake",
+		Slot: slot, Label: d.config.Label, Serial: d.serial, Manufacturer: "keylife", Model: "fake",
 		LoginRequired: d.config.PIN != "", Initialized: true, PINInitialized: d.config.PIN != "",
 		PINLow:      d.wrong > 0,
 		PINFinalTry: !d.locked && d.config.LockAfter > 0 && d.wrong == d.config.LockAfter-1,
