@@ -73,11 +73,11 @@ func (k *task) timed(f func() error) error {
 			return
 		}
 		late = true
+		k.left = true
+		k.hang(+1) // is known before anybody is told
 		if !k.isOverdue() {
 			close(k.overdue)
 		}
-		k.left = true
-		k.hang(+1)
 	})
 	err := f()
 	stop()
