@@ -43,6 +43,12 @@ type Session interface {
 	Close() error
 }
 
+// LoginState is what a session may tell besides: whether it is logged in (C_GetSessionInfo, section 5.6.5). Without a login,
+// private objects are not found, and no error says so.
+type LoginState interface {
+	LoggedIn() (bool, error)
+}
+
 // Token is what a library says of a token (CK_TOKEN_INFO). Texts come without the blanks that fill them up.
 type Token struct {
 	Slot                               uint

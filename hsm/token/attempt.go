@@ -51,7 +51,7 @@ func (d *device) attemptWithLibrary(ctx context.Context, j job) outcome {
 	k := newTask(d.clock, d.config.CallTimeout, d.hang)
 	o, err := launch(ctx, k, func() outcome {
 		defer d.module.leave()
-		result, err := j.library(k, c.library, c.slot)
+		result, err := j.library(k, c.library, c.token.Slot)
 		return outcome{err: err, epoch: c.epoch, result: result}
 	})
 	if err != nil {
@@ -63,7 +63,7 @@ func (d *device) attemptWithLibrary(ctx context.Context, j job) outcome {
 // connection is what an attempt goes by. It stays as it is while its task is inside the module.
 type connection struct {
 	library cryptoki.Library
-	slot    uint
+	token   cryptoki.Token
 	epoch   uint64
 }
 
@@ -71,7 +71,7 @@ func (d *device) connection() (c connection, ok bool) {
 	library, round := d.module.state()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return connection{library, d.info.Slot, d.epoch}, d.connected && d.round == round && library != nil
+	return connection{library, d.info, d.epoch}, d.connected && d.round == round && library != nil
 }
 
 // lend calls f with a session, and takes it back. A session in which anything failed is closed: an operation may be active in it
@@ -79,7 +79,7 @@ func (d *device) connection() (c connection, ok bool) {
 func (d *device) lend(k *task, c connection, f Func) outcome {
 	s := d.pool.pop(c.epoch)
 	if s == nil {
-		opened, err := d.open(k, c.library, c.slot)
+		opened, err := d.open(k, c.library, c.token.Slot)
 		switch {
 		case errors.Is(err, cryptoki.ErrSessionCount):
 			return outcome{err: err, epoch: c.epoch, crowded: d.pool.shrink()}
@@ -90,7 +90,7 @@ func (d *device) lend(k *task, c connection, f Func) outcome {
 		s = opened
 	}
 	defer d.pool.release()
-	g := &guarded{task: k, session: s}
+	g := &guarded{task: k, session: s, login: c.token.LoginRequired}
 	o := outcome{err: f(g, c.epoch), epoch: c.epoch, decrypting: g.decrypting, changed: g.changed, used: g.used, ran: true}
 	if o.err != nil || g.failed || k.isLeft() || !d.pool.push(s, c.epoch) {
 		d.closeSessions(k, s)

@@ -112,7 +112,7 @@ func (d *device) connect(k *task, verify func(*guarded, uint64) error) error {
 		return err
 	}
 	if err = d.login(k, s, info); err == nil {
-		err = verify(&guarded{task: k, session: s}, epoch)
+		err = verify(&guarded{task: k, session: s, login: info.LoginRequired}, epoch)
 	}
 	if err == nil && k.isLeft() {
 		err = errDeadline

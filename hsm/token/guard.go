@@ -10,6 +10,7 @@ import "github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 type guarded struct {
 	task    *task
 	session cryptoki.Session
+	login   bool // the token requires one
 
 	failed     bool // a call failed: the session is not lent again
 	decrypting bool // it was C_Decrypt that failed last
@@ -38,6 +39,9 @@ func (g *guarded) Find(t cryptoki.Template) (found []cryptoki.Object, err error)
 		found, err = g.session.Find(t)
 		return err
 	})
+	if err == nil && len(found) == 0 {
+		err = g.stillIn()
+	}
 	return found, err
 }
 
@@ -80,4 +84,20 @@ func (g *guarded) Random(n int) (random []byte, err error) {
 		return err
 	})
 	return random, err
+}
+
+// stillIn is an error where the session is not logged in any more: what was not found may be there. Libraries answer a search
+// without login with no objects and no error.
+func (g *guarded) stillIn() error {
+	state, tells := g.session.(cryptoki.LoginState)
+	if !g.login || !tells {
+		return nil
+	}
+	return g.call(func() error {
+		in, err := state.LoggedIn()
+		if err == nil && !in {
+			return cryptoki.ErrUserNotLoggedIn
+		}
+		return err
+	})
 }

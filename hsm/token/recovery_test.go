@@ -137,6 +137,26 @@ func TestALoginThatOtherCodeEndedIsMadeAgain(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotFoundWithoutALoginIsLookedForAgain(t *testing.T) {
+	for _, lose := range []func(b *bench){
+		func(b *bench) { b.library.Logout(0) },
+		func(b *bench) { b.device.Restart() },
+	} {
+		run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
+			tok := b.open()
+			b.kek(tok)
+			b.library.Before(faketoken.FindObjects, 1, func() { lose(b) })
+			var found []cryptoki.Object
+			require.NoError(t, tok.Run(t.Context(), func(s cryptoki.Session, _ uint64) (err error) {
+				found, err = s.Find(cryptoki.Template{{Type: cryptoki.AttrLabel, Value: "kek"}})
+				return err
+			}))
+			require.Len(t, found, 1)
+			require.Equal(t, 2, b.library.Calls(faketoken.Login))
+		})
+	}
+}
+
 func TestFiveErrorsOfTheDeviceCostOneInitialize(t *testing.T) {
 	for _, rv := range []cryptoki.Error{cryptoki.ErrDeviceError, cryptoki.ErrDeviceMemory} {
 		run(t, faketoken.Config{}, func(t *testing.T, b *bench) {

@@ -32,6 +32,9 @@ func login(t *testing.T, l *faketoken.Library) cryptoki.Session {
 	t.Helper()
 	s := open(t, l)
 	require.NoError(t, s.Login(pin))
+	in, err := s.(cryptoki.LoginState).LoggedIn()
+	require.NoError(t, err)
+	require.True(t, in)
 	return s
 }
 
@@ -140,6 +143,9 @@ func TestARestartLosesSessionsLoginsAndHandles(t *testing.T) {
 	_, err := s.Random(1)
 	require.ErrorIs(t, err, cryptoki.ErrSessionHandleInvalid)
 	s = open(t, l)
+	in, err := s.(cryptoki.LoginState).LoggedIn()
+	require.NoError(t, err)
+	require.False(t, in)
 	require.Empty(t, find(t, s, "kek"))
 	_, err = s.Do(cryptoki.Encrypt, key, gcm(""), nil)
 	require.ErrorIs(t, err, cryptoki.ErrObjectHandleInvalid)

@@ -16,6 +16,7 @@ const (
 	GetMechanisms   Func = "C_GetMechanismList"
 	OpenSession     Func = "C_OpenSession"
 	CloseSession    Func = "C_CloseSession"
+	GetSessionInfo  Func = "C_GetSessionInfo"
 	Login           Func = "C_Login"
 	FindObjects     Func = "C_FindObjects"
 	GetAttributes   Func = "C_GetAttributeValue"

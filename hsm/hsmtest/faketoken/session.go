@@ -85,6 +85,17 @@ func (s *session) Login(pin []byte) error {
 	})
 }
 
+// LoggedIn implements [cryptoki.LoginState].
+func (s *session) LoggedIn() (in bool, err error) {
+	err = s.call(GetSessionInfo, func() error {
+		s.library.mu.Lock()
+		defer s.library.mu.Unlock()
+		in = s.slot.loggedIn()
+		return nil
+	})
+	return in, err
+}
+
 func (s *slot) loggedIn() bool {
 	s.device.mu.Lock()
 	defer s.device.mu.Unlock()
