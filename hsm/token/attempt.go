@@ -90,7 +90,7 @@ func (d *device) lend(k *task, c connection, f Func) outcome {
 		s = opened
 	}
 	defer d.pool.release()
-	g := &guarded{task: k, session: s, login: c.token.LoginRequired}
+	g := d.guard(k, s, c.token)
 	o := outcome{err: f(g, c.epoch), epoch: c.epoch, decrypting: g.decrypting, changed: g.changed, used: g.used, ran: true}
 	if o.err != nil || g.failed || k.isLeft() || !d.pool.push(s, c.epoch) {
 		d.closeSessions(k, s)

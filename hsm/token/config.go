@@ -30,15 +30,17 @@ type Config struct {
 	// Rejected says that the PIN was rejected in an earlier process: no login is tried.
 	Rejected bool
 
-	MaxSessions    int           // that are lent at a time; 0: 8. The token's own limit, less one, stands above it.
-	CallTimeout    time.Duration // of each call of the library; 0: 5 s
-	AcquireTimeout time.Duration // of waiting for a session, or for a recovery; 0: as CallTimeout
-	MaxBackoff     time.Duration // between recoveries that fail; 0: 30 s
+	MaxSessions     int           // that are lent at a time; 0: 8. The token's own limit, less one, stands above it.
+	CallTimeout     time.Duration // of each call of the library; 0: 5 s
+	GenerateTimeout time.Duration // of making keys: RSA keys take some tokens long; 0: 60 s
+	AcquireTimeout  time.Duration // of waiting for a session, or for a recovery; 0: as CallTimeout
+	MaxBackoff      time.Duration // between recoveries that fail; 0: 30 s
 }
 
 const (
 	defaultSessions = 8
 	defaultTimeout  = 5 * time.Second
+	generateTimeout = 60 * time.Second
 	minBackoff      = 50 * time.Millisecond
 	maxBackoff      = 30 * time.Second
 )
@@ -49,12 +51,13 @@ func (c Config) checked() (Config, error) {
 		return c, fmt.Errorf("%w: no library is given", hsm.ErrMisconfigured)
 	case c.Label == "" && c.Serial == "":
 		return c, fmt.Errorf("%w: neither the label nor the serial number of the token is given", hsm.ErrMisconfigured)
-	case c.MaxSessions < 0 || c.CallTimeout < 0 || c.AcquireTimeout < 0 || c.MaxBackoff < 0:
+	case c.MaxSessions < 0 || min(c.CallTimeout, c.GenerateTimeout, c.AcquireTimeout, c.MaxBackoff) < 0:
 		return c, fmt.Errorf("%w: a limit of the token is negative", hsm.ErrMisconfigured)
 	}
 	c.PIN = append([]byte(nil), c.PIN...)
 	c.MaxSessions = orElse(c.MaxSessions, defaultSessions)
 	c.CallTimeout = orElse(c.CallTimeout, defaultTimeout)
+	c.GenerateTimeout = orElse(c.GenerateTimeout, max(generateTimeout, c.CallTimeout))
 	c.AcquireTimeout = orElse(c.AcquireTimeout, c.CallTimeout)
 	c.MaxBackoff = orElse(c.MaxBackoff, maxBackoff)
 	return c, nil

@@ -112,7 +112,7 @@ func (d *device) connect(k *task, verify func(*guarded, uint64) error) error {
 		return err
 	}
 	if err = d.login(k, s, info); err == nil {
-		err = verify(&guarded{task: k, session: s, login: info.LoginRequired}, epoch)
+		err = verify(d.guard(k, s, info), epoch)
 	}
 	if err == nil && k.isLeft() {
 		err = errDeadline
@@ -126,6 +126,10 @@ func (d *device) connect(k *task, verify func(*guarded, uint64) error) error {
 	}
 	d.pool.begin(epoch, size)
 	return nil
+}
+
+func (d *device) guard(k *task, s cryptoki.Session, info cryptoki.Token) *guarded {
+	return &guarded{task: k, session: s, login: info.LoginRequired, making: d.config.GenerateTimeout}
 }
 
 // disconnect ends the epoch, and begins another. It returns the sessions to be closed: C_Finalize has closed those of another

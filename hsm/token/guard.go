@@ -3,14 +3,19 @@
 
 package token
 
-import "github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
+import (
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
+)
 
 // guarded is a session as a function gets it: each call has its deadline, and how they went is kept. Functions neither log
 // in nor close it.
 type guarded struct {
 	task    *task
 	session cryptoki.Session
-	login   bool // the token requires one
+	login   bool          // the token requires one
+	making  time.Duration // the limit of making keys
 
 	failed     bool // a call failed: the session is not lent again
 	decrypting bool // it was C_Decrypt that failed last
@@ -20,8 +25,10 @@ type guarded struct {
 
 var _ cryptoki.Session = (*guarded)(nil)
 
-func (g *guarded) call(f func() error) error {
-	err := g.task.call(f)
+func (g *guarded) call(f func() error) error { return g.callWithin(g.task.limit, f) }
+
+func (g *guarded) callWithin(limit time.Duration, f func() error) error {
+	err := g.task.callWithin(limit, f)
 	if err != nil {
 		g.failed, g.decrypting = true, false
 	}
@@ -54,7 +61,7 @@ func (g *guarded) Attributes(o cryptoki.Object, types ...cryptoki.AttributeType)
 }
 
 func (g *guarded) Generate(m cryptoki.Mechanism, templates ...cryptoki.Template) (made []cryptoki.Object, err error) {
-	err = g.call(func() (err error) {
+	err = g.callWithin(g.making, func() (err error) {
 		made, err = g.session.Generate(m, templates...)
 		return err
 	})

@@ -101,6 +101,20 @@ func TestAFunctionMakesNoFurtherCallsForACallerThatIsGone(t *testing.T) {
 	})
 }
 
+func TestMakingAKeyMayTakeLonger(t *testing.T) {
+	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
+		tok := b.open(func(c *token.Config) { c.GenerateTimeout = 30 * time.Second })
+		b.library.Before(faketoken.GenerateKey, 1, func() { time.Sleep(29 * time.Second) })
+		b.library.Before(faketoken.GenerateKey, 1, func() { time.Sleep(31 * time.Second) })
+		calls := 0
+		require.NoError(t, tok.RunOnce(t.Context(), generate(&calls)))
+		require.ErrorIs(t, tok.RunOnce(t.Context(), generate(&calls)), hsm.ErrUnavailable)
+		require.Equal(t, 2, calls)
+		time.Sleep(time.Minute)
+		require.Zero(t, tok.Health().Stuck)
+	})
+}
+
 func TestTheLibraryIsNotFinalizedWhileACallHangs(t *testing.T) {
 	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
 		tok := b.open()

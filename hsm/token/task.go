@@ -56,17 +56,22 @@ func (k *task) isLeft() bool {
 }
 
 // call makes a call, unless no one waits for it any more.
-func (k *task) call(f func() error) error {
+func (k *task) call(f func() error) error { return k.callWithin(k.limit, f) }
+
+// callWithin is call with another limit.
+func (k *task) callWithin(limit time.Duration, f func() error) error {
 	if k.isLeft() {
 		return errLeft
 	}
-	return k.timed(f)
+	return k.within(limit, f)
 }
 
 // timed makes a call, also for a task that was left: it cleans up.
-func (k *task) timed(f func() error) error {
+func (k *task) timed(f func() error) error { return k.within(k.limit, f) }
+
+func (k *task) within(limit time.Duration, f func() error) error {
 	var returned, late bool // guarded by k.mu
-	stop := k.clock.AfterFunc(k.limit, func() {
+	stop := k.clock.AfterFunc(limit, func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if returned {
