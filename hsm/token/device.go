@@ -166,13 +166,13 @@ func (d *device) locate(k *task, l cryptoki.Library) (cryptoki.Token, error) {
 	why := errAbsent
 	for _, info := range tokens {
 		switch {
-		case orElse(info.Serial, info.Label) == d.key:
+		case keyOf(info) == d.key:
 			return info, nil
-		case info.Label == d.info.Label:
+		case info.Label == d.info.Label, info.Serial == d.info.Serial:
 			why = errReplaced
 		}
 	}
-	return cryptoki.Token{}, fmt.Errorf("%w serial number %q", why, d.key)
+	return cryptoki.Token{}, fmt.Errorf("%w label %q and serial number %q", why, d.info.Label, d.info.Serial)
 }
 
 // poolSize leaves one session of those that the token allows for the login.

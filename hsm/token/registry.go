@@ -62,7 +62,7 @@ func (r *Registry) attach(t *Token, info cryptoki.Token) error {
 	if t.isClosed() { // Close wipes the PIN with the registry's lock
 		return errClosed
 	}
-	key := orElse(info.Serial, info.Label)
+	key := keyOf(info)
 	d := t.module.devices[key]
 	if d == nil {
 		d = newDevice(r, t, key, info)
@@ -83,6 +83,9 @@ func (r *Registry) attach(t *Token, info cryptoki.Token) error {
 	t.attached = d
 	return nil
 }
+
+// keyOf tells the tokens of a library apart. Those of NSS have one serial number, and labels are not unique anywhere.
+func keyOf(info cryptoki.Token) string { return info.Serial + "\x00" + info.Label }
 
 // detach ends the use of the device, and the device with its last user.
 func (r *Registry) detach(t *Token) {

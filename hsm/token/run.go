@@ -249,8 +249,8 @@ func (r *try) count(o outcome) (again bool, err error) {
 // wait waits for the next recovery, if it comes soon.
 func (r *try) wait(ctx context.Context, err error) (again bool, _ error) {
 	t := r.token
-	if errors.Is(err, errReplaced) && t.config.Serial == "" {
-		t.registry.detach(t) // and look for the token with this label again
+	if errors.Is(err, errReplaced) {
+		t.registry.detach(t) // and look for the one that is selected again
 		return r.count(outcome{err: err})
 	}
 	var w waitError

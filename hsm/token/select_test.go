@@ -50,6 +50,22 @@ func TestLabelAndSerialSelectExactlyOneToken(t *testing.T) {
 	})
 }
 
+func TestTokensOfOneSerialNumberAreToldApartByTheirLabels(t *testing.T) { // as those of NSS
+	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
+		b.plug(faketoken.Config{Label: "a", Serial: "0"}, faketoken.Config{Label: "b", Serial: "0"})
+		for range 2 {
+			for _, label := range []string{"b", "a"} {
+				info, err := b.open(selecting(label, "")).Info(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, label, info.Label)
+			}
+			b.library.Fail(faketoken.GetMechanisms, cryptoki.ErrNotInitialized, 1)
+			_, err := b.open(selecting("b", "")).Mechanisms(t.Context())
+			require.NoError(t, err)
+		}
+	})
+}
+
 func TestATokenThatIsNotThereYetIsFoundWhenItIs(t *testing.T) {
 	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
 		b.device.Vanish()
