@@ -49,8 +49,8 @@ type outcome struct {
 type try struct {
 	token      *Token
 	job        job
-	again      int  // tries without recovery
-	recoveries int  //
+	again      int // tries without recovery
+	recoveries int
 	doubted    bool // the probe has passed after an ambiguous error
 	refound    bool // a recovery for a handle has been
 	verified   bool // the probe has passed after a recovery
@@ -69,12 +69,12 @@ func (t *Token) run(ctx context.Context, j job) error {
 
 // outward makes what this package says unavailable that. An error of the function's own passes.
 func outward(ctx context.Context, err error) error {
-	var own ownError
+	var passed ownError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &own):
-		return own.error
+	case errors.As(err, &passed):
+		return passed.error
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()), isFinal(err):
 		return err
 	}
@@ -101,7 +101,7 @@ func (r *try) step(ctx context.Context) (again bool, err error) {
 	o := d.attempt(ctx, r.job)
 	switch {
 	case o.outdated:
-		return r.count(o)
+		return r.count(o.err)
 	case o.err == nil:
 		if o.used {
 			d.note(d.works)
@@ -157,7 +157,7 @@ func (r *try) classify(o outcome) class {
 func (r *try) passOn(d *device, o outcome) (again bool, err error) {
 	done := r.job.once && o.changed
 	if o.ran && !done && !d.isCurrent(o.epoch) {
-		return r.count(o)
+		return r.count(o.err)
 	}
 	return false, own(o.err)
 }
@@ -205,7 +205,7 @@ func (r *try) ask(ctx context.Context, d *device, o outcome) (again bool, err er
 func (r *try) heed(ctx context.Context, d *device, o, probe outcome) (again bool, err error) {
 	switch {
 	case probe.outdated || probe.crowded:
-		return r.count(o)
+		return r.count(o.err)
 	case probe.err == nil:
 		if d.isCurrent(o.epoch) {
 			r.token.found()
@@ -225,7 +225,7 @@ func (r *try) heed(ctx context.Context, d *device, o, probe outcome) (again bool
 
 // recover gets the token back and tries again.
 func (r *try) recover(ctx context.Context, d *device, o outcome, from rung) (again bool, err error) {
-	if again, err := r.count(o); !again {
+	if again, err := r.count(o.err); !again {
 		return false, err
 	}
 	if d.isExhausted(o.epoch) { // the highest rung has not helped
@@ -239,11 +239,15 @@ func (r *try) recover(ctx context.Context, d *device, o outcome, from rung) (aga
 	return true, nil
 }
 
-func (r *try) count(o outcome) (again bool, err error) {
-	if r.recoveries++; r.recoveries > maxRecoveries {
-		return false, fmt.Errorf("%w: %w", errRecovered, o.err)
+// count counts recoveries, so that there is an end to them.
+func (r *try) count(cause error) (again bool, err error) {
+	if r.recoveries++; r.recoveries <= maxRecoveries {
+		return true, nil
 	}
-	return true, nil
+	if cause == nil {
+		return false, errWaiting
+	}
+	return false, fmt.Errorf("%w: %w", errRecovered, cause)
 }
 
 // wait waits for the next recovery, if it comes soon.
@@ -251,7 +255,7 @@ func (r *try) wait(ctx context.Context, err error) (again bool, _ error) {
 	t := r.token
 	if errors.Is(err, errReplaced) {
 		t.registry.detach(t) // and look for the one that is selected again
-		return r.count(outcome{err: err})
+		return r.count(err)
 	}
 	var w waitError
 	if !errors.As(err, &w) || isFinal(err) {

@@ -41,7 +41,7 @@ type missing struct {
 }
 
 // Run calls f with a session that is logged in. Where the session, the login or the token is lost, it gets them back and calls
-// f again: f must do no harm when it is done twice.
+// f again: f must do no harm when it is done twice. f runs in a goroutine of its own, and must not call the token.
 //
 // Run returns nil once f has. It returns an error of the data as f did; so it does with an ambiguous one, once the probe has
 // shown that the token works. Otherwise the error matches [hsm.ErrUnavailable], [hsm.ErrPINRejected] or
