@@ -28,7 +28,10 @@ func (d *device) attempt(ctx context.Context, j job) outcome {
 		d.pool.release()
 		return outcome{outdated: true}
 	}
-	k := newTask(d.clock, d.config.CallTimeout, d.hangLent)
+	k := newTask(d.clock, d.config.CallTimeout, func(n int) {
+		d.pool.hang(n)
+		d.hang(n)
+	})
 	o, err := launch(ctx, k, func() outcome {
 		defer d.module.leave()
 		return d.lend(k, c, j.session)

@@ -32,6 +32,7 @@ type device struct {
 	failing   bool   // the last recovery failed
 	epoch     uint64 // of the connection, or of the last try to connect
 	round     uint64 // of the module, that the connection is of
+	tried     uint64 // of the module, that the last try to connect was of
 	info      cryptoki.Token
 	sentinel  cryptoki.Session // keeps the login (section 5.6.1)
 	rung      rung             // the highest that was climbed since the token was seen to work
@@ -62,12 +63,6 @@ func (d *device) hang(n int) {
 			d.lastErr = errDeadline.Error()
 		}
 	})
-}
-
-// hangLent counts a call that hangs in a session that is lent.
-func (d *device) hangLent(n int) {
-	d.pool.hang(n)
-	d.hang(n)
 }
 
 // open opens a session.
@@ -137,6 +132,7 @@ func (d *device) guard(k *task, s cryptoki.Session, info cryptoki.Token) *guarde
 func (d *device) disconnect(round uint64) (epoch uint64, old []cryptoki.Session) {
 	d.note(func() {
 		d.connected = false
+		d.tried = round
 		epoch = d.registry.epochs.Add(1)
 		d.epoch = epoch
 		if d.sentinel != nil {
@@ -234,13 +230,6 @@ func (d *device) close() {
 		}
 		return struct{}{}
 	})
-}
-
-// isStarted reports that a connection was tried.
-func (d *device) isStarted() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.epoch > 0
 }
 
 // isCurrent reports that the connection of an epoch stands.

@@ -37,6 +37,7 @@ func TestFourCallsThatHangFailAtTheirDeadlineAndNoOthersDo(t *testing.T) {
 
 		hold.Release()
 		synctest.Wait()
+		require.Equal(t, 4, b.library.Calls(faketoken.CloseSession), "what hung once is not lent again")
 		h = tok.Health()
 		require.Equal(t, token.Healthy, h.State)
 		require.Equal(t, 4, h.Timeouts)

@@ -80,7 +80,7 @@ func keyTemplate(label string) cryptoki.Template {
 
 func (b *bench) config() token.Config {
 	return token.Config{
-		Library: "lib", Label: "prod", PIN: []byte(pin), CallTimeout: 300 * time.Millisecond,
+		Library: "lib", Label: "prod", PIN: []byte(pin), CallTimeout: 300 * time.Millisecond, AcquireTimeout: 350 * time.Millisecond,
 		Load: func() (cryptoki.Library, error) {
 			b.loads++
 			if b.library.Calls(faketoken.Finalize) > 0 {

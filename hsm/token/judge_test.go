@@ -209,3 +209,30 @@ func TestMechanismsAndInfoAreAskedOfTheToken(t *testing.T) {
 		require.Zero(t, tok.Health().Stuck)
 	})
 }
+
+func TestAnErrorOfAFunctionThatChangedTheTokenIsFinalThoughOthersRecoveredItMeanwhile(t *testing.T) {
+	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
+		tok := b.open()
+		kek := b.probed(tok)
+		for _, once := range []bool{true, false} {
+			calls := 0
+			work := func(s cryptoki.Session, epoch uint64) error {
+				err := generate(&calls)(s, epoch)
+				if calls == 1 {
+					b.device.Restart()
+					require.NoError(t, kek.open(t.Context())) // as another caller
+				}
+				if err != nil {
+					return err
+				}
+				return errWrong
+			}
+			runs := map[bool]func() error{
+				true:  func() error { return tok.RunOnce(t.Context(), work) },
+				false: func() error { return tok.Run(t.Context(), work) },
+			}
+			require.Equal(t, errWrong, runs[once]())
+			require.Equal(t, map[bool]int{true: 1, false: 2}[once], calls)
+		}
+	})
+}

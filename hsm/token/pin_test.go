@@ -222,3 +222,12 @@ func TestATokenWithoutAPINIsUsedWithoutOne(t *testing.T) {
 		require.Zero(t, b.library.Calls(faketoken.Login))
 	})
 }
+
+func TestThePINIsCopied(t *testing.T) {
+	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
+		secret := []byte(pin)
+		tok := b.open(func(c *token.Config) { c.PIN = secret })
+		clear(secret)
+		require.NoError(t, tok.Check(t.Context()))
+	})
+}

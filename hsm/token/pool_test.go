@@ -65,7 +65,9 @@ func TestASlowTokenTurnsAwayWhoWouldWaitTooLong(t *testing.T) {
 
 func TestWhoGivesUpWaitingLeavesTheirTurnToOthers(t *testing.T) {
 	run(t, faketoken.Config{}, func(t *testing.T, b *bench) {
-		kek := b.kek(b.open(func(c *token.Config) { c.MaxSessions, c.CallTimeout = 1, 5*time.Second }))
+		kek := b.kek(b.open(func(c *token.Config) {
+			c.MaxSessions, c.CallTimeout, c.AcquireTimeout = 1, 5*time.Second, 5*time.Second
+		}))
 		b.slow(1, 2*time.Second)
 		go func() { _ = kek.open(t.Context()) }()
 		synctest.Wait()

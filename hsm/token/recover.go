@@ -81,19 +81,14 @@ func (d *device) recover(ctx context.Context, t *Token, seen uint64, from rung) 
 	}, k, func() error { return d.climb(k, t, from) })
 }
 
-// climb is a recovery. The level of the one before is kept: after a failure, or where the token was not seen to work since, the
-// next one begins higher.
+// climb is a recovery. The level of the one before is kept: where the token was not seen to work since, the next one begins
+// higher.
 func (d *device) climb(k *task, t *Token, from rung) error {
-	failed, _ := d.recovery.pause()
 	d.mu.Lock()
-	last := d.rung
-	d.mu.Unlock()
-	switch {
-	case failed:
-		from = reinitialize
-	case last > ground:
-		from = min(max(from, last+1), reinitialize)
+	if d.rung > ground {
+		from = min(max(from, d.rung+1), reinitialize)
 	}
+	d.mu.Unlock()
 	err := d.climbFrom(k, t, from)
 	d.note(func() {
 		if d.failing = err != nil; d.failing {
@@ -115,8 +110,13 @@ func (d *device) climbFrom(k *task, t *Token, from rung) error {
 			return err
 		}
 	}
-	_, round := d.module.state()
-	did, err := d.module.reinitialize(k, round)
+	d.mu.Lock()
+	tried := d.tried
+	d.mu.Unlock()
+	did, err := d.module.reinitialize(k, tried) // or another user of the library has, since
+	if did {
+		d.note(func() { d.tried++ })
+	}
 	alive := errors.Is(err, errHung) || errors.Is(err, errWaiting) // it may not be done while a call hangs
 	if err != nil && (!alive || from != reinitialize) {
 		return err

@@ -68,7 +68,8 @@ func (r *Registry) attach(t *Token, info cryptoki.Token) error {
 		d = newDevice(r, t, key, info)
 		t.module.devices[key] = d
 	}
-	opened, err := d.credential.admit(t, d.isStarted())
+	c, _ := d.connection()
+	opened, err := d.credential.admit(t, c.epoch > 0)
 	if err != nil {
 		return err
 	}
