@@ -51,15 +51,23 @@ func (s *Software) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("wrap key: %w", err)
 	}
-	if len(dek) == 0 || len(dek) > maxSecret || len(aad) > maxAAD {
-		return nil, fmt.Errorf("wrap key: %d bytes with %d of associated data: size not supported", len(dek), len(aad))
+	if err := checkSizes(dek, aad); err != nil {
+		return nil, err
 	}
 	iv := make([]byte, ivSize)
 	if _, err := io.ReadFull(s.rand, iv); err != nil {
 		return nil, fmt.Errorf("wrap key: read random bytes: %w", err)
 	}
-	text := s.aead().Seal(nil, iv, dek, outerAAD(aad, s.id))
-	return wrapping{s.id, iv, text}.encode(), nil
+	text := s.aead().Seal(nil, iv, dek, outerAAD(aad, s.id, SuiteGCM))
+	return wrapping{suite: SuiteGCM, kekID: s.id, iv: iv, text: text}.encode(), nil
+}
+
+// checkSizes refuses what no wrapper takes.
+func checkSizes(dek, aad []byte) error {
+	if len(dek) == 0 || len(dek) > maxSecret || len(aad) > maxAAD {
+		return fmt.Errorf("wrap key: %d bytes with %d of associated data: size not supported", len(dek), len(aad))
+	}
+	return nil
 }
 
 // Unwrap returns the secret in wrapped, in a buffer for the caller to wipe. The error matches
@@ -75,10 +83,10 @@ func (s *Software) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, err
 	if e.kekID != s.id {
 		return nil, fmt.Errorf("unwrap key: %w: %x", ErrKEKMissing, e.kekID)
 	}
-	if len(aad) > maxAAD {
+	if e.suite != SuiteGCM || len(aad) > maxAAD {
 		return nil, ErrCorrupt
 	}
-	dek, err := s.aead().Open(nil, e.iv, e.text, outerAAD(aad, s.id))
+	dek, err := s.aead().Open(nil, e.iv, e.text, outerAAD(aad, s.id, SuiteGCM))
 	if err != nil {
 		return nil, ErrCorrupt
 	}

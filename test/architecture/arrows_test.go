@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"internal/acts":            nil,
 	"internal/clock":           nil,
 	"internal/custody":         nil,
-	"hsm":                      nil,
+	"hsm":                      {"hsm/cryptoki"},
 	"internal/cache":           nil,
 	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
 	"internal/engine":          {"internal/acts", "internal/dataplane", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
