@@ -1,0 +1,203 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package hsm
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"sync"
+
+	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
+)
+
+// tokenKey is a key on a token with its handles. Handles mean something in one epoch only: a stale one was seen to name
+// another key, and to encrypt with it. So in each epoch the key is found anew, and opens its canary before it is used.
+type tokenKey struct {
+	scheme
+	kek   KEK
+	token Token
+	rand  io.Reader
+
+	mu    sync.Mutex // not held while the token is asked: a token that hangs would hang all
+	epoch uint64
+	known bool
+	found handles
+}
+
+func newTokenKey(t Token, k KEK, rand io.Reader) *tokenKey {
+	return &tokenKey{scheme: scheme{k.Suite, k.OAEPHash}, kek: k, token: t, rand: rand}
+}
+
+// errCanary reports that the key does not open its canary: it is another, or the token is not well. [tokenKey.verify] tells.
+var errCanary = fmt.Errorf("%w: it does not open its canary", ErrKEKMismatch)
+
+// canaryAAD is never the associated data of a secret that is wrapped: that begins with a domain of its own.
+var canaryAAD = []byte("keylife/canary/v1")
+
+func (k *tokenKey) outer(aad []byte) []byte { return outerAAD(aad, k.kek.ID, k.kek.Suite) }
+
+// run runs f with the handles of the session's epoch, on a copy of secret that f must not keep.
+func (k *tokenKey) run(ctx context.Context, secret []byte, f func(s cryptoki.Session, h handles, secret []byte) ([]byte, error)) ([]byte, error) {
+	do := func(s cryptoki.Session, epoch uint64, secret []byte) ([]byte, error) {
+		h, err := k.resolve(s, epoch)
+		if err != nil {
+			return nil, err
+		}
+		out, err := f(s, h, secret)
+		if errors.Is(err, cryptoki.ErrObjectHandleInvalid) || errors.Is(err, cryptoki.ErrKeyHandleInvalid) {
+			k.forget(epoch)
+		}
+		return out, err
+	}
+	out, err := runner(k.token.Run).run(ctx, secret, do)
+	if errors.Is(err, errCanary) {
+		if err = k.verify(ctx); err == nil {
+			return runner(k.token.Run).run(ctx, secret, do)
+		}
+	}
+	return out, err
+}
+
+// resolve returns the handles of an epoch. Those that come at once in a new epoch find them each for themselves: there
+// are no more of them than sessions.
+func (k *tokenKey) resolve(s cryptoki.Session, epoch uint64) (handles, error) {
+	if h, ok := k.remembered(epoch); ok {
+		return h, nil
+	}
+	h, err := k.locate(s)
+	if err != nil {
+		return handles{}, err
+	}
+	if err := k.checkCanary(s, h); err != nil {
+		return handles{}, err
+	}
+	k.remember(epoch, h)
+	return h, nil
+}
+
+func (k *tokenKey) remembered(epoch uint64) (handles, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.found, k.known && k.epoch == epoch
+}
+
+// remember keeps the handles of the newest epoch: a call that hung may end long after.
+func (k *tokenKey) remember(epoch uint64, h handles) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if epoch >= k.epoch {
+		k.epoch, k.found, k.known = epoch, h, true
+	}
+}
+
+func (k *tokenKey) forget(epoch uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known = k.known && k.epoch != epoch
+}
+
+// locate finds the objects of the key.
+func (k *tokenKey) locate(s cryptoki.Session) (h handles, err error) {
+	if h.key, err = findOne(s, k.kek.key()); err != nil {
+		return handles{}, err
+	}
+	if shapes[k.suite].mac {
+		if h.mac, err = findOne(s, k.kek.macKey()); err != nil {
+			return handles{}, err
+		}
+	}
+	if k.suite == SuiteOAEP {
+		h.public, err = publicKey(s, h.key, named(cryptoki.ClassPublicKey, k.kek.Label, k.kek.CKAID))
+	}
+	return h, err
+}
+
+// publicKey reads the public key off the private one, or off the object that stands beside it. It is never taken from
+// storage, where another could be put in its place.
+func publicKey(s cryptoki.Session, private cryptoki.Object, beside cryptoki.Template) (*rsa.PublicKey, error) {
+	values, err := s.Attributes(private, cryptoki.AttrModulus, cryptoki.AttrPublicExponent)
+	if err == nil && (len(values[0]) == 0 || len(values[1]) == 0) {
+		var public cryptoki.Object
+		if public, err = findOne(s, beside); err == nil {
+			values, err = s.Attributes(public, cryptoki.AttrModulus, cryptoki.AttrPublicExponent)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	n, e := new(big.Int).SetBytes(values[0]), new(big.Int).SetBytes(values[1])
+	size := (n.BitLen() + 7) / 8
+	if size < minModulus || size > maxModulus || e.BitLen() < 2 || e.BitLen() > 31 || e.Bit(0) == 0 {
+		return nil, fmt.Errorf("%w: RSA key of %d bits with an exponent of %d", ErrUnsupported, n.BitLen(), e.BitLen())
+	}
+	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+// checkCanary opens the canary; a key that was not made yet has none.
+func (k *tokenKey) checkCanary(s cryptoki.Session, h handles) error {
+	if !k.kek.isMade() {
+		return nil
+	}
+	w, err := decode(k.kek.Canary)
+	if err != nil || w.kekID != k.kek.ID {
+		return fmt.Errorf("%w: its description is damaged", ErrKEKMismatch)
+	}
+	secret, err := k.open(s, h, w, k.outer(canaryAAD))
+	defer clear(secret)
+	sum := sha256.Sum256(secret)
+	switch {
+	case errors.Is(err, ErrCorrupt), isAmbiguous(err):
+		return errCanary
+	case err != nil:
+		return err
+	case subtle.ConstantTimeCompare(sum[:], k.kek.CanarySum) == 0:
+		return errCanary
+	}
+	return nil
+}
+
+// verify tells a key that is another from a token that is not well: it first sees the token encrypt and decrypt with the
+// key, and returns the token's own error where it does not, for the token to recover from. The canary comes after.
+func (k *tokenKey) verify(ctx context.Context) error {
+	chance, err := k.draw(k.rand)
+	if err != nil {
+		return err
+	}
+	_, err = runner(k.token.Run).run(ctx, nil, func(s cryptoki.Session, epoch uint64, _ []byte) ([]byte, error) {
+		h, err := k.locate(s)
+		if err == nil {
+			err = k.roundTrip(s, h, chance)
+		}
+		if err == nil {
+			err = k.checkCanary(s, h)
+		}
+		if err == nil {
+			k.remember(epoch, h)
+		}
+		return nil, err
+	})
+	return err
+}
+
+// roundTrip encrypts and decrypts a text that is no secret. A key that does not open its own is not one key: a balancer
+// may stand before tokens that hold several.
+func (k *tokenKey) roundTrip(s cryptoki.Session, h handles, chance []byte) error {
+	text := []byte("keylife/verify/v1")
+	w, err := k.seal(s, h, text, k.outer(text), chance)
+	if err != nil {
+		return err
+	}
+	got, err := k.open(s, h, w, k.outer(text))
+	if errors.Is(err, ErrCorrupt) || err == nil && !bytes.Equal(got, text) {
+		return fmt.Errorf("%w: it does not open what it has just encrypted", ErrKEKMismatch)
+	}
+	return err
+}

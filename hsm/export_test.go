@@ -1,0 +1,21 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package hsm
+
+import "io"
+
+// Reencode decodes a wrapping and encodes it again.
+func Reencode(wrapped []byte) ([]byte, error) {
+	w, err := decode(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return w.encode(), nil
+}
+
+// NewUncheckedWrapper returns the wrapper of a key without a canary.
+func NewUncheckedWrapper(t Token, k KEK, rand io.Reader) *Wrapper {
+	key := newTokenKey(t, k, rand)
+	return &Wrapper{func() *tokenKey { return key }}
+}
