@@ -19,3 +19,9 @@ func NewUncheckedWrapper(t Token, k KEK, rand io.Reader) *Wrapper {
 	key := newTokenKey(t, k, rand)
 	return &Wrapper{func() *tokenKey { return key }}
 }
+
+// WithoutCanary returns the description of the key before it was finished.
+func (k KEK) WithoutCanary() KEK {
+	k.Canary, k.CanarySum = nil, nil
+	return k
+}

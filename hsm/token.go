@@ -33,42 +33,52 @@ type runner func(ctx context.Context, f func(s cryptoki.Session, epoch uint64) e
 func (r runner) run(ctx context.Context, secret []byte, f func(s cryptoki.Session, epoch uint64, secret []byte) ([]byte, error)) ([]byte, error) {
 	c := &call{in: bytes.Clone(secret)}
 	err := r(ctx, func(s cryptoki.Session, epoch uint64) error {
-		if !c.begin() {
+		attempt, ok := c.begin()
+		if !ok {
 			return context.Canceled
 		}
 		out, err := f(s, epoch, c.in)
-		c.end(out)
+		c.end(attempt, out)
 		return err
 	})
 	return c.finish(err)
 }
 
-// call is a call of a token that outlives its caller where the token hangs.
+// call is a call of a token, in one attempt or several. An attempt in which the token hangs outlives the call.
 type call struct {
-	mu      sync.Mutex
-	in, out []byte
-	running bool
-	over    bool // nobody waits any more
+	mu       sync.Mutex
+	in, out  []byte
+	attempts int
+	running  int
+	over     bool // nobody waits any more
 }
 
-// begin reports whether somebody waits for the result.
-func (c *call) begin() bool {
+// begin counts an attempt, and reports whether somebody waits for it.
+func (c *call) begin() (attempt int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.running = !c.over
-	return c.running
+	if c.over {
+		return 0, false
+	}
+	c.attempts++
+	c.running++
+	return c.attempts, true
 }
 
-func (c *call) end(out []byte) {
+// end keeps the result of the last attempt.
+func (c *call) end(attempt int, out []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.running = false
+	c.running--
+	if c.over && c.running == 0 {
+		clear(c.in)
+	}
+	if c.over || attempt != c.attempts {
+		clear(out)
+		return
+	}
 	clear(c.out)
 	c.out = out
-	if c.over {
-		clear(c.in)
-		clear(c.out)
-	}
 }
 
 // finish returns the result and wipes what is nobody's.
@@ -76,7 +86,7 @@ func (c *call) finish(err error) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	if !c.running {
+	if c.running == 0 {
 		clear(c.in)
 	}
 	if err != nil {
