@@ -160,6 +160,6 @@ func choose(ctx context.Context, t Token, o Options, generate bool, try func(Sui
 
 // isAway reports an error that says nothing of what was tried.
 func isAway(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrPINRejected) ||
+	return ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrPINRejected) || errors.Is(err, ErrMisconfigured) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

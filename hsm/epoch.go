@@ -171,20 +171,24 @@ func (k *tokenKey) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = runner(k.token.Run).run(ctx, nil, func(s cryptoki.Session, epoch uint64, _ []byte) ([]byte, error) {
-		h, err := k.locate(s)
-		if err == nil {
-			err = k.roundTrip(s, h, chance)
-		}
-		if err == nil {
-			err = k.checkCanary(s, h)
-		}
-		if err == nil {
-			k.remember(epoch, h)
-		}
-		return nil, err
-	})
-	return err
+	return k.token.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return k.verifyIn(s, epoch, chance) })
+}
+
+// verifyIn is verify in a session. Handles that turn out to be another key's are not used again.
+func (k *tokenKey) verifyIn(s cryptoki.Session, epoch uint64, chance []byte) error {
+	h, err := k.locate(s)
+	if err == nil {
+		err = k.roundTrip(s, h, chance)
+	}
+	if err == nil {
+		err = k.checkCanary(s, h)
+	}
+	if err != nil {
+		k.forget(epoch)
+		return err
+	}
+	k.remember(epoch, h)
+	return nil
 }
 
 // roundTrip encrypts and decrypts a text that is no secret. A key that does not open its own is not one key: a balancer

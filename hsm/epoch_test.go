@@ -181,6 +181,42 @@ func TestACanaryThatFailsForTheTokensSakeIsTriedAgain(t *testing.T) {
 	require.NotErrorIs(t, err, hsm.ErrKEKMismatch)
 }
 
+// The probe of row 12: by it the token decides whether it has to be recovered.
+func TestTheProbeTellsTroubleOfTheTokenFromAnotherKey(t *testing.T) {
+	d := device(hsm.SuiteGCM, faketoken.Config{Tampered: cryptoki.ErrGeneralError})
+	tok := newToken(t, d)
+	drawn := draw(t, hsm.SuiteGCM)
+	made, err := hsm.Create(t.Context(), tok, drawn, rand.Reader)
+	require.NoError(t, err)
+	w := wrapper(t, tok, made)
+	require.NoError(t, tok.Run(t.Context(), w.Probe))
+
+	tok.library.Fail(faketoken.Decrypt, cryptoki.ErrGeneralError, 1)
+	err = tok.Run(t.Context(), w.Probe)
+	require.ErrorIs(t, err, cryptoki.ErrGeneralError)
+	require.NotErrorIs(t, err, hsm.ErrKEKMismatch)
+
+	d.Wipe()
+	require.ErrorIs(t, tok.Run(t.Context(), w.Probe), hsm.ErrKEKMissing)
+	_, err = hsm.Create(t.Context(), tok, drawn, rand.Reader)
+	require.NoError(t, err)
+	err = tok.Run(t.Context(), w.Probe)
+	require.ErrorIs(t, err, hsm.ErrKEKMismatch)
+	require.NotErrorIs(t, err, cryptoki.ErrGeneralError, "or the token is initialised anew each time")
+}
+
+// A key that is exchanged within an epoch is found out by the next check, and does not wrap from then on.
+func TestHandlesThatACheckFindsWrongAreNotUsedAgain(t *testing.T) {
+	tok := newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))
+	made := create(t, tok, hsm.SuiteGCM)
+	w := wrapper(t, tok, made)
+	wrap(t, w)
+	double(t, tok, made)
+	require.ErrorIs(t, w.Check(t.Context()), hsm.ErrKEKMismatch)
+	_, err := w.Wrap(t.Context(), []byte("dek"), nil)
+	require.ErrorIs(t, err, hsm.ErrKEKMismatch)
+}
+
 func TestOtherErrorsOfTheTokenAreNeitherCorruptNorAnotherKEK(t *testing.T) {
 	tok := newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))
 	w := wrapper(t, tok, create(t, tok, hsm.SuiteGCM))

@@ -25,3 +25,9 @@ func (k KEK) WithoutCanary() KEK {
 	k.Canary, k.CanarySum = nil, nil
 	return k
 }
+
+// NewUncheckedResident returns the cipher of a key without a canary.
+func NewUncheckedResident(t Token, k ResidentKey, rand io.Reader) *Resident {
+	key := newTokenKey(t, k.described(), rand)
+	return &Resident{func() *tokenKey { return key }}
+}

@@ -118,30 +118,25 @@ func (k *tokenKey) unwrap(ctx context.Context, w wrapping, outer []byte) ([]byte
 	return secret, err
 }
 
-// Check finds the key anew and opens its canary. The error matches [ErrKEKMissing] or [ErrKEKMismatch] where the token works
-// and does not hold the key.
+// Check finds the key anew, encrypts and decrypts with it, and opens its canary. The error matches [ErrKEKMissing] or
+// [ErrKEKMismatch] where the token works and does not hold the key.
 func (w *Wrapper) Check(ctx context.Context) error {
 	k := w.key()
-	_, err := runner(k.token.Run).run(ctx, nil, func(s cryptoki.Session, epoch uint64, _ []byte) ([]byte, error) {
-		k.forget(epoch)
-		_, err := k.resolve(s, epoch)
-		return nil, err
-	})
-	if errors.Is(err, errCanary) {
-		err = k.verify(ctx)
-	}
-	if err != nil {
+	if err := k.verify(ctx); err != nil {
 		return fmt.Errorf("check key encryption key %x: %w", k.kek.ID, err)
 	}
 	return nil
 }
 
-// Probe opens the canary in a session. It is for the token to tell by whether it is well.
+// Probe is [Wrapper.Check] in a session. The token is to tell by it whether it is well: an error of the token's own comes
+// from one that is not, [ErrKEKMissing] and [ErrKEKMismatch] from one that does not hold the key.
 func (w *Wrapper) Probe(s cryptoki.Session, epoch uint64) error {
 	k := w.key()
-	k.forget(epoch)
-	_, err := k.resolve(s, epoch)
-	return err
+	chance, err := k.draw(k.rand)
+	if err != nil {
+		return err
+	}
+	return k.verifyIn(s, epoch, chance)
 }
 
 // String names the wrapper by the identifier of its key.

@@ -15,8 +15,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
@@ -47,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) Wrapper) {
 		"wrappings of impossible size are corrupt":          suite.wrappingSizes,
 		"arguments are left as they were":                   suite.argumentsUnchanged,
 		"a cancelled context is an error, not a corruption": suite.cancelled,
+		"what is wrapped tells its KEK":                     suite.namesKEK,
+		"many callers at once get each their own":           suite.manyCallers,
 	} {
 		t.Run(name, func(t *testing.T) { test(suite{open, open(t)}, t) })
 	}
@@ -161,6 +165,28 @@ func (s suite) cancelled(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = s.wrapper.Unwrap(ctx, wrapped, aad)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+func (s suite) namesKEK(t *testing.T) {
+	id, err := hsm.KEKIDOf(s.wrap(t))
+	require.NoError(t, err)
+	require.Equal(t, s.wrapper.KEKID(), id)
+}
+
+func (s suite) manyCallers(t *testing.T) {
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			secret, data := bytes.Repeat([]byte{byte(i)}, 32), []byte{byte(i)}
+			for range 10 {
+				wrapped, err := s.wrapper.Wrap(t.Context(), secret, data)
+				got, errUnwrap := s.wrapper.Unwrap(t.Context(), wrapped, data)
+				assert.NoError(t, errors.Join(err, errUnwrap))
+				assert.Equal(t, secret, got)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // requireCorrupt also holds the method by which callers that do not import hsm recognize the error.
