@@ -175,9 +175,9 @@ func (s suite) namesKEK(t *testing.T) {
 
 func (s suite) manyCallers(t *testing.T) {
 	var all sync.WaitGroup
-	for i := range 8 {
+	for i := range byte(8) {
 		all.Go(func() {
-			secret, data := bytes.Repeat([]byte{byte(i)}, 32), []byte{byte(i)}
+			secret, data := bytes.Repeat([]byte{i}, 32), []byte{i}
 			for range 10 {
 				wrapped, err := s.wrapper.Wrap(t.Context(), secret, data)
 				got, errUnwrap := s.wrapper.Unwrap(t.Context(), wrapped, data)
