@@ -36,7 +36,7 @@ func newTokenKey(t Token, k KEK, rand io.Reader) *tokenKey {
 	return &tokenKey{scheme: scheme{k.Suite, k.OAEPHash}, kek: k, token: t, rand: rand}
 }
 
-// errCanary reports that the key does not open its canary: it is another, or the token is not well. [tokenKey.verify] tells.
+// errCanary reports that the key does not open its canary. That the token is not well may be the reason: [tokenKey.sure].
 var errCanary = fmt.Errorf("%w: it does not open its canary", ErrKEKMismatch)
 
 // canaryAAD is never the associated data of a secret that is wrapped: that begins with a domain of its own.
@@ -57,10 +57,22 @@ func (k *tokenKey) run(ctx context.Context, secret []byte, f func(s cryptoki.Ses
 		}
 		return out, err
 	}
-	out, err := runner(k.token.Run).run(ctx, secret, do)
-	if errors.Is(err, errCanary) {
-		if err = k.verify(ctx); err == nil {
-			return runner(k.token.Run).run(ctx, secret, do)
+	return k.sure(ctx, func() ([]byte, error) { return runner(k.token.Run).run(ctx, secret, do) })
+}
+
+// verdicts is how often a call may find that its key is missing or another, and be proved wrong.
+const verdicts = 3
+
+// sure sees to it that a key is not called missing or another because the token lost its login at that moment, or is not
+// well: the call is made again where the key is found to be there.
+func (k *tokenKey) sure(ctx context.Context, call func() ([]byte, error)) (out []byte, err error) {
+	for range verdicts {
+		out, err = call()
+		if !errors.Is(err, ErrKEKMissing) && !errors.Is(err, ErrKEKMismatch) {
+			break
+		}
+		if err := k.verify(ctx); err != nil {
+			return nil, err
 		}
 	}
 	return out, err
@@ -154,7 +166,7 @@ func (k *tokenKey) checkCanary(s cryptoki.Session, h handles) error {
 	defer clear(secret)
 	sum := sha256.Sum256(secret)
 	switch {
-	case errors.Is(err, ErrCorrupt), isAmbiguous(err):
+	case isRefusal(err):
 		return errCanary
 	case err != nil:
 		return err

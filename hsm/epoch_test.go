@@ -181,6 +181,49 @@ func TestACanaryThatFailsForTheTokensSakeIsTriedAgain(t *testing.T) {
 	require.NotErrorIs(t, err, hsm.ErrKEKMismatch)
 }
 
+// Tokens were seen to refuse data while another one of a cluster answered, and with handles of an epoch that was over.
+func TestDataThatIsRefusedOnceIsNotCorrupt(t *testing.T) {
+	eachSuite(t, faketoken.Config{}, func(t *testing.T, s hsm.Suite, tok *plainToken, _ *faketoken.Device) {
+		w := wrapper(t, tok, create(t, tok, s))
+		wrapped := wrap(t, w)
+		tok.library.Fail(faketoken.Decrypt, cryptoki.ErrEncryptedDataInvalid, 1)
+		requireOpens(t, w, wrapped)
+	})
+}
+
+// blindToken finds nothing at first, as a token does that has just lost its login.
+type blindToken struct {
+	*plainToken
+	blind *int
+}
+
+func (b blindToken) Run(ctx context.Context, f func(cryptoki.Session, uint64) error) error {
+	return b.plainToken.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return f(blindSession{s, b}, epoch) })
+}
+
+type blindSession struct {
+	cryptoki.Session
+	token blindToken
+}
+
+func (b blindSession) Find(t cryptoki.Template) ([]cryptoki.Object, error) {
+	if *b.token.blind--; *b.token.blind >= 0 {
+		return nil, nil
+	}
+	return b.Session.Find(t)
+}
+
+func TestAKeyThatIsNotFoundOnceIsNotMissing(t *testing.T) {
+	blind := 0
+	tok := blindToken{newToken(t, device(hsm.SuiteGCM, faketoken.Config{})), &blind}
+	made := create(t, tok, hsm.SuiteGCM)
+	blind = 1
+	wrap(t, wrapper(t, tok, made))
+	blind = 2
+	_, err := wrapper(t, tok, made).Wrap(t.Context(), []byte("dek"), nil)
+	require.ErrorIs(t, err, hsm.ErrKEKMissing)
+}
+
 // The probe of row 12: by it the token decides whether it has to be recovered.
 func TestTheProbeTellsTroubleOfTheTokenFromAnotherKey(t *testing.T) {
 	d := device(hsm.SuiteGCM, faketoken.Config{Tampered: cryptoki.ErrGeneralError})

@@ -171,6 +171,9 @@ func isDataError(err error) bool {
 	return false
 }
 
+// isRefusal reports that what was to be opened did not open, which may be the token's fault.
+func isRefusal(err error) bool { return errors.Is(err, ErrCorrupt) || isAmbiguous(err) }
+
 // isAmbiguous reports an error that tokens return for data that does not authenticate, and for trouble of their own.
 func isAmbiguous(err error) bool {
 	return !errors.Is(err, ErrUnavailable) && (errors.Is(err, cryptoki.ErrGeneralError) || errors.Is(err, cryptoki.ErrFunctionFailed))

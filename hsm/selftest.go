@@ -99,7 +99,7 @@ func (k *tokenKey) mustRefuse(ctx context.Context, w wrapping, outer []byte, wha
 	_, err := k.run(ctx, nil, func(s cryptoki.Session, h handles, _ []byte) ([]byte, error) {
 		out, err := k.open(s, h, w, outer)
 		clear(out)
-		if errors.Is(err, ErrCorrupt) || isAmbiguous(err) {
+		if isRefusal(err) {
 			return nil, errRefused
 		}
 		return nil, err

@@ -4,6 +4,7 @@
 package hsm_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,17 +50,29 @@ func TestAWarmWrapIsOneCallOfTheTokenAndSoIsAnUnwrap(t *testing.T) {
 	})
 }
 
-func TestNothingIsDecryptedBeforeItsMACIsVerified(t *testing.T) {
+func TestNothingIsDecryptedWhoseMACIsWrong(t *testing.T) {
 	for _, s := range []hsm.Suite{hsm.SuiteCBC, hsm.SuiteOAEP} {
 		tok := newToken(t, device(s, faketoken.Config{}))
-		w := wrapper(t, tok, create(t, tok, s))
-		wrapped, err := w.Wrap(t.Context(), []byte("dek"), nil)
-		require.NoError(t, err)
+		made := create(t, tok, s)
+		wrapped := wrap(t, wrapper(t, tok, made))
+		decrypted := 0
+		spy := badToken{tok, func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error) {
+			if op == cryptoki.Decrypt && bytes.Contains(wrapped, in) {
+				decrypted++
+			}
+			return s.Do(op, o, m, in)
+		}}
+		w := wrapper(t, spy, made)
+		requireOpens(t, w, wrapped)
+		require.Equal(t, 1, decrypted)
 		for _, at := range []int{len(wrapped) - 1, len(wrapped) - 33} { // of the MAC, and of what it is over
 			wrapped[at] ^= 1
-			require.Equal(t, map[faketoken.Func]int{faketoken.Sign: 1}, tok.calls(func() { _, err = w.Unwrap(t.Context(), wrapped, nil) }))
+			_, err := w.Unwrap(t.Context(), wrapped, []byte("aad"))
 			require.ErrorIs(t, err, hsm.ErrCorrupt)
 			wrapped[at] ^= 1
 		}
+		_, err := w.Unwrap(t.Context(), wrapped, []byte("other"))
+		require.ErrorIs(t, err, hsm.ErrCorrupt)
+		require.Equal(t, 1, decrypted)
 	}
 }

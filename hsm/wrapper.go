@@ -100,19 +100,19 @@ func (w *Wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, erro
 	return secret, nil
 }
 
-// unwrap opens w. Tokens answer damaged data and trouble of their own with one error, and to say that data is damaged is
-// to give it up: so the key is seen to work first, and the data is tried again.
+// unwrap opens w. Tokens answer damaged data and trouble of their own with one error, and what is called damaged is given
+// up: so the key is seen to work, and the data is tried again.
 func (k *tokenKey) unwrap(ctx context.Context, w wrapping, outer []byte) ([]byte, error) {
 	open := func(s cryptoki.Session, h handles, _ []byte) ([]byte, error) { return k.open(s, h, w, outer) }
 	secret, err := k.run(ctx, nil, open)
-	if !isAmbiguous(err) {
+	if !isRefusal(err) {
 		return secret, err
 	}
 	if err := k.verify(ctx); err != nil {
 		return nil, err
 	}
 	secret, err = k.run(ctx, nil, open)
-	if isAmbiguous(err) {
+	if isRefusal(err) {
 		return nil, ErrCorrupt
 	}
 	return secret, err
