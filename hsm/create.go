@@ -130,7 +130,7 @@ func destroy(ctx context.Context, t Token, find cryptoki.Template) error {
 	case n == 0:
 		return ErrKEKMissing
 	}
-	return t.Run(ctx, func(s cryptoki.Session, _ uint64) error {
+	err = t.Run(ctx, func(s cryptoki.Session, _ uint64) error {
 		found, err := s.Find(find)
 		switch {
 		case err != nil || len(found) == 0:
@@ -140,6 +140,13 @@ func destroy(ctx context.Context, t Token, find cryptoki.Template) error {
 		}
 		return s.Destroy(found[0])
 	})
+	if err != nil {
+		return err
+	}
+	if n, err = count(ctx, t, find); err == nil && n > 0 {
+		err = errors.New("the token has it still")
+	}
+	return err
 }
 
 // mustBeOurs refuses a key that does not open its canary, for whatever reason. One that is missing is nobody's.

@@ -5,6 +5,7 @@ package hsm_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -258,4 +259,20 @@ func TestAWrapperPrintsItsKeysNameOnly(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf(verb, struct{ w hsm.Wrapper }{*w}), testPIN)
 	}
 	require.True(t, w.Hardware())
+}
+
+// lyingToken says that it destroyed what it keeps.
+type lyingToken struct{ *plainToken }
+
+func (l lyingToken) Run(ctx context.Context, f func(cryptoki.Session, uint64) error) error {
+	return l.plainToken.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return f(lyingSession{s}, epoch) })
+}
+
+type lyingSession struct{ cryptoki.Session }
+
+func (lyingSession) Destroy(cryptoki.Object) error { return nil }
+
+func TestAKeyThatTheTokenStillHasIsNotCalledDestroyed(t *testing.T) {
+	tok := lyingToken{newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))}
+	require.ErrorContains(t, hsm.Destroy(t.Context(), tok, create(t, tok, hsm.SuiteGCM)), "has it still")
 }
