@@ -156,7 +156,7 @@ func (a awayToken) fail(run func(context.Context, func(cryptoki.Session, uint64)
 // badToken is a token that does what a self-test is there to find.
 type badToken struct {
 	*plainToken
-	do func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error)
+	do doFunc
 }
 
 func (b badToken) Run(ctx context.Context, f func(cryptoki.Session, uint64) error) error {
@@ -173,9 +173,16 @@ func (b badSession) Do(op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mech
 }
 
 func TestTheSelfTestFindsWhatATokenDoesWrong(t *testing.T) {
+	constantIV := func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error) {
+		out, err := s.Do(op, o, m, in)
+		if op == cryptoki.Encrypt {
+			copy(m.GCM.IV, "twelve bytes")
+		}
+		return out, err
+	}
 	for name, test := range map[string]struct {
 		says string
-		do   func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error)
+		do   doFunc
 	}{
 		"associated data is ignored": {
 			"opened under other associated data",
@@ -220,11 +227,30 @@ func TestTheSelfTestFindsWhatATokenDoesWrong(t *testing.T) {
 			},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			tok := badToken{newToken(t, device(hsm.SuiteGCM, faketoken.Config{})), test.do}
-			_, err := hsm.Create(t.Context(), tok, draw(t, hsm.SuiteGCM), rand.Reader)
-			require.ErrorIs(t, err, hsm.ErrUnsupported)
-			require.ErrorContains(t, err, test.says)
-		})
+		t.Run(name, func(t *testing.T) { requireFailsSelfTest(t, hsm.SuiteGCM, test.do, test.says) })
 	}
+	requireFailsSelfTest(t, hsm.SuiteGCMTokenIV, constantIV, "does not open what it encrypted")
+	for name, says := range map[string]string{"padding": "does not pad", "length of the MAC": "MAC of 31 bytes"} {
+		requireFailsSelfTest(t, hsm.SuiteCBC, func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error) {
+			out, err := s.Do(op, o, m, in)
+			if op == cryptoki.Encrypt && name == "padding" || op == cryptoki.Sign && name != "padding" {
+				out = out[:len(out)-1]
+			}
+			return out, err
+		}, says)
+	}
+	requireFailsSelfTest(t, hsm.SuiteCBC, func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error) {
+		m.IV = make([]byte, 16) // whatever the caller says
+		return s.Do(op, o, m, in)
+	}, "are alike")
+}
+
+type doFunc = func(s cryptoki.Session, op cryptoki.Operation, o cryptoki.Object, m cryptoki.Mechanism, in []byte) ([]byte, error)
+
+func requireFailsSelfTest(t *testing.T, s hsm.Suite, do doFunc, says string) {
+	t.Helper()
+	tok := badToken{newToken(t, device(s, faketoken.Config{})), do}
+	_, err := hsm.Create(t.Context(), tok, draw(t, s), rand.Reader)
+	require.ErrorIs(t, err, hsm.ErrUnsupported)
+	require.ErrorContains(t, err, says)
 }

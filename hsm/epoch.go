@@ -101,13 +101,10 @@ func (k *tokenKey) remembered(epoch uint64) (handles, bool) {
 	return k.found, k.known && k.epoch == epoch
 }
 
-// remember keeps the handles of the newest epoch: a call that hung may end long after.
 func (k *tokenKey) remember(epoch uint64, h handles) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if epoch >= k.epoch {
-		k.epoch, k.found, k.known = epoch, h, true
-	}
+	k.epoch, k.found, k.known = epoch, h, true
 }
 
 func (k *tokenKey) forget(epoch uint64) {

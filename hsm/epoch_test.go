@@ -181,6 +181,24 @@ func TestACanaryThatFailsForTheTokensSakeIsTriedAgain(t *testing.T) {
 	require.NotErrorIs(t, err, hsm.ErrKEKMismatch)
 }
 
+// stubbornToken recovers from nothing, and counts no epochs.
+type stubbornToken struct{ *plainToken }
+
+func (s stubbornToken) Run(ctx context.Context, f func(cryptoki.Session, uint64) error) error {
+	return s.plainToken.once(ctx, f)
+}
+
+func TestAHandleThatTheTokenDoesNotKnowIsNotUsedAgain(t *testing.T) {
+	tok := stubbornToken{newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))}
+	w := wrapper(t, tok, create(t, tok, hsm.SuiteGCM))
+	wrapped := wrap(t, w)
+	tok.library.Logout(0)
+	_, err := w.Unwrap(t.Context(), wrapped, []byte("aad"))
+	require.ErrorIs(t, err, cryptoki.ErrObjectHandleInvalid)
+	require.NoError(t, tok.Run(t.Context(), func(s cryptoki.Session, _ uint64) error { return s.Login([]byte(testPIN)) }))
+	requireOpens(t, w, wrapped)
+}
+
 // Tokens were seen to refuse data while another one of a cluster answered, and with handles of an epoch that was over.
 func TestDataThatIsRefusedOnceIsNotCorrupt(t *testing.T) {
 	eachSuite(t, faketoken.Config{}, func(t *testing.T, s hsm.Suite, tok *plainToken, _ *faketoken.Device) {

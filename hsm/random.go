@@ -120,6 +120,9 @@ func (r *randomReader) Read(p []byte) (int, error) {
 
 // fill draws the next bytes. A reader that may go on without the token is degraded instead.
 func (r *randomReader) fill(want int) (err error) {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
 	if r.random.source == RandomHSM {
 		r.stream, err = r.random.draw(r.ctx, min(max(want, minDraw), maxDraw))
 	} else {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
+	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
 )
 
 // vectorToken is a token with keys and IVs that are always the same. It does what the specification says with the standard
@@ -208,6 +209,55 @@ func TestTheKEKOfAWrappingIsReadWithoutItsWrapper(t *testing.T) {
 			_, err = hsm.KEKIDOf(stored[:i])
 			require.ErrorIs(t, err, hsm.ErrCorrupt)
 		}
+	}
+}
+
+func TestEachSuiteHasItsSizes(t *testing.T) {
+	// wrapping returns one of a suite whose text and MAC have these sizes.
+	wrapping := func(s hsm.Suite, iv, text, mac int) []byte {
+		out := bytes.Clone(vector(t, s)[:21])
+		out = append(append(out, byte(iv)), make([]byte, iv)...)
+		out = append(out, byte(text>>8), byte(text))
+		return append(out, make([]byte, text+mac)...)
+	}
+	for s, sizes := range map[hsm.Suite]struct {
+		iv, mac int
+		yes, no []int
+	}{
+		hsm.SuiteGCM:         {12, 0, []int{17, 48, 4112}, []int{0, 16, 4113}},
+		hsm.SuiteGCMTokenIV:  {12, 0, []int{17, 48, 4112}, []int{0, 16, 4113}},
+		hsm.SuiteGCMAppended: {16, 0, []int{17, 48, 4112}, []int{0, 16, 4113}},
+		hsm.SuiteCBC:         {16, 32, []int{16, 48, 4112}, []int{0, 15, 17, 4128}},
+		hsm.SuiteOAEP:        {0, 32, []int{256, 384, 512, 1024}, []int{0, 255, 1025}},
+	} {
+		for _, n := range sizes.yes {
+			id, err := hsm.KEKIDOf(wrapping(s, sizes.iv, n, sizes.mac))
+			require.NoError(t, err, "%v %d", s, n)
+			require.Equal(t, testID, id)
+			for _, wrong := range [][]byte{wrapping(s, sizes.iv+1, n, sizes.mac), wrapping(s, sizes.iv, n, sizes.mac+1), wrapping(s, sizes.iv, n+1, sizes.mac)[:22+sizes.iv+2+n+sizes.mac]} {
+				_, err := hsm.KEKIDOf(wrong)
+				require.ErrorIs(t, err, hsm.ErrCorrupt)
+			}
+		}
+		for _, n := range sizes.no {
+			_, err := hsm.KEKIDOf(wrapping(s, sizes.iv, n, sizes.mac))
+			require.ErrorIs(t, err, hsm.ErrCorrupt, "%v %d", s, n)
+		}
+	}
+}
+
+// A wrapping of another suite by the same KEK is no question to the token.
+func TestAWrapperOpensNoOtherSuite(t *testing.T) {
+	tok := newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))
+	w := wrapper(t, tok, create(t, tok, hsm.SuiteGCM))
+	id := w.KEKID()
+	for _, s := range hsm.Suites()[1:] {
+		foreign := vector(t, s)
+		copy(foreign[1:], id[:])
+		require.Empty(t, tok.calls(func() {
+			_, err := w.Unwrap(t.Context(), foreign, []byte("aad"))
+			require.ErrorIs(t, err, hsm.ErrCorrupt)
+		}))
 	}
 }
 
