@@ -185,7 +185,7 @@ func TestACanaryThatFailsForTheTokensSakeIsTriedAgain(t *testing.T) {
 type stubbornToken struct{ *plainToken }
 
 func (s stubbornToken) Run(ctx context.Context, f func(cryptoki.Session, uint64) error) error {
-	return s.plainToken.once(ctx, f)
+	return s.once(ctx, f)
 }
 
 func TestAHandleThatTheTokenDoesNotKnowIsNotUsedAgain(t *testing.T) {
