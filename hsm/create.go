@@ -32,17 +32,20 @@ func Create(ctx context.Context, t Token, k KEK, rand io.Reader) (KEK, error) {
 	return made, nil
 }
 
-// make makes a part unless the token has it.
+// make makes a part unless the token has it. CKA_ALLOWED_MECHANISMS is left out for a token that does not take it.
 func (p part) make(ctx context.Context, t Token) error {
 	n, err := count(ctx, t, p.find)
 	if err != nil || n > 0 {
 		return err
 	}
 	err = p.generate(ctx, t, p.limited())
-	if isRefusedTemplate(err) {
-		err = p.generate(ctx, t, p.templates)
+	if !mayBeRefusal(err) {
+		return err
 	}
-	return err
+	if n, err := count(ctx, t, p.find); err != nil || n > 0 {
+		return err
+	}
+	return p.generate(ctx, t, p.templates)
 }
 
 // generate makes a part. Whoever comes after finds it by its CKA_ID: handles end with their epoch.

@@ -75,10 +75,17 @@ func TestATokenThatRefusesAllowedMechanismsGetsNone(t *testing.T) {
 		func(t *testing.T, s hsm.Suite, tok *plainToken, _ *faketoken.Device) {
 			wrap(t, wrapper(t, tok, create(t, tok, s)))
 		})
-	for _, rv := range []cryptoki.Error{cryptoki.ErrAttributeTypeInvalid, cryptoki.ErrAttributeValueInvalid, cryptoki.ErrTemplateIncomplete} {
-		tok := newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))
+	for _, rv := range []cryptoki.Error{
+		cryptoki.ErrAttributeTypeInvalid, cryptoki.ErrAttributeValueInvalid, cryptoki.ErrTemplateIncomplete, cryptoki.ErrTemplateInconsistent,
+		cryptoki.ErrGeneralError, // NSS
+	} {
+		d := device(hsm.SuiteGCM, faketoken.Config{})
+		tok := newToken(t, d)
 		tok.library.Fail(faketoken.GenerateKey, rv, 1)
 		wrap(t, wrapper(t, tok, create(t, tok, hsm.SuiteGCM)))
+		tok.library.FailLate(faketoken.GenerateKey, rv, 1)
+		wrap(t, wrapper(t, tok, create(t, tok, hsm.SuiteGCM)))
+		require.Equal(t, 2, d.Objects(), "what was made before the error is not made again")
 	}
 	tok := newToken(t, device(hsm.SuiteGCM, faketoken.Config{}))
 	tok.library.Fail(faketoken.GenerateKey, cryptoki.ErrDeviceMemory, 1)

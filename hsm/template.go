@@ -94,8 +94,16 @@ func (p part) limited() []cryptoki.Template {
 	return templates
 }
 
-// isRefusedTemplate reports that the token does not take an attribute (PKCS#11 section 4.1.1).
-func isRefusedTemplate(err error) bool {
-	return errors.Is(err, cryptoki.ErrAttributeTypeInvalid) || errors.Is(err, cryptoki.ErrAttributeValueInvalid) ||
-		errors.Is(err, cryptoki.ErrTemplateIncomplete)
+// mayBeRefusal reports that the token may not take an attribute (PKCS#11 section 4.1.1). NSS answers CKR_GENERAL_ERROR to one
+// that its database has no column for.
+func mayBeRefusal(err error) bool {
+	for _, e := range []cryptoki.Error{
+		cryptoki.ErrAttributeTypeInvalid, cryptoki.ErrAttributeValueInvalid, cryptoki.ErrTemplateIncomplete,
+		cryptoki.ErrTemplateInconsistent, cryptoki.ErrGeneralError, cryptoki.ErrFunctionFailed,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
