@@ -20,7 +20,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
 )
 
-var residentSuites = []hsm.Suite{hsm.SuiteGCM, hsm.SuiteGCMTokenIV, hsm.SuiteGCMAppended}
+var gcmSuites = []hsm.Suite{hsm.SuiteGCM, hsm.SuiteGCMTokenIV, hsm.SuiteGCMAppended}
 
 func residentKey(t *testing.T, tok hsm.Token, s hsm.Suite) (hsm.ResidentKey, *hsm.Resident) {
 	t.Helper()
@@ -36,7 +36,7 @@ func residentKey(t *testing.T, tok hsm.Token, s hsm.Suite) (hsm.ResidentKey, *hs
 }
 
 func TestAResidentKeyEncryptsAndDecrypts(t *testing.T) {
-	for _, s := range residentSuites {
+	for _, s := range gcmSuites {
 		tok := newToken(t, device(s, faketoken.Config{}))
 		made, r := residentKey(t, tok, s)
 		for _, size := range []int{0, 1, 32, 1000, 64 << 10} {
@@ -90,7 +90,7 @@ func TestACiphertextOfAResidentKeyHasTransitsLayout(t *testing.T) {
 }
 
 func TestNoncesOfAResidentKeyAreNeverTheCallers(t *testing.T) {
-	for _, s := range residentSuites {
+	for _, s := range gcmSuites {
 		tok := newToken(t, device(s, faketoken.Config{}))
 		_, r := residentKey(t, tok, s)
 		calls := tok.calls(func() {

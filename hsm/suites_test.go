@@ -21,11 +21,14 @@ func TestEachSuiteConforms(t *testing.T) {
 	})
 }
 
-// SoftHSM answers CKR_GENERAL_ERROR to data that does not authenticate.
+// SoftHSM answers CKR_GENERAL_ERROR to data that does not authenticate. The other suites have a MAC, which is compared here.
 func TestEachSuiteConformsOnATokenWithAmbiguousErrors(t *testing.T) {
-	eachSuite(t, faketoken.Config{Tampered: cryptoki.ErrGeneralError}, func(t *testing.T, s hsm.Suite, tok *plainToken, _ *faketoken.Device) {
-		hsmtest.Run(t, func(t *testing.T) hsmtest.Wrapper { return wrapper(t, tok, create(t, tok, s)) })
-	})
+	for _, s := range gcmSuites {
+		tok := newToken(t, device(s, faketoken.Config{Tampered: cryptoki.ErrGeneralError}))
+		t.Run(s.String(), func(t *testing.T) {
+			hsmtest.Run(t, func(t *testing.T) hsmtest.Wrapper { return wrapper(t, tok, create(t, tok, s)) })
+		})
+	}
 }
 
 func TestAWarmWrapIsOneCallOfTheTokenAndSoIsAnUnwrap(t *testing.T) {
