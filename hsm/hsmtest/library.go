@@ -186,9 +186,19 @@ func (c *conversation) login(t *testing.T) {
 	require.NotContains(t, err.Error(), c.fixture.PIN)
 
 	pin := []byte(c.fixture.PIN)
+	other := c.open(t)
+	requireLoggedIn(t, other, false)
 	require.NoError(t, c.open(t).Login(pin))
+	requireLoggedIn(t, other, true) // a login is all sessions'
 	require.Equal(t, c.fixture.PIN, string(pin), "the PIN is the caller's to wipe")
 	require.ErrorIs(t, c.open(t).Login(pin), cryptoki.ErrUserAlreadyLoggedIn)
+}
+
+func requireLoggedIn(t *testing.T, session cryptoki.Session, want bool) {
+	t.Helper()
+	in, err := session.(cryptoki.LoginState).LoggedIn()
+	require.NoError(t, err)
+	require.Equal(t, want, in)
 }
 
 func (c *conversation) find(t *testing.T) {

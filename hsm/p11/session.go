@@ -120,6 +120,20 @@ func (s *session) Generate(mechanism cryptoki.Mechanism, templates ...cryptoki.T
 	}
 }
 
+// LoggedIn is [cryptoki.LoginState]'s.
+func (s *session) LoggedIn() (bool, error) {
+	call, err := s.enter()
+	if err != nil {
+		return false, err
+	}
+	defer call.leave()
+	info, err := s.module.control.GetSessionInfo(s.handle)
+	if err != nil {
+		return false, failed("C_GetSessionInfo", err)
+	}
+	return info.State == pkcs11.CKS_RO_USER_FUNCTIONS || info.State == pkcs11.CKS_RW_USER_FUNCTIONS, nil
+}
+
 // Destroy is C_DestroyObject.
 func (s *session) Destroy(object cryptoki.Object) error {
 	call, err := s.enter()

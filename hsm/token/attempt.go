@@ -39,7 +39,20 @@ func (d *device) attempt(ctx context.Context, j job) outcome {
 	if err != nil {
 		return outcome{err: err, epoch: c.epoch, changed: true}
 	}
+	isDone := j.once && o.changed
+	if !isDone && d.isOutdated(c.epoch) {
+		return outcome{outdated: true, epoch: c.epoch}
+	}
 	return o
+}
+
+// isOutdated reports that a login came since the epoch began, or may have: sessions that had lost theirs have it again, in which
+// handles name other objects. Who closes the token logs in no more.
+func (d *device) isOutdated(epoch uint64) bool {
+	now, connected := d.connection()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.closed && (!connected || now.epoch != epoch)
 }
 
 func (d *device) attemptWithLibrary(ctx context.Context, j job) outcome {

@@ -1,0 +1,117 @@
+//go:build cgo && !nohsm
+
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package hsm_test
+
+import (
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
+	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest"
+	"github.com/keylife/vault-plugin-keylife/hsm/p11"
+	"github.com/keylife/vault-plugin-keylife/hsm/token"
+)
+
+// fixtures are the tokens in C that wrappers are held against.
+var fixtures = map[string]func(t testing.TB) hsmtest.Fixture{
+	"SoftHSM":             hsmtest.SoftHSM,
+	"SoftHSM without GCM": hsmtest.SoftHSMWithoutGCM,
+	"NSS":                 hsmtest.NSS,
+}
+
+func open(t *testing.T, f hsmtest.Fixture) *token.Token {
+	t.Helper()
+	opened, err := token.NewRegistry(bubbleClock{}, func() float64 { return 0 }).Open(token.Config{
+		Library: f.Library, Label: f.Label, PIN: []byte(f.PIN), CallTimeout: time.Minute, AcquireTimeout: time.Minute,
+		Load: func() (cryptoki.Library, error) { return p11.Open(p11.Options{Path: f.Library, Reserved: f.Reserved}) },
+	})
+	require.NoError(t, err)
+	t.Cleanup(opened.Close)
+	return opened
+}
+
+// suitesOf returns a suite of each kind that the token can have.
+func suitesOf(f hsmtest.Fixture) []hsm.Suite {
+	if f.NoGCM {
+		return []hsm.Suite{hsm.SuiteCBC, hsm.SuiteOAEP}
+	}
+	return []hsm.Suite{hsm.SuiteGCM, hsm.SuiteCBC, hsm.SuiteOAEP}
+}
+
+func createOn(t *testing.T, tok *token.Token, f hsmtest.Fixture, s hsm.Suite) hsm.KEK {
+	t.Helper()
+	drawn, err := hsm.DrawKEK(hsm.Spec{Label: "keylife-test", Suite: s, RSABits: 2048, OAEPHash: f.OAEP}, created, rand.Reader)
+	require.NoError(t, err)
+	k, err := hsm.Create(t.Context(), tok, drawn, rand.Reader)
+	require.NoError(t, err)
+	require.Empty(t, k.Warnings)
+	return k
+}
+
+func TestWrappersConformOnLibrariesInC(t *testing.T) {
+	for name, fixture := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			f := fixture(t)
+			tok := open(t, f)
+			for _, s := range suitesOf(f) {
+				t.Run(s.String(), func(t *testing.T) {
+					hsmtest.RunSampled(t, func(t *testing.T) hsmtest.Wrapper {
+						w := wrapper(t, tok, createOn(t, tok, f, s))
+						tok.SetProbe(w.Probe)
+						return w
+					})
+				})
+			}
+		})
+	}
+}
+
+func TestAKEKIsChosenAdoptedAndDestroyedOnLibrariesInC(t *testing.T) {
+	for name, fixture := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			f := fixture(t)
+			tok := open(t, f)
+			choice, err := hsm.Choose(t.Context(), tok, hsm.Options{OAEPHash: f.OAEP}, created, rand.Reader)
+			require.NoError(t, err)
+			require.Equal(t, suitesOf(f)[0], choice.Suite)
+
+			k := createOn(t, tok, f, choice.Suite)
+			adopted, _, err := hsm.Adopt(t.Context(), tok, hsm.Existing{Label: k.Label, MACLabel: k.MACLabel}, hsm.Options{OAEPHash: f.OAEP}, created, rand.Reader)
+			require.NoError(t, err)
+			w := wrapper(t, tok, adopted)
+			wrapped := wrap(t, w)
+			requireOpens(t, w, wrapped)
+			require.NoError(t, hsm.Destroy(t.Context(), tok, k))
+			_, err = w.Unwrap(t.Context(), wrapped, []byte("aad"))
+			require.ErrorIs(t, err, hsm.ErrKEKMissing)
+		})
+	}
+}
+
+func TestAKeyThatLivesOnATokenEncryptsInLibrariesInC(t *testing.T) {
+	for _, fixture := range []func(t testing.TB) hsmtest.Fixture{hsmtest.SoftHSM, hsmtest.NSS} {
+		f := fixture(t)
+		t.Run(f.Label, func(t *testing.T) {
+			tok := open(t, f)
+			_, r := residentKey(t, tok, hsm.SuiteGCM)
+			for _, size := range []int{0, 1, 1000, 64 << 10} {
+				ciphertext, err := r.Encrypt(t.Context(), hsm.Text{Bytes: make([]byte, size)})
+				require.NoError(t, err, size)
+				text, err := r.Decrypt(t.Context(), hsm.Text{Bytes: ciphertext})
+				require.NoError(t, err, size)
+				require.Len(t, text, size)
+			}
+			mixed, err := hsm.NewRandom(hsm.RandomMixed, hsm.RandomRequire, rand.Reader, tok)
+			require.NoError(t, err)
+			read(t, mixed.Reader(t.Context(), "dek"), 5000)
+			tok.Close()
+		})
+	}
+}
