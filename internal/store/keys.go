@@ -75,34 +75,40 @@ func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	return err
 }
 
-// Act decides what becomes of a key.
+// Act decides what becomes of a key. It may be asked more than once.
 type Act = func(lifecycle.Key) (lifecycle.Commit, error)
 
 // UpdateKey replaces the key by what act makes of it, as one commit, and returns the committed key. No other writer
 // of the key runs meanwhile. An error of act comes back as it is and nothing is written; after any other error the
 // outcome is unknown until the key is read again. A request that custody knows to be carried out is not carried out again:
 // the error is [refusal.ErrRepeated] then, beside the key as it is.
+//
+// An act whose error has the methods Prepare and Overtaken is prepared while other writers may run, and asked again: about the
+// same key where none did, else about the key as it is then.
 func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Key, error) {
-	unlock, err := r.lock(ctx, &r.s.keys, name)
-	if err != nil {
-		return lifecycle.Key{}, err
-	}
-	defer unlock()
-	current, head, rest, err := r.key(ctx, name)
-	if err != nil {
-		return lifecycle.Key{}, err
-	}
-	if Journals(r).repeated(ctx, name, head, true) {
-		return current, refusal.ErrRepeated
-	}
-	c, err := act(current)
-	if err != nil {
-		return lifecycle.Key{}, err
-	}
-	if c.Version == nil && reflect.DeepEqual(c.Key, current) {
-		return current, nil
-	}
-	return r.record(ctx, change{Commit: c, current: current, rest: rest, head: head}, true)
+	var next lifecycle.Key
+	var c change
+	err := r.prepared(ctx, name, func(anew bool) (err error) {
+		if anew {
+			if c.current, c.head, c.rest, err = r.key(ctx, name); err != nil {
+				return err
+			}
+			if Journals(r).repeated(ctx, name, c.head, true) {
+				next = c.current
+				return refusal.ErrRepeated
+			}
+		}
+		if c.Commit, err = act(c.current); err != nil {
+			return err
+		}
+		if c.Version == nil && reflect.DeepEqual(c.Key, c.current) {
+			next = c.current
+			return nil
+		}
+		next, err = r.record(ctx, c, true)
+		return err
+	})
+	return next, err
 }
 
 // change is one commit: from current (zero for a new key) to the commit's key.

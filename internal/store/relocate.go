@@ -67,32 +67,57 @@ const relocatedAtOnce = 64
 
 // Relocate calls place for the versions of a key whose material may be in the wrong place, oldest first, some at a
 // time; left: there are more. No writer of the key runs meanwhile. Where nothing is to be settled, place is not called.
+// Place is prepared and asked again as an act is, see [Keys.UpdateKey].
 func (r Relocations) Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error) {
-	unlock, err := r.lock(ctx, &r.s.keys, name)
-	if err != nil {
-		return false, err
+	var w relocation
+	err = r.prepared(ctx, name, func(anew bool) (err error) {
+		if anew {
+			if w, err = r.toRelocate(ctx, name); err != nil {
+				left = w.open
+				return err
+			}
+		}
+		left, err = r.relocate(ctx, &w, place)
+		return err
+	})
+	return left, err
+}
+
+// relocation is the work that an intent leaves.
+type relocation struct {
+	key  lifecycle.Key
+	rec  relocationRecord
+	next int  // the version that has its turn
+	open bool // there is something to do
+}
+
+// toRelocate reads it.
+func (r Relocations) toRelocate(ctx context.Context, name string) (w relocation, err error) {
+	if w.rec, w.open, err = r.relocationIntent(ctx, name); err != nil || !w.open {
+		return relocation{}, err
 	}
-	defer unlock()
-	rec, found, err := r.relocationIntent(ctx, name)
-	if err != nil || !found {
-		return false, err
-	}
-	k, err := Keys(r).Key(ctx, name)
+	w.next = w.rec.From
+	w.key, err = Keys(r).Key(ctx, name)
 	if errors.Is(err, refusal.ErrNotFound) { // deleted: its erasure sees to the rest
-		return false, r.delete(ctx, relocationIntents+name)
+		return relocation{}, r.delete(ctx, relocationIntents+name)
 	}
-	if err != nil {
-		return true, err
+	return w, err
+}
+
+// relocate goes on with it.
+func (r Relocations) relocate(ctx context.Context, w *relocation, place func(k lifecycle.Key, n int) error) (left bool, err error) {
+	if !w.open {
+		return false, nil
 	}
-	last := min(rec.To, rec.From+relocatedAtOnce-1)
-	for n := rec.From; n <= min(last, k.Latest); n++ {
-		if err := place(k, n); err != nil {
+	last := min(w.rec.To, w.rec.From+relocatedAtOnce-1)
+	for ; w.next <= min(last, w.key.Latest); w.next++ {
+		if err := place(w.key, w.next); err != nil {
 			return true, err
 		}
 	}
-	if last >= min(rec.To, k.Latest) {
-		return false, r.delete(ctx, relocationIntents+name)
+	if last >= min(w.rec.To, w.key.Latest) {
+		return false, r.delete(ctx, relocationIntents+w.key.Name)
 	}
-	rec.From = last + 1
-	return true, r.put(ctx, relocationIntents+name, rec, nil)
+	w.rec.From = last + 1
+	return true, r.put(ctx, relocationIntents+w.key.Name, w.rec, nil)
 }

@@ -115,6 +115,44 @@ func (r *conn) lock(ctx context.Context, l *locks, name string) (unlock func(), 
 	return unlock, nil
 }
 
+// unprepared is the error of an act that has to ask somebody who may take long, before it can be decided. The act has written
+// nothing.
+type unprepared interface {
+	// Prepare asks. Its error ends the act.
+	Prepare(ctx context.Context) error
+	// Overtaken says that another writer had the lock meanwhile: what was read under it may be another now.
+	Overtaken()
+}
+
+// prepared runs an act under the lock of a key, and runs it again for as long as it is unprepared. The lock is not held while
+// it is prepared. Anew means that what was read under the lock before, if anything was, does not count any more.
+func (r *conn) prepared(ctx context.Context, name string, act func(anew bool) error) error {
+	t := r.s.keys.turn(name)
+	defer t.end()
+	var last unprepared
+	for {
+		alone, err := t.hold(ctx)
+		if err != nil {
+			return err
+		}
+		if !alone {
+			if err := r.certain(ctx); err != nil {
+				return err
+			}
+			if last != nil {
+				last.Overtaken()
+			}
+		}
+		if err := act(!alone); !errors.As(err, &last) {
+			return err
+		}
+		t.pause()
+		if err := last.Prepare(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // decided decides an act that is not on a key: write says whether there is anything to do. Where a process before this one may
 // have begun to write what lands only now, it learns what did, and decides anew: the custody of the act has to know.
 func (r *conn) decided(ctx context.Context, decide func() (write bool, err error)) (write bool, err error) {
