@@ -46,7 +46,7 @@ var rotationStatusAnswer = vaultapi.Answer[scheduler.RotationStatus]{
 	vaultapi.Show(vaultapi.Bool("due_complete", "due counts all of them; false: only the oldest hour that has some."),
 		func(s scheduler.RotationStatus) bool { return s.Complete }),
 	vaultapi.Show(vaultapi.Bool("running", "A tick is running on this node."), func(s scheduler.RotationStatus) bool { return s.Running }),
-	vaultapi.Show(vaultapi.Object("progress", "Of the running tick, or of the last one on this node: started_time (empty: none since the plugin was started), took in seconds, and the numbers of keys seen, rotated, failed and rolled_back."),
+	vaultapi.Show(vaultapi.Object("progress", "Of the running tick, or of the last one on this node: started_time (empty: none since the plugin was started), took in seconds, and the numbers of keys seen, rotated, failed, rolled_back and deferred (they wait for the wrapper of key material)."),
 		progressData),
 	vaultapi.Show(vaultapi.Int("failed", "Keys whose last attempt to rotate failed and that are tried again."),
 		func(s scheduler.RotationStatus) int { return len(s.Retrying) }),
@@ -138,7 +138,7 @@ func (a rotationStatusAPI) list(ctx context.Context, c *request) (*logical.Respo
 func progressData(s scheduler.RotationStatus) map[string]any {
 	return map[string]any{
 		"started_time": vaultapi.Time(s.Started), "took": s.Took.Seconds(), "seen": s.Seen, "rotated": s.Rotated,
-		"failed": s.Failed, "rolled_back": s.RolledBack,
+		"failed": s.Failed, "rolled_back": s.RolledBack, "deferred": s.Deferred,
 	}
 }
 

@@ -52,6 +52,7 @@ func TestAnActHasOneDate(t *testing.T) {
 
 func TestActsOnAKeyAreDatedInTheirOrder(t *testing.T) {
 	w := enginetest.New(t)
+	w.AtOnce()
 	w.Create("k", "")
 	w.Before("IsStored", func() { // while a rotation holds the key's lock, an hour passes
 		w.Before("IsStored", nil)

@@ -108,22 +108,65 @@ type Promotion struct {
 	Incident bool // the version replaces a compromised one
 }
 
-// PreCheck runs the policy's checks before a version is promoted. They never keep a compromised version in force: where
+// PreCheck returns what the policy's checks before a promotion found. They never keep a compromised version in force: where
 // they fail for an incident, it is only logged.
-func (a Acts) PreCheck(ctx context.Context, p Promotion, at time.Time) error {
-	if p.Policy == nil || len(p.Policy.PreChecks) == 0 {
+func (p *Prepared) PreCheck(of Promotion, at time.Time) error {
+	if of.Policy == nil || len(of.Policy.PreChecks) == 0 {
 		return nil
 	}
-	err := a.newCheckRun(p.Key, p.Policy, p.Version, at).run(ctx, "pre-check", preChecks, p.Policy.PreChecks)
-	if err != nil && p.Incident {
-		a.Log.Error("a compromised version is replaced although a check failed", "key", p.Key.Name, "version", p.Version, "error", err)
+	err := p.found(preCheck, of, at)
+	if err != nil && of.Incident && !isUnprepared(err) {
+		p.Log.Error("a compromised version is replaced although a check failed", "key", of.Key.Name, "version", of.Version, "error", err)
 		return nil
 	}
 	return err
 }
 
-// wrapperWorks wraps and unwraps a random probe with the wrapper of material in use.
+// The times of checks.
+const (
+	preCheck  = "pre-check"
+	postCheck = "post-check"
+)
+
+// checkID names a run of checks. What it found counts for that revision of the key, under that revision of the policy.
+type checkID struct {
+	when           string
+	keyID          string
+	revision       int
+	policy         string
+	policyRevision int
+	version        int
+}
+
+// found returns what the checks of the policy found. They run while the key's lock is free: they ask a wrapper, and storage.
+func (p *Prepared) found(when string, of Promotion, at time.Time) error {
+	known, names := preChecks, of.Policy.PreChecks
+	if when == postCheck {
+		known, names = postChecks, of.Policy.PostChecks
+	}
+	id := checkID{when, of.Key.ID, of.Key.Revision, of.Policy.Name, of.Policy.Revision, of.Version}
+	if err, ok := p.ran[id]; ok {
+		return err
+	}
+	return p.lacks(func(ctx context.Context) error {
+		err := p.newCheckRun(of.Key, of.Policy, of.Version, at).run(ctx, when, known, names)
+		p.ran[id] = err
+		if of.Incident { // which goes on
+			return nil
+		}
+		return err
+	})
+}
+
+// wrapperWorks wraps and unwraps a random probe with the wrapper of material in use; for a tick, once.
 func (t *checkRun) wrapperWorks(ctx context.Context) error {
+	if w, ok := t.data.Wrappers.(*tickWrappers); ok {
+		return w.probed(ctx, t.probe)
+	}
+	return t.probe(ctx)
+}
+
+func (t *checkRun) probe(ctx context.Context) error {
 	wrapper, _, err := t.data.Wrappers.Wrapper(ctx, envelope.PurposeOnline, false)
 	if err != nil {
 		return err

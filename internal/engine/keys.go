@@ -129,7 +129,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	if k.ID, err = s.newID(); err != nil {
 		return err
 	}
-	version, err := s.newVersion(ctx, &k, k.Latest, policy, at)
+	version, err := s.makeVersion(ctx, &k, k.Latest, policy, at)
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,52 @@ func requireHardware(ctx context.Context, wrappers dataplane.WrapperSource, p *p
 			return nil
 		}
 	}
+	if errors.Is(err, envelope.ErrUnavailable) {
+		return err
+	}
 	return refusal.Refusedf("hsm: %q: policy %q wants new versions wrapped by an HSM: no HSM is configured", string(policy.Required), p.Name)
 }
 
-// newVersion makes the material of a version, proves that it works and that what is stored opens to it again, and
-// returns it sealed. Nothing is written. The lock of the key is held meanwhile, so a wrapper that does not answer is not
-// waited for.
-func (s *Session) newVersion(
+// made is a version that was made for an act.
+type made struct {
+	madeFor
+	version *lifecycle.Version
+	err     error // why there is none
+}
+
+// madeFor is what the material of a version depends on.
+type madeFor struct {
+	keyID  string
+	number int
+	spec   envelope.Spec
+	hsm    string // the policy that demands that an HSM wraps it; empty: none does
+}
+
+// newVersion returns the version that was made for the act, with its date, if it was made for the very key and number and
+// for what the policy demands of its wrapper. What was made for another is dropped.
+func (p *Prepared) newVersion(k lifecycle.Key, number int, rules *policy.Policy, at time.Time) (*lifecycle.Version, error) {
+	want := madeFor{keyID: k.ID, number: number, spec: dataplane.Spec(&k)}
+	if rules != nil && rules.HSM == policy.Required {
+		want.hsm = rules.Name
+	}
+	if p.version.madeFor != want {
+		return nil, p.lacks(func(ctx context.Context) error {
+			v, err := p.makeVersion(ctx, &k, number, rules, at)
+			p.version = made{want, v, err}
+			return err
+		})
+	}
+	if p.version.err != nil {
+		return nil, p.version.err
+	}
+	v := *p.version.version
+	v.Created = at
+	return &v, nil
+}
+
+// makeVersion makes the material of a version, proves that it works and that what is stored opens to it again, and
+// returns it sealed. Nothing is written. It must not be called under the lock of a key: it waits for a wrapper.
+func (s *Session) makeVersion(
 	ctx context.Context, k *lifecycle.Key, number int, policy *policy.Policy, at time.Time,
 ) (*lifecycle.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, wrapTime)

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -34,9 +35,10 @@ func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to life
 }
 
 // NewVersion is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
-// passed the policy's checks before; those after its promotion are for [Acts.CheckPromoted], or a tick.
-func (a Acts) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at time.Time) (c lifecycle.Commit, err error) {
-	policy, err := a.admitVersion(ctx, k, at)
+// passed the policy's checks before; those after its promotion are for [Acts.CheckPromoted], or a tick. What can be refused is
+// refused before a wrapper is asked for anything.
+func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at time.Time) (c lifecycle.Commit, err error) {
+	policy, err := p.admitVersion(ctx, k, at)
 	if err != nil {
 		return c, err
 	}
@@ -46,21 +48,16 @@ func (a Acts) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at 
 		}
 	}
 	was := k.Latest
-	if k, err = a.abandonStored(ctx, k, policy, at); err != nil {
+	if k, err = p.abandonStored(ctx, k, policy, at); err != nil {
 		return c, err
 	}
 	var to lifecycle.State
 	if c.Key, to, err = why.of(k, at); err != nil {
 		return c, err
 	}
-	if !why.Stage {
-		incident := why.Trigger == lifecycle.ByIncident
-		if err := a.PreCheck(ctx, Promotion{k, policy, c.Key.Latest, incident}, at); err != nil {
-			return c, err
-		}
-		c.Verify = !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
-	}
-	if c.Version, err = a.newVersion(ctx, &k, c.Key.Latest, policy, at); err != nil {
+	incident := why.Trigger == lifecycle.ByIncident
+	c.Verify = !why.Stage && !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
+	if c.Version, err = p.checkedVersion(Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
 		return c, err
 	}
 	c.Event = lifecycle.Event{
@@ -70,7 +67,19 @@ func (a Acts) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at 
 	if k.Latest > was {
 		c.Event.Details[abandonedVersions] = fmt.Sprintf("%d to %d", was+1, k.Latest)
 	}
-	return a.Complete(ctx, c, policy, at)
+	return p.Complete(ctx, c, policy, at)
+}
+
+// checkedVersion returns the version that was made for the act, once it has passed the checks before its promotion. Where both
+// checks and version are lacking they are made together, the checks first.
+func (p *Prepared) checkedVersion(of Promotion, staged bool, at time.Time) (v *lifecycle.Version, err error) {
+	if !staged {
+		if err = p.PreCheck(of, at); err != nil && !isUnprepared(err) {
+			return nil, err
+		}
+	}
+	v, lacking := p.newVersion(of.Key, of.Version, of.Policy, at)
+	return v, cmp.Or(err, lacking)
 }
 
 const (
@@ -80,18 +89,33 @@ const (
 
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is
 // never overwritten: were the act to land in spite of all, what was encrypted with it could not be read again.
-func (a Acts) abandonStored(
+func (p *Prepared) abandonStored(
 	ctx context.Context, k lifecycle.Key, policy *policy.Policy, at time.Time,
 ) (lifecycle.Key, error) {
 	for range mostAbandoned {
-		stored, err := a.store.Versions.IsStored(ctx, k, k.Latest+1)
+		stored, err := p.isStored(ctx, k, k.Latest+1)
 		if err != nil || !stored {
 			return k, err
 		}
-		a.Log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", k.Latest+1)
 		k = k.Abandoned(k.RulesFor(policy), at)
 	}
 	return k, refusal.Refusedf("key %q has more than %d stored versions that no act committed; restore versions/%s/ from a snapshot", k.Name, mostAbandoned, k.Name)
+}
+
+// isStored reads it once, for as long as no other writer has the key's lock.
+func (p *Prepared) isStored(ctx context.Context, k lifecycle.Key, number int) (stored bool, err error) {
+	stored, known := p.stored[number]
+	if known {
+		return stored, nil
+	}
+	if stored, err = p.store.Versions.IsStored(ctx, k, number); err != nil {
+		return false, err
+	}
+	p.stored[number] = stored
+	if stored {
+		p.Log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", number)
+	}
+	return stored, nil
 }
 
 // admitVersion returns the policy that governs the key, if it lets the key have a new version.

@@ -33,7 +33,8 @@ type KeyStore interface {
 	CreateKey(ctx context.Context, c lifecycle.Commit) error
 	// UpdateKey commits what act makes of the key, while no other writer of the key runs. An error of act comes back
 	// as it is and nothing is written. The error is refusal.ErrRepeated, beside the key as it is, for a request that
-	// was carried out already.
+	// was carried out already. Where the error of act has the methods Prepare and Overtaken, Prepare is called while other
+	// writers may run, and act again: about the same key if none did, else about the key as it is then, and Overtaken before.
 	UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error)
 	// DeleteKey commits the deletion of the key, if allow agrees. FinishErasure is to erase what is left of it.
 	DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error)
@@ -53,7 +54,8 @@ type VersionStore interface {
 type RelocationStore interface {
 	// Displaced returns the versions of the key whose material may be in the wrong place; zero: none.
 	Displaced(ctx context.Context, k lifecycle.Key) (lifecycle.Range, error)
-	// Relocate calls place for some of these, while no writer of the key runs; left: there are more.
+	// Relocate calls place for some of these, while no writer of the key runs; left: there are more. Place is prepared and
+	// called again as an act is, see [KeyStore].UpdateKey.
 	Relocate(ctx context.Context, name string, place func(k lifecycle.Key, n int) error) (left bool, err error)
 }
 

@@ -27,12 +27,12 @@ func (a Acts) CheckPromoted(ctx context.Context, k lifecycle.Key) (lifecycle.Key
 		return k, nil
 	}
 	var result CheckResult
-	proved, err := a.Update(ctx, k.Name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
+	proved, err := a.UpdatePrepared(ctx, k.Name, func(p *Prepared, k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
 		policy, err := a.data.PolicyOf(ctx, &k)
 		if err != nil || !k.PostChecks(policy).Pending() {
 			return lifecycle.Commit{Key: k}, err
 		}
-		c, result, err = a.PostCheck(ctx, k, policy, at)
+		c, result, err = p.PostCheck(ctx, k, policy, at)
 		return c, err
 	})
 	if err != nil {
@@ -50,20 +50,17 @@ type CheckResult struct {
 	bad   int
 }
 
-// PostCheck runs them, and decides what the checks after a promotion mean for the key. That a key passed them is no act of its own: custody
+// PostCheck decides what the checks after a promotion mean for the key. That a key passed them is no act of its own: custody
 // does not keep it.
-func (a Acts) PostCheck(
+func (p *Prepared) PostCheck(
 	ctx context.Context, k lifecycle.Key, policy *policy.Policy, at time.Time,
 ) (c lifecycle.Commit, v CheckResult, err error) {
-	failed := a.newCheckRun(k, policy, k.Primary, at).run(ctx, "post-check", postChecks, policy.PostChecks)
-	if ctx.Err() != nil { // it says nothing about the version
-		return lifecycle.Commit{Key: k}, v, ctx.Err()
-	}
-	if errors.Is(failed, envelope.ErrUnavailable) { // nor does a wrapper that is away
+	failed := p.found(postCheck, Promotion{Key: k, Policy: policy, Version: k.Primary}, at)
+	if isUnprepared(failed) || errors.Is(failed, envelope.ErrUnavailable) { // a wrapper that is away says nothing about the version
 		return lifecycle.Commit{Key: k}, v, failed
 	}
 	if failed == nil {
-		c, err = a.Complete(ctx, lifecycle.Commit{Key: k.PostChecks(policy).Passed()}, policy, at)
+		c, err = p.Complete(ctx, lifecycle.Commit{Key: k.PostChecks(policy).Passed()}, policy, at)
 		return c, v, err
 	}
 	v = CheckResult{Cause: failed, bad: k.Primary}
@@ -77,7 +74,7 @@ func (a Acts) PostCheck(
 		}
 		c.Event.Details["failed_version"] = strconv.Itoa(v.bad)
 	}
-	c, err = a.Complete(ctx, c, policy, at)
+	c, err = p.Complete(ctx, c, policy, at)
 	return c, v, err
 }
 

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,53 +32,94 @@ func (a Acts) relocateNow(ctx context.Context, name string) (pending bool) {
 // existence; left: not all of it. It is replayed from the intent until it is done, by the request that opened it or by a
 // tick.
 func (a Acts) Relocate(ctx context.Context, name string) (left bool, err error) {
+	r := &relocation{Acts: a, read: map[entry]lifecycle.Version{}}
+	r.forget = func() { clear(r.read) }
 	return a.store.Moves.Relocate(ctx, name, func(k lifecycle.Key, n int) error {
 		a.Plane.ForgetCipher(&k, n)
 		defer a.Plane.ForgetCipher(&k, n) // a request that began before may have loaded it meanwhile
-		if err := a.relocate(ctx, &k, n); err != nil {
+		if err := r.relocate(ctx, &k, n); err != nil {
 			return fmt.Errorf("move material of key %q version %d: %w", name, n, err)
 		}
+		r.rounds = 0
+		clear(r.read)
 		return nil
 	})
 }
 
+// relocation moves material of one key. A wrapper seals it for its new place while the key's lock is free: what was sealed is
+// put there only if what it was sealed from is still what is stored.
+type relocation struct {
+	Acts
+	preparation
+	read   map[entry]lifecycle.Version // under the lock
+	sealed resealed
+}
+
+// entry names one of the two that a version may have.
+type entry struct {
+	number  int
+	purpose string
+}
+
+// resealed is material that was opened and sealed for another purpose.
+type resealed struct {
+	entry // that it was sealed for
+	keyID string
+	from  []byte // as it was stored
+	to    []byte
+	err   error // why there is none
+}
+
+// stored reads an entry once, for as long as no other writer has the key's lock.
+func (r *relocation) stored(ctx context.Context, name string, of entry) (v lifecycle.Version, err error) {
+	v, known := r.read[of]
+	if known {
+		return v, nil
+	}
+	if of.purpose == envelope.PurposeArchive {
+		v, err = r.store.Material.Archived(ctx, name, of.number)
+	} else {
+		v, err = r.store.Versions.Version(ctx, name, of.number)
+	}
+	if err == nil {
+		r.read[of] = v
+	}
+	return v, err
+}
+
 // relocate does it for one version. Every step can be repeated: a copy is written before the other is erased.
-func (a Acts) relocate(ctx context.Context, k *lifecycle.Key, n int) error {
-	v, err := a.store.Versions.Version(ctx, k.Name, n)
+func (r *relocation) relocate(ctx context.Context, k *lifecycle.Key, n int) error {
+	v, err := r.stored(ctx, k.Name, entry{n, envelope.PurposeOnline})
 	if err != nil {
 		return err
 	}
 	switch lifecycle.LocationOf(*k, n) {
 	case lifecycle.InArchive:
-		return a.toArchive(ctx, k, v)
+		return r.toArchive(ctx, k, v)
 	case lifecycle.Erased:
-		return errors.Join(a.eraseSealed(ctx, k.Name, v), a.store.Material.DropArchived(ctx, k.Name, n))
+		return errors.Join(r.eraseSealed(ctx, k.Name, v), r.store.Material.DropArchived(ctx, k.Name, n))
 	default:
-		return a.fromArchive(ctx, k, v)
+		return r.fromArchive(ctx, k, v)
 	}
 }
 
-func (a Acts) toArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
+func (r *relocation) toArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
 	if len(v.Sealed) == 0 {
 		return nil
 	}
-	material, err := a.data.Materials().Open(ctx, k, v, envelope.PurposeOnline)
-	if err != nil {
+	archived := v
+	var err error
+	if archived.Sealed, err = r.reseal(k, v, envelope.PurposeOnline, envelope.PurposeArchive); err != nil {
 		return err
 	}
-	defer material.Wipe()
-	archived, err := a.data.Materials().Seal(ctx, k, v, material, envelope.PurposeArchive)
-	if err != nil {
+	if err := r.store.Material.PutArchived(ctx, k.Name, archived); err != nil {
 		return err
 	}
-	if err := a.store.Material.PutArchived(ctx, k.Name, archived); err != nil {
-		return err
-	}
-	return a.eraseSealed(ctx, k.Name, v)
+	return r.eraseSealed(ctx, k.Name, v)
 }
 
-func (a Acts) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
-	archived, err := a.store.Material.Archived(ctx, k.Name, v.Number)
+func (r *relocation) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
+	archived, err := r.stored(ctx, k.Name, entry{v.Number, envelope.PurposeArchive})
 	if errors.Is(err, refusal.ErrNotFound) {
 		return nil
 	}
@@ -85,26 +127,48 @@ func (a Acts) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Ver
 		return err
 	}
 	if len(v.Sealed) == 0 {
-		material, err := a.data.Materials().Open(ctx, k, archived, envelope.PurposeArchive)
-		if err != nil {
+		if v.Sealed, err = r.reseal(k, archived, envelope.PurposeArchive, envelope.PurposeOnline); err != nil {
 			return err
 		}
-		defer material.Wipe()
-		if v, err = a.data.Materials().Seal(ctx, k, v, material, envelope.PurposeOnline); err != nil {
-			return err
-		}
-		if err := a.store.Material.PutVersion(ctx, k.Name, v); err != nil {
+		if err := r.store.Material.PutVersion(ctx, k.Name, v); err != nil {
 			return err
 		}
 	}
-	return a.store.Material.DropArchived(ctx, k.Name, v.Number)
+	return r.store.Material.DropArchived(ctx, k.Name, v.Number)
+}
+
+// reseal returns the material of a stored version, sealed for another purpose, if it was sealed from the very bytes.
+func (r *relocation) reseal(k *lifecycle.Key, v lifecycle.Version, from, to string) ([]byte, error) {
+	want := entry{v.Number, to}
+	if r.sealed.entry == want && r.sealed.keyID == k.ID && bytes.Equal(r.sealed.from, v.Sealed) {
+		return r.sealed.to, r.sealed.err
+	}
+	of := *k
+	return nil, r.lacks(func(ctx context.Context) error {
+		r.sealed = resealed{entry: want, keyID: of.ID, from: v.Sealed}
+		r.sealed.to, r.sealed.err = r.moved(ctx, &of, v, from, to)
+		return r.sealed.err
+	})
+}
+
+// moved opens the material of a version and seals it for another purpose. It must not be called under the lock of a key.
+func (r *relocation) moved(ctx context.Context, k *lifecycle.Key, v lifecycle.Version, from, to string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, wrapTime)
+	defer cancel()
+	material, err := r.data.Materials().Open(ctx, k, v, from)
+	if err != nil {
+		return nil, err
+	}
+	defer material.Wipe()
+	sealed, err := r.data.Materials().Seal(ctx, k, v, material, to)
+	return sealed.Sealed, err
 }
 
 // eraseSealed leaves of a stored version what is no secret: its number, dates and fingerprint.
-func (a Acts) eraseSealed(ctx context.Context, name string, v lifecycle.Version) error {
+func (r *relocation) eraseSealed(ctx context.Context, name string, v lifecycle.Version) error {
 	if len(v.Sealed) == 0 {
 		return nil
 	}
 	v.Sealed = nil
-	return a.store.Material.PutVersion(ctx, name, v)
+	return r.store.Material.PutVersion(ctx, name, v)
 }

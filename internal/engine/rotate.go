@@ -15,11 +15,11 @@ import (
 
 // Rotate makes a new version of the key and lets it protect from now on or, staged, only when it is promoted.
 func (s Versions) Rotate(ctx context.Context, name string, stage bool, pre Precondition) (View, error) {
-	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (lifecycle.Commit, error) {
+	k, err := s.Acts().UpdatePrepared(ctx, name, func(p *Prepared, k lifecycle.Key, at time.Time) (lifecycle.Commit, error) {
 		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return lifecycle.Commit{}, err
 		}
-		return s.Acts().NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage}, at)
+		return p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage}, at)
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
 		return s.answerAgain(ctx, k)

@@ -39,12 +39,12 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 	}
 	var did lifecycle.Step
 	var before lifecycle.Key
-	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
+	k, err := s.Acts().UpdatePrepared(ctx, name, func(p *Prepared, k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
 		if err := refusal.CheckRevision(in.CAS, k.Revision); err != nil {
 			return c, err
 		}
 		before = k
-		c, did, err = s.decideTransition(ctx, k, in, at)
+		c, did, err = p.decideTransition(ctx, k, in, at)
 		return c, err
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
@@ -77,15 +77,15 @@ func (o Operation) check() error {
 }
 
 // decideTransition decides an operation. What stops a key is decided also where storage does not give its policy.
-func (s Versions) decideTransition(
+func (p *Prepared) decideTransition(
 	ctx context.Context, k lifecycle.Key, in Operation, at time.Time,
 ) (c lifecycle.Commit, did lifecycle.Step, err error) {
-	policy, fault := s.data.Ruling(ctx, &k)
+	policy, fault := p.data.Ruling(ctx, &k)
 	unread := fault != nil && !dataplane.SaysNothing(fault)
 	if unread && !in.Op.Emergency() {
 		return c, did, fault
 	}
-	if c, did, err = s.applied(ctx, k, in, policy, at); err != nil {
+	if c, did, err = p.applied(ctx, k, in, policy, at); err != nil {
 		return c, did, err
 	}
 	c.Event = EventOf(did, in.Reason)
@@ -93,39 +93,41 @@ func (s Versions) decideTransition(
 		c.Event = c.Event.With("policy_fault", fault.Error())
 	}
 	if in.Op == lifecycle.ReportCompromise {
-		c = s.compromised(ctx, c, in, policy, at)
+		if c, err = p.compromised(ctx, c, in, policy, at); err != nil {
+			return c, did, err
+		}
 	}
-	if c, err = s.Acts().Complete(ctx, c, policy, at); unread {
+	if c, err = p.Complete(ctx, c, policy, at); unread {
 		c.Key.Due = at // a tick asks the policy again
 	}
 	return c, did, err
 }
 
 // applied does an operation on the key, if the policy allows it.
-func (s Versions) applied(
+func (p *Prepared) applied(
 	ctx context.Context, k lifecycle.Key, in Operation, policy *policy.Policy, at time.Time,
 ) (c lifecycle.Commit, did lifecycle.Step, err error) {
 	if err := policy.CheckReason(in.Op, in.Reason); err != nil {
 		return c, did, err
 	}
-	order, err := s.order(ctx, k, in, policy, at)
+	order, err := p.order(ctx, k, in, policy, at)
 	if err != nil {
 		return c, did, err
 	}
 	c.Key, did, err = k.Apply(in.Op, in.Version, order)
 	if err == nil && in.Op == lifecycle.Promote {
-		err = s.Acts().PreCheck(ctx, Promotion{k, policy, in.Version, false}, at)
+		err = p.PreCheck(Promotion{k, policy, in.Version, false}, at)
 	}
 	return c, did, err
 }
 
 // order is what goes with an operation. Denied uses are asked for where they can hold it back: what stops a key must not
 // wait for them.
-func (s Versions) order(
+func (p *Prepared) order(
 	ctx context.Context, k lifecycle.Key, in Operation, policy *policy.Policy, at time.Time,
 ) (o lifecycle.Order, err error) {
 	o = lifecycle.Order{Rules: k.RulesFor(policy), Code: in.Code, Occurred: in.Occurred}
-	if o.At, o.Behind, err = s.dated(ctx, in.Op, at); err != nil {
+	if o.At, o.Behind, err = p.dated(ctx, in.Op, at); err != nil {
 		return o, err
 	}
 	if in.Occurred.After(o.At) {
@@ -136,18 +138,18 @@ func (s Versions) order(
 	}
 	if in.Op == lifecycle.Retire {
 		var denied dataplane.Denied
-		denied, err = s.data.DeniedUses(ctx, k, in.Version)
+		denied, err = p.data.DeniedUses(ctx, k, in.Version)
 		o.LastDenied = denied.Last(in.Version)
 	}
 	return o, err
 }
 
 // dated returns what an operation is dated by, and whether the clock is behind. What stops a key does not wait for that.
-func (s Versions) dated(ctx context.Context, op lifecycle.Op, now time.Time) (at time.Time, behind string, err error) {
+func (p *Prepared) dated(ctx context.Context, op lifecycle.Op, now time.Time) (at time.Time, behind string, err error) {
 	if !op.Dated() {
 		return now, "", nil
 	}
-	clock, err := s.store.Settings.Clock(ctx)
+	clock, err := p.store.Settings.Clock(ctx)
 	if err != nil && op.Urgent() {
 		return now, "", nil
 	}
@@ -157,45 +159,52 @@ func (s Versions) dated(ctx context.Context, op lifecycle.Op, now time.Time) (at
 
 // compromised completes the report of a compromise: where it is the active version, another one takes over in the
 // same commit (transition T14). If none can be made the report counts all the same.
-func (s Versions) compromised(
+func (p *Prepared) compromised(
 	ctx context.Context, c lifecycle.Commit, in Operation, policy *policy.Policy, at time.Time,
-) lifecycle.Commit {
+) (lifecycle.Commit, error) {
 	c.Event.Details["reason_code"] = in.Code
 	if !in.Occurred.IsZero() {
 		c.Event.Details["occurred_at"] = in.Occurred.UTC().Format(time.RFC3339)
 	}
 	if c.Key.NeedsSuccessor() {
-		c = s.replaced(ctx, c, policy, at)
+		return p.replaced(ctx, c, policy, at)
 	}
-	return c
+	return c, nil
 }
 
-// replaced gives the key another active version: the staged one, or a new one.
-func (s Versions) replaced(ctx context.Context, c lifecycle.Commit, policy *policy.Policy, at time.Time) lifecycle.Commit {
+// replaced gives the key another active version: the staged one, or a new one. The error is that this is not prepared yet.
+func (p *Prepared) replaced(
+	ctx context.Context, c lifecycle.Commit, policy *policy.Policy, at time.Time,
+) (lifecycle.Commit, error) {
 	k := c.Key
 	if staged := k.Successor(); staged != 0 {
 		next, _, err := k.Apply(lifecycle.Promote, staged, lifecycle.Order{At: at, Rules: k.RulesFor(policy)})
 		if err == nil {
-			_ = s.Acts().PreCheck(ctx, Promotion{k, policy, staged, true}, at)
+			if err := p.PreCheck(Promotion{k, policy, staged, true}, at); err != nil {
+				return c, err
+			}
 			c = c.Followed(next, nil)
 			c.Event.Details["replaced_by"] = "staged version"
-			return c
+			return c, nil
 		}
 	}
-	emergency, err := s.Acts().NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByIncident, Reason: c.Event.Reason}, at)
+	emergency, err := p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByIncident, Reason: c.Event.Reason}, at)
+	if isUnprepared(err) {
+		return c, err
+	}
 	if err != nil {
 		if ctx.Err() == nil { // else nothing comes of the report either
-			s.Log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
+			p.Log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
 		}
 		c.Event.Details["replaced_by"] = "nothing: rotation failed"
-		return c
+		return c, nil
 	}
 	c = c.Followed(emergency.Key, emergency.Version)
 	c.Event.Details["replaced_by"] = "new version"
 	if numbers, ok := emergency.Event.Details[abandonedVersions]; ok {
 		c.Event.Details[abandonedVersions] = numbers
 	}
-	return c
+	return c, nil
 }
 
 // Hold sets or lifts the legal hold of a key.

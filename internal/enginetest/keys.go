@@ -55,28 +55,44 @@ func (s keyStore) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 }
 
 func (s keyStore) UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error) {
-	defer s.lock(name)()
+	var k, next lifecycle.Key
+	err := s.prepared(ctx, name, func(anew bool) (err error) {
+		if anew {
+			if k, err = s.read(name); err != nil {
+				return err
+			}
+		}
+		c, err := act(k)
+		if err != nil {
+			return err
+		}
+		if c.Version == nil && reflect.DeepEqual(c.Key, k) {
+			next = k
+			return nil
+		}
+		if err := s.called(ctx, "UpdateKey", name); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.check(k, c)
+		s.put(k, c, s.system)
+		next = c.Key
+		return nil
+	})
+	return next, err
+}
+
+// read reads a key under its lock.
+func (s keyStore) read(name string) (lifecycle.Key, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls["Read"]++
 	k, ok := s.keys[name]
-	s.mu.Unlock()
 	if !ok {
 		return k, refusal.NoKey(name)
 	}
-	c, err := act(k)
-	if err != nil {
-		return lifecycle.Key{}, err
-	}
-	if c.Version == nil && reflect.DeepEqual(c.Key, k) {
-		return k, nil
-	}
-	if err := s.called(ctx, "UpdateKey", name); err != nil {
-		return lifecycle.Key{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.check(k, c)
-	s.put(k, c, s.system)
-	return c.Key, nil
+	return k, nil
 }
 
 func (s keyStore) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
@@ -221,20 +237,22 @@ func (s moveStore) PendingRelocations(ctx context.Context) ([]string, error) {
 }
 
 func (s moveStore) Relocate(ctx context.Context, name string, move func(k lifecycle.Key, n int) error) (left bool, err error) {
-	defer s.lock(name)()
 	if err := s.called(ctx, "Relocate", name); err != nil {
 		return true, err
 	}
-	s.mu.Lock()
-	k, open := s.keys[name], s.moves[name]
-	s.mu.Unlock()
-	for n := max(open.From, 1); n <= min(open.To, k.Latest); n++ {
-		if err := move(k, n); err != nil {
-			return true, err
+	err = s.prepared(ctx, name, func(bool) error {
+		s.mu.Lock()
+		k, open := s.keys[name], s.moves[name]
+		s.mu.Unlock()
+		for n := max(open.From, 1); n <= min(open.To, k.Latest); n++ {
+			if err := move(k, n); err != nil {
+				return err
+			}
 		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.moves, name)
-	return false, nil
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.moves, name)
+		return nil
+	})
+	return err != nil, err
 }

@@ -10,7 +10,9 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -27,7 +29,8 @@ type Mount struct {
 	t testing.TB
 
 	mu       sync.Mutex
-	writing  map[string]*sync.Mutex // held for one act on a key
+	writing  map[string]*keyLock
+	anyone   bool // requests may run at once, see [Mount.AtOnce]
 	keys     map[string]lifecycle.Key
 	versions map[place]lifecycle.Version
 	archive  map[place]lifecycle.Version
@@ -47,6 +50,13 @@ type Mount struct {
 	faults map[string]error
 	before map[string]func()
 	acts   []Done
+}
+
+// keyLock is held for one act on a key.
+type keyLock struct {
+	sync.Mutex
+	held    bool // guarded by the mount's
+	writers int  // how many have had it; guarded by itself
 }
 
 type place struct {
@@ -69,7 +79,7 @@ type Done struct {
 // NewMount returns an empty one.
 func NewMount(t testing.TB) *Mount {
 	return &Mount{
-		t: t, writing: map[string]*sync.Mutex{}, keys: map[string]lifecycle.Key{}, versions: map[place]lifecycle.Version{},
+		t: t, writing: map[string]*keyLock{}, keys: map[string]lifecycle.Key{}, versions: map[place]lifecycle.Version{},
 		archive: map[place]lifecycle.Version{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
@@ -133,15 +143,78 @@ func (m *Mount) called(ctx context.Context, method, about string) error {
 
 // lock keeps other writers of the key out.
 func (m *Mount) lock(name string) (unlock func()) {
+	_, unlock = m.holdOf(name)
+	return unlock
+}
+
+func (m *Mount) holdOf(name string) (held *keyLock, unlock func()) {
 	m.mu.Lock()
 	l := m.writing[name]
 	if l == nil {
-		l = new(sync.Mutex)
+		l = new(keyLock)
 		m.writing[name] = l
 	}
 	m.mu.Unlock()
 	l.Lock()
-	return l.Unlock
+	l.writers++
+	m.hold(l, true)
+	return l, func() {
+		m.hold(l, false)
+		l.Unlock()
+	}
+}
+
+func (m *Mount) hold(l *keyLock, held bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.held = held
+}
+
+// AtOnce says that the test has several requests run at once: one may hold a lock while another one asks the token.
+func (m *Mount) AtOnce() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.anyone = true
+}
+
+// asked complains of a wrapper that is asked for something while the lock of a key is held.
+func (m *Mount) asked() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, l := range m.writing {
+		if l.held && !m.anyone {
+			m.t.Errorf("a wrapper is called while the lock of key %q is held:\n%s", name, debug.Stack())
+		}
+	}
+}
+
+// unprepared is the error of an act that has to be prepared; see engine.KeyStore.
+type unprepared interface {
+	Prepare(ctx context.Context) error
+	Overtaken()
+}
+
+// prepared runs an act under the lock of a key, again and again until it is prepared. Anew: the key is to be read.
+func (m *Mount) prepared(ctx context.Context, name string, act func(anew bool) error) error {
+	var last unprepared
+	for writers := -1; ; {
+		l, unlock := m.holdOf(name)
+		anew := l.writers != writers+1
+		writers = l.writers
+		if anew && last != nil {
+			last.Overtaken()
+		}
+		err := func() error {
+			defer unlock()
+			return act(anew)
+		}()
+		if !errors.As(err, &last) {
+			return err
+		}
+		if err := last.Prepare(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // check complains of a commit that no storage should be asked for.

@@ -45,6 +45,7 @@ type World struct {
 // New returns an empty world.
 func New(t testing.TB) *World {
 	w := &World{Mount: NewMount(t), T: t, Clock: &Clock{now: Start}, Token: &Token{wrapped: map[uint64]wrapped{}}, log: &bytes.Buffer{}}
+	w.Token.asked = w.asked
 	w.Restart()
 	return w
 }
@@ -152,6 +153,25 @@ func (w *World) Leave(name string, n int) {
 	w.versions[place{name, n}] = lifecycle.Version{KeyID: w.keys[name].ID, Number: n, Sealed: []byte("left behind")}
 }
 
+// Reseal seals the material of a version in use anew, as one does that wraps it under another key.
+func (w *World) Reseal(ctx context.Context, name string, n int) error {
+	k := w.Stored(name)
+	w.mu.Lock()
+	v := w.versions[place{name, n}]
+	w.mu.Unlock()
+	materials := w.Data().Materials()
+	material, err := materials.Open(ctx, &k, v, envelope.PurposeOnline)
+	if err != nil {
+		return err
+	}
+	defer material.Wipe()
+	if v, err = materials.Seal(ctx, &k, v, material, envelope.PurposeOnline); err != nil {
+		return err
+	}
+	defer w.lock(name)()
+	return versionStore{w.Mount}.PutVersion(ctx, name, v)
+}
+
 // DisableUpserts sets whether encrypting must not make keys.
 func (w *World) DisableUpserts(disable bool) {
 	w.mu.Lock()
@@ -236,6 +256,8 @@ type Token struct {
 	unwraps int
 	err     error
 	before  func()
+	hang    func(ctx context.Context) error
+	asked   func() // complains
 }
 
 type wrapped struct{ dek, aad []byte }
@@ -245,6 +267,13 @@ func (k *Token) Away(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.err = err
+}
+
+// Hang has calls end as do does, which may take long; with nil they are answered again.
+func (k *Token) Hang(do func(ctx context.Context) error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.hang = do
 }
 
 // Before runs do before each call.
@@ -269,10 +298,14 @@ func (k *Token) Wrapper(context.Context, string, bool) (envelope.KeyWrapper, str
 func (k *Token) called(ctx context.Context, count *int) error {
 	k.mu.Lock()
 	*count++
-	do := k.before
+	do, hang := k.before, k.hang
 	k.mu.Unlock()
+	k.asked()
 	if do != nil {
 		do()
+	}
+	if hang != nil {
+		return hang(ctx)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

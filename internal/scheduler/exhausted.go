@@ -5,8 +5,10 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -35,7 +37,11 @@ func (s *Session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used po
 		return nil
 	}
 	p := processor{Session: s, report: &Report{}, started: s.Now()}
-	if _, err := p.processKey(ctx, time.Time{}, k.Name); err != nil {
+	_, err = p.processKey(ctx, time.Time{}, k.Name)
+	switch {
+	case errors.Is(err, envelope.ErrUnavailable): // no failure of the key
+		s.Log.Warn("deferred: usage limit reached, and the successor waits for the wrapper of key material", "key", k.Name, "error", err)
+	case err != nil:
 		_ = p.noteFailure(ctx, k.Name, err) // logged there; a tick comes to the key anyway
 	}
 	return nil

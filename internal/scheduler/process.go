@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
-	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -51,9 +50,9 @@ func (p *processor) processKey(ctx context.Context, minute time.Time, name strin
 	for i := range tickSteps {
 		var before lifecycle.Key
 		var d decision
-		after, err := p.acts.Update(ctx, name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
+		after, err := p.acts.UpdatePrepared(ctx, name, func(act *engine.Prepared, k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
 			before = k
-			d, err = p.decide(ctx, k, at)
+			d, err = p.decide(ctx, act, k, at)
 			return d.Commit, err
 		})
 		if i == 0 {
@@ -80,19 +79,19 @@ func (p *processor) processKey(ctx context.Context, minute time.Time, name strin
 
 // decide decides the one thing to do for a key now: check what was promoted, rotate, a pending transition, or only when to
 // look again.
-func (p *processor) decide(ctx context.Context, k lifecycle.Key, at time.Time) (d decision, err error) {
+func (p *processor) decide(ctx context.Context, act *engine.Prepared, k lifecycle.Key, at time.Time) (d decision, err error) {
 	policy, err := p.data.PolicyOf(ctx, &k)
 	if err != nil {
 		return d, err
 	}
 	if k.PostChecks(policy).Pending() {
 		d.checked = true
-		d.Commit, d.result, err = p.acts.PostCheck(ctx, k, policy, at)
+		d.Commit, d.result, err = act.PostCheck(ctx, k, policy, at)
 		return d, err
 	}
 	d.plan = lifecycle.Plan(k, policy, at)
 	if k.NeedsSuccessor() {
-		d.Commit, d.did, err = p.replaceCompromised(ctx, k, policy, at)
+		d.Commit, d.did, err = p.replaceCompromised(ctx, act, k, policy, at)
 		if !errors.Is(err, refusal.ErrRefused) {
 			return d, err
 		}
@@ -104,10 +103,10 @@ func (p *processor) decide(ctx context.Context, k lifecycle.Key, at time.Time) (
 	if d.plan.ToRotate() {
 		stage := k.RulesFor(policy).StagingTime > 0
 		why := engine.Rotation{Trigger: d.plan.Trigger, Reason: d.plan.Why, Slot: d.plan.Slot, Stage: stage}
-		d.Commit, err = p.acts.NewVersion(ctx, k, why, at)
+		d.Commit, err = act.NewVersion(ctx, k, why, at)
 		return d, err
 	}
-	if err := p.applyDue(ctx, k, policy, &d, at); err != nil || d.did != nil {
+	if err := p.applyDue(ctx, act, k, policy, &d, at); err != nil || d.did != nil {
 		return d, err
 	}
 	if !at.Before(d.Key.Due) || !reflect.DeepEqual(d.Key, k) {
@@ -129,15 +128,15 @@ func (p *processor) reschedule(ctx context.Context, d decision, policy *policy.P
 
 // replaceCompromised gives a key whose active version was reported as compromised another one: the staged one, or a new one.
 func (p *processor) replaceCompromised(
-	ctx context.Context, k lifecycle.Key, policy *policy.Policy, at time.Time,
+	ctx context.Context, act *engine.Prepared, k lifecycle.Key, policy *policy.Policy, at time.Time,
 ) (c lifecycle.Commit, did *lifecycle.Step, err error) {
 	staged := k.Successor()
 	if staged == 0 {
-		c, err = p.acts.NewVersion(ctx, k, engine.Rotation{Trigger: lifecycle.ByIncident, Reason: reasonCompromised}, at)
+		c, err = act.NewVersion(ctx, k, engine.Rotation{Trigger: lifecycle.ByIncident, Reason: reasonCompromised}, at)
 		return c, nil, err
 	}
 	order := lifecycle.Order{At: at, Rules: k.RulesFor(policy)}
-	return p.transition(ctx, k, lifecycle.Pending{At: at, Op: lifecycle.Promote, Version: staged}, order, policy)
+	return p.transition(ctx, act, k, lifecycle.Pending{At: at, Op: lifecycle.Promote, Version: staged}, order, policy)
 }
 
 // reasonCompromised is why a tick replaces an active version.
@@ -148,7 +147,7 @@ const heldWait = 10 * time.Minute
 
 // applyDue does the first pending transition that is due; d.did stays nil where nothing is.
 func (p *processor) applyDue(
-	ctx context.Context, k lifecycle.Key, policy *policy.Policy, d *decision, now time.Time,
+	ctx context.Context, act *engine.Prepared, k lifecycle.Key, policy *policy.Policy, d *decision, now time.Time,
 ) error {
 	d.Key = k
 	for _, entry := range lifecycle.PendingTransitions(k, policy, now) {
@@ -172,7 +171,7 @@ func (p *processor) applyDue(
 				continue
 			}
 		}
-		next, did, err := p.transition(ctx, k, entry, order, policy)
+		next, did, err := p.transition(ctx, act, k, entry, order, policy)
 		if !errors.Is(err, refusal.ErrRefused) || engine.IsCheck(err) {
 			d.Commit, d.did = next, did
 			return err
@@ -198,12 +197,12 @@ func (p *processor) holdsBack(entry lifecycle.Pending, ahead bool) bool {
 }
 
 func (p *processor) transition(
-	ctx context.Context, k lifecycle.Key, entry lifecycle.Pending, order lifecycle.Order, policy *policy.Policy,
+	ctx context.Context, act *engine.Prepared, k lifecycle.Key, entry lifecycle.Pending, order lifecycle.Order, policy *policy.Policy,
 ) (c lifecycle.Commit, did *lifecycle.Step, err error) {
 	var step lifecycle.Step
 	c.Key, step, err = k.Apply(entry.Op, entry.Version, order)
 	if err == nil && entry.Op == lifecycle.Promote {
-		err = p.acts.PreCheck(ctx, engine.Promotion{Key: k, Policy: policy, Version: entry.Version, Incident: k.NeedsSuccessor()}, order.At)
+		err = act.PreCheck(engine.Promotion{Key: k, Policy: policy, Version: entry.Version, Incident: k.NeedsSuccessor()}, order.At)
 	}
 	if err != nil {
 		return c, nil, err
@@ -240,8 +239,7 @@ func (p *processor) logOutcome(before, after lifecycle.Key, d decision) {
 }
 
 // noteFailure records a failed rotation or promotion on the key and puts it off. Where the rotation did happen, though
-// its outcome was reported as a failure, the plan shows that nothing is due, and only the due index is mended. That a
-// wrapper is away is no failure of the key: it is tried again with the next tick.
+// its outcome was reported as a failure, the plan shows that nothing is due, and only the due index is mended.
 func (p *processor) noteFailure(ctx context.Context, name string, cause error) error {
 	k, err := p.acts.Update(ctx, name, func(k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
 		policy, err := p.data.PolicyOf(ctx, &k)
@@ -250,8 +248,7 @@ func (p *processor) noteFailure(ctx context.Context, name string, cause error) e
 		}
 		c.Key = k
 		unpromoted := k.Staged != 0 && engine.IsCheck(cause)
-		away := errors.Is(cause, envelope.ErrUnavailable)
-		if !away && (lifecycle.Plan(k, policy, at).ToRotate() || unpromoted) {
+		if lifecycle.Plan(k, policy, at).ToRotate() || unpromoted {
 			c.Key = k.Failed(engine.Shorten(cause.Error()), policy, at)
 		}
 		c, err = p.acts.Complete(ctx, c, policy, at)

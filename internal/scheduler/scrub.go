@@ -10,6 +10,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -104,7 +105,7 @@ func (t *tick) repair(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if now := t.Now(); !sameMinute(engine.Due(k, policy, now), k.Due) || k.Alert.Status != lifecycle.Plan(k, policy, now).Alert().Status {
+	if now := t.Now(); t.misplaced(k, policy, now) || k.Alert.Status != lifecycle.Plan(k, policy, now).Alert().Status {
 		t.Repaired++
 		return t.reindexKey(ctx, name)
 	}
@@ -121,4 +122,12 @@ func (t *tick) repair(ctx context.Context, name string) error {
 	}
 	t.Repaired++
 	return t.store.Due.AddDue(ctx, k.Due, name)
+}
+
+// misplaced reports whether the record says something else than the plan about when the key is looked at. A key that was
+// deferred waits where it is: the next tick reads the whole index, and finds it.
+func (t *tick) misplaced(k lifecycle.Key, policy *policy.Policy, now time.Time) bool {
+	due := engine.Due(k, policy, now)
+	waits := t.waiting > 0 && !k.Due.IsZero() && !k.Due.After(now) && !due.After(now)
+	return !waits && !sameMinute(due, k.Due)
 }

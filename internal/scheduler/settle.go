@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 )
 
 // erase goes on with deletions that were cut short or were too large for one request.
@@ -47,6 +49,10 @@ func (t *tick) relocatePending(ctx context.Context) error {
 			_, err := t.acts.Relocate(ctx, name)
 			return err
 		})
+		if errors.Is(settleErr, envelope.ErrUnavailable) {
+			t.deferKey(name, settleErr)
+			continue
+		}
 		if settleErr != nil {
 			err = errors.Join(err, settleErr)
 			continue

@@ -20,6 +20,7 @@ type Progress struct {
 	Rotated    int
 	Failed     int
 	RolledBack int
+	Deferred   int // keys that wait for a wrapper that is away
 }
 
 // progress is what a tick shows of itself while it runs. The status reads it, and never waits for a tick.
@@ -47,6 +48,7 @@ func (p *progress) begin(t *tick) (end func()) {
 func (p *progress) set(t *tick) {
 	now := Progress{
 		Started: t.started, Took: t.Now().Sub(t.started), Seen: t.seen, Rotated: t.Rotated, Failed: t.Failed, RolledBack: t.RolledBack,
+		Deferred: t.Deferred,
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // Report says what a tick did.
 type Report struct {
 	Rotated, Failed, Overdue     int
+	Deferred                     int // keys that wait for a wrapper that is away
 	RolledBack                   int // promoted versions that failed a check
 	Moved                        int // versions and keys that changed their state
 	Erased, Relocated, Reindexed int
@@ -32,10 +34,11 @@ func (s *Session) Tick(ctx context.Context) (Report, error) {
 	}
 	defer s.running.Unlock()
 	t := &tick{Session: s, started: s.Now()}
+	t.acts = t.acts.OneTick()
 	defer s.shown.begin(t)()
 	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
 		t.workOffDue(ctx), t.scrubIndex(ctx))
-	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
+	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "deferred", t.Deferred, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
 		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "unfinished", t.Unfinished)
 	return t.Report, err
 }
@@ -46,6 +49,7 @@ type tick struct {
 	Report
 	started time.Time
 	seen    int
+	waiting int // of them, keys that were deferred
 }
 
 // processor is what the tick does to single keys with.
@@ -76,7 +80,7 @@ func (t *tick) workOffDue(ctx context.Context) error {
 
 // full reports whether the tick has done what one tick may, and notes that something is left.
 func (t *tick) full(ctx context.Context) bool {
-	full := t.seen >= tickKeys || t.spent(ctx)
+	full := t.seen-t.waiting >= tickKeys || t.spent(ctx) // those that wait are soon looked at, and must not hold up the others
 	t.Unfinished = t.Unfinished || full
 	return full
 }
@@ -139,6 +143,11 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, envelope.ErrUnavailable) {
+		t.waiting++
+		t.deferKey(name, err)
+		return nil
+	}
 	t.Failed++
 	noted := t.acts.Guard(name, func() error { return p.noteFailure(own, name, err) })
 	if noted == nil {
@@ -149,6 +158,16 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	}
 	// The record cannot be read, or not in time: put the key off without it.
 	return t.store.Due.PostponeDue(ctx, minute, t.started.Add(10*time.Minute), name)
+}
+
+// deferKey leaves a key to the next tick, because a wrapper is away or the key is changed all the time: neither is a failure of
+// the key. Nothing is written, its entry in the due index stays.
+func (t *tick) deferKey(name string, err error) {
+	if t.Deferred == 0 {
+		t.Log.Warn("deferred: keys wait for the wrapper of key material; the next tick tries again", "first", name, "error", err)
+	}
+	t.Deferred++
+	t.Unfinished = true
 }
 
 // alone does something to one key, which neither its panic nor a storage that does not answer lets disturb the others.

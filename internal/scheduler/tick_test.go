@@ -141,7 +141,7 @@ func TestATokenThatIsAwayIsNoFailureOfTheKeys(t *testing.T) {
 		require.Equal(t, 1, k.Latest, name)
 		require.Zero(t, k.Rotation.Failures, name)
 		require.NotEqual(t, lifecycle.Retrying, k.Alert.Status, name)
-		require.True(t, w.Logged("automatic act failed"), name)
+		require.True(t, w.Logged("deferred: keys wait for the wrapper of key material"), name)
 		w.Token.Away(nil)
 		pass(w, 10*time.Minute)
 		require.Equal(t, 2, w.Stored("k").Latest, name)

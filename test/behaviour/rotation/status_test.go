@@ -22,7 +22,7 @@ func TestTheStatusOfAMountThatIsWellIsEmpty(t *testing.T) {
 		"due": 0, "due_complete": true, "running": false, "failed": 0, "stalled": 0, "overdue": 0, "stopped": 0, "stopped_keys": []any{},
 		"failed_keys": []any{}, "stalled_keys": []any{}, "overdue_keys": []any{}, "oldest_due_time": "", "oldest_lateness": int64(0),
 		"ungoverned": 0, "ungoverned_keys": []any{},
-		"progress": map[string]any{"started_time": "", "took": 0.0, "seen": 0, "rotated": 0, "failed": 0, "rolled_back": 0},
+		"progress": map[string]any{"started_time": "", "took": 0.0, "seen": 0, "rotated": 0, "failed": 0, "rolled_back": 0, "deferred": 0},
 	}, m.Status())
 	m.Refused(m.Do("read", "rotation/status", map[string]any{"x": 1}), "no such field")
 }
