@@ -10,7 +10,8 @@
 //
 // Invariants:
 //   - a change of a key is one commit of [KeyStore]; after any failed one, what is remembered of the key is dropped;
-//   - an act reads the clock once, under the lock of its key, so that all it writes has one date;
+//   - an act is decided under the lock of its key, with one reading of the clock, so that all it writes has one date;
+//   - no lock of a key is held while a wrapper works: what an act needs of one is made between two decisions ([Prepared]);
 //   - a version protects nothing before it is committed, so a ciphertext always names a committed version;
 //   - no key material, plaintext or ciphertext is in an error or a log line.
 package engine
