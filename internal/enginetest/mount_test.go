@@ -57,3 +57,19 @@ func TestTheFakesComplainOfWhatNoStorageShouldBeAskedFor(t *testing.T) {
 		require.Equal(t, name == "nothing is wrong", tb.n == 0, name)
 	}
 }
+
+func TestTheFakesComplainOfAWrapperThatIsCalledUnderALock(t *testing.T) {
+	w := New(t)
+	w.Create("k", "")
+	tb := &complaints{TB: t}
+	w.t = tb
+	wrap := func() { _, _ = w.Token.Wrap(context.Background(), []byte("dek"), nil) }
+	wrap()
+	require.Zero(t, tb.n)
+	_, err := keyStore{w.Mount, false}.UpdateKey(context.Background(), "k", func(k lifecycle.Key) (lifecycle.Commit, error) {
+		wrap()
+		return lifecycle.Commit{Key: k}, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, tb.n)
+}

@@ -256,6 +256,7 @@ type Token struct {
 	unwraps int
 	err     error
 	before  func()
+	isHSM   bool
 	hang    func(ctx context.Context) error
 	asked   func() // complains
 }
@@ -267,6 +268,20 @@ func (k *Token) Away(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.err = err
+}
+
+// SetHardware says whether the token is a hardware security module.
+func (k *Token) SetHardware(is bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.isHSM = is
+}
+
+// Hardware reports it, as a wrapper does.
+func (k *Token) Hardware() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.isHSM
 }
 
 // Hang has calls end as do does, which may take long; with nil they are answered again.

@@ -75,6 +75,25 @@ func TestATokenThatHangsStarvesNoTick(t *testing.T) {
 	}
 }
 
+// TestAPolicyThatDemandsAnHSMWaitsForIt is about an HSM that is there and away: none is missing.
+func TestAPolicyThatDemandsAnHSMWaitsForIt(t *testing.T) {
+	w := rotating(t, func(d *policy.Document) { d.HSM, d.PreChecks, d.PostChecks = policy.Required, nil, nil })
+	w.Token.SetHardware(true)
+	w.Create("a", "p")
+	w.Create("b", "p")
+	w.Clock.Add(30*day + time.Hour)
+	hang(w)
+	report := w.Tick()
+	require.Equal(t, []int{2, 0}, []int{report.Deferred, report.Failed})
+	require.Zero(t, w.Stored("b").Rotation.Failures)
+	w.Token.Hang(nil)
+	w.Clock.Add(time.Minute)
+	require.Equal(t, 2, w.Tick().Rotated)
+	w.Token.SetHardware(false)
+	w.Clock.Add(30*day + time.Hour)
+	require.Equal(t, 2, w.Tick().Failed, "no HSM is configured any more")
+}
+
 // TestTheWrapperIsProbedOnceATick is about a check that says the same of all keys.
 func TestTheWrapperIsProbedOnceATick(t *testing.T) {
 	const keys = 10
