@@ -267,7 +267,10 @@ func TestMaterialIsMovedFromWhatIsStoredWhenItIsPut(t *testing.T) {
 	once(w, func() { // the version is sealed anew meanwhile
 		require.NoError(t, w.Reseal(t.Context(), "k", 1))
 	})
+	wraps, unwraps := w.Token.Calls()
 	require.NoError(t, do(w, lifecycle.Archive, 1))
+	nowWraps, nowUnwraps := w.Token.Calls()
+	require.Equal(t, []int{3, 3}, []int{nowWraps - wraps, nowUnwraps - unwraps}, "the other's, one that no longer fits, one that does")
 	inUse, archived, _ := w.StoredVersion("k", 1)
 	require.Empty(t, inUse)
 	require.NotEmpty(t, archived)
