@@ -147,7 +147,8 @@ func (b Blackout) stretches(about time.Time, years int) (list []Stretch) {
 
 // dayOf returns the day on a calendar on the wall, as midnight in UTC.
 func dayOf(local time.Time) time.Time {
-	return time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
+	year, month, day := local.Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 }
 
 // begins returns when a day begins: where the clock is put forward at midnight, then.

@@ -91,7 +91,8 @@ func turned(at time.Time) bool {
 
 // wallClock returns what a clock on the wall shows, as if it were UTC, where arithmetic has no holes.
 func wallClock(at time.Time) time.Time {
-	return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.UTC)
+	_, east := at.Zone()
+	return at.UTC().Truncate(time.Second).Add(time.Duration(east) * time.Second)
 }
 
 // instant returns when the clock on the wall shows the time, or would show it had it not been put forward shortly before.

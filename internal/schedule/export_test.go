@@ -3,7 +3,22 @@
 
 package schedule
 
-import "time"
+import (
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// ZoneFiles are the files of the time zone database, by name.
+func ZoneFiles() map[string][]byte {
+	files := map[string][]byte{}
+	for _, f := range zones().File {
+		if data, err := fs.ReadFile(zones(), f.Name); err == nil && !strings.HasSuffix(f.Name, "/") && f.Name != factory {
+			files[f.Name] = data
+		}
+	}
+	return files
+}
 
 // LookUps is how many times of the cron schedule are looked at for its gaps.
 func (t Cron) LookUps(from time.Time) (n int) {

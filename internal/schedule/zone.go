@@ -29,6 +29,9 @@ var zones = sync.OnceValue(func() *zip.Reader {
 	return archive
 })
 
+// parsed has the zones that have been asked for, by name. The database has no more than some hundreds.
+var parsed sync.Map
+
 // factory is the entry of a machine on which nobody has set a zone.
 const factory = "Factory"
 
@@ -38,9 +41,20 @@ func ParseZone(name string) (*time.Location, error) {
 	if name == "" || name == time.UTC.String() {
 		return time.UTC, nil
 	}
+	if zone, read := parsed.Load(name); read {
+		return zone.(*time.Location), nil
+	}
 	data, err := fs.ReadFile(zones(), name)
 	if err != nil || name == factory {
 		return nil, errors.New(`must be a name of the IANA time zone database such as "Europe/Berlin", or empty for UTC`)
 	}
-	return time.LoadLocationFromTZData(name, data)
+	zone, err := time.LoadLocationFromTZData(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if zone, err = tabled(name, data, zone); err != nil {
+		return nil, err
+	}
+	parsed.Store(name, zone)
+	return zone, nil
 }

@@ -65,3 +65,38 @@ const nineHoursEast = "TZif2\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00
 	"TZif2\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
 	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x04" +
 	"\x00\x00\x7e\x90\x00\x00JST\x00\nJST-9\n"
+
+// Until 2101 a zone's clock comes out of a table, as the database has it before a rule takes over; the rule goes on after.
+func TestTheTableOfAZoneIsItsRule(t *testing.T) {
+	files := schedule.ZoneFiles()
+	require.Greater(t, len(files), 500)
+	for name, data := range files {
+		want, err := time.LoadLocationFromTZData(name, data)
+		require.NoError(t, err, name)
+		got := zone(t, name)
+		require.Equal(t, want.String(), got.String())
+		for at := time.Date(1800, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2130; {
+			_, next := at.In(want).ZoneBounds()
+			if next.IsZero() {
+				next = time.Date(2130, 1, 1, 0, 0, 0, 0, time.UTC)
+			}
+			if !next.After(at) { // the last day of a leap year, as package time has it
+				next = at.Add(day)
+			}
+			for _, at := range []time.Time{at, at.Add(next.Sub(at) / 2), next.Add(-time.Second)} {
+				requireSameClock(t, at, want, got)
+			}
+			at = next.UTC()
+		}
+	}
+}
+
+func requireSameClock(t *testing.T, at time.Time, want, got *time.Location) {
+	t.Helper()
+	wantName, wantOffset := at.In(want).Zone()
+	gotName, gotOffset := at.In(got).Zone()
+	if wantName != gotName || wantOffset != gotOffset || at.In(want).IsDST() != at.In(got).IsDST() {
+		require.Equal(t, at.In(want).String(), at.In(got).String(), want.String())
+		require.Equal(t, at.In(want).IsDST(), at.In(got).IsDST(), "summer time of %s at %s", want, at)
+	}
+}

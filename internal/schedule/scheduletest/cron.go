@@ -90,8 +90,10 @@ func (c Cron) Walk(z *time.Location, from, to time.Time) []time.Time {
 	var came []time.Time
 	first := from.Add(-24 * time.Hour).Truncate(time.Minute)
 	shown := func(at time.Time) time.Time {
-		at = at.In(z)
-		return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, time.UTC)
+		local := at.In(z)
+		year, month, day := local.Date()
+		hour, minute, _ := local.Clock()
+		return time.Date(year, month, day, hour, minute, 0, 0, time.UTC)
 	}
 	latest := shown(first) // on the wall
 	for at := first; !at.After(to); at = at.Add(time.Minute) {
