@@ -104,7 +104,13 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 }
 
 func (b *backend) paths(o Options) []*framework.Path {
-	return b.mount.Paths(slices.Concat(
+	return b.mount.Paths(slices.Concat(sharedPaths(), configAPI{now: o.Now}.paths())...)
+}
+
+// sharedPaths are the paths that are the same in every mount of the process: what a handler needs of its mount comes with
+// the request.
+var sharedPaths = sync.OnceValue(func() []path {
+	return slices.Concat(
 		keysAPI{}.paths(),
 		versionsAPI{}.paths(),
 		statesAPI{}.paths(),
@@ -113,9 +119,8 @@ func (b *backend) paths(o Options) []*framework.Path {
 		policiesAPI{}.paths(),
 		cipherAPI{}.paths(),
 		custodyAPI{}.paths(),
-		configAPI{now: o.Now}.paths(),
-	)...)
-}
+	)
+})
 
 // HandleRequest is [logical.Backend]'s.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
