@@ -20,6 +20,9 @@ var (
 	// ErrUnavailable is matched by an error of a [KeyWrapper] that cannot work at the moment, or did not answer in
 	// time. It says nothing about what was to be wrapped or unwrapped: the same call may succeed later.
 	ErrUnavailable = errors.New("key wrapper is unavailable")
+
+	// ErrWrap is matched by an error of [Rewrap] that is the wrapper's in wrapping: no other blob would fare better.
+	ErrWrap = errors.New("wrap key")
 )
 
 // errAuthentication is the one answer to a ciphertext that does not authenticate. keysutil passes on
