@@ -300,6 +300,21 @@ func TestGoldenJournalIsFollowed(t *testing.T) {
 	require.Equal(t, custody.Head{Count: 2, Hash: custody.Hash([]byte(golden(t, "journal2")))}, head)
 }
 
+func TestGoldenRewrapIntentDecodes(t *testing.T) {
+	got, found, err := load(t, map[string]string{"intents/rewrap/use": golden(t, "rewrap")}).Rewrap(ctx, "use")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, goldenRewrapping(), got)
+}
+
+func goldenRewrapping() lifecycle.Rewrapping {
+	return lifecycle.Rewrapping{
+		Purpose: "use", KEK: [16]byte{1, 2, 3, 0xff}, Run: 1, Started: start, Pass: 2, PassBegan: start.Add(time.Hour), After: "orders",
+		Version: 3, Found: 5, Done: 1004, Failed: 1, Resume: start.Add(2 * time.Hour),
+		Failures: []lifecycle.RewrapFailure{{Key: "broken", Version: 7, Why: "sealed key material is damaged or belongs to another key"}},
+	}
+}
+
 // goldenWorld is a mount on which every golden record is written.
 func goldenWorld(t *testing.T) *world {
 	w := newWorld()
@@ -320,6 +335,10 @@ func goldenWorld(t *testing.T) *world {
 		_, err := w.AddSigningKey(ctx, func([]custody.SigningKey) (*custody.SigningKey, error) { return &key, nil })
 		require.NoError(t, err)
 	}
+	require.NoError(t, w.BeginRewrap(ctx, "use", goldenRewrapping().KEK))
+	stale, err := w.SaveRewrap(ctx, goldenRewrapping())
+	require.NoError(t, err)
+	require.False(t, stale)
 	paged := goldenKey()
 	paged.Name, paged.Latest, paged.Recent = "paged", 256, nil
 	for n := range paged.Latest {
@@ -345,6 +364,7 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
 		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "denied/orders/0": "denied",
 		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
+		"intents/rewrap/use": "rewrap",
 	} {
 		if *renew {
 			var pretty bytes.Buffer

@@ -67,6 +67,10 @@ type (
 	Journals struct{ *conn }
 	// Signing stores the keys that sign checkpoints.
 	Signing struct{ *conn }
+	// Sealed walks the sealed material of all versions, whatever keys there are.
+	Sealed struct{ *conn }
+	// Rewraps stores how far sealed material has been wrapped anew.
+	Rewraps struct{ *conn }
 )
 
 // Keys returns the key records.
@@ -104,3 +108,9 @@ func (h Handle) Journals() Journals { return Journals(h) }
 
 // Signing returns the keys that sign checkpoints.
 func (h Handle) Signing() Signing { return Signing(h) }
+
+// Sealed returns the sealed material.
+func (h Handle) Sealed() Sealed { return Sealed(h) }
+
+// Rewraps returns how far it has been wrapped anew.
+func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

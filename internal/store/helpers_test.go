@@ -51,12 +51,14 @@ type stored struct {
 	store.KEKs
 	store.Journals
 	store.Signing
+	store.Sealed
+	store.Rewraps
 }
 
 func storedIn(h store.Handle) stored {
 	return stored{
 		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
-		h.KEKs(), h.Journals(), h.Signing(),
+		h.KEKs(), h.Journals(), h.Signing(), h.Sealed(), h.Rewraps(),
 	}
 }
 

@@ -36,6 +36,7 @@ func everything(t *testing.T) *world {
 	w.putPolicy(t, "pci", "")
 	w.putPolicy(t, "pci", "second")
 	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 2, "orders", false))
+	require.NoError(t, w.BeginRewrap(ctx, "use", goldenRewrapping().KEK))
 	w.create(t, "orders", "pci")
 	w.grow(t, "orders", store.PageSize+1)
 	_, err = w.UpdateKey(ctx, "orders", func(k lifecycle.Key) (lifecycle.Commit, error) {
@@ -75,6 +76,7 @@ func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
 		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/kek": true,
 		"archive": true, "journal": true, "denied": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
 		"config/clock": true,
+		"intents/rewrap": true,
 	}, kinds)
 }
 
