@@ -44,6 +44,7 @@ func (s *session) Engine() *engine.Session {
 	return s.b.engine.Session(engine.Storage{
 		Keys: s.stored.Keys(), System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
+		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(),
 	}, &s.data)
 }
 
@@ -52,6 +53,7 @@ func (s *session) Scheduler() *scheduler.Session {
 	return s.b.scheduler.Session(scheduler.Storage{
 		Keys: s.stored.Keys(), Due: s.stored.DueIndex(), Alerts: s.stored.AlertIndex(), Unfinished: unfinished{s.stored.Keys(), s.stored.Relocations()},
 		Reindexes: s.stored.Policies(), Bindings: s.stored.Policies(), Clock: s.stored.Settings(),
+		Rewraps: s.stored.Rewraps(),
 	}, s.Engine().SystemActs(), &s.data)
 }
 

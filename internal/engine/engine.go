@@ -55,6 +55,9 @@ func (s *Session) Policies() Policies { return Policies{s} }
 // Settings returns those of the mount.
 func (s *Session) Settings() Settings { return Settings{s} }
 
+// Wrapping returns what is about the key encryption keys that stored material is wrapped with.
+func (s *Session) Wrapping() Wrapping { return Wrapping{s} }
+
 // Acts returns what acts on keys have in common, on behalf of the request's caller.
 func (s *Session) Acts() Acts { return Acts{s, s.store.Keys} }
 

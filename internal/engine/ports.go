@@ -21,6 +21,8 @@ type Storage struct {
 	Moves    RelocationStore
 	Policies PolicyStore
 	Settings SettingsStore
+	Sealed   SealedStore
+	Rewraps  RewrapStore
 }
 
 // KeyStore stores key records.
@@ -94,4 +96,24 @@ type SettingsStore interface {
 	SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error
 	// AcknowledgeClock commits what the clock guard is to believe.
 	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error
+}
+
+// SealedStore walks the sealed material of all versions at a place, whatever keys there are.
+type SealedStore interface {
+	// SealedKeys returns the names under which something is stored, in alphabetical order.
+	SealedKeys(ctx context.Context, at lifecycle.MaterialLocation) ([]string, error)
+	// SealedVersions returns the numbers under which something is stored of a key, committed or not, the oldest first.
+	SealedVersions(ctx context.Context, at lifecycle.MaterialLocation, name string) ([]int, error)
+	// SealedVersion returns what is stored, or refusal.ErrNotFound.
+	SealedVersion(ctx context.Context, at lifecycle.MaterialLocation, name string, n int) (lifecycle.Version, error)
+	// ReplaceSealed puts sealed in the place of was, if that is what is stored, while no writer of the key runs.
+	ReplaceSealed(ctx context.Context, at lifecycle.MaterialLocation, name string, was lifecycle.Version, sealed []byte) (replaced bool, err error)
+}
+
+// RewrapStore keeps which material has to be wrapped anew.
+type RewrapStore interface {
+	// PendingRewraps returns the purposes of which not all material may be wrapped with the active key encryption key.
+	PendingRewraps(ctx context.Context) ([]string, error)
+	// BeginRewrap notes that kek is to become the active key encryption key of a purpose.
+	BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error
 }

@@ -42,6 +42,7 @@ type Mount struct {
 	moves    map[string]lifecycle.Range
 	erasures map[string]bool
 	cursors  map[string]string // of policies to reindex
+	rewraps  map[string]lifecycle.Rewrapping
 	clock    lifecycle.Clock
 	governed policy.Governance
 	upserts  bool // they are disabled
@@ -83,7 +84,7 @@ func NewMount(t testing.TB) *Mount {
 		archive: map[place]lifecycle.Version{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
-		cursors: map[string]string{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
 	}
 }
 

@@ -44,7 +44,7 @@ type World struct {
 
 // New returns an empty world.
 func New(t testing.TB) *World {
-	w := &World{Mount: NewMount(t), T: t, Clock: &Clock{now: Start}, Token: &Token{wrapped: map[uint64]wrapped{}}, log: &bytes.Buffer{}}
+	w := &World{Mount: NewMount(t), T: t, Clock: &Clock{now: Start}, Token: &Token{wrapped: map[uint64]wrapped{}, hardware: map[byte]bool{}}, log: &bytes.Buffer{}}
 	w.Token.asked = w.asked
 	w.Restart()
 	return w
@@ -73,7 +73,7 @@ func (w *World) Session() *engine.Session {
 	m := w.Mount
 	return w.Engine.Session(engine.Storage{
 		Keys: keyStore{m, false}, System: keyStore{m, true}, Versions: versionStore{m}, Material: versionStore{m}, Moves: moveStore{m},
-		Policies: policyStore{m}, Settings: settings{m},
+		Policies: policyStore{m}, Settings: settings{m}, Sealed: sealedStore{m}, Rewraps: rewrapStore{w},
 	}, w.Data())
 }
 
@@ -86,7 +86,7 @@ func (w *World) ByClock() *scheduler.Session {
 	}
 	return w.Scheduler.Session(scheduler.Storage{
 		Keys: keyStore{m, true}, Due: dueIndex{m}, Alerts: alertIndex{m}, Unfinished: unsettled{keyStore{m, true}, moveStore{m}},
-		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m},
+		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m}, Rewraps: rewrapStore{w},
 	}, w.Session().SystemActs(), w.Data())
 }
 
@@ -248,7 +248,7 @@ func (c *Clock) Add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Token wraps keys, and remembers what it has wrapped. It can be away.
+// Token wraps keys, and remembers what it has wrapped. It can be away, and has several KEKs, of which it loses none.
 type Token struct {
 	mu      sync.Mutex
 	wrapped map[uint64]wrapped
@@ -256,12 +256,17 @@ type Token struct {
 	unwraps int
 	err     error
 	before  func()
-	isHSM   bool
 	hang    func(ctx context.Context) error
 	asked   func() // complains
+
+	active   byte          // the KEK that wraps
+	hardware map[byte]bool // KEKs that are kept by a token
 }
 
-type wrapped struct{ dek, aad []byte }
+type wrapped struct {
+	dek, aad []byte
+	kek      byte
+}
 
 // Away makes the token fail; with nil it is back.
 func (k *Token) Away(err error) {
@@ -270,18 +275,11 @@ func (k *Token) Away(err error) {
 	k.err = err
 }
 
-// SetHardware says whether the token is a hardware security module.
+// SetHardware says whether the active key is kept by a hardware security module.
 func (k *Token) SetHardware(is bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.isHSM = is
-}
-
-// Hardware reports it, as a wrapper does.
-func (k *Token) Hardware() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.isHSM
+	k.hardware[k.active] = is
 }
 
 // Hang has calls end as do does, which may take long; with nil they are answered again.
@@ -335,7 +333,7 @@ func (k *Token) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	id := uint64(len(k.wrapped))
-	k.wrapped[id] = wrapped{bytes.Clone(dek), bytes.Clone(aad)}
+	k.wrapped[id] = wrapped{bytes.Clone(dek), bytes.Clone(aad), k.active}
 	return binary.BigEndian.AppendUint64(nil, id), nil
 }
 

@@ -19,6 +19,7 @@ type Storage struct {
 	Reindexes  ReindexStore
 	Bindings   BindingIndex
 	Clock      ClockStore
+	Rewraps    RewrapStore
 }
 
 // KeySource reads key records.
@@ -73,4 +74,18 @@ type BindingIndex interface {
 type ClockStore interface {
 	Clock(ctx context.Context) (lifecycle.Clock, error)
 	SetClock(ctx context.Context, c lifecycle.Clock) error
+}
+
+// RewrapStore keeps how far the material of each purpose has been wrapped with the active key encryption key.
+type RewrapStore interface {
+	// PendingRewraps returns the purposes that have not come to the end.
+	PendingRewraps(ctx context.Context) ([]string, error)
+	// Rewrap returns the progress of a purpose; of one that is damaged, that of no key encryption key.
+	Rewrap(ctx context.Context, purpose string) (r lifecycle.Rewrapping, found bool, err error)
+	// BeginRewrap begins a purpose anew.
+	BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error
+	// SaveRewrap stores the progress, unless the purpose was begun anew meanwhile.
+	SaveRewrap(ctx context.Context, r lifecycle.Rewrapping) (stale bool, err error)
+	// FinishRewrap removes it, unless the purpose was begun anew meanwhile.
+	FinishRewrap(ctx context.Context, r lifecycle.Rewrapping) (stale bool, err error)
 }

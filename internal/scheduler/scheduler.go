@@ -24,6 +24,10 @@ const (
 	tickScrub       = 32               // keys whose due index entry is checked
 	tickSteps       = 16               // changes of state of one key
 	tickRelocations = 64               // keys whose material is moved, some versions of each
+	tickRewrapTime  = 10 * time.Second // for wrapping material anew, beside tickTime
+	tickRewraps     = 2000             // versions wrapped anew
+	tickRewrapReads = 10000            // keys and versions looked at for that
+	rewrapBatch     = 100              // versions wrapped anew before the progress is stored
 )
 
 // followFor is how long after the last tick the next one asks for the minutes that have passed, rather than for the
@@ -49,7 +53,8 @@ type Scheduler struct {
 	lastRelocated string     // key whose material was moved last
 	scrub         scrub
 
-	shown progress
+	shown   progress
+	rewraps rewrapStops
 }
 
 // New returns the scheduler of a mount.

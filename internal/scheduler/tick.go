@@ -21,6 +21,7 @@ type Report struct {
 	Moved                        int // versions and keys that changed their state
 	Erased, Relocated, Reindexed int
 	Repaired                     int
+	Rewrapped                    int    // versions wrapped with another key encryption key
 	Frozen                       string // why nothing is archived, retired or destroyed; empty: it is
 	Unfinished                   bool   // something is left that is due now
 }
@@ -37,9 +38,9 @@ func (s *Session) Tick(ctx context.Context) (Report, error) {
 	t.acts = t.acts.OneTick()
 	defer s.shown.begin(t)()
 	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
-		t.workOffDue(ctx), t.scrubIndex(ctx))
+		t.workOffDue(ctx), t.scrubIndex(ctx), t.rewrap(ctx))
 	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "deferred", t.Deferred, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
-		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "unfinished", t.Unfinished)
+		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "rewrapped", t.Rewrapped, "unfinished", t.Unfinished)
 	return t.Report, err
 }
 

@@ -1,0 +1,174 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+// Wrapping is about the key encryption keys that stored material is wrapped with.
+type Wrapping struct{ *Session }
+
+// locations is where the material of each purpose is stored.
+var locations = map[string]lifecycle.MaterialLocation{
+	envelope.PurposeOnline: lifecycle.InUse, envelope.PurposeArchive: lifecycle.InArchive,
+}
+
+// errOneKEK reports a wrapper that cannot tell which key encryption key wrapped what.
+var errOneKEK = errors.New("wrapper has one key encryption key and tells no others")
+
+// BeginRewrap notes that kek is to become the active key encryption key of a purpose, and that the clock is to wrap all
+// material of the purpose with it. Whoever makes it the active one calls BeginRewrap before, and commits within five minutes.
+func (w Wrapping) BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error {
+	return w.store.Rewraps.BeginRewrap(ctx, purpose, kek)
+}
+
+// References counts what is stored that only the key encryption key opens, in use or in the archive, of whatever key. It
+// reads every version there is, and asks no token for anything. While a rewrap is open, or a writer may still have the
+// wrapper that it was given before the key stopped being the active one, what it counts may grow. Complete is false where
+// something stored does not tell what wrapped it; the log has its name.
+func (w Wrapping) References(ctx context.Context, kek [16]byte) (n int, complete bool, err error) {
+	wrapper, _, err := w.kekWrapper(ctx, envelope.PurposeOnline)
+	if err != nil {
+		return 0, false, err
+	}
+	complete = true
+	for purpose := range locations {
+		err := w.eachSealed(ctx, purpose, func(name string, v lifecycle.Version, err error) {
+			var id [16]byte
+			if err == nil {
+				id, err = envelope.KEKOf(wrapper, v.Sealed)
+			}
+			switch {
+			case err != nil:
+				complete = false
+				w.Log.Error("stored material does not tell what wrapped it", "key", name, "version", v.Number, "purpose", purpose, "error", err)
+			case id == kek:
+				n++
+			}
+		})
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, complete, nil
+}
+
+// eachSealed shows look all material of a purpose, and the error of what cannot be read.
+func (w Wrapping) eachSealed(ctx context.Context, purpose string, look func(name string, v lifecycle.Version, err error)) error {
+	at := locations[purpose]
+	names, err := w.store.Sealed.SealedKeys(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		versions, err := w.store.Sealed.SealedVersions(ctx, at, name)
+		if err != nil {
+			return err
+		}
+		for _, n := range versions {
+			v, err := w.store.Sealed.SealedVersion(ctx, at, name, n)
+			switch {
+			case ctx.Err() != nil:
+				return fmt.Errorf("count what a key encryption key wraps: %w", ctx.Err())
+			case errors.Is(err, refusal.ErrNotFound), err == nil && len(v.Sealed) == 0:
+				continue
+			}
+			v.Number = n
+			look(name, v, err)
+		}
+	}
+	return nil
+}
+
+// kekWrapper returns the wrapper of a purpose.
+func (s *Session) kekWrapper(ctx context.Context, purpose string) (w envelope.KEKWrapper, instance string, err error) {
+	one, instance, err := s.data.Wrappers.Wrapper(ctx, purpose, false)
+	if err != nil {
+		return nil, "", err
+	}
+	w, ok := one.(envelope.KEKWrapper)
+	if !ok {
+		return nil, "", errOneKEK
+	}
+	return w, instance, nil
+}
+
+// Rewrapper wraps the stored material of a purpose with the active key encryption key. The material is not opened.
+type Rewrapper struct {
+	*Session
+	wrapper           envelope.KEKWrapper
+	instance, purpose string
+	at                lifecycle.MaterialLocation
+}
+
+// Rewrapper returns that of a purpose. The error is that of its wrapper.
+func (w Wrapping) Rewrapper(ctx context.Context, purpose string) (Rewrapper, error) {
+	at, known := locations[purpose]
+	if !known {
+		return Rewrapper{}, fmt.Errorf("rewrap %q: there is no such purpose", purpose)
+	}
+	wrapper, instance, err := w.kekWrapper(ctx, purpose)
+	return Rewrapper{w.Session, wrapper, instance, purpose, at}, err
+}
+
+// SealedKeys returns the names of the keys that may have material of a purpose, in alphabetical order.
+func (w Wrapping) SealedKeys(ctx context.Context, purpose string) ([]string, error) {
+	return w.store.Sealed.SealedKeys(ctx, locations[purpose])
+}
+
+// Active returns the active key encryption key.
+func (r Rewrapper) Active() [16]byte { return r.wrapper.Active() }
+
+// Names returns the names of the keys that may have material, in alphabetical order.
+func (r Rewrapper) Names(ctx context.Context) ([]string, error) {
+	return r.store.Sealed.SealedKeys(ctx, r.at)
+}
+
+// Versions returns the versions of a key that may have material, the oldest first.
+func (r Rewrapper) Versions(ctx context.Context, name string) ([]int, error) {
+	return r.store.Sealed.SealedVersions(ctx, r.at, name)
+}
+
+// Rewrapped is what became of a version.
+type Rewrapped int
+
+// What may become of a version that is to be wrapped with the active key encryption key.
+const (
+	RewrapNeedless Rewrapped = iota // it is, or there is no material, or it is another key's
+	RewrapMissed                    // it is not, and was changed, moved or destroyed meanwhile
+	RewrapDone                      // it was not, and is
+)
+
+// Rewrap wraps the material of a version of k with the active key encryption key, if another one wraps it: one call of the
+// wrapper to unwrap and one to wrap, while no lock is held. What changed meanwhile stays as it is.
+func (r Rewrapper) Rewrap(ctx context.Context, k *lifecycle.Key, n int) (Rewrapped, error) {
+	v, err := r.store.Sealed.SealedVersion(ctx, r.at, k.Name, n)
+	switch {
+	case errors.Is(err, refusal.ErrNotFound), err == nil && (len(v.Sealed) == 0 || v.KeyID != k.ID):
+		return RewrapNeedless, nil
+	case err != nil:
+		return RewrapNeedless, err
+	}
+	id, err := envelope.KEKOf(r.wrapper, v.Sealed)
+	if err != nil || id == r.wrapper.Active() {
+		return RewrapNeedless, err
+	}
+	sealed, err := envelope.Rewrap(ctx, r.wrapper, v.Sealed, dataplane.Binding(r.instance, r.purpose, k, n))
+	if err != nil {
+		return RewrapNeedless, err
+	}
+	replaced, err := r.store.Sealed.ReplaceSealed(ctx, r.at, k.Name, v, sealed)
+	if err != nil || !replaced {
+		return RewrapMissed, err
+	}
+	return RewrapDone, nil
+}
