@@ -120,16 +120,17 @@ func (s Policies) Plan(ctx context.Context, name string, edit Edit, page Page) (
 	if plan.After, err = s.revised(name, now.last, edit); err != nil {
 		return PolicyPlan{}, err
 	}
+	wrapped := s.protection()
 	plan.Bound, plan.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
 		leased, err := s.data.LeasedUnder(ctx, k, now.rules, &plan.After)
 		if err != nil {
 			return err
 		}
-		before, err := s.policyStatus(ctx, k, now.rules, leased)
+		before, err := s.policyStatus(ctx, k, now.rules, leased, wrapped)
 		if err != nil {
 			return err
 		}
-		after, err := s.policyStatus(ctx, k, &plan.After, leased)
+		after, err := s.policyStatus(ctx, k, &plan.After, leased, wrapped)
 		plan.Keys = append(plan.Keys, KeyPlan{Name: k.Name, Before: before, After: after})
 		return err
 	})
@@ -160,14 +161,19 @@ func (s Policies) eachBound(
 	return len(names), next, nil
 }
 
-func (s Policies) policyStatus(ctx context.Context, k lifecycle.Key, p *policy.Policy, leased policy.Usage) (PolicyStatus, error) {
-	k, err := s.withOldest(ctx, k, p)
+func (s Policies) policyStatus(
+	ctx context.Context, k lifecycle.Key, p *policy.Policy, leased policy.Usage, wrapped *protection,
+) (PolicyStatus, error) {
+	unsafe, err := wrapped.findings(ctx, k, p)
 	if err != nil {
+		return PolicyStatus{}, err
+	}
+	if k, err = s.withOldest(ctx, k, p); err != nil {
 		return PolicyStatus{}, err
 	}
 	now := s.Now()
 	k = s.data.WithLimitNoted(k, p, leased, now)
-	status := PolicyStatus{Plan: lifecycle.Plan(k, p, now), Findings: lifecycle.Drift(k, p, now), At: now}
+	status := PolicyStatus{Plan: lifecycle.Plan(k, p, now), Findings: append(lifecycle.Drift(k, p, now), unsafe...), At: now}
 	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 {
 		status.First = &pending[0]
 	}
@@ -195,15 +201,19 @@ func (s Policies) Drift(ctx context.Context, name string, page Page) (PolicyDrif
 	if err != nil {
 		return PolicyDrift{}, err
 	}
-	report := PolicyDrift{Policy: *p.last}
+	report, wrapped := PolicyDrift{Policy: *p.last}, s.protection()
 	report.Bound, report.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
 		report.Checked++
 		leased, err := s.data.LeasedUnder(ctx, k, p.rules)
 		if err != nil {
 			return err
 		}
+		unsafe, err := wrapped.findings(ctx, k, p.rules)
+		if err != nil {
+			return err
+		}
 		now := s.Now()
-		findings := lifecycle.Drift(s.data.WithLimitNoted(k, p.rules, leased, now), p.rules, now)
+		findings := append(lifecycle.Drift(s.data.WithLimitNoted(k, p.rules, leased, now), p.rules, now), unsafe...)
 		if p.fault != nil {
 			findings[0].Rule += ": " + p.fault.Error()
 		}

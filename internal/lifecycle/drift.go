@@ -6,6 +6,7 @@ package lifecycle
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -52,6 +53,32 @@ func overrideLimitReached(k Key, p *policy.Policy, now time.Time) []policy.Findi
 		return nil
 	}
 	return []policy.Finding{{Field: "version", Value: strconv.Itoa(v), Rule: "is not archived: too many versions are in states of their own; destroy old ones"}}
+}
+
+// mostRunsNamed bounds the runs of versions that a finding names.
+const mostRunsNamed = 16
+
+// WrappedByNoHSM is what a policy that demands an HSM finds in the versions of a key that none wraps, in order.
+func WrappedByNoHSM(versions []int) []policy.Finding {
+	if len(versions) == 0 {
+		return nil
+	}
+	var runs []string
+	for i := 0; i < len(versions); {
+		last := i
+		for last+1 < len(versions) && versions[last+1] == versions[last]+1 {
+			last++
+		}
+		run := strconv.Itoa(versions[i])
+		if last > i {
+			run += "-" + strconv.Itoa(versions[last])
+		}
+		runs, i = append(runs, run), last+1
+	}
+	if more := len(runs) - mostRunsNamed; more > 0 {
+		runs = append(runs[:mostRunsNamed], "...")
+	}
+	return []policy.Finding{{Field: "version", Value: strings.Join(runs, ","), Rule: "is wrapped by no HSM, as hsm=required demands"}}
 }
 
 func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }

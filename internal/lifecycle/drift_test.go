@@ -108,3 +108,15 @@ func TestTermsCostNoMemory(t *testing.T) {
 		}
 	}))
 }
+
+func TestVersionsThatNoHSMWrapsAreNamedInRuns(t *testing.T) {
+	require.Empty(t, lifecycle.WrappedByNoHSM(nil))
+	require.Equal(t, []policy.Finding{
+		{Field: "version", Value: "1-3,5,8-9", Rule: "is wrapped by no HSM, as hsm=required demands"},
+	}, lifecycle.WrappedByNoHSM([]int{1, 2, 3, 5, 8, 9}))
+	var odd []int
+	for n := range 40 {
+		odd = append(odd, 2*n+1)
+	}
+	require.Equal(t, "1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31,...", lifecycle.WrappedByNoHSM(odd)[0].Value)
+}

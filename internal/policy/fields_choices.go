@@ -16,8 +16,8 @@ var choices = []Field{
 	define(row[Requirement]{
 		name: "hsm", kind: text[Requirement](), at: func(d *Document) *Requirement { return &d.HSM }, def: Optional,
 		valid: oneOf(Optional, Required),
-		help:  "optional or required: whether new versions have to be wrapped by an HSM. Those that are there are not checked.",
-		docs:  Docs{Type: "choice", Rule: "`optional`, `required`: a key gets no new version that no HSM wraps. Versions that are there are not checked, see [drift](#after-it-drift)", Source: "57 6.2.2; PCI 3.6.1.2"},
+		help:  "optional or required: whether new versions have to be wrapped by an HSM. Those that are there go on, and drift names them.",
+		docs:  Docs{Type: "choice", Rule: "`optional`, `required`: a key gets no new version that no HSM wraps. Versions that are there go on, and [drift](#after-it-drift) names them", Source: "57 6.2.2; PCI 3.6.1.2"},
 	}),
 	define(row[OnLimit]{
 		name: "on_limit", kind: text[OnLimit](), at: func(d *Document) *OnLimit { return &d.OnLimit }, def: OnLimitRotate,

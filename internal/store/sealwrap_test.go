@@ -75,7 +75,7 @@ func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
 		"keys": true, "versions": true, "dates": true, "policies": true, "revisions": true, "bound": true,
 		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/kek": true,
 		"archive": true, "journal": true, "denied": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
-		"config/clock": true,
+		"config/clock":   true,
 		"intents/rewrap": true,
 	}, kinds)
 }
