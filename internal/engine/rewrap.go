@@ -31,62 +31,91 @@ func (w Wrapping) BeginRewrap(ctx context.Context, purpose string, kek [16]byte)
 	return w.store.Rewraps.BeginRewrap(ctx, purpose, kek)
 }
 
-// References counts what is stored that only the key encryption key opens, in use or in the archive, of whatever key. It
-// reads every version there is, and asks no token for anything. While a rewrap is open, or a writer may still have the
-// wrapper that it was given before the key stopped being the active one, what it counts may grow. Complete is false where
-// something stored does not tell what wrapped it; the log has its name.
+// References counts the material of keys that only the key encryption key opens, in use or in the archive. It reads every
+// version there is, and asks no token for anything. While a rewrap is open, or a writer may still have the wrapper that it
+// was given before the key stopped being the active one, what it counts may grow. Complete is false where something stored
+// does not tell what wrapped it; the log has its name. What belongs to no key is left out: what a creation left that was cut
+// short, and what a deletion has still to erase.
 func (w Wrapping) References(ctx context.Context, kek [16]byte) (n int, complete bool, err error) {
 	wrapper, _, err := w.kekWrapper(ctx, envelope.PurposeOnline)
 	if err != nil {
 		return 0, false, err
 	}
-	complete = true
+	c := counting{Session: w.Session, wrapper: wrapper, kek: kek}
 	for purpose := range locations {
-		err := w.eachSealed(ctx, purpose, func(name string, v lifecycle.Version, err error) {
-			var id [16]byte
-			if err == nil {
-				id, err = envelope.KEKOf(wrapper, v.Sealed)
-			}
-			switch {
-			case err != nil:
-				complete = false
-				w.Log.Error("stored material does not tell what wrapped it", "key", name, "version", v.Number, "purpose", purpose, "error", err)
-			case id == kek:
-				n++
-			}
-		})
-		if err != nil {
-			return n, false, err
+		if err := c.count(ctx, purpose); err != nil {
+			return c.n, false, err
 		}
 	}
-	return n, complete, nil
+	return c.n, !c.unknown, nil
 }
 
-// eachSealed shows look all material of a purpose, and the error of what cannot be read.
-func (w Wrapping) eachSealed(ctx context.Context, purpose string, look func(name string, v lifecycle.Version, err error)) error {
-	at := locations[purpose]
-	names, err := w.store.Sealed.SealedKeys(ctx, at)
+// counting counts references to a key encryption key.
+type counting struct {
+	*Session
+	wrapper envelope.KEKWrapper
+	kek     [16]byte
+	n       int
+	unknown bool // of something nobody can tell
+}
+
+// count counts those of a purpose.
+func (c *counting) count(ctx context.Context, purpose string) error {
+	names, err := c.store.Sealed.SealedKeys(ctx, locations[purpose])
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		versions, err := w.store.Sealed.SealedVersions(ctx, at, name)
+		k, err := c.store.Keys.Key(ctx, name)
+		switch {
+		case errors.Is(err, refusal.ErrNotFound):
+			c.Log.Info("stored material belongs to no key", "key", name, "purpose", purpose)
+			continue
+		case ctx.Err() != nil:
+			return fmt.Errorf("count what a key encryption key wraps: %w", ctx.Err())
+		case err != nil:
+			c.missed(name, 0, purpose, err)
+			continue
+		}
+		versions, err := c.store.Sealed.SealedVersions(ctx, locations[purpose], name)
 		if err != nil {
 			return err
 		}
 		for _, n := range versions {
-			v, err := w.store.Sealed.SealedVersion(ctx, at, name, n)
-			switch {
-			case ctx.Err() != nil:
-				return fmt.Errorf("count what a key encryption key wraps: %w", ctx.Err())
-			case errors.Is(err, refusal.ErrNotFound), err == nil && len(v.Sealed) == 0:
-				continue
+			if err := c.version(ctx, &k, n, purpose); err != nil {
+				return err
 			}
-			v.Number = n
-			look(name, v, err)
 		}
 	}
 	return nil
+}
+
+// version counts one.
+func (c *counting) version(ctx context.Context, k *lifecycle.Key, n int, purpose string) error {
+	v, err := c.store.Sealed.SealedVersion(ctx, locations[purpose], k.Name, n)
+	if ctx.Err() != nil {
+		return fmt.Errorf("count what a key encryption key wraps: %w", ctx.Err())
+	}
+	if errors.Is(err, refusal.ErrNotFound) || err == nil && (len(v.Sealed) == 0 || v.KeyID != k.ID) {
+		return nil
+	}
+	var id [16]byte
+	if err == nil {
+		id, err = envelope.KEKOf(c.wrapper, v.Sealed)
+	}
+	switch {
+	case err != nil:
+		c.missed(k.Name, n, purpose, err)
+	case id == c.kek:
+		c.n++
+	}
+	return nil
+}
+
+// missed notes what does not tell what wrapped it.
+func (c *counting) missed(name string, n int, purpose string, err error) {
+	c.unknown = true
+	c.Log.Error("stored material does not tell what wrapped it", "key", name, "version", n, "purpose", purpose, "error", err)
 }
 
 // kekWrapper returns the wrapper of a purpose.
