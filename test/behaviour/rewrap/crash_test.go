@@ -4,6 +4,7 @@
 package rewrap_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -152,4 +154,54 @@ func TestARewrapWithTheWrapperAwayForDaysGoesOnWhereItWas(t *testing.T) {
 	require.Equal(t, []int{5, 5}, []int{w.keks[envelope.PurposeOnline].wraps, w.keks[envelope.PurposeOnline].unwraps})
 	require.Equal(t, []int{1, 1}, []int{w.keks[envelope.PurposeArchive].wraps, w.keks[envelope.PurposeArchive].unwraps})
 	checkDone(t, w, h)
+}
+
+// sealed reports whether there is material of the second version of key b: in use, and in the archive.
+func sealed(t *testing.T, w *world) (inUse, archived bool) {
+	t.Helper()
+	for at, there := range map[lifecycle.MaterialLocation]*bool{lifecycle.InUse: &inUse, lifecycle.InArchive: &archived} {
+		v, err := w.stored().Sealed().SealedVersion(ctx, at, "b", 2)
+		if !errors.Is(err, refusal.ErrNotFound) {
+			require.NoError(t, err)
+		}
+		*there = len(v.Sealed) > 0
+	}
+	return inUse, archived
+}
+
+func TestWhatChangesBetweenItsReadingAndItsReplacementIsAsTheChangeLeftIt(t *testing.T) {
+	for name, x := range map[string]struct {
+		do              func(w *world) error
+		inUse, archived bool
+	}{
+		"archived":           {do: func(w *world) error { return w.do("b", lifecycle.Archive, 2) }, archived: true},
+		"there and back":     {do: func(w *world) error { return errors.Join(w.do("b", lifecycle.Archive, 2), w.do("b", lifecycle.Recover, 2)) }, inUse: true},
+		"deleted":            {do: func(w *world) error { return w.delete("b") }},
+		"made anew":          {do: func(w *world) error { return errors.Join(w.delete("b"), w.create("b"), w.rotate("b")) }, inUse: true},
+		"wrapped by another": {do: func(w *world) error { return w.rotateKEK(envelope.PurposeOnline, nil) }, inUse: true},
+	} {
+		w, h := prepared(t)
+		id := func() string {
+			k, err := w.stored().Keys().Key(ctx, "b")
+			require.True(t, err == nil || errors.Is(err, refusal.ErrNotFound))
+			return k.ID
+		}
+		before := id()
+		require.NoError(t, w.rotateKEK(envelope.PurposeOnline, nil))
+		w.keks[envelope.PurposeOnline].atUnwrap(4, func() { require.NoError(t, x.do(w), name) }) // a has two, b 2 is the second of b
+		require.NoError(t, w.tick(time.Minute))
+		inUse, archived := sealed(t, w)
+		require.Equal(t, []bool{x.inUse, x.archived}, []bool{inUse, archived}, name)
+		w.finish()
+		require.Zero(t, w.references(), name)
+		w.destroyOld()
+		if archived {
+			require.NoError(t, w.do("b", lifecycle.Recover, 2))
+		}
+		if id() == before {
+			got, err := w.decrypt("b", h["b"][1])
+			require.NoError(t, err, name)
+			require.Equal(t, enginetest.Text("b"), got)
+		}
+	}
 }

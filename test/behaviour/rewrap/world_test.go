@@ -244,6 +244,8 @@ type keks struct {
 	wraps, unwraps int
 	failAt         int // the call that fails, counted from 1; 0: none
 	away           bool
+	in             int    // unwraps until before runs; 0: it does not
+	before         func()
 	chance         *randv2.Rand // some calls fail; nil: none
 }
 
@@ -300,6 +302,23 @@ func (k *keks) called(count *int) error {
 	return nil
 }
 
+// atUnwrap runs do once, before the n-th unwrap from now.
+func (k *keks) atUnwrap(n int, do func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.in, k.before = n, do
+}
+
+func (k *keks) interrupt() {
+	k.mu.Lock()
+	now := k.in == 1
+	k.in = max(k.in-1, 0)
+	k.mu.Unlock()
+	if now {
+		k.before()
+	}
+}
+
 type wrapper struct {
 	keks   *keks
 	active *hsm.Software
@@ -317,6 +336,7 @@ func (w *wrapper) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 }
 
 func (w *wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
+	w.keks.interrupt()
 	if err := w.keks.called(&w.keks.unwraps); err != nil {
 		return nil, err
 	}
