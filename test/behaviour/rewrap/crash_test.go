@@ -174,8 +174,10 @@ func TestWhatChangesBetweenItsReadingAndItsReplacementIsAsTheChangeLeftIt(t *tes
 		do              func(w *world) error
 		inUse, archived bool
 	}{
-		"archived":           {do: func(w *world) error { return w.do("b", lifecycle.Archive, 2) }, archived: true},
-		"there and back":     {do: func(w *world) error { return errors.Join(w.do("b", lifecycle.Archive, 2), w.do("b", lifecycle.Recover, 2)) }, inUse: true},
+		"archived": {do: func(w *world) error { return w.do("b", lifecycle.Archive, 2) }, archived: true},
+		"there and back": {do: func(w *world) error {
+			return errors.Join(w.do("b", lifecycle.Archive, 2), w.do("b", lifecycle.Recover, 2))
+		}, inUse: true},
 		"deleted":            {do: func(w *world) error { return w.delete("b") }},
 		"made anew":          {do: func(w *world) error { return errors.Join(w.delete("b"), w.create("b"), w.rotate("b")) }, inUse: true},
 		"wrapped by another": {do: func(w *world) error { return w.rotateKEK(envelope.PurposeOnline, nil) }, inUse: true},

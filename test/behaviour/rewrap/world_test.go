@@ -114,7 +114,9 @@ func (w *world) Wrapper(_ context.Context, purpose string, _ bool) (envelope.Key
 func (w *world) ReplaceExhausted(context.Context, lifecycle.Key, policy.Usage) error { return nil }
 
 // MakeKey is dataplane.KeyMaker's.
-func (w *world) MakeKey(context.Context, lifecycle.Key) (bool, error) { return false, errors.New("no upserts") }
+func (w *world) MakeKey(context.Context, lifecycle.Key) (bool, error) {
+	return false, errors.New("no upserts")
+}
 
 // tick lets so much time go by and runs a tick.
 func (w *world) tick(after time.Duration) error {
@@ -244,7 +246,7 @@ type keks struct {
 	wraps, unwraps int
 	failAt         int // the call that fails, counted from 1; 0: none
 	away           bool
-	in             int    // unwraps until before runs; 0: it does not
+	in             int // unwraps until before runs; 0: it does not
 	before         func()
 	chance         *randv2.Rand // some calls fail; nil: none
 }
