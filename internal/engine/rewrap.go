@@ -32,16 +32,19 @@ func (w Wrapping) BeginRewrap(ctx context.Context, purpose string, kek [16]byte)
 }
 
 // References counts the material of keys that only the key encryption key opens, in use or in the archive. It reads every
-// version there is, and asks no token for anything. While a rewrap is open, or a writer may still have the wrapper that it
-// was given before the key stopped being the active one, what it counts may grow. Complete is false where something stored
-// does not tell what wrapped it; the log has its name. What belongs to no key is left out: what a creation left that was cut
-// short, and what a deletion has still to erase.
+// version there is, and asks no token for anything. Complete is false while material is being wrapped anew, as more may turn
+// up until that has come to its end, and where something stored does not tell what wrapped it; the log has its name. What
+// belongs to no key is left out: what a creation left that was cut short, and what a deletion has still to erase.
 func (w Wrapping) References(ctx context.Context, kek [16]byte) (n int, complete bool, err error) {
 	wrapper, _, err := w.kekWrapper(ctx, envelope.PurposeOnline)
 	if err != nil {
 		return 0, false, err
 	}
-	c := counting{Session: w.Session, wrapper: wrapper, kek: kek}
+	open, err := w.store.Rewraps.PendingRewraps(ctx) // before: one that ends meanwhile proves nothing
+	if err != nil {
+		return 0, false, err
+	}
+	c := counting{Session: w.Session, wrapper: wrapper, kek: kek, unknown: len(open) > 0}
 	for purpose := range locations {
 		if err := c.count(ctx, purpose); err != nil {
 			return c.n, false, err
