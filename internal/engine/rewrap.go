@@ -26,7 +26,8 @@ var locations = map[string]lifecycle.MaterialLocation{
 var errOneKEK = errors.New("wrapper has one key encryption key and tells no others")
 
 // BeginRewrap notes that kek is to become the active key encryption key of a purpose, and that the clock is to wrap all
-// material of the purpose with it. Whoever makes it the active one calls BeginRewrap before, and commits within five minutes.
+// material of the purpose with it; zero: with whichever is active five minutes later. Whoever makes it the active one calls
+// BeginRewrap before, and commits within five minutes.
 func (w Wrapping) BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error {
 	return w.store.Rewraps.BeginRewrap(ctx, purpose, kek)
 }

@@ -243,6 +243,18 @@ func TestAChangeThatWasNotedAndNotMadeDoesNoHarm(t *testing.T) {
 	require.Equal(t, 2, w.References(0))
 }
 
+func TestAChangeToAKeyThatIsNotNamedIsFollowedFiveMinutesLater(t *testing.T) {
+	w, _ := manyVersions(t, 2, 1)
+	require.NoError(t, w.Session().Wrapping().BeginRewrap(t.Context(), online, [16]byte{}))
+	w.Token.Activate(1, false)
+	require.Zero(t, w.Tick().Rewrapped)
+	w.Clock.Add(5 * time.Minute)
+	require.Equal(t, 2, w.Tick().Rewrapped)
+	require.Equal(t, enginetest.KEK(1), w.Rewraps()[online].KEK)
+	settle(t, w)
+	require.Equal(t, 2, w.References(1))
+}
+
 func TestAWriterThatHadTheOldWrapperIsSeenByALaterPass(t *testing.T) {
 	w, _ := manyVersions(t, 2, 1)
 	w.RotateKEK(1, false)

@@ -70,9 +70,9 @@ func (r Rewraps) rewrap(ctx context.Context, purpose string) (p lifecycle.Rewrap
 }
 
 // BeginRewrap notes that kek is to become the active key encryption key of a purpose, and that all material of the purpose is
-// to be wrapped with it. It has to come back before the key becomes the active one, and that within five minutes: material
-// that nobody wraps anew would keep the key before from ever being destroyed. Where the key does not become the active one,
-// what was noted does no harm.
+// to be wrapped with it; zero: with whichever is active five minutes later. It has to come back before the key becomes the
+// active one, and that within five minutes: material that nobody wraps anew would keep the key before from ever being
+// destroyed. Where the key does not become the active one, what was noted does no harm.
 func (r Rewraps) BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error {
 	unlock, err := r.lock(ctx, &r.s.mount, rewrapIntents+purpose)
 	if err != nil {
