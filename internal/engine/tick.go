@@ -38,7 +38,11 @@ func (t *tickWrappers) Wrapper(ctx context.Context, purpose string, create bool)
 	if err = t.seen(ctx, err); err != nil {
 		return nil, "", err
 	}
-	return &tickWrapper{w, t}, instance, nil
+	one := tickWrapper{w, t}
+	if many, ok := w.(manyKEKs); ok {
+		return &tickKEKs{one, many}, instance, nil
+	}
+	return &one, instance, nil
 }
 
 // probed returns what the probe found, which is made once.
@@ -96,3 +100,24 @@ func (w *tickWrapper) Hardware() bool {
 	h, ok := w.KeyWrapper.(hardware)
 	return ok && h.Hardware()
 }
+
+// manyKEKs is a wrapper with more than one key encryption key.
+type manyKEKs interface {
+	envelope.KEKWrapper
+	kekHardware
+}
+
+// tickKEKs is one of those in a tick.
+type tickKEKs struct {
+	tickWrapper
+	many manyKEKs
+}
+
+// Active is envelope.KEKWrapper's.
+func (w *tickKEKs) Active() [16]byte { return w.many.Active() }
+
+// KEKIDOf is envelope.KEKWrapper's.
+func (w *tickKEKs) KEKIDOf(wrapped []byte) ([16]byte, error) { return w.many.KEKIDOf(wrapped) }
+
+// IsHardware is kekHardware's.
+func (w *tickKEKs) IsHardware(kek [16]byte) bool { return w.many.IsHardware(kek) }
