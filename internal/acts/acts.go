@@ -37,6 +37,12 @@ const (
 	ConfigureKeys    Name = "configure-keys"
 	AcknowledgeClock Name = "acknowledge-clock"
 	RotateSigningKey Name = "rotate-signing-key"
+	ConfigureHSM     Name = "configure-hsm"
+	DeleteHSM        Name = "delete-hsm"
+	CreateKEK        Name = "create-kek"
+	RotateKEK        Name = "rotate-kek"
+	RetireKEK        Name = "retire-kek"
+	DestroyKEK       Name = "destroy-kek"
 )
 
 // Scope is what an act is done to.

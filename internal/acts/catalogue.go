@@ -69,4 +69,10 @@ var catalogue = []Act{
 	{Name: ConfigureKeys, Scope: Mount, Help: "Allow or forbid that encrypting makes a missing key."},
 	{Name: AcknowledgeClock, Scope: Mount, Help: "Say that the clock is right, so that the clock guard lets destruction go on."},
 	{Name: RotateSigningKey, Scope: Mount, Help: "Make a new key for checkpoints, signed by the old one."},
+	{Name: ConfigureHSM, Scope: Mount, Help: "Say which token wraps the material of the mount, and how it is reached."},
+	{Name: DeleteHSM, Scope: Mount, Help: "Take the token away from the mount, of which nothing is wrapped by it any more."},
+	{Name: CreateKEK, Scope: Mount, KMIP: "Create", Clock: AlsoByClock, Help: "Make the first key encryption keys on the token, and wrap with them from now on."},
+	{Name: RotateKEK, Scope: Mount, KMIP: "Re-key", Clock: AlsoByClock, Help: "Make a new key encryption key on the token; the one before only unwraps from now on."},
+	{Name: RetireKEK, Scope: Mount, Help: "Give up a key encryption key by which nothing is wrapped any more."},
+	{Name: DestroyKEK, Scope: Mount, KMIP: "Destroy", Destroys: true, Help: "Destroy a retired key encryption key on the token: what older copies of the storage hold under it is lost."},
 }

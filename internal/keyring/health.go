@@ -51,7 +51,7 @@ func (m *monitor) note(err error) {
 // watched is a wrapper whose calls are watched. What holds of the wrapper beside its two methods holds of it, too.
 type watched struct {
 	envelope.KeyWrapper
-	health *monitor
+	health *monitor // nil: that of another wrapper counts
 }
 
 // Wrap is envelope.KeyWrapper's.
@@ -77,11 +77,24 @@ func (w *watched) seen(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return err
-	case errors.Is(err, hsm.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case isAway(err):
 		err = unavailable{err}
 	}
-	w.health.note(err)
+	if w.health != nil {
+		w.health.note(err)
+	}
 	return err
+}
+
+// isAway reports an error that says nothing of what was to be wrapped or unwrapped: the same call succeeds once the token, or
+// its configuration, is put right.
+func isAway(err error) bool {
+	for _, away := range []error{hsm.ErrUnavailable, hsm.ErrPINRejected, hsm.ErrMisconfigured, hsm.ErrNotBuilt, context.DeadlineExceeded} {
+		if errors.Is(err, away) {
+			return true
+		}
+	}
+	return false
 }
 
 // unavailable is an error of a wrapper that is away. It says what the wrapper said.

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
 // KEK is a key encryption key of the software wrapper.
@@ -29,6 +32,50 @@ type KEKs struct {
 	Archive  KEK    // for archived material; empty where it is missing: what is in use works without it
 }
 
+// State is that of a key encryption key on a token.
+type State string
+
+// The states. One that is pending was written down before it was made; what it is to wrap nothing yet.
+const (
+	Pending     State = "pending"
+	Active      State = "active"       // wraps and unwraps
+	DecryptOnly State = "decrypt_only" // unwraps
+	Retired     State = "retired"      // nothing is wrapped by it any more; it unwraps until it is destroyed
+	Destroyed   State = "destroyed"    // off the token
+)
+
+// TokenKEK is a key encryption key on a token, with what has become of it.
+type TokenKEK struct {
+	hsm.KEK
+	Purpose string // of what it wraps: an envelope.Purpose...
+	State   State
+	Adopted bool // somebody else made it
+
+	Activated, Deactivated, Retired, Destroyed time.Time
+}
+
+// Opens reports a key that opens what it wrapped.
+func (k TokenKEK) Opens() bool {
+	return k.State == Active || k.State == DecryptOnly || k.State == Retired
+}
+
+// HSM is what is stored of a mount's token.
+type HSM struct {
+	Configured bool
+	Settings   tokens.Settings
+	KEKs       []TokenKEK // of all times, in the order they were drawn
+}
+
+// ActiveOf returns the key that wraps for a purpose, if the token does.
+func (h HSM) ActiveOf(purpose string) (TokenKEK, bool) {
+	for _, k := range h.KEKs {
+		if k.Purpose == purpose && k.State == Active && h.Configured && h.Settings.Enabled {
+			return k, true
+		}
+	}
+	return TokenKEK{}, false
+}
+
 // Store keeps the key encryption keys of a mount. It is safe for concurrent use.
 type Store interface {
 	// Keyring returns them; found is false before the first key is made.
@@ -36,6 +83,8 @@ type Store interface {
 	// CreateKeyring commits those of a new mount and returns the ones in force, which are another's where two requests came
 	// at once.
 	CreateKeyring(ctx context.Context, keks KEKs) (KEKs, error)
+	// HSM returns what is stored of the mount's token.
+	HSM(ctx context.Context) (HSM, error)
 }
 
 // ErrNoArchiveKEK reports archived material without its key encryption key.

@@ -14,6 +14,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/cache"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
 // Config is what a [Keyring] is made from.
@@ -21,7 +22,10 @@ type Config struct {
 	Now  func() time.Time
 	Rand io.Reader
 
-	// Wrap stands before the wrapper of material in use; nil: nothing does.
+	// Tokens is how the process reaches tokens; nil: it reaches none.
+	Tokens *tokens.Host
+
+	// Wrap stands before the software's wrapper of material in use; nil: nothing does.
 	Wrap func(envelope.KeyWrapper) envelope.KeyWrapper
 }
 
@@ -34,16 +38,21 @@ type Keyring struct {
 	mu     sync.Mutex
 	closed bool
 	open   []io.Closer // wrappers that hold something
+	use    *tokens.Use // of the mount's token; nil: none is configured, or none was needed yet
+	trials int         // under way
 }
 
 // wrappers are those of a mount, by the purpose of what they seal. A purpose that has none is missing.
 type wrappers struct {
 	instance string
-	of       map[string]envelope.KeyWrapper
+	of       map[string]*Wrapper
 }
 
 // New returns the keyring of a mount.
 func New(c Config) *Keyring {
+	if c.Tokens == nil {
+		c.Tokens = &tokens.Host{}
+	}
 	return &Keyring{Config: c, made: cache.New[struct{}, *wrappers](1), health: monitor{now: c.Now}}
 }
 
@@ -58,10 +67,10 @@ func (k *Keyring) Wrapper(ctx context.Context, s Store, purpose string, create b
 			return nil, "", err
 		}
 	}
-	w, ok = ring.of[purpose]
+	many, ok := ring.of[purpose]
 	switch {
 	case ok:
-		return w, ring.instance, nil
+		return many, ring.instance, nil
 	case purpose == envelope.PurposeArchive:
 		return nil, "", ErrNoArchiveKEK
 	default:
@@ -87,7 +96,7 @@ func (k *Keyring) read(ctx context.Context, s Store, create bool) (*wrappers, er
 	case err != nil:
 		return nil, err
 	case found:
-		return k.wrappers(keks)
+		return k.assemble(ctx, s, keks)
 	case !create:
 		return nil, hsm.ErrKEKMissing
 	}
@@ -97,34 +106,78 @@ func (k *Keyring) read(ctx context.Context, s Store, create bool) (*wrappers, er
 	if keks, err = s.CreateKeyring(ctx, keks); err != nil {
 		return nil, err
 	}
-	return k.wrappers(keks)
+	return k.assemble(ctx, s, keks)
 }
 
-// wrappers makes the wrappers of these keys.
-func (k *Keyring) wrappers(keks KEKs) (*wrappers, error) {
-	ring := &wrappers{instance: keks.Instance, of: map[string]envelope.KeyWrapper{}}
-	use, err := hsm.NewSoftware(keks.Use.ID, keks.Use.Key, k.Rand)
+// assemble makes the wrappers of these keys, and of those on the token.
+func (k *Keyring) assemble(ctx context.Context, s Store, keks KEKs) (*wrappers, error) {
+	stored, err := s.HSM(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ring.of[envelope.PurposeOnline] = use
-	if k.Wrap != nil {
-		ring.of[envelope.PurposeOnline] = k.Wrap(use)
+	use, err := k.useOf(stored)
+	if err != nil {
+		return nil, err
 	}
-	if len(keks.Archive.Key) > 0 {
-		archive, err := hsm.NewSoftware(keks.Archive.ID, keks.Archive.Key, k.Rand)
-		if err != nil {
+	ring := &wrappers{instance: keks.Instance, of: map[string]*Wrapper{}}
+	for purpose, kek := range map[string]KEK{envelope.PurposeOnline: keks.Use, envelope.PurposeArchive: keks.Archive} {
+		w := &Wrapper{all: map[[16]byte]envelope.KeyWrapper{}}
+		if err := k.addSoftware(w, purpose, kek, use == nil); err != nil {
 			return nil, err
 		}
-		ring.of[envelope.PurposeArchive] = archive
-	}
-	for purpose, w := range ring.of {
-		if err := k.hold(w); err != nil {
+		if err := k.addTokens(w, purpose, use, stored); err != nil {
 			return nil, err
 		}
-		ring.of[purpose] = &watched{w, &k.health}
+		if len(w.all) > 0 {
+			ring.of[purpose] = w
+		}
 	}
 	return ring, nil
+}
+
+// addSoftware adds the key that is in storage. The key of the archive may be missing. Beside a token it says nothing of how
+// wrappers fare.
+func (k *Keyring) addSoftware(w *Wrapper, purpose string, kek KEK, watch bool) error {
+	if purpose == envelope.PurposeArchive && len(kek.Key) == 0 {
+		return nil
+	}
+	software, err := hsm.NewSoftware(kek.ID, kek.Key, k.Rand)
+	if err != nil {
+		return err
+	}
+	var one envelope.KeyWrapper = software
+	if k.Wrap != nil && purpose == envelope.PurposeOnline {
+		one = k.Wrap(software)
+	}
+	if err := k.hold(one); err != nil {
+		return err
+	}
+	seen := &watched{KeyWrapper: one}
+	if watch {
+		seen.health = &k.health
+	}
+	w.add(kek.ID, seen, true)
+	return nil
+}
+
+// addTokens adds the keys on the token. They wrap, where one of them is active: the software never does in its place.
+func (k *Keyring) addTokens(w *Wrapper, purpose string, use *tokens.Use, stored HSM) error {
+	active, _ := stored.ActiveOf(purpose)
+	for _, kek := range stored.KEKs {
+		if use == nil || kek.Purpose != purpose || !kek.Opens() {
+			continue
+		}
+		one, err := hsm.NewWrapper(use, kek.KEK, k.Rand)
+		if err != nil {
+			return err
+		}
+		isActive := kek.ID == active.ID
+		w.add(kek.ID, &watched{one, &k.health}, isActive)
+		if isActive && purpose == envelope.PurposeOnline {
+			use.SetProbe(one.Probe)
+		}
+	}
+	return nil
 }
 
 // hold remembers a wrapper that has to be closed.
@@ -153,7 +206,10 @@ func (k *Keyring) Health() Health { return k.health.get() }
 func (k *Keyring) Close() error {
 	k.mu.Lock()
 	open := k.open
-	k.closed, k.open = true, nil
+	if k.use != nil {
+		open = append(open, k.use)
+	}
+	k.closed, k.open, k.use = true, nil, nil
 	k.mu.Unlock()
 	k.Forget()
 	var err error

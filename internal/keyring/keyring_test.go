@@ -27,6 +27,7 @@ type memory struct {
 	t      *testing.T
 	mu     sync.Mutex
 	keks   *keyring.KEKs
+	hsm    keyring.HSM
 	reads  atomic.Int32
 	during func() // called while the keys are read
 }
@@ -51,6 +52,12 @@ func (m *memory) CreateKeyring(_ context.Context, keks keyring.KEKs) (keyring.KE
 	assert.Nil(m.t, m.keks, "the key encryption keys are made twice")
 	m.keks = &keks
 	return keks, nil
+}
+
+func (m *memory) HSM(context.Context) (keyring.HSM, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hsm, nil
 }
 
 func newKeyring(t *testing.T, wrap func(envelope.KeyWrapper) envelope.KeyWrapper) (*keyring.Keyring, *memory) {

@@ -11,6 +11,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 	"github.com/stretchr/testify/require"
 )
 
@@ -70,6 +71,37 @@ func allSet(t *testing.T, w *world) {
 	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"}))
 }
 
+// tokenSet arranges a mount with a token and a key on it.
+func tokenSet(t *testing.T, w *world) {
+	require.NoError(t, configureHSM(w, true))
+	require.NoError(t, addKEK(w, 1, "create-kek"))
+}
+
+func configureHSM(w *world, configured bool) error {
+	act, settings := "configure-hsm", goldenHSM()
+	if !configured {
+		act, settings = "delete-hsm", tokens.Settings{}
+	}
+	return w.SetHSM(ctx, lifecycle.Event{Act: act}, func(keyring.HSM) (tokens.Settings, bool, error) { return settings, configured, nil })
+}
+
+// addKEK makes the n-th key the active one; without an act it is pending.
+func addKEK(w *world, n int, act string) error {
+	return w.SetKEKs(ctx, func(h keyring.HSM) ([]keyring.TokenKEK, lifecycle.Event, error) {
+		kek := goldenKEK()
+		kek.ID[0] = byte(n)
+		if act == "" {
+			kek.State = keyring.Pending
+			return append(h.KEKs[:n-1:n-1], kek), lifecycle.Event{}, nil
+		}
+		kek.State = keyring.Active
+		for i := range h.KEKs {
+			h.KEKs[i].State = keyring.DecryptOnly
+		}
+		return append(h.KEKs[:n-1:n-1], kek), lifecycle.Event{Act: act}, nil
+	})
+}
+
 func mountActs() []act {
 	return []act{
 		{name: "create the keyring", arrange: noKeyring, do: func(w *world, attempt string) error {
@@ -96,6 +128,16 @@ func mountActs() []act {
 		{name: "set the clock", arrange: nothing, do: func(w *world, _ string) error { return w.SetClock(ctx, goldenClock()) }, writes: 1},
 		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error { return addDenied(w) }, writes: 1},
 		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 3},
+		{name: "configure the HSM", arrange: allSet, do: func(w *world, _ string) error { return configureHSM(w, true) }, writes: 3},
+		{name: "delete the HSM", arrange: tokenSet, do: func(w *world, _ string) error { return configureHSM(w, false) }, writes: 3},
+		{name: "note a PIN that was rejected", arrange: tokenSet, do: func(w *world, _ string) error {
+			return w.SetHSM(ctx, lifecycle.Event{}, func(h keyring.HSM) (tokens.Settings, bool, error) {
+				h.Settings.PINRejected = start.Add(2 * time.Hour)
+				return h.Settings, true, nil
+			})
+		}, writes: 1},
+		{name: "draw a KEK", arrange: tokenSet, do: func(w *world, _ string) error { return addKEK(w, 2, "") }, writes: 1},
+		{name: "rotate a KEK", arrange: tokenSet, do: func(w *world, _ string) error { return addKEK(w, 2, "rotate-kek") }, writes: 3},
 		{name: "list a key", arrange: nothing, do: func(w *world, _ string) error { return w.AddDue(ctx, start, "orders") }, writes: 1},
 		{name: "unlist a key", arrange: withKey(1, false), do: func(w *world, _ string) error { return w.RemoveDue(ctx, start, "orders") }, writes: 1},
 		{name: "defer a key", arrange: withKey(1, false), do: func(w *world, _ string) error {

@@ -26,6 +26,8 @@
 //	config/barrier                        says nothing; see write.go
 //	config/kek, config/archive-kek        the mount's key encryption keys                (secret)
 //	config/custody                        the keys that sign checkpoints                 (secret)
+//	config/hsm                            the mount's token: how it is reached, its PIN  (secret)
+//	config/keks                           the key encryption keys that are on tokens
 //
 // Rules that make a crash at any write harmless:
 //   - what a record refers to is written before the record, what it no longer refers to is deleted after it;

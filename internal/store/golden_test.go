@@ -19,6 +19,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 	"github.com/stretchr/testify/require"
 )
 
@@ -339,6 +340,10 @@ func goldenWorld(t *testing.T) *world {
 	stale, err := w.SaveRewrap(ctx, goldenRewrapping())
 	require.NoError(t, err)
 	require.False(t, stale)
+	require.NoError(t, w.SetHSM(ctx, lifecycle.Event{}, func(keyring.HSM) (tokens.Settings, bool, error) { return goldenHSM(), true, nil }))
+	require.NoError(t, w.SetKEKs(ctx, func(keyring.HSM) ([]keyring.TokenKEK, lifecycle.Event, error) {
+		return []keyring.TokenKEK{goldenKEK()}, lifecycle.Event{}, nil
+	}))
 	paged := goldenKey()
 	paged.Name, paged.Latest, paged.Recent = "paged", 256, nil
 	for n := range paged.Latest {
@@ -365,6 +370,7 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "denied/orders/0": "denied",
 		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
 		"intents/rewrap/use": "rewrap",
+		"config/hsm":         "hsm", "config/keks": "keks",
 	} {
 		if *renew {
 			var pretty bytes.Buffer

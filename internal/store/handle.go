@@ -63,6 +63,8 @@ type (
 	Settings struct{ *conn }
 	// KEKs stores the mount's key encryption keys, and with them its identity.
 	KEKs struct{ *conn }
+	// Tokens stores what is known of the mount's token, and the keys on it.
+	Tokens struct{ *conn }
 	// Journals stores custody records.
 	Journals struct{ *conn }
 	// Signing stores the keys that sign checkpoints.
@@ -102,6 +104,9 @@ func (h Handle) Settings() Settings { return Settings(h) }
 
 // KEKs returns the key encryption keys.
 func (h Handle) KEKs() KEKs { return KEKs(h) }
+
+// Tokens returns what is known of the mount's token.
+func (h Handle) Tokens() Tokens { return Tokens(h) }
 
 // Journals returns the journals.
 func (h Handle) Journals() Journals { return Journals(h) }

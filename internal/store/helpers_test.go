@@ -49,6 +49,7 @@ type stored struct {
 	store.Leases
 	store.Settings
 	store.KEKs
+	store.Tokens
 	store.Journals
 	store.Signing
 	store.Sealed
@@ -58,7 +59,7 @@ type stored struct {
 func storedIn(h store.Handle) stored {
 	return stored{
 		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
-		h.KEKs(), h.Journals(), h.Signing(), h.Sealed(), h.Rewraps(),
+		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Rewraps(),
 	}
 }
 

@@ -33,6 +33,7 @@ func everything(t *testing.T) *world {
 	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	tokenSet(t, w)
 	w.putPolicy(t, "pci", "")
 	w.putPolicy(t, "pci", "second")
 	require.NoError(t, w.SaveReindexCursor(ctx, "pci", 2, "orders", false))
@@ -75,8 +76,7 @@ func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
 		"keys": true, "versions": true, "dates": true, "policies": true, "revisions": true, "bound": true,
 		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/kek": true,
 		"archive": true, "journal": true, "denied": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
-		"config/clock":   true,
-		"intents/rewrap": true,
+		"config/clock": true, "config/hsm": true, "config/keks": true, "intents/rewrap": true,
 	}, kinds)
 }
 
@@ -87,7 +87,7 @@ func TestKeyMaterialIsSealWrappedAndNothingElseHoldsAny(t *testing.T) {
 		_, sealed := fields["sealed"]
 		_, key := fields["key"] // in a journal, the name of one
 		key = key && !strings.HasPrefix(path, "journal/")
-		require.Equal(t, sealed || key || strings.Contains(value, `"seed"`), sealWraps(store.SealWrapped(), path), path)
+		require.Equal(t, sealed || key || strings.Contains(value, `"seed"`) || strings.Contains(value, `"pin"`), sealWraps(store.SealWrapped(), path), path)
 	}
 }
 
@@ -97,6 +97,7 @@ func TestSecretsAreNowhereButInSealWrappedEntries(t *testing.T) {
 	require.NoError(t, err)
 	secrets := [][]byte{goldenKeyring().Use.Key, goldenKeyring().Archive.Key, keys[0].Seed(), []byte("first 1"), []byte("first 200")}
 	for path, value := range w.entries(t) {
+		require.False(t, strings.Contains(value, string(goldenHSM().PIN)) && !sealWraps(store.SealWrapped(), path), path)
 		for _, secret := range secrets {
 			if strings.Contains(value, base64.StdEncoding.EncodeToString(secret)) {
 				require.True(t, sealWraps(store.SealWrapped(), path), path)

@@ -81,7 +81,7 @@ func (s *Store) ForgetInstance() { s.identity.Store(nil) }
 
 // SealWrapped lists the storage paths that hold secrets, in the form of logical.Paths.SealWrapStorage.
 func SealWrapped() []string {
-	return []string{versionsPrefix, archivePrefix, kekPath, archiveKEKPath, signingKeysPath}
+	return []string{versionsPrefix, archivePrefix, kekPath, archiveKEKPath, signingKeysPath, hsmPath}
 }
 
 // read decodes the record at path into v; found is false when there is none.

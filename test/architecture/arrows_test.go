@@ -14,11 +14,11 @@ import (
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
 	".": {
-		"internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
+		"hsm/token", "internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
 		"internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
-		"internal/schedule", "internal/scheduler", "internal/store", "internal/vaultapi",
+		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
 	},
-	"cmd/vault-plugin-keylife": {".", "internal/custody"},
+	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/tokens"},
 	"internal/acts":            nil,
 	"internal/clock":           nil,
 	"internal/custody":         nil,
@@ -31,7 +31,8 @@ var mayImport = map[string][]string{
 		"internal/policy", "internal/refusal", "internal/scheduler",
 	},
 	"internal/scheduler": {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
-	"internal/keyring":   {"hsm", "internal/cache", "internal/envelope"},
+	"internal/keyring":   {"hsm", "hsm/token", "internal/cache", "internal/envelope", "internal/tokens"},
+	"internal/tokens":    {"hsm", "hsm/cryptoki", "hsm/p11", "hsm/token"},
 	"internal/envelope":  nil,
 	"internal/keytype":   {"internal/refusal"},
 	"internal/ledger":    {"internal/acts", "internal/custody", "internal/lifecycle", "internal/refusal"},
@@ -40,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/refusal":   nil,
 	"internal/schedule":  nil,
 	"internal/store": {
+		"hsm", "hsm/cryptoki", "internal/tokens",
 		"internal/acts", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/policy",
 		"internal/refusal",
 	},
@@ -64,6 +66,7 @@ var mustNotImport = map[string][]string{
 	"internal/dataplane": {"github.com/hashicorp/vault"},
 	"internal/engine":    {"github.com/hashicorp/vault"},
 	"internal/keyring":   {"github.com/hashicorp/vault"},
+	"internal/tokens":    {"github.com/hashicorp/vault"},
 	"internal/ledger":    {"github.com/hashicorp/vault"},
 	"internal/scheduler": {"github.com/hashicorp/vault"},
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},

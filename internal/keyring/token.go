@@ -1,0 +1,73 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keyring
+
+import (
+	"github.com/keylife/vault-plugin-keylife/hsm/token"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
+)
+
+// useOf returns the use of the token that is configured; nil: none is. It goes on as long as the connection is the same.
+func (k *Keyring) useOf(stored HSM) (*tokens.Use, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, errClosed
+	}
+	if !stored.Configured {
+		return nil, k.endUse()
+	}
+	if k.use != nil && k.use.Settings() == stored.Settings.Connection() {
+		return k.use, nil
+	}
+	if err := k.endUse(); err != nil {
+		return nil, err
+	}
+	use := k.Tokens.Use(stored.Settings, false)
+	if k.trials > 0 {
+		return use, use.Close() // who comes now is told to come again
+	}
+	k.use = use
+	return use, nil
+}
+
+// endUse ends the use of the token. The caller holds the lock.
+func (k *Keyring) endUse() error {
+	use := k.use
+	k.use = nil
+	if use == nil {
+		return nil
+	}
+	return use.Close()
+}
+
+// Token returns the use of the token that is configured; nil: none is.
+func (k *Keyring) Token(stored HSM) (*tokens.Use, error) { return k.useOf(stored) }
+
+// Try returns a use of the token by settings that somebody has just written, until the trial is ended. A process uses one PIN
+// for a token: where the settings are others than those in force, the token's use ends first, and what needs it has to come
+// again until the trial is over.
+func (k *Keyring) Try(s tokens.Settings) (trial *tokens.Use, end func() error, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, nil, errClosed
+	}
+	if k.use != nil && k.use.Settings() == s.Connection() && k.use.Health().State != token.PINRejected {
+		return k.use, func() error { return nil }, nil
+	}
+	if err := k.endUse(); err != nil {
+		return nil, nil, err
+	}
+	k.trials++
+	trial = k.Tokens.Use(s, true)
+	return trial, func() error {
+		err := trial.Close()
+		k.mu.Lock()
+		k.trials--
+		k.mu.Unlock()
+		k.Forget()
+		return err
+	}, nil
+}
