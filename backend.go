@@ -8,6 +8,7 @@ package keylife
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -22,10 +23,12 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -34,6 +37,7 @@ type backend struct {
 	*framework.Backend
 	store     *store.Store
 	keyring   *keyring.Keyring
+	keks      *keks.Manager
 	plane     *dataplane.Plane
 	engine    *engine.Engine
 	scheduler *scheduler.Scheduler
@@ -48,13 +52,14 @@ type Options struct {
 	Now     func() time.Time // the time that keys live by; nil: the wall clock
 	Rand    io.Reader        // what keys, nonces and names are drawn from; nil: crypto/rand
 	KeyTime time.Duration    // what a tick spends on one key at most; 0: ten seconds
+	Tokens  *tokens.Host     // how the process reaches HSMs, one for all mounts; nil: it reaches none
 
 	// TestOnlyWrapper stands before the wrapper of the material in use, each time that the mount reads its keyring. A
 	// test makes an HSM with it, or a token that fails: requests and storage can make neither.
 	TestOnlyWrapper func(envelope.KeyWrapper) envelope.KeyWrapper
 }
 
-// Factory returns the backend of a mount in production: [New] with the wall clock and crypto/rand.
+// Factory returns the backend of a mount in production: [New] with the wall clock and crypto/rand, and without an HSM.
 func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
 	return New(ctx, conf, Options{})
 }
@@ -73,9 +78,11 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		Now: o.Now, Rand: o.Rand, Log: conf.Logger,
 		ReadOnly: func() bool { return !b.WriteSafeReplicationState() },
 	})
+	ring := keyring.New(keyring.Config{Now: o.Now, Rand: o.Rand, Tokens: o.Tokens, Wrap: o.TestOnlyWrapper})
 	b = &backend{
 		store:     store.New(o.Now, conf.Logger),
-		keyring:   keyring.New(keyring.Config{Now: o.Now, Rand: o.Rand, Wrap: o.TestOnlyWrapper}),
+		keyring:   ring,
+		keks:      keks.New(keks.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Host: o.Tokens, Ring: ring}),
 		plane:     plane,
 		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane}),
 		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, KeyTime: o.KeyTime}),
@@ -119,6 +126,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		policiesAPI{}.paths(),
 		cipherAPI{}.paths(),
 		custodyAPI{}.paths(),
+		hsmAPI{}.paths(),
 	)
 })
 
@@ -138,8 +146,10 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	_, err := b.session(req).Scheduler().Tick(ctx)
-	return err
+	s := b.session(req)
+	err := s.KEKs().Tick(ctx)
+	_, tickErr := s.Scheduler().Tick(ctx)
+	return errors.Join(err, tickErr)
 }
 
 // invalidate forgets what another node has changed. It has nobody to tell of a panic, which the server log has then.
@@ -155,6 +165,10 @@ func (b *backend) invalidate(_ context.Context, path string) {
 		}
 		if store.IsMountRecord(path) {
 			b.store.Forget(custody.MountChain)
+		}
+		if store.IsHSM(path) {
+			b.keks.Forget()
+			b.keyring.Forget()
 		}
 		if store.IsKeyring(path) {
 			b.store.ForgetInstance()

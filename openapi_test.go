@@ -31,6 +31,10 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 		"config/engine": {"require_policy", "default_policy", "reason"},
 		"config/keys":   {"disable_upsert"},
 		"config/clock":  {"acknowledge"},
+		"config/hsm": {
+			"enabled", "library", "token_label", "token_serial", "pin", "pin_env", "pin_file", "mechanism", "gcm_iv_mode", "rsa_oaep_hash",
+			"max_sessions", "call_timeout", "acquire_timeout", "allow_generate_kek", "kek_rotation_period", "kek_min_age",
+		},
 	}
 	for _, path := range m.Framework().Paths {
 		where := m.ExampleOf(path)

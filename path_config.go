@@ -9,9 +9,12 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -176,4 +179,196 @@ func (a configAPI) writeClock(ctx context.Context, c *request) (*logical.Respons
 		return nil, err
 	}
 	return a.readClock(ctx, c)
+}
+
+// The settings of the mount's HSM.
+var (
+	fHSMEnabled  = vaultapi.Bool("enabled", "The HSM wraps new material. If not, it only unwraps what it has wrapped, and software wraps what is new.")
+	fLibrary     = vaultapi.Text("library", "The PKCS#11 library, by the name that the operator of the plugin gave it in KEYLIFE_PKCS11_LIBS.")
+	fTokenLabel  = vaultapi.Text("token_label", "Label of the token.")
+	fTokenSerial = vaultapi.Text("token_serial", "Serial number of the token.")
+	fPIN         = vaultapi.Text("pin", "PIN of the token's user. It is never read back.").Secret()
+	fPINEnv      = vaultapi.Text("pin_env", "The plugin's environment variable that has the PIN. Its name begins with KEYLIFE_HSM_PIN.")
+	fPINFile     = vaultapi.Text("pin_file", "The file that has the PIN, below the folder that KEYLIFE_PIN_DIR names.")
+	fMechanism   = vaultapi.Text("mechanism", "How the token wraps: auto, aes-gcm, aes-cbc-hmac or rsa-oaep-hmac. auto takes the first that passes the self-test.")
+	fIVMode      = vaultapi.Text("gcm_iv_mode", "Where the IV of AES-GCM comes from: caller, hsm or hsm_appended. It is never found out by trying.")
+	fOAEPHash    = vaultapi.Text("rsa_oaep_hash", "Hash of RSA-OAEP: sha256 or sha1.")
+	fSessions    = vaultapi.Int("max_sessions", "Sessions that work at a time.")
+	fCallTime    = vaultapi.Seconds("call_timeout", "How long a call of the token may take.")
+	fAcquireTime = vaultapi.Seconds("acquire_timeout", "How long a request waits for a session, or for the token to be recovered.")
+	fGenerate    = vaultapi.Bool("allow_generate_kek", "keylife makes keys on the token. If not, hsm/keks/rotate takes up those that somebody else made.")
+	fKEKPeriod   = vaultapi.Seconds("kek_rotation_period", "Time between rotations of the key encryption keys. 0: by hand only.")
+	fKEKMinAge   = vaultapi.Seconds("kek_min_age", "How long a key encryption key is kept after it was retired, at least.")
+	fPINSet      = vaultapi.Bool("pin_set", "A PIN is stored, or named by pin_env or pin_file.")
+	fPINUpdated  = vaultapi.Text("pin_updated_time", "When the PIN was set last, RFC 3339.")
+	fPINRejected = vaultapi.Text("pin_rejected_time", "When the token was seen to reject the PIN, RFC 3339. No login is tried until config/hsm is written.")
+)
+
+// hsmSettings are the fields that a request sets.
+var hsmSettings = []vaultapi.Declared{
+	fHSMEnabled, fLibrary, fTokenLabel, fTokenSerial, fPIN, fPINEnv, fPINFile, fMechanism, fIVMode, fOAEPHash, fSessions, fCallTime,
+	fAcquireTime, fGenerate, fKEKPeriod, fKEKMinAge,
+}
+
+var hsmAnswer = vaultapi.Answer[tokens.Settings]{
+	vaultapi.Show(fHSMEnabled, func(s tokens.Settings) bool { return s.Enabled }),
+	vaultapi.Show(fLibrary, func(s tokens.Settings) string { return s.Library }),
+	vaultapi.Show(fTokenLabel, func(s tokens.Settings) string { return s.Label }),
+	vaultapi.Show(fTokenSerial, func(s tokens.Settings) string { return s.Serial }),
+	vaultapi.Show(fPINSet, func(s tokens.Settings) bool { return s.PIN != "" || s.PINEnv != "" || s.PINFile != "" }),
+	vaultapi.Show(fPINEnv, func(s tokens.Settings) string { return s.PINEnv }),
+	vaultapi.Show(fPINFile, func(s tokens.Settings) string { return s.PINFile }),
+	vaultapi.Show(fPINUpdated, func(s tokens.Settings) string { return vaultapi.Time(s.PINUpdated) }),
+	vaultapi.Show(fPINRejected, func(s tokens.Settings) string { return vaultapi.Time(s.PINRejected) }),
+	vaultapi.Show(fMechanism, func(s tokens.Settings) string { return string(s.Mechanism) }),
+	vaultapi.Show(fIVMode, func(s tokens.Settings) string { return string(s.IVMode) }),
+	vaultapi.Show(fOAEPHash, func(s tokens.Settings) string { return string(s.OAEPHash) }),
+	vaultapi.Show(fSessions, func(s tokens.Settings) int { return s.MaxSessions }),
+	vaultapi.Show(fCallTime, func(s tokens.Settings) int { return seconds(s.CallTimeout) }),
+	vaultapi.Show(fAcquireTime, func(s tokens.Settings) int { return seconds(s.AcquireTimeout) }),
+	vaultapi.Show(fGenerate, func(s tokens.Settings) bool { return s.AllowGenerate }),
+	vaultapi.Show(fKEKPeriod, func(s tokens.Settings) int { return seconds(s.RotationPeriod) }),
+	vaultapi.Show(fKEKMinAge, func(s tokens.Settings) int { return seconds(s.MinAge) }),
+}
+
+func seconds(d time.Duration) int { return int(d / time.Second) }
+
+// changeOf is what a request asks to set. What is not given stays; where the PIN comes from is one thing.
+func changeOf(c *request) keks.Change {
+	return func(s tokens.Settings) (next tokens.Settings, pin bool) {
+		pin = fPIN.LookupNonNull(c) != nil || fPINEnv.LookupNonNull(c) != nil || fPINFile.LookupNonNull(c) != nil
+		if pin {
+			s.PIN, s.PINEnv, s.PINFile = tokens.PIN(fPIN.Get(c)), fPINEnv.Get(c), fPINFile.Get(c)
+		}
+		set(c, fHSMEnabled, &s.Enabled)
+		set(c, fLibrary, &s.Library)
+		set(c, fTokenLabel, &s.Label)
+		set(c, fTokenSerial, &s.Serial)
+		setAs(c, fMechanism, &s.Mechanism, func(text string) hsm.Mechanism { return hsm.Mechanism(text) })
+		setAs(c, fIVMode, &s.IVMode, func(text string) hsm.IVMode { return hsm.IVMode(text) })
+		setAs(c, fOAEPHash, &s.OAEPHash, func(text string) tokens.Hash { return tokens.Hash(text) })
+		set(c, fSessions, &s.MaxSessions)
+		setAs(c, fCallTime, &s.CallTimeout, ofSeconds)
+		setAs(c, fAcquireTime, &s.AcquireTimeout, ofSeconds)
+		set(c, fGenerate, &s.AllowGenerate)
+		setAs(c, fKEKPeriod, &s.RotationPeriod, ofSeconds)
+		setAs(c, fKEKMinAge, &s.MinAge, ofSeconds)
+		return s, pin
+	}
+}
+
+func ofSeconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func set[T any](c *request, f vaultapi.Field[T], at *T) {
+	setAs(c, f, at, func(v T) T { return v })
+}
+
+func setAs[T, U any](c *request, f vaultapi.Field[T], at *U, of func(T) U) {
+	if given := f.LookupNonNull(c); given != nil {
+		*at = of(*given)
+	}
+}
+
+func (a hsmAPI) config() path {
+	return path{
+		Pattern: "config/hsm", Mode: vaultapi.Strict, Fields: vaultapi.FieldsOf(append(hsmSettings, fReason)...),
+		Operations: operations{
+			logical.UpdateOperation: {
+				Handle: a.write, ID: vaultapi.ID{Verb: "configure", Suffix: "hsm"}, Answer: "The configuration.", Fields: hsmAnswer.Fields(fSuite, fRejected),
+				Summary: "Configure the HSM that wraps the material of the mount. What is not given stays.",
+			},
+			logical.ReadOperation: {
+				Handle: a.read, ID: vaultapi.ID{Verb: "read", Suffix: "hsm-configuration"}, Answer: "The configuration, without the PIN.", Fields: hsmAnswer.Fields(),
+				Summary: "Read the configuration of the HSM.",
+			},
+			logical.DeleteOperation: {
+				Handle: a.remove, ID: vaultapi.ID{Verb: "delete", Suffix: "hsm-configuration"},
+				Summary: "Take the HSM away from the mount. Refused while anything is wrapped by a key on it.",
+			},
+		},
+		Synopsis: "Configure the HSM of the mount.",
+		Description: "The token has to pass a self-test first, and to hold the keys that the mount has on it already. Then keylife makes a key for the " +
+			"material in use and one for the archive, unless allow_generate_kek is false, and wraps with them from then on. One PIN is used for a token " +
+			"by all mounts of a process. A PIN that the token rejects is not tried again until this is written.",
+	}
+}
+
+func (hsmAPI) write(ctx context.Context, c *request) (*logical.Response, error) {
+	pre, err := precondition(c)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.KEKs().Configure(ctx, changeOf(c), pre.Reason)
+	if err != nil {
+		return nil, err
+	}
+	h, err := c.KEKs().Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := hsmAnswer.Of(h.Settings)
+	showChoice(resp, found)
+	return resp, nil
+}
+
+// showChoice adds what the self-test has found.
+func showChoice(resp *logical.Response, found keks.Test) {
+	suite, rejected := "", []map[string]any{}
+	if found.Choice.Suite != 0 {
+		suite = found.Choice.Suite.String()
+	}
+	for _, r := range found.Choice.Rejected {
+		rejected = append(rejected, map[string]any{"suite": r.Suite.String(), "reason": r.Reason})
+	}
+	resp.Data[fSuite.Name], resp.Data[fRejected.Name] = suite, rejected
+}
+
+func (hsmAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
+	h, err := c.KEKs().Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return hsmAnswer.Of(h.Settings), nil
+}
+
+func (hsmAPI) remove(ctx context.Context, c *request) (*logical.Response, error) {
+	pre, err := precondition(c)
+	if err != nil {
+		return nil, err
+	}
+	left, err := c.KEKs().Delete(ctx, pre.Reason)
+	if err != nil || left == 0 {
+		return nil, err
+	}
+	resp := &logical.Response{}
+	resp.AddWarning("retired keys stay on the token: they can be destroyed once it is configured again")
+	return resp, nil
+}
+
+func (a hsmAPI) test() path {
+	help := "Test an HSM without configuring it."
+	return path{
+		Pattern: "config/hsm/test", ID: vaultapi.ID{Verb: "test", Suffix: "hsm"}, Mode: vaultapi.Strict, Fields: vaultapi.FieldsOf(hsmSettings...),
+		Operations: operations{logical.UpdateOperation: {
+			Handle: a.try, Summary: help, Answer: "What the token was found to be able to.",
+			Fields: vaultapi.FieldsOf(fTokenLabel, fTokenSerial, fManufacturer, fModel, fSuite, fRejected),
+		}},
+		Synopsis:    help,
+		Description: "What is not given is as config/hsm has it. Keys are made on the token for the test, and destroyed after it. Where the PIN is another, requests that need the HSM get a 503 meanwhile.",
+	}
+}
+
+var (
+	fManufacturer = vaultapi.Text("manufacturer", "Who made the token.")
+	fModel        = vaultapi.Text("model", "Model of the token.")
+)
+
+func (hsmAPI) try(ctx context.Context, c *request) (*logical.Response, error) {
+	found, err := c.KEKs().Test(ctx, changeOf(c))
+	if err != nil {
+		return nil, err
+	}
+	resp := vaultapi.Data(fTokenLabel.Is(found.Token.Label), fTokenSerial.Is(found.Token.Serial), fManufacturer.Is(found.Token.Manufacturer), fModel.Is(found.Token.Model))
+	showChoice(resp, found)
+	return resp, nil
 }

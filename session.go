@@ -11,6 +11,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -81,6 +82,25 @@ func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
 
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
+
+// KEKs returns what is done with the mount's token.
+func (s *session) KEKs() *keks.Session {
+	return s.b.keks.Session(keks.Storage{
+		Tokens: s.stored.Tokens(), References: uncounted{},
+		Instance: func(ctx context.Context) (string, error) {
+			_, instance, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
+			return instance, err
+		},
+	})
+}
+
+// uncounted is keks.References where nothing counts: a key of which it is not known is not given up.
+type uncounted struct{}
+
+// References is keks.References'.
+func (uncounted) References(context.Context, [16]byte) (n int, complete bool, err error) {
+	return 0, false, nil
+}
 
 // Wrapper is dataplane.WrapperSource's.
 func (s *session) Wrapper(ctx context.Context, purpose string, create bool) (envelope.KeyWrapper, string, error) {

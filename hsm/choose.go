@@ -92,6 +92,9 @@ func (o Options) excluded(s Suite) string {
 	return ""
 }
 
+// Allow reports whether the options leave a suite in.
+func (o Options) Allow(s Suite) bool { return o.excluded(s) == "" }
+
 // check refuses options that name nothing.
 func (o Options) check() error {
 	switch {

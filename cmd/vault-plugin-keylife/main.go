@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,9 +18,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/plugin"
 
 	keylife "github.com/keylife/vault-plugin-keylife"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
 const sdkModule = "github.com/hashicorp/vault/sdk"
@@ -53,10 +56,17 @@ func run(args []string, stdout io.Writer, logger hclog.Logger) error {
 	if *showVersion {
 		return printVersion(stdout)
 	}
+	// What is wrong with the environment keeps no mount from starting: those that need it say so.
+	host, err := tokens.FromEnvironment(os.Getenv)
+	if err != nil {
+		logger.Error("PKCS#11 is not set up as the environment says", "error", err)
+	}
 	return plugin.ServeMultiplex(&plugin.ServeOpts{
-		BackendFactoryFunc: keylife.Factory,
-		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
-		Logger:             logger,
+		BackendFactoryFunc: func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
+			return keylife.New(ctx, conf, keylife.Options{Tokens: host})
+		},
+		TLSProviderFunc: api.VaultPluginTLSProvider(meta.GetTLSConfig()),
+		Logger:          logger,
 	})
 }
 

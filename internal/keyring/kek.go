@@ -41,7 +41,7 @@ const (
 	Active      State = "active"       // wraps and unwraps
 	DecryptOnly State = "decrypt_only" // unwraps
 	Retired     State = "retired"      // nothing is wrapped by it any more; it unwraps until it is destroyed
-	Destroyed   State = "destroyed"    // off the token
+	Destroyed   State = "destroyed"    // to be taken off the token, or off it already
 )
 
 // TokenKEK is a key encryption key on a token, with what has become of it.
@@ -52,6 +52,7 @@ type TokenKEK struct {
 	Adopted bool // somebody else made it
 
 	Activated, Deactivated, Retired, Destroyed time.Time
+	Gone                                       bool // of one that is destroyed: it was seen off the token, or left there for who made it
 }
 
 // Opens reports a key that opens what it wrapped.

@@ -39,6 +39,7 @@ type Keyring struct {
 	closed bool
 	open   []io.Closer // wrappers that hold something
 	use    *tokens.Use // of the mount's token; nil: none is configured, or none was needed yet
+	probed [16]byte    // the key that shows whether the token works
 	trials int         // under way
 }
 
@@ -171,11 +172,7 @@ func (k *Keyring) addTokens(w *Wrapper, purpose string, use *tokens.Use, stored 
 		if err != nil {
 			return err
 		}
-		isActive := kek.ID == active.ID
-		w.add(kek.ID, &watched{one, &k.health}, isActive)
-		if isActive && purpose == envelope.PurposeOnline {
-			use.SetProbe(one.Probe)
-		}
+		w.add(kek.ID, &watched{one, &k.health}, kek.ID == active.ID)
 	}
 	return nil
 }

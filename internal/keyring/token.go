@@ -4,7 +4,9 @@
 package keyring
 
 import (
+	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/hsm/token"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
@@ -19,7 +21,7 @@ func (k *Keyring) useOf(stored HSM) (*tokens.Use, error) {
 		return nil, k.endUse()
 	}
 	if k.use != nil && k.use.Settings() == stored.Settings.Connection() {
-		return k.use, nil
+		return k.use, k.setProbe(k.use, stored)
 	}
 	if err := k.endUse(); err != nil {
 		return nil, err
@@ -28,8 +30,22 @@ func (k *Keyring) useOf(stored HSM) (*tokens.Use, error) {
 	if k.trials > 0 {
 		return use, use.Close() // who comes now is told to come again
 	}
-	k.use = use
-	return use, nil
+	k.use, k.probed = use, [16]byte{}
+	return use, k.setProbe(use, stored)
+}
+
+// setProbe makes the active key show whether the token works. The caller holds the lock.
+func (k *Keyring) setProbe(use *tokens.Use, stored HSM) error {
+	active, ok := stored.ActiveOf(envelope.PurposeOnline)
+	if !ok || active.ID == k.probed {
+		return nil
+	}
+	w, err := hsm.NewWrapper(use, active.KEK, k.Rand)
+	if err == nil {
+		use.SetProbe(w.Probe)
+		k.probed = active.ID
+	}
+	return err
 }
 
 // endUse ends the use of the token. The caller holds the lock.

@@ -91,6 +91,11 @@ func NoPolicy(name string) error {
 	return kindError{ErrNotFound, fmt.Sprintf("policy not found: no policy is named %q", name)}
 }
 
+// NotFoundf reports that what was asked for is not there; the error is [ErrNotFound].
+func NotFoundf(format string, args ...any) error {
+	return kindError{ErrNotFound, fmt.Sprintf(format, args...)}
+}
+
 // UnreadablePolicy reports that what is stored of a policy says nothing, and why; the error is [ErrUnreadable] and its cause.
 func UnreadablePolicy(name string, cause error) error { return unreadableError{name, cause} }
 

@@ -59,6 +59,7 @@ type kekJSON struct {
 	Deactivated time.Time         `json:"deactivated"`
 	Retired     time.Time         `json:"retired"`
 	Destroyed   time.Time         `json:"destroyed"`
+	Gone        bool              `json:"gone"`
 }
 
 func recordOfKEK(k keyring.TokenKEK) kekJSON {
@@ -66,7 +67,7 @@ func recordOfKEK(k keyring.TokenKEK) kekJSON {
 		ID: k.ID[:], Purpose: k.Purpose, State: k.State, Adopted: k.Adopted, CKAID: k.CKAID, Label: k.Label, Serial: k.Serial,
 		Suite: k.Suite, OAEPHash: k.OAEPHash, RSABits: k.RSABits, MACID: k.MACID, MACLabel: k.MACLabel, Canary: k.Canary,
 		CanarySum: k.CanarySum, Warnings: k.Warnings, Created: k.Created, Activated: k.Activated, Deactivated: k.Deactivated,
-		Retired: k.Retired, Destroyed: k.Destroyed,
+		Retired: k.Retired, Destroyed: k.Destroyed, Gone: k.Gone,
 	}
 }
 
@@ -77,7 +78,7 @@ func (j kekJSON) kek() keyring.TokenKEK {
 			MACID: j.MACID, MACLabel: j.MACLabel, Canary: j.Canary, CanarySum: j.CanarySum, Created: j.Created, Warnings: j.Warnings,
 		},
 		Purpose: j.Purpose, State: j.State, Adopted: j.Adopted, Activated: j.Activated, Deactivated: j.Deactivated,
-		Retired: j.Retired, Destroyed: j.Destroyed,
+		Retired: j.Retired, Destroyed: j.Destroyed, Gone: j.Gone,
 	}
 }
 

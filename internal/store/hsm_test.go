@@ -36,7 +36,7 @@ func goldenKEK() keyring.TokenKEK {
 			Created: start, Warnings: []string{"CKA_WRAP"},
 		},
 		Purpose: "use", State: keyring.Retired, Adopted: true, Activated: start.Add(time.Minute), Deactivated: start.Add(2 * time.Minute),
-		Retired: start.Add(3 * time.Minute), Destroyed: start.Add(4 * time.Minute),
+		Retired: start.Add(3 * time.Minute), Destroyed: start.Add(4 * time.Minute), Gone: true,
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
 	".": {
-		"hsm/token", "internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
-		"internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
+		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
+		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
 		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/tokens"},
@@ -31,6 +31,10 @@ var mayImport = map[string][]string{
 		"internal/policy", "internal/refusal", "internal/scheduler",
 	},
 	"internal/scheduler": {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
+	"internal/keks": {
+		"hsm", "hsm/cryptoki", "hsm/token", "internal/acts", "internal/envelope", "internal/keyring", "internal/lifecycle", "internal/refusal",
+		"internal/tokens",
+	},
 	"internal/keyring":   {"hsm", "hsm/token", "internal/cache", "internal/envelope", "internal/tokens"},
 	"internal/tokens":    {"hsm", "hsm/cryptoki", "hsm/p11", "hsm/token"},
 	"internal/envelope":  nil,
@@ -65,6 +69,7 @@ var mustNotImport = map[string][]string{
 	"internal/cache":     {"github.com/hashicorp/vault"},
 	"internal/dataplane": {"github.com/hashicorp/vault"},
 	"internal/engine":    {"github.com/hashicorp/vault"},
+	"internal/keks":      {"github.com/hashicorp/vault"},
 	"internal/keyring":   {"github.com/hashicorp/vault"},
 	"internal/tokens":    {"github.com/hashicorp/vault"},
 	"internal/ledger":    {"github.com/hashicorp/vault"},

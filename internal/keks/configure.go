@@ -1,0 +1,237 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
+)
+
+// Change makes new settings of those in force, or of the defaults. pin says that it sets where the PIN comes from.
+type Change func(s tokens.Settings) (next tokens.Settings, pin bool)
+
+// Test is what a token was found to be able to.
+type Test struct {
+	Token  cryptoki.Token
+	Choice hsm.Choice // of the settings that do not let keys be made: none
+}
+
+// Configure puts settings in force that the token has passed the self-test with, and makes the keys that are missing.
+func (s *Session) Configure(ctx context.Context, change Change, reason string) (found Test, err error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return found, err
+	}
+	defer end()
+	stored, err := s.store.Tokens.HSM(ctx)
+	if err != nil {
+		return found, err
+	}
+	next, err := s.changed(stored, change)
+	if err != nil {
+		return found, err
+	}
+	use, done, err := s.Ring.Try(next)
+	if err != nil {
+		return found, err
+	}
+	defer func() {
+		err = errors.Join(err, done())
+		s.Forget()
+		s.Ring.Forget()
+	}()
+	if next.Enabled || !stored.Configured || next.Connection() != stored.Settings.Connection() {
+		if found, err = s.test(ctx, use, next, stored); err != nil {
+			return found, outward(err)
+		}
+	}
+	if _, err := s.store.Instance(ctx); err != nil { // custody needs it
+		return found, err
+	}
+	event := lifecycle.Event{Act: string(acts.ConfigureHSM), Reason: reason, Details: differences(stored, next)}
+	err = s.store.Tokens.SetHSM(ctx, event, func(keyring.HSM) (tokens.Settings, bool, error) { return next, true, nil })
+	if err != nil {
+		return found, err
+	}
+	s.Log.Info("configured HSM", "library", next.Library, "enabled", next.Enabled, "reason", reason)
+	return found, outward(s.complete(ctx, use, found.Choice.Suite, reason))
+}
+
+// Test finds out what the token can with settings that are not put in force.
+func (s *Session) Test(ctx context.Context, change Change) (found Test, err error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return found, err
+	}
+	defer end()
+	stored, err := s.store.Tokens.HSM(ctx)
+	if err != nil {
+		return found, err
+	}
+	next, err := s.changed(stored, change)
+	if err != nil {
+		return found, err
+	}
+	use, done, err := s.Ring.Try(next)
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	found, err = s.test(ctx, use, next, stored)
+	return found, outward(err)
+}
+
+// changed returns the settings that are asked for.
+func (s *Session) changed(stored keyring.HSM, change Change) (tokens.Settings, error) {
+	settings := tokens.Defaults()
+	if stored.Configured {
+		settings = stored.Settings
+	}
+	next, pin := change(settings)
+	if pin {
+		next.PINUpdated = s.Now()
+	}
+	next.PINRejected = time.Time{}
+	return next, s.check(next)
+}
+
+// check refuses settings that break a rule.
+func (s *Session) check(n tokens.Settings) error {
+	if field, rule := s.Host.CheckPINSource(n); field != "" {
+		return refusal.InvalidField(field, map[string]string{"pin_env": n.PINEnv, "pin_file": n.PINFile}[field], rule)
+	}
+	choices := []struct {
+		field, value string
+		of           []string
+	}{
+		{"library", n.Library, s.Host.Aliases()},
+		{"mechanism", string(n.Mechanism), []string{string(hsm.Auto), string(hsm.AESGCM), string(hsm.AESCBC), string(hsm.RSAOAEP)}},
+		{"gcm_iv_mode", string(n.IVMode), []string{string(hsm.IVCaller), string(hsm.IVToken), string(hsm.IVAppended)}},
+		{"rsa_oaep_hash", string(n.OAEPHash), []string{string(tokens.SHA256), string(tokens.SHA1)}},
+	}
+	for _, c := range choices {
+		if slices.Contains(c.of, c.value) {
+			continue
+		}
+		rule := "must be one of " + strings.Join(c.of, ", ")
+		if len(c.of) == 0 {
+			rule = "no PKCS#11 library is set up: see " + tokens.LibrariesEnv
+		}
+		return refusal.InvalidField(c.field, c.value, rule)
+	}
+	switch {
+	case n.Label == "" && n.Serial == "":
+		return refusal.InvalidField("token_label", "", "give token_label, token_serial, or both")
+	case n.MaxSessions < 1 || n.MaxSessions > 1024:
+		return refusal.InvalidField("max_sessions", n.MaxSessions, "must be from 1 to 1024")
+	case n.CallTimeout < 100*time.Millisecond || n.CallTimeout > time.Minute:
+		return refusal.InvalidField("call_timeout", n.CallTimeout, "must be from 1s to 1m")
+	case n.AcquireTimeout < 100*time.Millisecond || n.AcquireTimeout > time.Minute:
+		return refusal.InvalidField("acquire_timeout", n.AcquireTimeout, "must be from 1s to 1m")
+	case n.RotationPeriod != 0 && n.RotationPeriod < time.Hour:
+		return refusal.InvalidField("kek_rotation_period", n.RotationPeriod, "must be 0, or at least 1h")
+	}
+	return nil
+}
+
+// test shows that the token can what it has to, and holds the keys that the mount has on it.
+func (s *Session) test(ctx context.Context, use *tokens.Use, next tokens.Settings, stored keyring.HSM) (found Test, err error) {
+	if found.Token, err = use.Info(ctx); err != nil {
+		return found, err
+	}
+	if next.AllowGenerate {
+		if found.Choice, err = hsm.Choose(ctx, use, next.Options(), s.Now(), s.Rand); err != nil {
+			return found, err
+		}
+	} else if err = use.Check(ctx); err != nil {
+		return found, err
+	}
+	for _, k := range stored.KEKs {
+		if !k.Opens() {
+			continue
+		}
+		held, err := hsm.NewWrapper(use, k.KEK, s.Rand)
+		if err != nil {
+			return found, err
+		}
+		if err := held.Check(ctx); err != nil {
+			return found, fmt.Errorf("the token has to hold the keys that the mount uses: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// differences are what custody says of a change of settings. Of the PIN it says that there is another.
+func differences(stored keyring.HSM, next tokens.Settings) map[string]string {
+	was, d := stored.Settings, map[string]string{}
+	note := func(field string, was, next any) {
+		if was != next {
+			d[field] = fmt.Sprintf("%v -> %v", was, next)
+		}
+	}
+	note("enabled", was.Enabled, next.Enabled)
+	note("library", was.Library, next.Library)
+	note("token_label", was.Label, next.Label)
+	note("token_serial", was.Serial, next.Serial)
+	note("mechanism", was.Mechanism, next.Mechanism)
+	note("gcm_iv_mode", was.IVMode, next.IVMode)
+	note("rsa_oaep_hash", was.OAEPHash, next.OAEPHash)
+	note("allow_generate_kek", was.AllowGenerate, next.AllowGenerate)
+	note("kek_rotation_period", was.RotationPeriod, next.RotationPeriod)
+	note("kek_min_age", was.MinAge, next.MinAge)
+	note("pin_env", was.PINEnv, next.PINEnv)
+	note("pin_file", was.PINFile, next.PINFile)
+	if was.PINUpdated != next.PINUpdated {
+		d["pin"] = "set"
+	}
+	return d
+}
+
+// Delete takes the token away from the mount. Nothing may be wrapped by its keys any more: all of them are retired, at least.
+func (s *Session) Delete(ctx context.Context, reason string) (left int, err error) {
+	end, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	h, err := s.Read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range h.KEKs {
+		switch {
+		case k.State == keyring.Retired:
+			left++
+			if err := s.unreferenced(ctx, k); err != nil {
+				return 0, err
+			}
+		case k.State != keyring.Destroyed || !k.Gone:
+			return 0, refusal.Refusedf("config/hsm: key %x is %s: with enabled=false what it wraps is wrapped anew without the HSM; it can be retired then", k.ID, k.State)
+		}
+	}
+	err = s.store.Tokens.SetHSM(ctx, lifecycle.Event{Act: string(acts.DeleteHSM), Reason: reason}, func(now keyring.HSM) (tokens.Settings, bool, error) {
+		if len(now.KEKs) != len(h.KEKs) {
+			return now.Settings, now.Configured, refusal.Refusedf("config/hsm: its keys were changed meanwhile")
+		}
+		return tokens.Settings{}, false, nil
+	})
+	s.Forget()
+	s.Ring.Forget()
+	if err == nil {
+		s.Log.Info("deleted HSM", "reason", reason)
+	}
+	return left, err
+}
