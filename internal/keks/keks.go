@@ -35,7 +35,7 @@ type Store interface {
 // Ring holds the use of the token, and the wrappers that change with what is done here.
 type Ring interface {
 	Token(stored keyring.HSM) (*tokens.Use, error)
-	Try(s tokens.Settings) (trial *tokens.Use, end func() error, err error)
+	Try(s tokens.Settings) (attempt *tokens.Use, end func() error, err error)
 	Forget()
 }
 

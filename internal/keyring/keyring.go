@@ -40,7 +40,7 @@ type Keyring struct {
 	open   []io.Closer // wrappers that hold something
 	use    *tokens.Use // of the mount's token; nil: none is configured, or none was needed yet
 	probed [16]byte    // the key that shows whether the token works
-	trials int         // under way
+	attempts int         // under way
 }
 
 // wrappers are those of a mount, by the purpose of what they seal. A purpose that has none is missing.
@@ -116,7 +116,7 @@ func (k *Keyring) assemble(ctx context.Context, s Store, keks KEKs) (*wrappers, 
 	if err != nil {
 		return nil, err
 	}
-	use, err := k.useOf(stored)
+	use, err := k.current(stored)
 	if err != nil {
 		return nil, err
 	}

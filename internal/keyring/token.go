@@ -10,8 +10,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
-// useOf returns the use of the token that is configured; nil: none is. It goes on as long as the connection is the same.
-func (k *Keyring) useOf(stored HSM) (*tokens.Use, error) {
+// current returns the use of the token that is configured; nil: none is. It goes on as long as the connection is the same.
+func (k *Keyring) current(stored HSM) (*tokens.Use, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
@@ -27,7 +27,7 @@ func (k *Keyring) useOf(stored HSM) (*tokens.Use, error) {
 		return nil, err
 	}
 	use := k.Tokens.Use(stored.Settings, false)
-	if k.trials > 0 {
+	if k.attempts > 0 {
 		return use, use.Close() // who comes now is told to come again
 	}
 	k.use, k.probed = use, [16]byte{}
@@ -59,12 +59,12 @@ func (k *Keyring) endUse() error {
 }
 
 // Token returns the use of the token that is configured; nil: none is.
-func (k *Keyring) Token(stored HSM) (*tokens.Use, error) { return k.useOf(stored) }
+func (k *Keyring) Token(stored HSM) (*tokens.Use, error) { return k.current(stored) }
 
-// Try returns a use of the token by settings that somebody has just written, until the trial is ended. A process uses one PIN
+// Try returns a use of the token by settings that somebody has just written, until the attempt is ended. A process uses one PIN
 // for a token: where the settings are others than those in force, the token's use ends first, and what needs it has to come
-// again until the trial is over.
-func (k *Keyring) Try(s tokens.Settings) (trial *tokens.Use, end func() error, err error) {
+// again until the attempt is over.
+func (k *Keyring) Try(s tokens.Settings) (attempt *tokens.Use, end func() error, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
@@ -76,12 +76,12 @@ func (k *Keyring) Try(s tokens.Settings) (trial *tokens.Use, end func() error, e
 	if err := k.endUse(); err != nil {
 		return nil, nil, err
 	}
-	k.trials++
-	trial = k.Tokens.Use(s, true)
-	return trial, func() error {
-		err := trial.Close()
+	k.attempts++
+	attempt = k.Tokens.Use(s, true)
+	return attempt, func() error {
+		err := attempt.Close()
 		k.mu.Lock()
-		k.trials--
+		k.attempts--
 		k.mu.Unlock()
 		k.Forget()
 		return err
