@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package keylife is a Vault secrets engine for encryption keys with a lifecycle. It is the edge to Vault: paths,
-// fields, statuses. [Factory] and [New] are all that it exports; what happens behind a request is in internal/engine.
+// fields, statuses. [Factory], [FactoryOf] and [New] are all that it exports; what happens behind a request is in internal/engine.
 package keylife
 
 import (
@@ -62,6 +62,15 @@ type Options struct {
 // Factory returns the backend of a mount in production: [New] with the wall clock and crypto/rand, and without an HSM.
 func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
 	return New(ctx, conf, Options{})
+}
+
+// FactoryOf returns the factory of a process whose environment says how it reaches HSMs. What is wrong with the environment is
+// left out, and said by the error.
+func FactoryOf(getenv func(string) string) (logical.Factory, error) {
+	host, err := tokens.FromEnvironment(getenv)
+	return func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
+		return New(ctx, conf, Options{Tokens: host})
+	}, err
 }
 
 // New returns the backend of a mount. It only wires: storage is not there yet, and a bad stored value has to fail a

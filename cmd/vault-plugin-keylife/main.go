@@ -8,7 +8,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,11 +17,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/api"
-	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/plugin"
 
 	keylife "github.com/keylife/vault-plugin-keylife"
-	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
 const sdkModule = "github.com/hashicorp/vault/sdk"
@@ -57,16 +54,14 @@ func run(args []string, stdout io.Writer, logger hclog.Logger) error {
 		return printVersion(stdout)
 	}
 	// What is wrong with the environment keeps no mount from starting: those that need it say so.
-	host, err := tokens.FromEnvironment(os.Getenv)
+	factory, err := keylife.FactoryOf(os.Getenv)
 	if err != nil {
 		logger.Error("PKCS#11 is not set up as the environment says", "error", err)
 	}
 	return plugin.ServeMultiplex(&plugin.ServeOpts{
-		BackendFactoryFunc: func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
-			return keylife.New(ctx, conf, keylife.Options{Tokens: host})
-		},
-		TLSProviderFunc: api.VaultPluginTLSProvider(meta.GetTLSConfig()),
-		Logger:          logger,
+		BackendFactoryFunc: factory,
+		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
+		Logger:             logger,
 	})
 }
 

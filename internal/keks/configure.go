@@ -132,17 +132,26 @@ func (s *Session) check(n tokens.Settings) error {
 		}
 		return refusal.InvalidField(c.field, c.value, rule)
 	}
-	switch {
-	case n.Label == "" && n.Serial == "":
-		return refusal.InvalidField("token_label", "", "give token_label, token_serial, or both")
-	case n.MaxSessions < 1 || n.MaxSessions > 1024:
-		return refusal.InvalidField("max_sessions", n.MaxSessions, "must be from 1 to 1024")
-	case n.CallTimeout < 100*time.Millisecond || n.CallTimeout > time.Minute:
-		return refusal.InvalidField("call_timeout", n.CallTimeout, "must be from 1s to 1m")
-	case n.AcquireTimeout < 100*time.Millisecond || n.AcquireTimeout > time.Minute:
-		return refusal.InvalidField("acquire_timeout", n.AcquireTimeout, "must be from 1s to 1m")
-	case n.RotationPeriod != 0 && n.RotationPeriod < time.Hour:
-		return refusal.InvalidField("kek_rotation_period", n.RotationPeriod, "must be 0, or at least 1h")
+	return checkNumbers(n)
+}
+
+func checkNumbers(n tokens.Settings) error {
+	isTimeout := func(d time.Duration) bool { return d >= time.Second && d <= time.Minute }
+	for _, rule := range []struct {
+		field string
+		value any
+		kept  bool
+		rule  string
+	}{
+		{"token_label", n.Label, n.Label != "" || n.Serial != "", "give token_label, token_serial, or both"},
+		{"max_sessions", n.MaxSessions, n.MaxSessions >= 1 && n.MaxSessions <= 1024, "must be from 1 to 1024"},
+		{"call_timeout", n.CallTimeout, isTimeout(n.CallTimeout), "must be from 1s to 1m"},
+		{"acquire_timeout", n.AcquireTimeout, isTimeout(n.AcquireTimeout), "must be from 1s to 1m"},
+		{"kek_rotation_period", n.RotationPeriod, n.RotationPeriod == 0 || n.RotationPeriod >= time.Hour, "must be 0, or at least 1h"},
+	} {
+		if !rule.kept {
+			return refusal.InvalidField(rule.field, rule.value, rule.rule)
+		}
 	}
 	return nil
 }

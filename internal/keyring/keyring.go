@@ -35,11 +35,11 @@ type Keyring struct {
 	made   *cache.Cache[struct{}, *wrappers]
 	health monitor
 
-	mu     sync.Mutex
-	closed bool
-	open   []io.Closer // wrappers that hold something
-	use    *tokens.Use // of the mount's token; nil: none is configured, or none was needed yet
-	probed [16]byte    // the key that shows whether the token works
+	mu       sync.Mutex
+	closed   bool
+	open     []io.Closer // wrappers that hold something
+	use      *tokens.Use // of the mount's token; nil: none is configured, or none was needed yet
+	probed   [16]byte    // the key that shows whether the token works
 	attempts int         // under way
 }
 

@@ -84,16 +84,27 @@ func (j kekJSON) kek() keyring.TokenKEK {
 
 // HSM returns what is stored of the mount's token and of the keys on it.
 func (r Tokens) HSM(ctx context.Context) (keyring.HSM, error) {
-	var rec hsmRecord
-	if _, _, err := read(ctx, r.conn, hsmPath, &rec); err != nil {
-		return keyring.HSM{}, err
+	h, err := r.settings(ctx)
+	if err != nil {
+		return h, err
 	}
-	keks, _, _, err := r.keks(ctx)
-	return keyring.HSM{Configured: rec.Configured, Settings: rec.Settings, KEKs: keks}, err
+	h.KEKs, _, _, err = r.keks(ctx)
+	return h, err
 }
 
-// HSM is keyring.Store's.
-func (r KEKs) HSM(ctx context.Context) (keyring.HSM, error) { return Tokens(r).HSM(ctx) }
+func (r Tokens) settings(ctx context.Context) (keyring.HSM, error) {
+	var rec hsmRecord
+	_, _, err := read(ctx, r.conn, hsmPath, &rec)
+	return keyring.HSM{Configured: rec.Configured, Settings: rec.Settings}, err
+}
+
+// HSM is keyring.Store's. Where no token is configured, no key on one is of use.
+func (r KEKs) HSM(ctx context.Context) (keyring.HSM, error) {
+	if h, err := Tokens(r).settings(ctx); err != nil || !h.Configured {
+		return keyring.HSM{}, err
+	}
+	return Tokens(r).HSM(ctx)
+}
 
 func (r Tokens) keks(ctx context.Context) (keks []keyring.TokenKEK, rec keksRecord, rest unknown, err error) {
 	if rest, _, err = read(ctx, r.conn, keksPath, &rec); err != nil {

@@ -83,8 +83,13 @@ func TestAPINComesFromNowhereElse(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(outside, "shadow"), filepath.Join(dir, "link")))
 	h, _ := host(t, map[string]string{"PATH": "/bin", tokens.PINDirEnv: dir})
 	for _, s := range []tokens.Settings{
-		{PINEnv: "PATH"}, {PINEnv: "KEYLIFE_HSM_PIN_UNSET"}, {PINFile: "../shadow"}, {PINFile: filepath.Join(outside, "shadow")}, {PINFile: "link"},
-		{PINFile: "none"}, {PIN: "a", PINEnv: "KEYLIFE_HSM_PIN"},
+		{PINEnv: "PATH"},
+		{PINEnv: "KEYLIFE_HSM_PIN_UNSET"},
+		{PINFile: "../shadow"},
+		{PINFile: filepath.Join(outside, "shadow")},
+		{PINFile: "link"},
+		{PINFile: "none"},
+		{PIN: "a", PINEnv: "KEYLIFE_HSM_PIN"},
 	} {
 		s.Library, s.Label = "fake", "prod"
 		err := h.Use(s, false).Check(t.Context())

@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
 		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
 	},
-	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/tokens"},
+	"cmd/vault-plugin-keylife": {".", "internal/custody"},
 	"internal/acts":            nil,
 	"internal/clock":           nil,
 	"internal/custody":         nil,
