@@ -352,3 +352,38 @@ func states(h keyring.HSM, purpose string) (all []keyring.State) {
 	}
 	return all
 }
+
+func TestAnotherNodeLearnsOfNewKeys(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.Must(w.Write("keys/k"))
+		node := w.mount(t, w.Options.Tokens)
+		node.Storage = w.Storage
+		node.Restart()
+		node.Encrypt("k", "x") // its keyring is in memory, without a token
+		w.configure()
+		w.Must(w.Write("hsm/keks/rotate"))
+		for _, path := range []string{"config/hsm", "config/keks"} {
+			node.InvalidateKey(context.Background(), path)
+		}
+		require.Equal(t, w.status()["active"], node.Must(node.Read("hsm/status")).Data["active"])
+		node.Must(node.Write("keys/there"))
+		require.Equal(t, w.active("use"), hexOf(w.kekOf("versions/there/1")))
+	})
+}
+
+func TestAWarmRequestAsksTheTokenNothingAndAColdOneOnce(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.configure()
+		w.Must(w.Write("keys/first"))
+		w.Must(w.Write("keys/k"))
+		first, ciphertext := w.Encrypt("first", "x"), w.Encrypt("k", "x")
+		w.respawn()
+		w.Decrypt("first", first) // it connects, and finds the key
+		before := w.library.Calls(faketoken.Decrypt)
+		for range 10 {
+			require.Equal(t, "x", w.Decrypt("k", ciphertext))
+			w.Encrypt("k", "x")
+		}
+		require.Equal(t, before+1, w.library.Calls(faketoken.Decrypt))
+	})
+}
