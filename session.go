@@ -86,7 +86,7 @@ func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{
-		Tokens: s.stored.Tokens(), References: uncounted{},
+		Tokens: s.stored.Tokens(), Material: uncounted{},
 		Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
 			return instance, err
@@ -94,10 +94,13 @@ func (s *session) KEKs() *keks.Session {
 	})
 }
 
-// uncounted is keks.References where nothing counts: a key of which it is not known is not given up.
+// uncounted is keks.Material where nothing counts, and nothing is wrapped anew: no key is given up.
 type uncounted struct{}
 
-// References is keks.References'.
+// BeginRewrap is keks.Material's.
+func (uncounted) BeginRewrap(context.Context, string, [16]byte) error { return nil }
+
+// References is keks.Material's.
 func (uncounted) References(context.Context, [16]byte) (n int, complete bool, err error) {
 	return 0, false, nil
 }

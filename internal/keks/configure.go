@@ -61,6 +61,9 @@ func (s *Session) Configure(ctx context.Context, change Change, reason string) (
 	if _, err := s.store.Instance(ctx); err != nil { // custody needs it
 		return found, err
 	}
+	if err := s.beginRewraps(ctx, stored, next); err != nil {
+		return found, err
+	}
 	event := lifecycle.Event{Act: string(acts.ConfigureHSM), Reason: reason, Details: differences(stored, next)}
 	err = s.store.Tokens.SetHSM(ctx, event, func(keyring.HSM) (tokens.Settings, bool, error) { return next, true, nil })
 	if err != nil {
@@ -68,6 +71,24 @@ func (s *Session) Configure(ctx context.Context, change Change, reason string) (
 	}
 	s.Log.Info("configured HSM", "library", next.Library, "enabled", next.Enabled, "reason", reason)
 	return found, outward(s.complete(ctx, use, found.Choice.Suite, reason))
+}
+
+// beginRewraps notes that the keys on the token begin to wrap, or cease to, with settings that are to be put in force.
+func (s *Session) beginRewraps(ctx context.Context, stored keyring.HSM, next tokens.Settings) error {
+	if stored.Configured && stored.Settings.Enabled == next.Enabled {
+		return nil
+	}
+	stored.Configured, stored.Settings = true, next
+	for _, purpose := range Purposes {
+		active, ok := stored.ActiveOf(purpose)
+		if !ok && next.Enabled {
+			continue // it is noted when a key is made
+		}
+		if err := s.store.Material.BeginRewrap(ctx, purpose, active.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Test finds out what the token can with settings that are not put in force.

@@ -39,9 +39,13 @@ type Ring interface {
 	Forget()
 }
 
-// References counts what is wrapped by a key; complete is false where not all was looked at.
-type References interface {
+// Material is what keys wrap.
+type Material interface {
+	// References counts what is wrapped by a key; complete is false where not all was looked at.
 	References(ctx context.Context, kek [16]byte) (n int, complete bool, err error)
+	// BeginRewrap notes, before it is so, that another key is to wrap for a purpose, and that what is stored is to be wrapped
+	// anew; a key of zeros is whichever wraps then.
+	BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error
 }
 
 // Config is what a [Manager] is made from.
@@ -73,8 +77,8 @@ func (m *Manager) Forget() { m.none.Store(false) }
 
 // Storage is what one request needs of the mount.
 type Storage struct {
-	Tokens     Store
-	References References
+	Tokens   Store
+	Material Material
 	// Instance returns the identity of the mount's data, which a mount without one gets.
 	Instance func(ctx context.Context) (string, error)
 }

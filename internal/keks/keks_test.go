@@ -37,6 +37,15 @@ func (bubbleClock) AfterFunc(d time.Duration, f func()) func() bool { return tim
 type references struct {
 	of      map[[16]byte]int
 	partial bool
+	begun   []string // purposes of which something is to be wrapped anew, with the active key then
+}
+
+func (r *references) BeginRewrap(_ context.Context, purpose string, kek [16]byte) error {
+	if kek == [16]byte{} {
+		purpose += " by another"
+	}
+	r.begun = append(r.begun, purpose)
+	return nil
 }
 
 func (r *references) References(_ context.Context, kek [16]byte) (n int, complete bool, err error) {
@@ -65,7 +74,7 @@ func run(t *testing.T, test func(t *testing.T, w *world)) {
 		w.tokens = handle.Tokens()
 		w.ring = keyring.New(keyring.Config{Now: time.Now, Rand: rand.Reader, Tokens: host})
 		manager := keks.New(keks.Config{Now: time.Now, Rand: rand.Reader, Log: hclog.NewNullLogger(), Host: host, Ring: w.ring})
-		w.Session = manager.Session(keks.Storage{Tokens: w.tokens, References: w.counted, Instance: func(ctx context.Context) (string, error) {
+		w.Session = manager.Session(keks.Storage{Tokens: w.tokens, Material: w.counted, Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := w.ring.Wrapper(ctx, handle.KEKs(), envelope.PurposeOnline, true)
 			return instance, err
 		}})
@@ -239,5 +248,24 @@ func TestSettingsThatTheTokenDoesNotPassAreNotPutInForce(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, use.Check(t.Context()), name)
 		}
+	})
+}
+
+func TestWhatIsStoredIsWrappedAnewWheneverAnotherKeyWraps(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		begun := func() []string {
+			was := w.counted.begun
+			w.counted.begun = nil
+			return was
+		}
+		require.Equal(t, []string{"use", "archive"}, begun(), "the first keys")
+		w.configure(t, func(s *tokens.Settings) { s.MaxSessions = 4 })
+		require.Empty(t, begun())
+		w.rotated(t)
+		require.Equal(t, []string{"use"}, begun())
+		w.configure(t, func(s *tokens.Settings) { s.Enabled = false })
+		require.Equal(t, []string{"use by another", "archive by another"}, begun())
+		w.configure(t, func(s *tokens.Settings) { s.Enabled = true })
+		require.Equal(t, []string{"use", "archive"}, begun())
 	})
 }

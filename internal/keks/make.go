@@ -116,6 +116,11 @@ func (s *Session) draw(ctx context.Context, use *tokens.Use, o order) (drawn []k
 
 // activate puts keys in force that are on the token, in the place of those that were.
 func (s *Session) activate(ctx context.Context, made []keyring.TokenKEK, o order) error {
+	for _, k := range made {
+		if err := s.store.Material.BeginRewrap(ctx, k.Purpose, k.ID); err != nil {
+			return err
+		}
+	}
 	err := s.store.Tokens.SetKEKs(ctx, func(h keyring.HSM) ([]keyring.TokenKEK, lifecycle.Event, error) {
 		now, event := s.Now(), lifecycle.Event{Act: string(o.act), Reason: o.reason}
 		keks := slices.Clone(h.KEKs)

@@ -88,7 +88,7 @@ func (s *Session) adopt(ctx context.Context, use *tokens.Use, h keyring.HSM, e h
 
 // unreferenced refuses an act on a key by which something is wrapped, or may be.
 func (s *Session) unreferenced(ctx context.Context, k keyring.TokenKEK) error {
-	n, complete, err := s.store.References.References(ctx, k.ID)
+	n, complete, err := s.store.Material.References(ctx, k.ID)
 	switch {
 	case err != nil:
 		return err

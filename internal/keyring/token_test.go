@@ -119,9 +119,11 @@ func TestEachPurposeWrapsWithItsActiveKeyAndOpensAllItHasHad(t *testing.T) {
 			require.True(t, b.wrapper(envelope.PurposeOnline).Hardware())
 			require.Equal(t, kek.ID, b.wrapper(envelope.PurposeOnline).Active())
 			wrapped = append(wrapped, b.wrap(envelope.PurposeOnline))
-			id, err := hsm.KEKIDOf(wrapped[len(wrapped)-1])
+			id, err := b.wrapper(envelope.PurposeOnline).KEKIDOf(wrapped[len(wrapped)-1])
 			require.NoError(t, err)
 			require.Equal(t, kek.ID, id)
+			require.True(t, b.wrapper(envelope.PurposeOnline).IsHardware(id))
+			require.False(t, b.wrapper(envelope.PurposeOnline).IsHardware(b.stored.keks.Use.ID))
 		}
 		for _, w := range wrapped {
 			require.NoError(t, b.unwrap(envelope.PurposeOnline, w))

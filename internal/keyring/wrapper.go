@@ -30,9 +30,16 @@ func (w *Wrapper) add(id [16]byte, one envelope.KeyWrapper, active bool) {
 // Active is the key that wraps.
 func (w *Wrapper) Active() [16]byte { return w.active }
 
+// KEKIDOf returns the key that made wrapped, whether the purpose has it or not. The error matches [hsm.ErrCorrupt] where
+// wrapped is in no known format.
+func (w *Wrapper) KEKIDOf(wrapped []byte) ([16]byte, error) { return hsm.KEKIDOf(wrapped) }
+
 // Hardware reports whether a hardware security module keeps the key that wraps.
-func (w *Wrapper) Hardware() bool {
-	h, ok := w.all[w.active].(interface{ Hardware() bool })
+func (w *Wrapper) Hardware() bool { return w.IsHardware(w.active) }
+
+// IsHardware reports whether a hardware security module keeps a key of the purpose.
+func (w *Wrapper) IsHardware(kek [16]byte) bool {
+	h, ok := w.all[kek].(interface{ Hardware() bool })
 	return ok && h.Hardware()
 }
 
