@@ -86,23 +86,12 @@ func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{
-		Tokens: s.stored.Tokens(), Material: uncounted{},
+		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(),
 		Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
 			return instance, err
 		},
 	})
-}
-
-// uncounted is keks.Material where nothing counts, and nothing is wrapped anew: no key is given up.
-type uncounted struct{}
-
-// BeginRewrap is keks.Material's.
-func (uncounted) BeginRewrap(context.Context, string, [16]byte) error { return nil }
-
-// References is keks.Material's.
-func (uncounted) References(context.Context, [16]byte) (n int, complete bool, err error) {
-	return 0, false, nil
 }
 
 // Wrapper is dataplane.WrapperSource's.

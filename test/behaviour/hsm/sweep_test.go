@@ -1,0 +1,73 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package hsm_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+)
+
+// sweep runs ticks until nothing is left to be wrapped anew.
+func (w *world) sweep() {
+	w.T.Helper()
+	for range 20 {
+		w.Advance(2 * time.Minute)
+		open := false
+		for path := range w.Storage.All() {
+			open = open || strings.HasPrefix(path, "intents/rewrap/")
+		}
+		if !open {
+			return
+		}
+	}
+	w.T.Fatal("material is still being wrapped anew")
+}
+
+func TestAMountMovesToAnHSMAndBack(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.Must(w.Write("policies/p", "owner", "o"))
+		w.Must(w.Write("keys/k", "policy", "p"))
+		texts := []string{w.Encrypt("k", "one")}
+		w.Must(w.Write("keys/k/rotate", "reason", "because of a test"))
+		texts = append(texts, w.Encrypt("k", "two"))
+		check := func() {
+			t.Helper()
+			w.Restart()
+			require.Equal(t, "one", w.Decrypt("k", texts[0]))
+			require.Equal(t, "two", w.Decrypt("k", texts[1]))
+		}
+		w.configure("kek_min_age", "0s")
+		require.NotEmpty(t, w.drift())
+		w.sweep()
+		require.Empty(t, w.drift())
+		check()
+		first := w.active(envelope.PurposeOnline)
+		w.Refused(w.Write("hsm/keks/"+first+"/retire"), "active")
+		w.Must(w.Write("hsm/keks/rotate"))
+		w.Refused(w.Write("hsm/keks/" + first + "/retire"))
+		w.sweep()
+		require.NotEqual(t, first, w.active(envelope.PurposeOnline))
+		w.Must(w.Write("hsm/keks/" + first + "/retire"))
+		check()
+		second := w.active(envelope.PurposeOnline)
+		w.Must(w.Write("config/hsm", "enabled", false))
+		w.sweep()
+		w.Must(w.Write("hsm/keks/" + second + "/retire"))
+		check()
+		require.NotEmpty(t, w.drift())
+	})
+}
+
+// drift is what a policy that demands an HSM would find in key k.
+func (w *world) drift() any {
+	w.T.Helper()
+	_, keys := mounttest.PlanPolicy(w.Mount, "hsm", "required")
+	return keys["k"]["becomes_non_compliant"]
+}
