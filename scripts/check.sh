@@ -74,14 +74,14 @@ vulnerabilities() {
 lint() {
   step gofumpt formatted
   step "go vet" vet
-  step golangci-lint "$bin/golangci-lint" run
+  step golangci-lint "$bin/golangci-lint" run --allow-parallel-runners
   step shellcheck shell
   step "go mod tidy" go mod tidy -diff
   step govulncheck vulnerabilities
 }
 
-# Tests make little that lasts: a collector that comes at four times the heap, and not at twice, takes a quarter to a third of
-# the time off them, and no test needs the memory.
+# Tests make little that lasts: a collector that comes at five times what lives, and not at twice, takes 14 to 30 % of the CPU
+# off the packages that were measured.
 export GOGC=${GOGC:-400}
 
 # tests FILE runs go test, keeps its events in the file, prints one line for each package, and names at its end what failed.
