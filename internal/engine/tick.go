@@ -39,7 +39,7 @@ func (t *tickWrappers) Wrapper(ctx context.Context, purpose string, create bool)
 		return nil, "", err
 	}
 	one := tickWrapper{w, t}
-	if many, ok := w.(manyKEKs); ok {
+	if many, ok := w.(envelope.KEKWrapper); ok {
 		return &tickKEKs{one, many}, instance, nil
 	}
 	return &one, instance, nil
@@ -101,16 +101,10 @@ func (w *tickWrapper) Hardware() bool {
 	return ok && h.Hardware()
 }
 
-// manyKEKs is a wrapper with more than one key encryption key.
-type manyKEKs interface {
-	envelope.KEKWrapper
-	kekHardware
-}
-
-// tickKEKs is one of those in a tick.
+// tickKEKs is one that has more than one key encryption key.
 type tickKEKs struct {
 	tickWrapper
-	many manyKEKs
+	many envelope.KEKWrapper
 }
 
 // Active is envelope.KEKWrapper's.
@@ -120,4 +114,7 @@ func (w *tickKEKs) Active() [16]byte { return w.many.Active() }
 func (w *tickKEKs) KEKIDOf(wrapped []byte) ([16]byte, error) { return w.many.KEKIDOf(wrapped) }
 
 // IsHardware is kekHardware's.
-func (w *tickKEKs) IsHardware(kek [16]byte) bool { return w.many.IsHardware(kek) }
+func (w *tickKEKs) IsHardware(kek [16]byte) bool {
+	all, ok := w.many.(kekHardware)
+	return ok && all.IsHardware(kek)
+}
