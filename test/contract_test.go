@@ -124,6 +124,14 @@ var operations = map[string][]string{
 	"/policies/{name}/history/":             {"get"},
 	"/config/history":                       {"get"},
 	"/config/history/":                      {"get"},
+	"/config/hsm":                           {"delete", "get", "post"},
+	"/config/hsm/test":                      {"post"},
+	"/hsm/keks/":                            {"get"},
+	"/hsm/keks/rotate":                      {"post"},
+	"/hsm/keks/{id}":                        {"get"},
+	"/hsm/keks/{id}/destroy":                {"post"},
+	"/hsm/keks/{id}/retire":                 {"post"},
+	"/hsm/status":                           {"get"},
 	"/policies/{name}/plan":                 {"post"},
 	"/policies/{name}/revisions/":           {"get"},
 	"/policies/{name}/revisions/{revision}": {"get"},
@@ -177,7 +185,7 @@ func TestPathHelpAnswersForEveryPath(t *testing.T) {
 	s := server(t)
 	paths := []string{""}
 	for path := range operations {
-		paths = append(paths, strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped").Replace(strings.Trim(path, "/")))
+		paths = append(paths, strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped", "{id}", "x").Replace(strings.Trim(path, "/")))
 	}
 	for _, path := range paths {
 		answer := s.Do(t, http.MethodGet, "keylife/"+path+"?help=1", nil)
