@@ -34,6 +34,7 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 		"config/hsm": {
 			"enabled", "library", "token_label", "token_serial", "pin", "pin_env", "pin_file", "mechanism", "gcm_iv_mode", "rsa_oaep_hash",
 			"max_sessions", "call_timeout", "acquire_timeout", "allow_generate_kek", "kek_rotation_period", "kek_min_age",
+			"cache_ttl", "degraded_mode", "degraded_max_age", "health_interval", "random_source", "random_policy",
 		},
 	}
 	for _, path := range m.Framework().Paths {

@@ -199,6 +199,12 @@ var (
 	fGenerate    = vaultapi.Bool("allow_generate_kek", "keylife makes keys on the token. If not, hsm/keks/rotate takes up those that somebody else made.")
 	fKEKPeriod   = vaultapi.Seconds("kek_rotation_period", "Time between rotations of the key encryption keys. 0: by hand only.")
 	fKEKMinAge   = vaultapi.Seconds("kek_min_age", "How long a key encryption key is kept after it was retired, at least.")
+	fCacheTTL    = vaultapi.Seconds("cache_ttl", "How long material that the token wrapped is used from memory. 0: it is unwrapped for each operation.")
+	fDegraded    = vaultapi.Text("degraded_mode", "While the token is away, material past cache_ttl is not used (fail_closed), or is used from memory (serve_cached).")
+	fMaxAge      = vaultapi.Seconds("degraded_max_age", "How long after it was loaded serve_cached uses material, at most.")
+	fHealthTime  = vaultapi.Seconds("health_interval", "How often the token is seen to work, once it is in use.")
+	fRandom      = vaultapi.Text("random_source", "Where the random bytes of new material come from: os, hsm or mixed.")
+	fRandomRule  = vaultapi.Text("random_policy", "Where the token gives no random bytes: require refuses, prefer takes those of the operating system.")
 	fPINSet      = vaultapi.Bool("pin_set", "A PIN is stored, or named by pin_env or pin_file.")
 	fPINUpdated  = vaultapi.Text("pin_updated_time", "When the PIN was set last, RFC 3339.")
 	fPINRejected = vaultapi.Text("pin_rejected_time", "When the token was seen to reject the PIN, RFC 3339. No login is tried until config/hsm is written.")
@@ -207,7 +213,7 @@ var (
 // hsmSettings are the fields that a request sets.
 var hsmSettings = []vaultapi.Declared{
 	fHSMEnabled, fLibrary, fTokenLabel, fTokenSerial, fPIN, fPINEnv, fPINFile, fMechanism, fIVMode, fOAEPHash, fSessions, fCallTime,
-	fAcquireTime, fGenerate, fKEKPeriod, fKEKMinAge,
+	fAcquireTime, fGenerate, fKEKPeriod, fKEKMinAge, fCacheTTL, fDegraded, fMaxAge, fHealthTime, fRandom, fRandomRule,
 }
 
 var hsmAnswer = vaultapi.Answer[tokens.Settings]{
@@ -229,6 +235,12 @@ var hsmAnswer = vaultapi.Answer[tokens.Settings]{
 	vaultapi.Show(fGenerate, func(s tokens.Settings) bool { return s.AllowGenerate }),
 	vaultapi.Show(fKEKPeriod, func(s tokens.Settings) int { return seconds(s.RotationPeriod) }),
 	vaultapi.Show(fKEKMinAge, func(s tokens.Settings) int { return seconds(s.MinAge) }),
+	vaultapi.Show(fCacheTTL, func(s tokens.Settings) int { return seconds(s.CacheTTL) }),
+	vaultapi.Show(fDegraded, func(s tokens.Settings) string { return string(s.DegradedMode) }),
+	vaultapi.Show(fMaxAge, func(s tokens.Settings) int { return seconds(s.DegradedMaxAge) }),
+	vaultapi.Show(fHealthTime, func(s tokens.Settings) int { return seconds(s.HealthInterval) }),
+	vaultapi.Show(fRandom, func(s tokens.Settings) string { return string(s.RandomSource) }),
+	vaultapi.Show(fRandomRule, func(s tokens.Settings) string { return string(s.RandomPolicy) }),
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
@@ -253,6 +265,12 @@ func changeOf(c *request) keks.Change {
 		set(c, fGenerate, &s.AllowGenerate)
 		setAs(c, fKEKPeriod, &s.RotationPeriod, ofSeconds)
 		setAs(c, fKEKMinAge, &s.MinAge, ofSeconds)
+		setAs(c, fCacheTTL, &s.CacheTTL, ofSeconds)
+		setAs(c, fDegraded, &s.DegradedMode, func(text string) tokens.DegradedMode { return tokens.DegradedMode(text) })
+		setAs(c, fMaxAge, &s.DegradedMaxAge, ofSeconds)
+		setAs(c, fHealthTime, &s.HealthInterval, ofSeconds)
+		setAs(c, fRandom, &s.RandomSource, func(text string) hsm.RandomSource { return hsm.RandomSource(text) })
+		setAs(c, fRandomRule, &s.RandomPolicy, func(text string) hsm.RandomPolicy { return hsm.RandomPolicy(text) })
 		return s, pin
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
@@ -142,6 +143,9 @@ func (s *Session) check(n tokens.Settings) error {
 		{"mechanism", string(n.Mechanism), []string{string(hsm.Auto), string(hsm.AESGCM), string(hsm.AESCBC), string(hsm.RSAOAEP)}},
 		{"gcm_iv_mode", string(n.IVMode), []string{string(hsm.IVCaller), string(hsm.IVToken), string(hsm.IVAppended)}},
 		{"rsa_oaep_hash", string(n.OAEPHash), []string{string(tokens.SHA256), string(tokens.SHA1)}},
+		{"degraded_mode", string(n.DegradedMode), []string{string(tokens.FailClosed), string(tokens.ServeCached)}},
+		{"random_source", string(n.RandomSource), []string{string(hsm.RandomOS), string(hsm.RandomHSM), string(hsm.RandomMixed)}},
+		{"random_policy", string(n.RandomPolicy), []string{string(hsm.RandomRequire), string(hsm.RandomPrefer)}},
 	}
 	for _, c := range choices {
 		if slices.Contains(c.of, c.value) {
@@ -156,6 +160,9 @@ func (s *Session) check(n tokens.Settings) error {
 	return checkNumbers(n)
 }
 
+// longestInMemory bounds how long material that a token wrapped is used without the token.
+const longestInMemory = 7 * 24 * time.Hour
+
 func checkNumbers(n tokens.Settings) error {
 	isTimeout := func(d time.Duration) bool { return d >= time.Second && d <= time.Minute }
 	for _, rule := range []struct {
@@ -169,6 +176,14 @@ func checkNumbers(n tokens.Settings) error {
 		{"call_timeout", n.CallTimeout, isTimeout(n.CallTimeout), "must be from 1s to 1m"},
 		{"acquire_timeout", n.AcquireTimeout, isTimeout(n.AcquireTimeout), "must be from 1s to 1m"},
 		{"kek_rotation_period", n.RotationPeriod, n.RotationPeriod == 0 || n.RotationPeriod >= time.Hour, "must be 0, or at least 1h"},
+		{"cache_ttl", n.CacheTTL, n.CacheTTL >= 0 && n.CacheTTL <= longestInMemory, "must be from 0 to 7d"},
+		{"cache_ttl", n.CacheTTL, n.CacheTTL > 0 || n.DegradedMode != tokens.ServeCached, "must not be 0 with degraded_mode serve_cached"},
+		{"degraded_max_age", n.DegradedMaxAge, n.DegradedMaxAge >= time.Second && n.DegradedMaxAge <= longestInMemory, "must be from 1s to 7d"},
+		{
+			"degraded_max_age", n.DegradedMaxAge, n.DegradedMaxAge >= n.CacheTTL || n.DegradedMode != tokens.ServeCached,
+			"must be at least cache_ttl with degraded_mode serve_cached",
+		},
+		{"health_interval", n.HealthInterval, n.HealthInterval >= time.Second && n.HealthInterval <= time.Hour, "must be from 1s to 1h"},
 	} {
 		if !rule.kept {
 			return refusal.InvalidField(rule.field, rule.value, rule.rule)
@@ -209,7 +224,7 @@ func differences(stored keyring.HSM, next tokens.Settings) map[string]string {
 	was, d := stored.Settings, map[string]string{}
 	note := func(field string, was, next any) {
 		if was != next {
-			d[field] = fmt.Sprintf("%v -> %v", was, next)
+			d[field] = fmt.Sprintf("%v -> %v", text(was), text(next))
 		}
 	}
 	note("enabled", was.Enabled, next.Enabled)
@@ -222,12 +237,26 @@ func differences(stored keyring.HSM, next tokens.Settings) map[string]string {
 	note("allow_generate_kek", was.AllowGenerate, next.AllowGenerate)
 	note("kek_rotation_period", was.RotationPeriod, next.RotationPeriod)
 	note("kek_min_age", was.MinAge, next.MinAge)
+	note("cache_ttl", was.CacheTTL, next.CacheTTL)
+	note("degraded_mode", was.DegradedMode, next.DegradedMode)
+	note("degraded_max_age", was.DegradedMaxAge, next.DegradedMaxAge)
+	note("health_interval", was.HealthInterval, next.HealthInterval)
+	note("random_source", was.RandomSource, next.RandomSource)
+	note("random_policy", was.RandomPolicy, next.RandomPolicy)
 	note("pin_env", was.PINEnv, next.PINEnv)
 	note("pin_file", was.PINFile, next.PINFile)
 	if was.PINUpdated != next.PINUpdated {
 		d["pin"] = "set"
 	}
 	return d
+}
+
+// text is a value as the settings show it.
+func text(value any) any {
+	if d, ok := value.(time.Duration); ok {
+		return schedule.DurationText(d)
+	}
+	return value
 }
 
 // Delete takes the token away from the mount. Nothing may be wrapped by its keys any more: all of them are retired, at least.

@@ -93,9 +93,17 @@ func (r Tokens) HSM(ctx context.Context) (keyring.HSM, error) {
 }
 
 func (r Tokens) settings(ctx context.Context) (keyring.HSM, error) {
-	var rec hsmRecord
-	_, _, err := read(ctx, r.conn, hsmPath, &rec)
+	rec, _, err := r.record(ctx)
 	return keyring.HSM{Configured: rec.Configured, Settings: rec.Settings}, err
+}
+
+// record reads config/hsm. Settings that it was written without have their defaults.
+func (r Tokens) record(ctx context.Context) (rec hsmRecord, rest unknown, err error) {
+	rec.Settings = tokens.Defaults()
+	if rest, _, err = read(ctx, r.conn, hsmPath, &rec); err != nil || !rec.Configured {
+		rec.Settings = tokens.Settings{}
+	}
+	return rec, rest, err
 }
 
 // HSM is keyring.Store's. Where no token is configured, no key on one is of use.
@@ -133,7 +141,7 @@ func (r Tokens) SetHSM(
 	var was, next hsmRecord
 	var rest unknown
 	write, err := r.decided(ctx, func() (write bool, err error) {
-		if rest, _, err = read(ctx, r.conn, hsmPath, &was); err != nil {
+		if was, rest, err = r.record(ctx); err != nil {
 			return false, err
 		}
 		keks, _, _, err := r.keks(ctx)

@@ -4,6 +4,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ func goldenHSM() tokens.Settings {
 		Enabled: true, Library: "softhsm", Label: "prod", Serial: "0042", PIN: "s3cr3t", PINEnv: "KEYLIFE_HSM_PIN_PROD", PINFile: "prod",
 		PINUpdated: start, Mechanism: hsm.AESCBC, IVMode: hsm.IVToken, OAEPHash: tokens.SHA1, MaxSessions: 4, CallTimeout: time.Second,
 		AcquireTimeout: 2 * time.Second, AllowGenerate: true, RotationPeriod: 720 * time.Hour, MinAge: 24 * time.Hour,
+		CacheTTL: time.Minute, DegradedMode: tokens.ServeCached, DegradedMaxAge: 2 * time.Hour, HealthInterval: 10 * time.Second,
+		RandomSource: hsm.RandomMixed, RandomPolicy: hsm.RandomPrefer,
 		PINRejected: start.Add(time.Hour),
 	}
 }
@@ -45,6 +48,23 @@ func TestGoldenTokenDecodes(t *testing.T) {
 	got, err := w.Tokens.HSM(ctx)
 	require.NoError(t, err)
 	require.Equal(t, keyring.HSM{Configured: true, Settings: goldenHSM(), KEKs: []keyring.TokenKEK{goldenKEK()}}, got)
+}
+
+// later versions know more settings than the first record had: what it lacks is as it is for a mount that never said.
+func TestSettingsThatARecordLacksHaveTheirDefaults(t *testing.T) {
+	var rec map[string]any
+	require.NoError(t, json.Unmarshal([]byte(golden(t, "hsm")), &rec))
+	want, defaults := goldenHSM(), tokens.Defaults()
+	for _, field := range []string{"cache_ttl", "degraded_mode", "degraded_max_age", "health_interval", "random_source", "random_policy"} {
+		delete(rec, field)
+	}
+	want.CacheTTL, want.DegradedMode, want.DegradedMaxAge = defaults.CacheTTL, defaults.DegradedMode, defaults.DegradedMaxAge
+	want.HealthInterval, want.RandomSource, want.RandomPolicy = defaults.HealthInterval, defaults.RandomSource, defaults.RandomPolicy
+	old, err := json.Marshal(rec)
+	require.NoError(t, err)
+	got, err := load(t, map[string]string{"config/hsm": string(old)}).Tokens.HSM(ctx)
+	require.NoError(t, err)
+	require.Equal(t, want, got.Settings)
 }
 
 func TestAMountWithoutATokenHasNone(t *testing.T) {

@@ -31,6 +31,15 @@ const (
 	SHA1   Hash = "sha1"
 )
 
+// DegradedMode is what becomes of material in memory that is past its time, while the token is away.
+type DegradedMode string
+
+// The modes.
+const (
+	FailClosed  DegradedMode = "fail_closed"  // it is not used
+	ServeCached DegradedMode = "serve_cached" // it is used, until DegradedMaxAge after it was loaded
+)
+
 // Settings say which token a mount uses, and how. Two that are equal are the same use.
 type Settings struct {
 	Enabled bool `json:"enabled"` // new material is wrapped by the token
@@ -56,6 +65,14 @@ type Settings struct {
 	RotationPeriod time.Duration `json:"kek_rotation_period"` // of key encryption keys; 0: by hand only
 	MinAge         time.Duration `json:"kek_min_age"`         // between the retirement of one and its destruction
 
+	CacheTTL       time.Duration `json:"cache_ttl"` // of material that the token wrapped; 0: it is unwrapped for each operation
+	DegradedMode   DegradedMode  `json:"degraded_mode"`
+	DegradedMaxAge time.Duration `json:"degraded_max_age"`
+	HealthInterval time.Duration `json:"health_interval"`
+
+	RandomSource hsm.RandomSource `json:"random_source"`
+	RandomPolicy hsm.RandomPolicy `json:"random_policy"`
+
 	// PINRejected is when the token was seen to reject this PIN; zero: it was not. No login is tried until somebody writes the
 	// settings, also not by another process: tokens lock.
 	PINRejected time.Time `json:"pin_rejected"`
@@ -66,6 +83,8 @@ func Defaults() Settings {
 	return Settings{
 		Enabled: true, Mechanism: hsm.Auto, IVMode: hsm.IVCaller, OAEPHash: SHA256, MaxSessions: 8,
 		CallTimeout: 5 * time.Second, AcquireTimeout: 5 * time.Second, AllowGenerate: true, MinAge: 24 * time.Hour,
+		CacheTTL: 5 * time.Minute, DegradedMode: FailClosed, DegradedMaxAge: time.Hour, HealthInterval: 30 * time.Second,
+		RandomSource: hsm.RandomOS, RandomPolicy: hsm.RandomRequire,
 	}
 }
 

@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"internal/scheduler": {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
 	"internal/keks": {
 		"hsm", "hsm/cryptoki", "hsm/token", "internal/acts", "internal/envelope", "internal/keyring", "internal/lifecycle", "internal/refusal",
-		"internal/tokens",
+		"internal/schedule", "internal/tokens",
 	},
 	"internal/keyring":   {"hsm", "hsm/token", "internal/cache", "internal/envelope", "internal/tokens"},
 	"internal/tokens":    {"hsm", "hsm/cryptoki", "hsm/p11", "hsm/token"},
