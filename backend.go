@@ -65,9 +65,10 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 }
 
 // FactoryOf returns the factory of a process whose environment says how it reaches HSMs. What is wrong with the environment is
-// left out, and said by the error.
-func FactoryOf(getenv func(string) string) (logical.Factory, error) {
+// left out, and said by the error. exit ends the process, which has calls of an HSM's library that do not return.
+func FactoryOf(getenv func(string) string, exit func(why error)) (logical.Factory, error) {
 	host, err := tokens.FromEnvironment(getenv)
+	host.Exit = exit
 	return func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
 		return New(ctx, conf, Options{Tokens: host})
 	}, err

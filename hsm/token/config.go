@@ -34,7 +34,12 @@ type Config struct {
 	CallTimeout     time.Duration // of each call of the library; 0: 5 s
 	GenerateTimeout time.Duration // of making keys: RSA keys take some tokens long; 0: 60 s
 	AcquireTimeout  time.Duration // of waiting for a session, or for a recovery; 0: as CallTimeout
-	MaxBackoff      time.Duration // between recoveries that fail; 0: 30 s
+	MaxBackoff      time.Duration // between recoveries that fail; 0: 2 s
+	HealthInterval  time.Duration // of the checks that nobody asks for, from the first use on; 0: there are none
+
+	// Exit ends the process, which has calls that do not return and can do nothing with the token any more; nil: it goes on. It
+	// is that of the token's first user.
+	Exit func(why error)
 }
 
 const (
@@ -42,7 +47,8 @@ const (
 	defaultTimeout  = 5 * time.Second
 	generateTimeout = 60 * time.Second
 	minBackoff      = 50 * time.Millisecond
-	maxBackoff      = 30 * time.Second
+	maxBackoff      = 2 * time.Second
+	maxMissing      = 30 * time.Second // between recoveries for a key that is missing: they disturb those whose key is there
 )
 
 func (c Config) checked() (Config, error) {
@@ -51,7 +57,7 @@ func (c Config) checked() (Config, error) {
 		return c, fmt.Errorf("%w: no library is given", hsm.ErrMisconfigured)
 	case c.Label == "" && c.Serial == "":
 		return c, fmt.Errorf("%w: neither the label nor the serial number of the token is given", hsm.ErrMisconfigured)
-	case c.MaxSessions < 0 || min(c.CallTimeout, c.GenerateTimeout, c.AcquireTimeout, c.MaxBackoff) < 0:
+	case c.MaxSessions < 0 || min(c.CallTimeout, c.GenerateTimeout, c.AcquireTimeout, c.MaxBackoff, c.HealthInterval) < 0:
 		return c, fmt.Errorf("%w: a limit of the token is negative", hsm.ErrMisconfigured)
 	}
 	c.PIN = append([]byte(nil), c.PIN...)

@@ -41,6 +41,10 @@ type device struct {
 	state     State
 	since     time.Time
 	counters  Counters
+
+	recovering int         // calls of a recovery that hang
+	stopExit   func() bool // not nil: the process ends soon, as things are
+	exits      int         // counts the times that it was to end
 }
 
 func newDevice(r *Registry, t *Token, key string, info cryptoki.Token) *device {
@@ -63,6 +67,7 @@ func (d *device) hang(n int) {
 			d.lastErr = errDeadline.Error()
 		}
 	})
+	d.watch()
 }
 
 // open opens a session.

@@ -49,10 +49,12 @@ func (r *Registry) Open(c Config) (*Token, error) {
 		r.modules[c.Library] = m
 	}
 	m.users++
-	return &Token{
+	t := &Token{
 		registry: r, module: m, config: c, pinHash: sha256.Sum256(c.PIN),
 		search: flight{clock: r.clock, chance: r.chance, longest: c.MaxBackoff, since: r.clock.Now()},
-	}, nil
+	}
+	t.checks.interval = c.HealthInterval
+	return t, nil
 }
 
 // attach makes t a user of the device with a token, which is made up unless another user has it.

@@ -58,12 +58,17 @@ type try struct {
 }
 
 func (t *Token) run(ctx context.Context, j job) error {
+	t.beginChecks()
 	r := &try{token: t, job: j}
 	for {
 		again, err := r.step(ctx)
-		if !again {
-			return outward(ctx, err)
+		if again {
+			continue
 		}
+		if err = outward(ctx, err); errors.Is(err, hsm.ErrUnavailable) {
+			t.checkSoon()
+		}
+		return err
 	}
 }
 

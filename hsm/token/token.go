@@ -30,6 +30,8 @@ type Token struct {
 	closed   bool
 	probe    Func
 	missing  missing
+
+	checks checks
 }
 
 // missing is kept where the probe did not find its key although the token works.
@@ -130,6 +132,7 @@ func (t *Token) Close() {
 	if was {
 		return
 	}
+	t.checks.end()
 	r, m := t.registry, t.module
 	r.detach(t)
 	r.mu.Lock()

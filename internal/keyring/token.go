@@ -21,6 +21,7 @@ func (k *Keyring) current(stored HSM) (*tokens.Use, error) {
 		return nil, k.endUse()
 	}
 	if k.use != nil && k.use.Settings() == stored.Settings.Connection() {
+		k.use.SetHealthInterval(stored.Settings.HealthInterval)
 		return k.use, k.setProbe(k.use, stored)
 	}
 	if err := k.endUse(); err != nil {

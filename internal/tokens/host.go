@@ -44,6 +44,9 @@ type Host struct {
 	Open      func(Library) (cryptoki.Library, error)
 	Getenv    func(string) string
 	PINDir    string // empty: no PIN is read from a file
+
+	// Exit ends the process, which has calls of a library that do not return; nil: it goes on without that token.
+	Exit func(why error)
 }
 
 // FromEnvironment returns the host of this process. What is wrong with the environment is left out, and said by the error.
@@ -142,6 +145,7 @@ func (h *Host) open(s Settings, rewritten bool) (*token.Token, error) {
 		Library: library.Path, Load: func() (cryptoki.Library, error) { return h.Open(library) },
 		Label: s.Label, Serial: s.Serial, PIN: pin, Rewritten: rewritten, Rejected: !rewritten && !s.PINRejected.IsZero(),
 		MaxSessions: s.MaxSessions, CallTimeout: s.CallTimeout, AcquireTimeout: s.AcquireTimeout,
+		HealthInterval: s.HealthInterval, Exit: h.Exit,
 	})
 }
 

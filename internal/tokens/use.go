@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
@@ -21,16 +22,17 @@ type Use struct {
 	settings  Settings
 	rewritten bool
 
-	mu     sync.Mutex
-	token  *token.Token
-	probe  token.Func
-	closed bool
+	mu       sync.Mutex
+	interval time.Duration // of health checks
+	token    *token.Token
+	probe    token.Func
+	closed   bool
 }
 
 // Use returns a use of the token that the settings select. With rewritten somebody has just written them: a PIN that was
 // rejected is tried again.
 func (h *Host) Use(s Settings, rewritten bool) *Use {
-	return &Use{host: h, settings: s.Connection(), rewritten: rewritten}
+	return &Use{host: h, settings: s.Connection(), interval: s.HealthInterval, rewritten: rewritten}
 }
 
 // Settings are those of the connection.
@@ -46,7 +48,9 @@ func (u *Use) opened() (*token.Token, error) {
 		return nil, errOver
 	}
 	if u.token == nil {
-		t, err := u.host.open(u.settings, u.rewritten)
+		s := u.settings
+		s.HealthInterval = u.interval
+		t, err := u.host.open(s, u.rewritten)
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +113,25 @@ func (u *Use) SetProbe(probe token.Func) {
 	if u.token != nil {
 		u.token.SetProbe(probe)
 	}
+}
+
+// SetHealthInterval sets how often the token is seen to work.
+func (u *Use) SetHealthInterval(d time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.interval = d
+	if u.token != nil {
+		u.token.SetHealthInterval(d)
+	}
+}
+
+// Away says why the token is known to work for nobody at the moment, or returns nil. It does not ask the token.
+func (u *Use) Away() error {
+	t, err := u.opened()
+	if err != nil {
+		return err
+	}
+	return t.Away()
 }
 
 // Health tells how the token is, without asking it.
