@@ -121,7 +121,12 @@ var gcm = cryptoki.Mechanism{Type: cryptoki.AESGCM, GCM: &cryptoki.GCM{IV: []byt
 // kek returns the key of a token, with something sealed under it that open opens. It is no call that a test counts.
 func (b *bench) kek(t *token.Token) *key {
 	b.t.Helper()
-	k := &key{token: t, label: "kek"}
+	return b.kekNamed(t, "kek")
+}
+
+func (b *bench) kekNamed(t *token.Token, label string) *key {
+	b.t.Helper()
+	k := &key{token: t, label: label}
 	require.NoError(b.t, t.Run(b.t.Context(), func(s cryptoki.Session, epoch uint64) error {
 		handle, err := k.find(s, epoch)
 		if err != nil {
