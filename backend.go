@@ -150,13 +150,16 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 	return b.mount.HandleExistenceCheck(ctx, b.Backend, req)
 }
 
-// tick runs once a minute on every node; only one that may write does anything.
+// tick runs once a minute on every node; one that must not write only drops what is in memory past its time.
 func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	b.system.Refresh()
+	s := b.session(req)
+	if err := s.Data().DropExpired(ctx); err != nil {
+		b.Logger().Warn("material in memory past its time is dropped by a later tick", "error", err)
+	}
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	s := b.session(req)
 	err := s.KEKs().Tick(ctx)
 	_, tickErr := s.Scheduler().Tick(ctx)
 	return errors.Join(err, tickErr)

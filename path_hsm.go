@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/hex"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -58,21 +59,31 @@ var kekAnswer = vaultapi.Answer[keyring.TokenKEK]{
 
 var kekRows = kekAnswer.Only("purpose", "state", "suite", "token_serial", "created_time", "activated_time", "deactivated_time")
 
-var statusAnswer = vaultapi.Answer[keks.Status]{
-	vaultapi.Show(fConfigured, func(s keks.Status) bool { return s.Configured }),
-	vaultapi.Show(fHSMEnabled, func(s keks.Status) bool { return s.Configured && s.Settings.Enabled }),
-	vaultapi.Show(fHSMState, stateOf),
-	vaultapi.Show(vaultapi.Text("since", "Since when it is in this state, RFC 3339."), func(s keks.Status) string { return vaultapi.Time(s.Health.Since) }),
-	vaultapi.Show(vaultapi.Text("last_error", "The last error of the token, also where it is over."), func(s keks.Status) string { return s.Health.LastError }),
-	vaultapi.Show(vaultapi.Text("next_attempt_time", "No recovery is tried before, RFC 3339."), func(s keks.Status) string { return vaultapi.Time(s.Health.Next) }),
-	vaultapi.Show(fPINRejected, func(s keks.Status) string { return vaultapi.Time(s.Settings.PINRejected) }),
-	vaultapi.Show(fActive, activeOf),
-	vaultapi.Show(vaultapi.Int("logins", "C_Login calls of this process."), func(s keks.Status) int { return s.Health.Logins }),
-	vaultapi.Show(vaultapi.Int("relogins", "Connections after the first."), func(s keks.Status) int { return s.Health.Relogins }),
-	vaultapi.Show(vaultapi.Int("reinitializations", "C_Finalize with C_Initialize."), func(s keks.Status) int { return s.Health.Reinits }),
-	vaultapi.Show(vaultapi.Int("timeouts", "Calls that outlived call_timeout."), func(s keks.Status) int { return s.Health.Timeouts }),
-	vaultapi.Show(vaultapi.Int("stuck", "Of those, the ones that have not returned."), func(s keks.Status) int { return s.Health.Stuck }),
-	vaultapi.Show(vaultapi.Int("sessions", "Open sessions."), func(s keks.Status) int { return s.Health.Sessions }),
+// hsmStatus is what this node knows of the HSM.
+type hsmStatus struct {
+	keks.Status
+	degradedSince time.Time
+	servedCached  uint64
+}
+
+var statusAnswer = vaultapi.Answer[hsmStatus]{
+	vaultapi.Show(fConfigured, func(s hsmStatus) bool { return s.Configured }),
+	vaultapi.Show(fHSMEnabled, func(s hsmStatus) bool { return s.Configured && s.Settings.Enabled }),
+	vaultapi.Show(fHSMState, func(s hsmStatus) string { return stateOf(s.Status) }),
+	vaultapi.Show(vaultapi.Text("since", "Since when it is in this state, RFC 3339."), func(s hsmStatus) string { return vaultapi.Time(s.Health.Since) }),
+	vaultapi.Show(vaultapi.Text("last_error", "The last error of the token, also where it is over."), func(s hsmStatus) string { return s.Health.LastError }),
+	vaultapi.Show(vaultapi.Text("next_attempt_time", "No recovery is tried before, RFC 3339."), func(s hsmStatus) string { return vaultapi.Time(s.Health.Next) }),
+	vaultapi.Show(fPINRejected, func(s hsmStatus) string { return vaultapi.Time(s.Settings.PINRejected) }),
+	vaultapi.Show(fActive, func(s hsmStatus) map[string]any { return activeOf(s.Status) }),
+	vaultapi.Show(vaultapi.Int("logins", "C_Login calls of this process."), func(s hsmStatus) int { return s.Health.Logins }),
+	vaultapi.Show(vaultapi.Int("relogins", "Connections after the first."), func(s hsmStatus) int { return s.Health.Relogins }),
+	vaultapi.Show(vaultapi.Int("reinitializations", "C_Finalize with C_Initialize."), func(s hsmStatus) int { return s.Health.Reinits }),
+	vaultapi.Show(vaultapi.Int("timeouts", "Calls that outlived call_timeout."), func(s hsmStatus) int { return s.Health.Timeouts }),
+	vaultapi.Show(vaultapi.Int("stuck", "Of those, the ones that have not returned."), func(s hsmStatus) int { return s.Health.Stuck }),
+	vaultapi.Show(vaultapi.Int("sessions", "Open sessions."), func(s hsmStatus) int { return s.Health.Sessions }),
+	vaultapi.Show(vaultapi.Text("degraded_since", "Since when material is used past cache_ttl because the token is away, RFC 3339. Empty: it is not."),
+		func(s hsmStatus) string { return vaultapi.Time(s.degradedSince) }),
+	vaultapi.Show(vaultapi.Int64("served_cached", "Uses of material past cache_ttl since this process began."), func(s hsmStatus) int64 { return int64(s.servedCached) }), //nolint:gosec // a count
 }
 
 func stateOf(s keks.Status) string {
@@ -271,5 +282,6 @@ func (hsmAPI) readStatus(ctx context.Context, c *request) (*logical.Response, er
 	if err != nil {
 		return nil, err
 	}
-	return statusAnswer.Of(status), nil
+	since, served := c.b.plane.Outage()
+	return statusAnswer.Of(hsmStatus{status, since, served}), nil
 }

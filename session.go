@@ -17,6 +17,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
 // session is a mount during one request: what is stored, on behalf of who asks, and what is done with it. It wires the
@@ -32,7 +33,7 @@ func (s *session) open(b *backend, req *logical.Request) {
 	stored := b.store.On(req.Storage, callerOf(req))
 	*s = session{b: b, stored: stored, data: b.plane.Session(dataplane.Storage{
 		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
-		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Scheduler: s, KeyMaker: s,
+		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Scheduler: s, KeyMaker: s, Retention: s,
 	})}
 	stored.IdentifyWith(s)
 }
@@ -98,6 +99,25 @@ func (s *session) KEKs() *keks.Session {
 func (s *session) Wrapper(ctx context.Context, purpose string, create bool) (envelope.KeyWrapper, string, error) {
 	return s.b.keyring.Wrapper(ctx, s.stored.KEKs(), purpose, create)
 }
+
+// Retention is dataplane.RetentionSource's.
+func (s *session) Retention(ctx context.Context) (dataplane.Retention, error) {
+	settings, err := s.b.keyring.InForce(ctx, s.stored.KEKs())
+	if err != nil || settings == nil {
+		return dataplane.Retention{TTL: dataplane.Forever}, err
+	}
+	r := dataplane.Retention{TTL: settings.CacheTTL}
+	if settings.DegradedMode == tokens.ServeCached {
+		r.MaxAge = settings.DegradedMaxAge
+	}
+	return r, nil
+}
+
+// Away is dataplane.RetentionSource's.
+func (s *session) Away() error { return s.b.keyring.Away() }
+
+// Suspect is dataplane.RetentionSource's.
+func (s *session) Suspect() bool { return s.b.keyring.Suspect() }
 
 // Identify is store.Identifier's: the first act of any kind, also of one without keys, makes the keyring.
 func (s *session) Identify(ctx context.Context) error {

@@ -42,19 +42,19 @@ type device struct {
 	since     time.Time
 	counters  Counters
 
-	recovering int         // calls of a recovery that hang
-	stopExit   func() bool // not nil: the process ends soon, as things are
-	exits      int         // counts the times that it was to end
+	exit exit
 }
 
 func newDevice(r *Registry, t *Token, key string, info cryptoki.Token) *device {
-	return &device{
+	d := &device{
 		registry: r, module: t.module, key: key, config: t.config, clock: r.clock, users: map[*Token]bool{}, info: info,
 		pool:       pool{clock: r.clock},
 		recovery:   flight{clock: r.clock, chance: r.chance, longest: t.config.MaxBackoff, since: r.clock.Now()},
 		credential: credential{pin: slices.Clone(t.config.PIN), hash: t.pinHash, lastTry: t.config.Rewritten},
 		state:      Unknown, since: r.clock.Now(),
 	}
+	d.exit.d = d
+	return d
 }
 
 // hang counts a call that hangs outside of a session of the pool.
@@ -67,7 +67,7 @@ func (d *device) hang(n int) {
 			d.lastErr = errDeadline.Error()
 		}
 	})
-	d.watch()
+	d.exit.watch()
 }
 
 // open opens a session.

@@ -12,42 +12,52 @@ import (
 // and the library is not initialised anew beside them.
 const hangLimit = 60 * time.Second
 
-// hangRecovering counts a call of a recovery that hangs. Nobody else recovers the token meanwhile.
-func (d *device) hangRecovering(n int) {
-	d.note(func() { d.recovering += n })
-	d.hang(n)
+// exit ends the process where the token of a device stays out of use. The device's lock guards its fields.
+type exit struct {
+	d          *device
+	recovering int         // calls of a recovery that hang: nobody else recovers the token meanwhile
+	stop       func() bool // not nil: the process ends soon, as things are
+	turn       int         // counts the times that it was to end
+}
+
+// hangRecovering counts a call of a recovery that hangs.
+func (e *exit) hangRecovering(n int) {
+	e.d.note(func() { e.recovering += n })
+	e.d.hang(n)
 }
 
 // watch begins the time after which the process ends, or stops it where a call has come back.
-func (d *device) watch() {
+func (e *exit) watch() {
+	d := e.d
 	if d.config.Exit == nil {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch stuck := d.isOutOfUseLocked(); {
-	case stuck && d.stopExit == nil:
-		d.exits++
-		this := d.exits
-		d.stopExit = d.clock.AfterFunc(hangLimit, func() { d.exit(this) })
-	case !stuck && d.stopExit != nil:
-		d.stopExit()
-		d.stopExit = nil
-		d.exits++
+	switch stuck := e.isDueLocked(); {
+	case stuck && e.stop == nil:
+		e.turn++
+		turn := e.turn
+		e.stop = d.clock.AfterFunc(hangLimit, func() { e.end(turn) })
+	case !stuck && e.stop != nil:
+		e.stop()
+		e.stop = nil
+		e.turn++
 	}
 }
 
-func (d *device) isOutOfUseLocked() bool {
-	return !d.closed && (d.pool.isStuck() || d.recovering > 0)
+func (e *exit) isDueLocked() bool {
+	return !e.d.closed && (e.d.pool.isStuck() || e.recovering > 0)
 }
 
-// exit ends the process, unless a call has come back since.
-func (d *device) exit(this int) {
+// end ends the process, unless a call has come back since.
+func (e *exit) end(turn int) {
+	d := e.d
 	d.mu.Lock()
-	due := d.exits == this && d.isOutOfUseLocked()
+	due := e.turn == turn && e.isDueLocked()
 	stuck := d.counters.Stuck
 	d.mu.Unlock()
 	if due {
-		d.config.Exit(fmt.Errorf("token %s: %w: %d of them have not returned for %s, and nothing else can be done with it", d.config.selection(), errHung, stuck, hangLimit))
+		d.config.Exit(fmt.Errorf("token with %s: %w: %d of them have not returned for %s, and nothing else can be done with it", d.config.selection(), errHung, stuck, hangLimit))
 	}
 }

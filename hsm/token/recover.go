@@ -74,7 +74,7 @@ func (d *device) isReady(t *Token) (settled bool, err error) {
 // recover gets the token back, unless that was done since the epoch seen. It climbs from the rung from, and higher where the
 // last recovery helped nobody.
 func (d *device) recover(ctx context.Context, t *Token, seen uint64, from rung) error {
-	k := newTask(d.clock, d.config.CallTimeout, d.hangRecovering)
+	k := newTask(d.clock, d.config.CallTimeout, d.exit.hangRecovering)
 	return d.recovery.fly(ctx, t.config.AcquireTimeout, func() (bool, error) {
 		settled, err := d.isReady(t)
 		return settled && (err != nil || !d.isCurrent(seen)), err

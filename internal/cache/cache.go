@@ -94,8 +94,14 @@ func (c *Cache[K, V]) keep(key K, value V, began uint64) {
 // LoadOnce returns the kept snapshot, or what read returns, here or in the call of another caller that is under way. It is
 // for what takes long or costs much.
 func (c *Cache[K, V]) LoadOnce(ctx context.Context, key K, read func() (V, error)) (V, error) {
+	return c.Renew(ctx, key, func(V) bool { return true }, read)
+}
+
+// Renew is LoadOnce for snapshots that get old: one that is not usable is loaded anew, and stays where that fails. usable is
+// called with the lock held.
+func (c *Cache[K, V]) Renew(ctx context.Context, key K, usable func(V) bool, read func() (V, error)) (V, error) {
 	for {
-		l, mine, value := c.join(key)
+		l, mine, value := c.join(key, usable)
 		switch {
 		case l == nil:
 			return value, nil
@@ -115,10 +121,10 @@ func (c *Cache[K, V]) LoadOnce(ctx context.Context, key K, read func() (V, error
 
 // join returns the kept snapshot or, where there is none, the load to wait for; mine: the caller has to do it. Where
 // nothing is kept, every caller loads for itself.
-func (c *Cache[K, V]) join(key K) (l *loading[V], mine bool, value V) {
+func (c *Cache[K, V]) join(key K, usable func(V) bool) (l *loading[V], mine bool, value V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if value, ok := c.lru.Get(key); ok {
+	if value, ok := c.lru.Get(key); ok && usable(value) {
 		return nil, false, value
 	}
 	if l := c.loading[key]; l != nil && l.began == c.drops && !c.off {
@@ -207,6 +213,17 @@ func (c *Cache[K, V]) DropGroup(name string) {
 	c.drops++
 	for key := range c.groups[name] {
 		c.lru.Remove(key)
+	}
+}
+
+// DropIf forgets the snapshots that are for dropping because of their age. What is being loaded is kept: it is new.
+func (c *Cache[K, V]) DropIf(old func(V) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range c.lru.Keys() {
+		if value, ok := c.lru.Peek(key); ok && old(value) {
+			c.lru.Remove(key)
+		}
 	}
 }
 

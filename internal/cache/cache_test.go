@@ -230,3 +230,42 @@ func TestWhereNothingIsKeptEveryCallerLoadsForItself(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "inner", got)
 }
+
+func TestASnapshotThatIsNotUsableIsLoadedAnewAndStaysWhereThatFails(t *testing.T) {
+	c := New[string, int](8)
+	atLeast := func(n int) func(int) bool { return func(v int) bool { return v >= n } }
+	read := func(v int, err error) func() (int, error) { return func() (int, error) { return v, err } }
+	got, err := c.Renew(t.Context(), "k", atLeast(1), read(1, nil))
+	require.NoError(t, err)
+	require.Equal(t, 1, got)
+	got, err = c.Renew(t.Context(), "k", atLeast(1), read(2, nil))
+	require.NoError(t, err)
+	require.Equal(t, 1, got, "it is usable")
+	broken := errors.New("broken")
+	_, err = c.Renew(t.Context(), "k", atLeast(2), read(0, broken))
+	require.ErrorIs(t, err, broken)
+	got, ok := c.Get("k")
+	require.True(t, ok)
+	require.Equal(t, 1, got)
+	got, err = c.Renew(t.Context(), "k", atLeast(2), read(2, nil))
+	require.NoError(t, err)
+	require.Equal(t, 2, got)
+}
+
+func TestOldSnapshotsAreDroppedAndNewOnesStay(t *testing.T) {
+	c := NewGrouped[int, int](8, func(int) string { return "all" })
+	for n := range 4 {
+		_, err := c.Load(n, func() (int, error) { return n, nil })
+		require.NoError(t, err)
+	}
+	_, err := c.LoadOnce(t.Context(), 7, func() (int, error) {
+		c.DropIf(func(v int) bool { return v%2 == 0 })
+		return 8, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 3, c.Len())
+	_, ok := c.Get(7)
+	require.True(t, ok, "what was being loaded is new")
+	_, ok = c.Get(2)
+	require.False(t, ok)
+}

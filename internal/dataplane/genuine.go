@@ -55,8 +55,8 @@ func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item)
 
 // genuine returns how many of the items the version made. Its cipher is not kept: the state denies its use.
 func (s *snapshot) genuine(ctx context.Context, version int, items []*Item) (count int) {
-	c, kept := s.plane.ciphers.Peek(cipherOf(s.k.Key, version))
-	if !kept {
+	c := s.peek(ctx, s.k.Key, version)
+	if c == nil {
 		var err error
 		if c, err = s.Materials().Cipher(ctx, s.k.Key, version); err != nil {
 			s.plane.Log.Warn("a denied use counts unseen: the version cannot be opened", "key", s.k.Name, "version", version, "error", err)

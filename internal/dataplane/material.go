@@ -84,6 +84,18 @@ func (m Materials) Seal(
 
 // Cipher opens the material of a version and returns its cipher.
 func (m Materials) Cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
+	c, _, err := m.load(ctx, k, number)
+	return c, err
+}
+
+// load is Cipher. It reports whether a hardware security module unwrapped the material.
+func (m Materials) load(ctx context.Context, k *lifecycle.Key, number int) (c *envelope.Cipher, hardware bool, err error) {
+	m.Wrappers = &unwraps{WrapperSource: m.Wrappers, hardware: &hardware}
+	c, err = m.cipher(ctx, k, number)
+	return c, hardware, err
+}
+
+func (m Materials) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
 	material, err := m.Load(ctx, k, number)
 	if err != nil {
 		return nil, fmt.Errorf("load key %q version %d: %w", k.Name, number, err)
@@ -102,20 +114,4 @@ func Binding(instance, purpose string, k *lifecycle.Key, number int) envelope.Bi
 // Spec is what the ciphers of a key are made to.
 func Spec(k *lifecycle.Key) envelope.Spec {
 	return envelope.Spec{Algorithm: envelope.Algorithm(k.Type), Derived: k.Derived, Convergent: k.Convergent}
-}
-
-// cipher returns the cipher of a version, opening its material on first use. The error is [errStale] where the key was
-// deleted, or the version destroyed, since the snapshot was taken.
-func (s *Session) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
-	id := cipherOf(k, number)
-	if c, ok := s.plane.ciphers.Get(id); ok {
-		return c, nil
-	}
-	c, err := s.plane.ciphers.LoadOnce(ctx, id, func() (*envelope.Cipher, error) {
-		return s.Materials().Cipher(ctx, k, number)
-	})
-	if err != nil && s.changed(ctx, k) {
-		return nil, fmt.Errorf("%w: %w", errStale, err)
-	}
-	return c, err
 }

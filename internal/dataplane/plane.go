@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/keylife/vault-plugin-keylife/internal/cache"
-	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -42,7 +41,9 @@ type Plane struct {
 
 	keys     *cache.Cache[string, *lifecycle.Key]
 	policies *cache.Cache[string, *policy.Policy]
-	ciphers  *cache.Cache[cipherID, *envelope.Cipher] // grouped by the name of the key
+	ciphers  *cache.Cache[cipherID, *held] // grouped by the name of the key
+	timed    atomic.Bool                   // there has been a cipher with a time in memory
+	outage   outage
 
 	meters      *cache.Cache[versionID, *meter]
 	successions turns // of keys of which a version has reached its limit, by id
@@ -59,7 +60,7 @@ func New(c Config) *Plane {
 		Config:   c,
 		keys:     cache.New[string, *lifecycle.Key](keysCached),
 		policies: cache.New[string, *policy.Policy](policiesCached),
-		ciphers:  cache.NewGrouped[cipherID, *envelope.Cipher](ciphersCached, cipherID.group),
+		ciphers:  cache.NewGrouped[cipherID, *held](ciphersCached, cipherID.group),
 		meters:   cache.New[versionID, *meter](metersKept),
 	}
 }

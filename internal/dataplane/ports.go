@@ -19,6 +19,7 @@ type Storage struct {
 	Usage     UsageStore
 	Denials   DenialStore
 	Wrappers  WrapperSource
+	Retention RetentionSource // nil: material stays in memory
 	Upserts   UpsertSetting
 	Scheduler Scheduler
 	KeyMaker  KeyMaker
@@ -62,6 +63,16 @@ type DenialStore interface {
 type WrapperSource interface {
 	// Wrapper returns the wrapper for a purpose and the mount's identity. With create it makes what a new mount lacks.
 	Wrapper(ctx context.Context, purpose string, create bool) (w envelope.KeyWrapper, instance string, err error)
+}
+
+// RetentionSource says how long material that a hardware security module wrapped is used from memory.
+type RetentionSource interface {
+	// Retention is asked for each use of such material. It reads storage only where the settings were changed.
+	Retention(ctx context.Context) (Retention, error)
+	// Away says why the module is known to be of no use at the moment; nil: it may be asked.
+	Away() error
+	// Suspect reports that the module was away for the last call, and was not seen to work since.
+	Suspect() bool
 }
 
 // UpsertSetting says whether encrypting must not make keys.

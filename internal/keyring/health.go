@@ -6,11 +6,14 @@ package keyring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/hsm/token"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
 // Health tells how the wrappers fare, as the last call of one of them had it.
@@ -23,8 +26,9 @@ type Health struct {
 type monitor struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	last Health
+	mu      sync.Mutex
+	last    Health
+	probing bool // a call is under way that finds out whether the wrapper is back
 }
 
 func (m *monitor) get() Health {
@@ -51,19 +55,104 @@ func (m *monitor) note(err error) {
 // watched is a wrapper whose calls are watched. What holds of the wrapper beside its two methods holds of it, too.
 type watched struct {
 	envelope.KeyWrapper
-	health *monitor // nil: that of another wrapper counts
+	health *monitor    // nil: that of another wrapper counts
+	use    *tokens.Use // nil: no token is needed
+	kek    [16]byte
 }
 
 // Wrap is envelope.KeyWrapper's.
 func (w *watched) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
+	leave, err := w.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	wrapped, err := w.KeyWrapper.Wrap(ctx, dek, aad)
 	return wrapped, w.seen(ctx, err)
 }
 
 // Unwrap is envelope.KeyWrapper's.
 func (w *watched) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
+	leave, err := w.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	dek, err := w.KeyWrapper.Unwrap(ctx, wrapped, aad)
 	return dek, w.seen(ctx, err)
+}
+
+// enter lets a call through, unless the token is known to be away: checks find out when it is back. Where it was away for the
+// last call, and is not known to be well, one call at a time finds out.
+func (w *watched) enter() (leave func(), err error) {
+	if w.use == nil {
+		return func() {}, nil
+	}
+	if err := w.use.Away(); err != nil {
+		return nil, unavailable{err}
+	}
+	if w.use.Health().State == token.Healthy {
+		return func() {}, nil
+	}
+	return w.health.probe()
+}
+
+// probe lets one call at a time through after one that did not get through.
+func (m *monitor) probe() (leave func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.last.Since.IsZero():
+		return func() {}, nil
+	case m.probing:
+		return nil, m.last.Err
+	}
+	m.probing = true
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.probing = false
+	}, nil
+}
+
+// away is the error that probe would answer, or nil.
+func (m *monitor) away() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.last.Since.IsZero() || !m.probing {
+		return nil
+	}
+	return m.last.Err
+}
+
+// Away says why the token is known to be away, so that nobody needs to ask it; nil: it may be asked, or none is in use.
+func (k *Keyring) Away() error {
+	use := k.inUse()
+	if use == nil {
+		return nil
+	}
+	if err := use.Away(); err != nil {
+		return unavailable{err}
+	}
+	if use.Health().State == token.Healthy {
+		return nil
+	}
+	return k.health.away()
+}
+
+// Suspect reports that the token was away for the last call, and was not seen to work since.
+func (k *Keyring) Suspect() bool {
+	use := k.inUse()
+	if use == nil {
+		return false
+	}
+	return use.Away() != nil || use.Health().State != token.Healthy && !k.health.get().Since.IsZero()
+}
+
+func (k *Keyring) inUse() *tokens.Use {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.use
 }
 
 // Hardware reports whether the wrapper keeps its key in a hardware security module.
@@ -79,6 +168,8 @@ func (w *watched) seen(ctx context.Context, err error) error {
 		return err
 	case isAway(err):
 		err = unavailable{err}
+	case errors.Is(err, hsm.ErrKEKMissing), errors.Is(err, hsm.ErrKEKMismatch):
+		err = fmt.Errorf("%w: see hsm/keks for key encryption key %x, and hsm/status", err, w.kek)
 	}
 	if w.health != nil {
 		w.health.note(err)

@@ -47,6 +47,7 @@ type Keyring struct {
 type wrappers struct {
 	instance string
 	of       map[string]*Wrapper
+	settings *tokens.Settings // of the mount's token; nil: none is configured
 }
 
 // New returns the keyring of a mount.
@@ -77,6 +78,18 @@ func (k *Keyring) Wrapper(ctx context.Context, s Store, purpose string, create b
 	default:
 		return nil, "", fmt.Errorf("wrapper for %q: %w", purpose, hsm.ErrKEKMissing)
 	}
+}
+
+// InForce returns the settings of the mount's token; nil: none is configured.
+func (k *Keyring) InForce(ctx context.Context, s Store) (*tokens.Settings, error) {
+	ring, ok := k.made.Get(struct{}{})
+	if !ok {
+		var err error
+		if ring, err = k.load(ctx, s, false); err != nil {
+			return nil, err
+		}
+	}
+	return ring.settings, nil
 }
 
 // load makes the wrappers, or waits for who makes them. A request that would make what is missing asks again where the one
@@ -121,6 +134,9 @@ func (k *Keyring) assemble(ctx context.Context, s Store, keks KEKs) (*wrappers, 
 		return nil, err
 	}
 	ring := &wrappers{instance: keks.Instance, of: map[string]*Wrapper{}}
+	if stored.Configured {
+		ring.settings = &stored.Settings
+	}
 	for purpose, kek := range map[string]KEK{envelope.PurposeOnline: keks.Use, envelope.PurposeArchive: keks.Archive} {
 		w := &Wrapper{all: map[[16]byte]envelope.KeyWrapper{}}
 		if err := k.addSoftware(w, purpose, kek, use == nil); err != nil {
@@ -172,7 +188,7 @@ func (k *Keyring) addTokens(w *Wrapper, purpose string, use *tokens.Use, stored 
 		if err != nil {
 			return err
 		}
-		w.add(kek.ID, &watched{one, &k.health}, kek.ID == active.ID)
+		w.add(kek.ID, &watched{one, &k.health, use, kek.ID}, kek.ID == active.ID)
 	}
 	return nil
 }

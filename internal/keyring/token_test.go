@@ -6,6 +6,7 @@ package keyring_test
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,4 +236,76 @@ func TestADisabledTokenOpensAndDoesNotWrap(t *testing.T) {
 		require.False(t, b.wrapper(envelope.PurposeOnline).Hardware())
 		require.Equal(t, b.stored.keks.Use.ID, b.wrapper(envelope.PurposeOnline).Active())
 	})
+}
+
+// A request that meets a token which is known to be away is told at once, and the token is back for it two seconds after it is.
+func TestNobodyWaitsForATokenThatIsKnownToBeAway(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		b.make(envelope.PurposeOnline)
+		wrapped := b.wrap(envelope.PurposeOnline)
+		require.False(t, b.ring.Suspect())
+		b.device.Unplug()
+		require.ErrorIs(t, b.unwrap(envelope.PurposeOnline, wrapped), envelope.ErrUnavailable)
+		for range 100 {
+			require.ErrorIs(t, b.ring.Away(), envelope.ErrUnavailable)
+			begin := time.Now()
+			require.ErrorIs(t, b.unwrap(envelope.PurposeOnline, wrapped), envelope.ErrUnavailable)
+			_, err := b.wrapper(envelope.PurposeOnline).Wrap(t.Context(), []byte("dek"), nil)
+			require.ErrorIs(t, err, envelope.ErrUnavailable)
+			require.Zero(t, time.Since(begin))
+			time.Sleep(36 * time.Second)
+		}
+		require.True(t, b.ring.Suspect())
+		b.device.Return()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.NoError(t, b.ring.Away())
+		require.False(t, b.ring.Suspect())
+		require.NoError(t, b.unwrap(envelope.PurposeOnline, wrapped))
+	})
+}
+
+func TestOneCallAtATimeFindsOutWhetherATokenThatHangsIsBack(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		b.make(envelope.PurposeOnline)
+		wrapped := b.wrap(envelope.PurposeOnline)
+		library := b.loads[len(b.loads)-1]
+		hold := library.Hang(faketoken.Decrypt, 2)
+		require.ErrorIs(t, b.unwrap(envelope.PurposeOnline, wrapped), envelope.ErrUnavailable)
+		probe := make(chan error, 1)
+		go func() { probe <- b.unwrap(envelope.PurposeOnline, wrapped) }()
+		synctest.Wait()
+		begin := time.Now()
+		require.ErrorIs(t, b.ring.Away(), envelope.ErrUnavailable)
+		require.ErrorIs(t, b.unwrap(envelope.PurposeOnline, wrapped), envelope.ErrUnavailable)
+		require.Zero(t, time.Since(begin), "another call finds out")
+		require.ErrorIs(t, <-probe, envelope.ErrUnavailable)
+		require.NoError(t, b.ring.Away(), "nobody does")
+		require.True(t, b.ring.Suspect())
+		require.NoError(t, b.unwrap(envelope.PurposeOnline, wrapped))
+		require.False(t, b.ring.Suspect())
+		hold.Release()
+		synctest.Wait()
+	})
+}
+
+func TestAKeyThatIsMissingOrAnotherIsNamed(t *testing.T) {
+	for want, change := range map[error]func(*bench){
+		hsm.ErrKEKMissing: func(b *bench) { b.device.Wipe() },
+		hsm.ErrKEKMismatch: func(b *bench) {
+			b.stored.hsm.KEKs[0].CanarySum = make([]byte, 32)
+			b.ring.Forget()
+		},
+	} {
+		onBench(t, func(t *testing.T, b *bench) {
+			kek := b.make(envelope.PurposeOnline)
+			wrapped := b.wrap(envelope.PurposeOnline)
+			change(b)
+			err := b.unwrap(envelope.PurposeOnline, wrapped)
+			require.ErrorIs(t, err, want)
+			require.NotErrorIs(t, err, envelope.ErrUnavailable)
+			require.ErrorContains(t, err, fmt.Sprintf("%x", kek.ID))
+			require.ErrorContains(t, err, "hsm/keks")
+		})
+	}
 }
