@@ -64,6 +64,7 @@ type hsmStatus struct {
 	keks.Status
 	degradedSince time.Time
 	servedCached  uint64
+	fallbacks     uint64
 }
 
 var statusAnswer = vaultapi.Answer[hsmStatus]{
@@ -84,6 +85,8 @@ var statusAnswer = vaultapi.Answer[hsmStatus]{
 	vaultapi.Show(vaultapi.Text("degraded_since", "Since when material is used past cache_ttl because the token is away, RFC 3339. Empty: it is not."),
 		func(s hsmStatus) string { return vaultapi.Time(s.degradedSince) }),
 	vaultapi.Show(vaultapi.Int64("served_cached", "Uses of material past cache_ttl since this process began."), func(s hsmStatus) int64 { return int64(s.servedCached) }), //nolint:gosec // a count
+	vaultapi.Show(vaultapi.Int64("random_fallbacks", "How often random_policy=prefer took random bytes of the operating system, since this process began."),
+		func(s hsmStatus) int64 { return int64(s.fallbacks) }), //nolint:gosec // a count
 }
 
 func stateOf(s keks.Status) string {
@@ -283,5 +286,5 @@ func (hsmAPI) readStatus(ctx context.Context, c *request) (*logical.Response, er
 		return nil, err
 	}
 	since, served := c.b.plane.Outage()
-	return statusAnswer.Of(hsmStatus{status, since, served}), nil
+	return statusAnswer.Of(hsmStatus{status, since, served, c.b.keyring.RandomFallbacks()}), nil
 }

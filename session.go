@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"context"
+	"io"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -33,7 +34,7 @@ func (s *session) open(b *backend, req *logical.Request) {
 	stored := b.store.On(req.Storage, callerOf(req))
 	*s = session{b: b, stored: stored, data: b.plane.Session(dataplane.Storage{
 		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
-		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Scheduler: s, KeyMaker: s, Retention: s,
+		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Scheduler: s, KeyMaker: s, Retention: s, Random: s,
 	})}
 	stored.IdentifyWith(s)
 }
@@ -111,6 +112,11 @@ func (s *session) Retention(ctx context.Context) (dataplane.Retention, error) {
 		r.MaxAge = settings.DegradedMaxAge
 	}
 	return r, nil
+}
+
+// Random is dataplane.RandomSource's.
+func (s *session) Random(ctx context.Context, purpose string) (io.Reader, error) {
+	return s.b.keyring.Random(ctx, s.stored.KEKs(), purpose)
 }
 
 // Away is dataplane.RetentionSource's.

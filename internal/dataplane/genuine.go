@@ -55,7 +55,7 @@ func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item)
 
 // genuine returns how many of the items the version made. Its cipher is not kept: the state denies its use.
 func (s *snapshot) genuine(ctx context.Context, version int, items []*Item) (count int) {
-	c := s.peek(ctx, s.k.Key, version)
+	c := opening{s.Session, s.k.Key, version}.peek(ctx)
 	if c == nil {
 		var err error
 		if c, err = s.Materials().Cipher(ctx, s.k.Key, version); err != nil {

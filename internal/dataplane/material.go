@@ -28,12 +28,27 @@ var errStale = errors.New("the key was changed during the request")
 type Materials struct {
 	Source   MaterialSource
 	Wrappers WrapperSource
-	Rand     io.Reader
+	Rand     io.Reader    // of nonces of data
+	Random   RandomSource // nil: Rand
 }
 
 // Materials returns the material that the request's storage has.
 func (s *Session) Materials() Materials {
-	return Materials{s.Material, s.Wrappers, s.plane.Rand}
+	return Materials{s.Material, s.Wrappers, s.plane.Rand, s.Random}
+}
+
+// What random bytes are for.
+const (
+	RandomForMaterial = "material"
+	RandomForSealing  = "sealing" // the data key of a version, and its nonce
+)
+
+// RandomFor returns where the random bytes of what is stored come from.
+func (m Materials) RandomFor(ctx context.Context, purpose string) (io.Reader, error) {
+	if m.Random == nil {
+		return m.Rand, nil
+	}
+	return m.Random.Random(ctx, purpose)
 }
 
 // Load opens the material of a version where it is. A version that was recovered may still be in the archive for a moment;
@@ -78,7 +93,11 @@ func (m Materials) Seal(
 	if err != nil {
 		return v, err
 	}
-	v.Sealed, err = envelope.Seal(ctx, wrapper, material, Binding(instance, purpose, k, v.Number), m.Rand)
+	random, err := m.RandomFor(ctx, RandomForSealing)
+	if err != nil {
+		return v, err
+	}
+	v.Sealed, err = envelope.Seal(ctx, wrapper, material, Binding(instance, purpose, k, v.Number), random)
 	return v, err
 }
 

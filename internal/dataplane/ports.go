@@ -5,6 +5,7 @@ package dataplane
 
 import (
 	"context"
+	"io"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -20,6 +21,7 @@ type Storage struct {
 	Denials   DenialStore
 	Wrappers  WrapperSource
 	Retention RetentionSource // nil: material stays in memory
+	Random    RandomSource    // nil: the plane's
 	Upserts   UpsertSetting
 	Scheduler Scheduler
 	KeyMaker  KeyMaker
@@ -73,6 +75,12 @@ type RetentionSource interface {
 	Away() error
 	// Suspect reports that the module was away for the last call, and was not seen to work since.
 	Suspect() bool
+}
+
+// RandomSource gives the random bytes of what is stored: of material, and of what seals it. Those of data, such as nonces, are the
+// plane's.
+type RandomSource interface {
+	Random(ctx context.Context, purpose string) (io.Reader, error)
 }
 
 // UpsertSetting says whether encrypting must not make keys.

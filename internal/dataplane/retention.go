@@ -42,29 +42,52 @@ func (h *held) isYounger(limit time.Duration, now time.Time) bool {
 // [errStale] where the key was deleted, or the version destroyed, since the snapshot was taken.
 func (s *Session) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
 	h, ok := s.plane.ciphers.Get(cipherOf(k, number))
+	v := opening{s, k, number}
 	switch {
 	case !ok:
-		return s.load(ctx, k, number, func(h *held) bool { return h.cipher != nil })
+		return v.load(ctx, func(h *held) bool { return h.cipher != nil })
 	case !h.hardware:
 		return h.cipher, nil
 	}
-	r, err := s.retention(ctx)
+	r, err := s.Storage.retention(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if h.isYounger(r.TTL, s.plane.Now()) {
 		return h.cipher, nil
 	}
-	return s.renew(ctx, k, number, h, r)
+	return v.renew(ctx, h, r)
 }
 
-// peek returns the cipher of a version if it is in memory and may be used; else nil.
-func (s *Session) peek(ctx context.Context, k *lifecycle.Key, number int) *envelope.Cipher {
-	h, ok := s.plane.ciphers.Peek(cipherOf(k, number))
+func (s *Storage) retention(ctx context.Context) (Retention, error) {
+	if s.Retention == nil {
+		return Retention{TTL: Forever}, nil
+	}
+	return s.Retention.Retention(ctx)
+}
+
+// away says why the module is known to be away. Without one there is none.
+func (s *Storage) away() error {
+	if s.Retention == nil {
+		return nil
+	}
+	return s.Retention.Away()
+}
+
+// opening is a version of which a request needs the cipher.
+type opening struct {
+	s      *Session
+	k      *lifecycle.Key
+	number int
+}
+
+// peek returns the cipher if it is in memory and may be used; else nil.
+func (o opening) peek(ctx context.Context) *envelope.Cipher {
+	h, ok := o.s.plane.ciphers.Peek(cipherOf(o.k, o.number))
 	if !ok || !h.hardware {
 		return h.orNone()
 	}
-	if r, err := s.retention(ctx); err != nil || !h.isYounger(r.TTL, s.plane.Now()) {
+	if r, err := o.s.Storage.retention(ctx); err != nil || !h.isYounger(r.TTL, o.s.plane.Now()) {
 		return nil
 	}
 	return h.cipher
@@ -77,84 +100,71 @@ func (h *held) orNone() *envelope.Cipher {
 	return h.cipher
 }
 
-func (s *Session) retention(ctx context.Context) (Retention, error) {
-	if s.Retention == nil {
-		return Retention{TTL: Forever}, nil
-	}
-	return s.Retention.Retention(ctx)
-}
-
-// away says why the module is known to be away. Without one there is none.
-func (s *Session) away() error {
-	if s.Retention == nil {
-		return nil
-	}
-	return s.Retention.Away()
-}
-
 // renew returns the cipher of a version whose time in memory is over: loaded anew or, while the module is away, the one in
 // memory if the settings let it. Nobody waits for a module that is known to be away.
-func (s *Session) renew(ctx context.Context, k *lifecycle.Key, number int, h *held, r Retention) (c *envelope.Cipher, err error) {
-	switch err = s.away(); {
+func (o opening) renew(ctx context.Context, h *held, r Retention) (c *envelope.Cipher, err error) {
+	p := o.s.plane
+	switch err = o.s.Storage.away(); {
 	case err != nil:
-		err = fmt.Errorf("load key %q version %d: %w", k.Name, number, err)
+		err = fmt.Errorf("load key %q version %d: %w", o.k.Name, o.number, err)
 	case r.TTL == 0:
-		c, err = s.loadForOnce(ctx, k, number, h)
+		c, err = o.loadForOnce(ctx, h)
 	default:
-		c, err = s.load(ctx, k, number, func(h *held) bool { return h.isYounger(r.TTL, s.plane.Now()) })
+		c, err = o.load(ctx, func(h *held) bool { return h.isYounger(r.TTL, p.Now()) })
 	}
-	if errors.Is(err, envelope.ErrUnavailable) && h.isYounger(r.MaxAge, s.plane.Now()) {
-		s.plane.outage.serve(&s.plane.Config)
+	if errors.Is(err, envelope.ErrUnavailable) && h.isYounger(r.MaxAge, p.Now()) {
+		p.outage.serve(&p.Config)
 		return h.cipher, nil
 	}
 	return c, err
 }
 
 // load opens the material of a version. Who comes at once waits for one load, unless nothing is kept.
-func (s *Session) load(ctx context.Context, k *lifecycle.Key, number int, usable func(*held) bool) (*envelope.Cipher, error) {
+func (o opening) load(ctx context.Context, usable func(*held) bool) (*envelope.Cipher, error) {
 	var mine *envelope.Cipher
-	h, err := s.plane.ciphers.Renew(ctx, cipherOf(k, number), usable, func() (*held, error) {
-		h, err := s.loadNow(ctx, k, number)
+	h, err := o.s.plane.ciphers.Renew(ctx, cipherOf(o.k, o.number), usable, func() (*held, error) {
+		h, err := o.loadNow(ctx)
 		mine = h.orNone()
-		return h.kept(ctx, s), err
+		return h.kept(ctx, o.s), err
 	})
 	switch {
 	case err != nil:
-		return nil, s.orStale(ctx, k, err)
+		return nil, o.orStale(ctx, err)
 	case mine != nil:
 		return mine, nil
 	case h.cipher != nil:
 		return h.cipher, nil
 	}
-	return s.loadForOnce(ctx, k, number, h)
+	return o.loadForOnce(ctx, h)
 }
 
 // loadForOnce opens the material of a version for one operation, and drops what is kept of it from before.
-func (s *Session) loadForOnce(ctx context.Context, k *lifecycle.Key, number int, h *held) (*envelope.Cipher, error) {
+func (o opening) loadForOnce(ctx context.Context, h *held) (*envelope.Cipher, error) {
 	if h.cipher != nil {
-		s.plane.ForgetCipher(k, number)
+		o.s.plane.ForgetCipher(o.k, o.number)
 	}
-	loaded, err := s.loadNow(ctx, k, number)
-	return loaded.orNone(), s.orStale(ctx, k, err)
+	loaded, err := o.loadNow(ctx)
+	return loaded.orNone(), o.orStale(ctx, err)
 }
 
 // orStale adds to an error that the key was changed, if it was.
-func (s *Session) orStale(ctx context.Context, k *lifecycle.Key, err error) error {
-	if err != nil && s.changed(ctx, k) {
+func (o opening) orStale(ctx context.Context, err error) error {
+	if err != nil && o.s.changed(ctx, o.k) {
 		return fmt.Errorf("%w: %w", errStale, err)
 	}
 	return err
 }
 
-func (s *Session) loadNow(ctx context.Context, k *lifecycle.Key, number int) (*held, error) {
-	now := s.plane.Now()
-	c, hardware, err := s.Materials().load(ctx, k, number)
+func (o opening) loadNow(ctx context.Context) (*held, error) {
+	p := o.s.plane
+	now := p.Now()
+	c, hardware, err := o.s.Materials().load(ctx, o.k, o.number)
 	if err != nil {
 		return nil, err
 	}
 	if hardware {
-		s.plane.timed.Store(true)
-		s.plane.outage.end(&s.plane.Config)
+		p.timed.Store(true)
+		p.outage.end(&p.Config)
 	}
 	return &held{c, hardware, now}, nil
 }
@@ -164,7 +174,7 @@ func (h *held) kept(ctx context.Context, s *Session) *held {
 	if h == nil || !h.hardware {
 		return h
 	}
-	if r, err := s.retention(ctx); err != nil || r.TTL == 0 {
+	if r, err := s.Storage.retention(ctx); err != nil || r.TTL == 0 {
 		return &held{hardware: true}
 	}
 	return h
@@ -175,7 +185,7 @@ func (s *Session) DropExpired(ctx context.Context) error {
 	if s.Retention == nil || !s.plane.timed.Load() {
 		return nil
 	}
-	r, err := s.retention(ctx)
+	r, err := s.Storage.retention(ctx)
 	if err != nil {
 		return err
 	}

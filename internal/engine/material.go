@@ -94,7 +94,11 @@ func (s *Session) makeVersion(
 	if err != nil {
 		return nil, err
 	}
-	material, err := envelope.Generate(envelope.Algorithm(k.Type), s.Rand)
+	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
+	if err != nil {
+		return nil, err
+	}
+	material, err := envelope.Generate(envelope.Algorithm(k.Type), random)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +111,10 @@ func (s *Session) makeVersion(
 		return nil, err
 	}
 	bound := dataplane.Binding(instance, envelope.PurposeOnline, k, number)
-	sealed, err := envelope.Seal(ctx, wrapper, material, bound, s.Rand)
+	if random, err = s.data.Materials().RandomFor(ctx, dataplane.RandomForSealing); err != nil {
+		return nil, err
+	}
+	sealed, err := envelope.Seal(ctx, wrapper, material, bound, random)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -204,6 +205,9 @@ func (s *Session) test(ctx context.Context, use *tokens.Use, next tokens.Setting
 	} else if err = use.Check(ctx); err != nil {
 		return found, err
 	}
+	if err := s.testRandom(ctx, use, next); err != nil {
+		return found, err
+	}
 	for _, k := range stored.KEKs {
 		if !k.Opens() {
 			continue
@@ -217,6 +221,19 @@ func (s *Session) test(ctx context.Context, use *tokens.Use, next tokens.Setting
 		}
 	}
 	return found, nil
+}
+
+// testRandom draws random bytes as new material will, where they are the token's.
+func (s *Session) testRandom(ctx context.Context, use *tokens.Use, next tokens.Settings) error {
+	if next.RandomSource == hsm.RandomOS {
+		return nil
+	}
+	random, err := hsm.NewRandom(next.RandomSource, hsm.RandomRequire, s.Rand, use)
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadFull(random.Reader(ctx, "self-test"), make([]byte, 64))
+	return err
 }
 
 // differences are what custody says of a change of settings. Of the PIN it says that there is another.

@@ -41,6 +41,9 @@ type Keyring struct {
 	use      *tokens.Use // of the mount's token; nil: none is configured, or none was needed yet
 	probed   [16]byte    // the key that shows whether the token works
 	attempts int         // under way
+
+	random    *hsm.Random // the last one that was made
+	fallbacks uint64      // of those before it
 }
 
 // wrappers are those of a mount, by the purpose of what they seal. A purpose that has none is missing.
@@ -48,6 +51,7 @@ type wrappers struct {
 	instance string
 	of       map[string]*Wrapper
 	settings *tokens.Settings // of the mount's token; nil: none is configured
+	random   *hsm.Random      // of new material; nil: the operating system's
 }
 
 // New returns the keyring of a mount.
@@ -82,14 +86,19 @@ func (k *Keyring) Wrapper(ctx context.Context, s Store, purpose string, create b
 
 // InForce returns the settings of the mount's token; nil: none is configured.
 func (k *Keyring) InForce(ctx context.Context, s Store) (*tokens.Settings, error) {
-	ring, ok := k.made.Get(struct{}{})
-	if !ok {
-		var err error
-		if ring, err = k.load(ctx, s, false); err != nil {
-			return nil, err
-		}
+	ring, err := k.ring(ctx, s)
+	if err != nil {
+		return nil, err
 	}
 	return ring.settings, nil
+}
+
+// ring returns the wrappers of a mount that has some.
+func (k *Keyring) ring(ctx context.Context, s Store) (*wrappers, error) {
+	if ring, ok := k.made.Get(struct{}{}); ok {
+		return ring, nil
+	}
+	return k.load(ctx, s, false)
 }
 
 // load makes the wrappers, or waits for who makes them. A request that would make what is missing asks again where the one
@@ -136,6 +145,9 @@ func (k *Keyring) assemble(ctx context.Context, s Store, keks KEKs) (*wrappers, 
 	ring := &wrappers{instance: keks.Instance, of: map[string]*Wrapper{}}
 	if stored.Configured {
 		ring.settings = &stored.Settings
+	}
+	if ring.random, err = k.newRandom(use, stored); err != nil {
+		return nil, err
 	}
 	for purpose, kek := range map[string]KEK{envelope.PurposeOnline: keks.Use, envelope.PurposeArchive: keks.Archive} {
 		w := &Wrapper{all: map[[16]byte]envelope.KeyWrapper{}}
