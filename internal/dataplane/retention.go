@@ -49,7 +49,7 @@ func (s *Session) cipher(ctx context.Context, k *lifecycle.Key, number int) (*en
 	case !h.hardware:
 		return h.cipher, nil
 	}
-	r, err := s.Storage.retention(ctx)
+	r, err := s.retention(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (o opening) peek(ctx context.Context) *envelope.Cipher {
 	if !ok || !h.hardware {
 		return h.orNone()
 	}
-	if r, err := o.s.Storage.retention(ctx); err != nil || !h.isYounger(r.TTL, o.s.plane.Now()) {
+	if r, err := o.s.retention(ctx); err != nil || !h.isYounger(r.TTL, o.s.plane.Now()) {
 		return nil
 	}
 	return h.cipher
@@ -104,7 +104,7 @@ func (h *held) orNone() *envelope.Cipher {
 // memory if the settings let it. Nobody waits for a module that is known to be away.
 func (o opening) renew(ctx context.Context, h *held, r Retention) (c *envelope.Cipher, err error) {
 	p := o.s.plane
-	switch err = o.s.Storage.away(); {
+	switch err = o.s.away(); {
 	case err != nil:
 		err = fmt.Errorf("load key %q version %d: %w", o.k.Name, o.number, err)
 	case r.TTL == 0:
@@ -174,7 +174,7 @@ func (h *held) kept(ctx context.Context, s *Session) *held {
 	if h == nil || !h.hardware {
 		return h
 	}
-	if r, err := s.Storage.retention(ctx); err != nil || r.TTL == 0 {
+	if r, err := s.retention(ctx); err != nil || r.TTL == 0 {
 		return &held{hardware: true}
 	}
 	return h
@@ -185,7 +185,7 @@ func (s *Session) DropExpired(ctx context.Context) error {
 	if s.Retention == nil || !s.plane.timed.Load() {
 		return nil
 	}
-	r, err := s.Storage.retention(ctx)
+	r, err := s.retention(ctx)
 	if err != nil {
 		return err
 	}

@@ -122,6 +122,9 @@ func TestWithoutATimeMaterialIsUnwrappedForEachOperation(t *testing.T) {
 	for range 3 {
 		w.costs(1, "each")
 	}
+	w.TTL = time.Hour
+	w.costs(1, "what was in memory is gone")
+	w.TTL = 0
 	w.Restart()
 	for range 3 {
 		w.costs(1, "each")

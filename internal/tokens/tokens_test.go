@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
+	"github.com/keylife/vault-plugin-keylife/hsm/token"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
@@ -140,4 +143,58 @@ func TestAUseThatIsOverReachesNothing(t *testing.T) {
 	require.ErrorIs(t, err, hsm.ErrUnavailable)
 	require.ErrorIs(t, used.Run(t.Context(), nil), hsm.ErrUnavailable)
 	require.ErrorIs(t, used.RunOnce(t.Context(), nil), hsm.ErrUnavailable)
+}
+
+// still is a clock whose time a test moves on by itself.
+type still struct {
+	mu    sync.Mutex
+	late  []func()
+	after []time.Duration
+}
+
+func (*still) Now() time.Time { return time.Unix(0, 0) }
+
+func (c *still) AfterFunc(d time.Duration, f func()) func() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late, c.after = append(c.late, f), append(c.after, d)
+	return func() bool { return true }
+}
+
+// pass calls what is due after so long.
+func (c *still) pass(d time.Duration) {
+	c.mu.Lock()
+	var due []func()
+	for i, f := range c.late {
+		if c.after[i] == d {
+			due = append(due, f)
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range due {
+		f()
+	}
+}
+
+func TestTheHostEndsTheProcessWhereAllHangs(t *testing.T) {
+	h, _ := host(t, map[string]string{})
+	clock := &still{}
+	h.Registry = token.NewRegistry(clock, func() float64 { return 0 })
+	exits := make(chan error, 9)
+	h.Exit = func(why error) { exits <- why }
+	device := faketoken.NewDevice(faketoken.Config{Label: "prod", Serial: "1", PIN: "s3cr3t"})
+	library := faketoken.NewLibrary(device)
+	h.Open = func(tokens.Library) (cryptoki.Library, error) { return library, nil }
+	used := h.Use(tokens.Settings{Library: "fake", Label: "prod", PIN: "s3cr3t", MaxSessions: 1, CallTimeout: time.Second}, false)
+	require.NoError(t, used.Check(t.Context()))
+	hold := library.Hang(faketoken.GenerateRandom, 1)
+	checked := make(chan error, 1)
+	go func() { checked <- used.Check(t.Context()) }()
+	<-hold.Entered
+	clock.pass(time.Second)
+	require.ErrorIs(t, <-checked, hsm.ErrUnavailable)
+	clock.pass(time.Minute)
+	require.ErrorContains(t, <-exits, "hang")
+	hold.Release()
+	require.NoError(t, used.Close())
 }
