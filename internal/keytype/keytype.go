@@ -30,12 +30,13 @@ type traits struct {
 	encryption bool // encrypts and decrypts
 	derivation bool // can derive a key per context
 	signing    bool
+	token      bool // its keys can be made on a token, and stay there
 }
 
 // types is the whole list of key types; nothing else enumerates them.
 var types = map[Type]traits{
 	AES128GCM96:      {strength: 128, encryption: true, derivation: true},
-	AES256GCM96:      {strength: 256, encryption: true, derivation: true},
+	AES256GCM96:      {strength: 256, encryption: true, derivation: true, token: true},
 	ChaCha20Poly1305: {strength: 256, encryption: true, derivation: true},
 }
 
@@ -65,6 +66,9 @@ func (t Type) SupportsEncryption() bool { return types[t].encryption }
 
 // SupportsDerivation reports whether keys of the type can derive one key per context.
 func (t Type) SupportsDerivation() bool { return types[t].derivation }
+
+// CanStayOnToken reports whether keys of the type can be made on a token, and used there.
+func (t Type) CanStayOnToken() bool { return types[t].token }
 
 // SupportsSigning reports whether keys of the type sign and verify.
 func (t Type) SupportsSigning() bool { return types[t].signing }

@@ -38,6 +38,9 @@ func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	set(&next.Owner, c.Owner)
 	next.Exportable = raise(&warnings, "exportable", k.Exportable, c.Exportable)
 	next.AllowPlaintextBackup = raise(&warnings, "allow_plaintext_backup", k.AllowPlaintextBackup, c.AllowPlaintextBackup)
+	if err := next.checkMayLeave(); err != nil {
+		return k, nil, err
+	}
 	if c.Labels != nil {
 		next.Labels = maps.Clone(c.Labels)
 	}

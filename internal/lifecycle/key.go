@@ -22,6 +22,8 @@ type Key struct {
 	Derived    bool // a key per context is derived (HKDF-SHA256)
 	Convergent bool // equal plaintext and context give equal ciphertext; needs Derived
 
+	Protection Protection // where the key itself is; it never changes
+
 	Exportable           bool // one-way
 	AllowPlaintextBackup bool // one-way
 	DeletionAllowed      bool
@@ -124,6 +126,7 @@ type Version struct {
 	Created     time.Time
 	Fingerprint string // one-way digest of the material
 	Sealed      []byte // the material, sealed; opaque here
+	Object      string // the CKA_ID, in hex, of the object on the token that is the key; empty: there is none
 }
 
 // New returns the first revision of a key with its version 1 active. The spec's identity, type, flags, policy,
@@ -141,8 +144,11 @@ func New(spec Key, at time.Time) (Key, error) {
 	if err := policy.CheckLabels(spec.Labels); err != nil {
 		return Key{}, err
 	}
+	if err := spec.checkProtection(); err != nil {
+		return Key{}, err
+	}
 	return Key{
-		ID: spec.ID, Name: spec.Name, Type: spec.Type, Derived: spec.Derived, Convergent: spec.Convergent,
+		ID: spec.ID, Name: spec.Name, Type: spec.Type, Derived: spec.Derived, Convergent: spec.Convergent, Protection: spec.Protection,
 		Exportable: spec.Exportable, AllowPlaintextBackup: spec.AllowPlaintextBackup, DeletionAllowed: spec.DeletionAllowed,
 		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
 		Latest: 1, Primary: 1, MinDecryption: 1,

@@ -53,7 +53,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 func requireNoProgressForgotten(t *testing.T, asked lifecycle.Key) {
 	t.Helper()
 	taken := []string{
-		"ID", "Name", "Type", "Derived", "Convergent", "Exportable", "AllowPlaintextBackup", "DeletionAllowed",
+		"ID", "Name", "Type", "Derived", "Convergent", "Protection", "Exportable", "AllowPlaintextBackup", "DeletionAllowed",
 		"Policy", "Owner", "Labels", "AutoRotatePeriod",
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Key]()) {

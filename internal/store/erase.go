@@ -23,6 +23,8 @@ type eraseRecord struct {
 	Due    string `json:"due"`
 	Policy string `json:"policy"`
 	Alert  string `json:"alert"` // the entry in the index of alerts; empty: none
+
+	Protection string `json:"protection"` // that of the key
 }
 
 // Limits of one call of finishErasure, in entries deleted.
@@ -59,7 +61,7 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	}
 	a := act{name, k.ID, lifecycle.Event{Act: string(acts.Delete), Reason: reason}}
 	_, err = Journals(r).recorded(ctx, a, at, func(ctx context.Context, _ custody.Head) error {
-		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k)}
+		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k), Protection: string(k.Protection)}
 		if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
 			return err
 		}
@@ -105,6 +107,12 @@ func (r Keys) finishErasure(ctx context.Context, name string, limit int) error {
 	}
 	if !errors.Is(err, refusal.ErrNotFound) {
 		return err
+	}
+	if intent.Protection == string(lifecycle.Resident) {
+		left, err := Objects(r).giveUpAll(ctx, name, &limit)
+		if err != nil || left {
+			return err
+		}
 	}
 	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix, deniedPrefix} {
 		left, err := r.deleteFolder(ctx, folder+name+"/", &limit)

@@ -350,6 +350,9 @@ func goldenWorld(t *testing.T) *world {
 		paged.Recent = append(paged.Recent, start.Add(time.Duration(n)*time.Hour))
 	}
 	require.NoError(t, w.CreateKey(ctx, creation(paged, goldenVersion())))
+	resident, on, noted := goldenResident()
+	require.NoError(t, w.PutObject(ctx, noted))
+	require.NoError(t, w.CreateKey(ctx, creation(resident, on)))
 	last := goldenKey()
 	last.Name = "last"
 	require.NoError(t, w.CreateKey(ctx, creation(last, goldenVersion())))
@@ -369,8 +372,8 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
 		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "denied/orders/0": "denied",
 		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
-		"intents/rewrap/use": "rewrap",
-		"config/hsm":         "hsm", "config/keks": "keks",
+		"intents/rewrap/use": "rewrap", "keys/resident": "key-resident", "versions/resident/1": "version-resident", "intents/objects/" + object: "object",
+		"config/hsm": "hsm", "config/keks": "keks",
 	} {
 		if *renew {
 			var pretty bytes.Buffer

@@ -71,6 +71,8 @@ type (
 	Signing struct{ *conn }
 	// Sealed walks the sealed material of all versions, whatever keys there are.
 	Sealed struct{ *conn }
+	// Objects stores which keys on the token may belong to no version.
+	Objects struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
 )
@@ -116,6 +118,9 @@ func (h Handle) Signing() Signing { return Signing(h) }
 
 // Sealed returns the sealed material.
 func (h Handle) Sealed() Sealed { return Sealed(h) }
+
+// Objects returns the keys on the token that may belong to no version.
+func (h Handle) Objects() Objects { return Objects(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

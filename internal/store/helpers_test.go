@@ -53,13 +53,14 @@ type stored struct {
 	store.Journals
 	store.Signing
 	store.Sealed
+	store.Objects
 	store.Rewraps
 }
 
 func storedIn(h store.Handle) stored {
 	return stored{
 		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
-		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Rewraps(),
+		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(),
 	}
 }
 

@@ -122,6 +122,9 @@ type change struct {
 // record commits the change between the two custody records of the act, if it is one that custody keeps. Once the key
 // record is written the act has happened: what cannot be written after it is left to recovery.
 func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key, error) {
+	if err := Objects(r).claim(ctx, c.Version); err != nil {
+		return lifecycle.Key{}, err
+	}
 	if c.Event.Act == "" {
 		return r.commit(ctx, c)
 	}

@@ -19,6 +19,7 @@ type keyRecord struct {
 	Type                 string                  `json:"type"`
 	Derived              bool                    `json:"derived"`
 	Convergent           bool                    `json:"convergent"`
+	Protection           string                  `json:"protection"` // hsm: its versions are on a token; empty: they are not
 	Exportable           bool                    `json:"exportable"`
 	AllowPlaintextBackup bool                    `json:"allow_plaintext_backup"`
 	DeletionAllowed      bool                    `json:"deletion_allowed"`
@@ -99,7 +100,7 @@ type predecessorJSON struct {
 func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
 	return keyRecord{
-		Schema: schema, ID: k.ID, Type: string(k.Type), Derived: k.Derived, Convergent: k.Convergent,
+		Schema: schema, ID: k.ID, Type: string(k.Type), Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
 		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
 		Latest: k.Latest, Primary: k.Primary,
@@ -122,7 +123,8 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	t, err := keytype.Parse(r.Type)
 	state, known := lifecycle.ParseKeyState(r.State)
 	before, knownBefore := lifecycle.ParseKeyState(cmp.Or(r.StateBefore, lifecycle.Enabled.String()))
-	if err != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
+	protection, protectionErr := lifecycle.ParseProtection(r.Protection)
+	if err != nil || protectionErr != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
 		return lifecycle.Key{}, ErrCorrupt
 	}
 	overrides, err := overridesOf(r.Marks, r.Latest)
@@ -131,7 +133,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	}
 	o := r.rotationRecord
 	return lifecycle.Key{
-		ID: r.ID, Name: name, Type: t, Derived: r.Derived, Convergent: r.Convergent,
+		ID: r.ID, Name: name, Type: t, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
@@ -168,6 +170,7 @@ type versionRecord struct {
 	Created     time.Time `json:"created"`
 	Fingerprint string    `json:"fingerprint"`
 	Sealed      []byte    `json:"sealed"` // empty: the material is in the archive, or destroyed
+	Object      string    `json:"object"` // of a key on a token: its CKA_ID, until it was destroyed there
 }
 
 // datesRecord is dates/<name>/<page>: when the versions page*pageSize+1 ... (page+1)*pageSize were made.

@@ -139,7 +139,7 @@ func TestEachStateOfAVersionKeepsItsDate(t *testing.T) {
 
 func fullKey(t *testing.T) lifecycle.Key {
 	full := filled(t, func(k *lifecycle.Key) {
-		k.Name, k.Policy, k.Type = "orders", "pci", keytype.AES128GCM96
+		k.Name, k.Policy, k.Type, k.Protection = "orders", "pci", keytype.AES128GCM96, lifecycle.Resident
 		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
 		k.Staged, k.DestroyedBelow, k.Status.State, k.Status.Before = 5, 2, lifecycle.KeySuspended, lifecycle.KeySuspended
 		k.Overrides = map[int]lifecycle.StateOverride{2: fullMark(t), 3: {State: lifecycle.Suspended, At: start}}
@@ -192,6 +192,7 @@ func TestKeyWithNothingSetIsStored(t *testing.T) {
 func TestEveryFieldOfAVersionIsStored(t *testing.T) {
 	w := newWorld()
 	want := filled(t, func(v *lifecycle.Version) { v.Number = 1 })
+	require.NoError(t, w.PutObject(ctx, lifecycle.Object{ID: want.Object}))
 	require.NoError(t, w.CreateKey(ctx, creation(newKey(t, "orders", ""), want)))
 	got, err := w.Version(ctx, "orders", 1)
 	require.NoError(t, err)
