@@ -38,6 +38,7 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 		func(v engine.View) map[string]int64 { return creationTimes(v.Dates) }),
 
 	vaultapi.Show(fPolicy, func(v engine.View) string { return v.Key.Policy }),
+	vaultapi.Show(fLevel, func(v engine.View) string { return string(v.Protection) }),
 	vaultapi.Show(fOwner, func(v engine.View) string { return v.Key.Owner }),
 	vaultapi.Show(fLabels, func(v engine.View) map[string]string { return labelsOf(v.Key.Labels) }),
 	vaultapi.Show(vaultapi.Text("state", "enabled, suspended, archived, retired or destroyed: of the key as a whole."),
@@ -57,6 +58,9 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 
 // keyRows show keys in a table.
 var keyRows = keyAnswer.Only("type", "state", "policy", "primary_version", "next_rotation_time", "rotation_status")
+
+// fLevel is fProtection as it is shown.
+var fLevel = vaultapi.Text("protection", "Where the key itself is: software (a key encryption key in storage wraps it), hsm_wrapped (the HSM wraps it) or hsm (it never leaves the HSM); empty: it was destroyed, or nobody can tell. Of a key, that of its active version.")
 
 var (
 	fKDF               = vaultapi.Text("kdf", "Key derivation function of derived keys.")

@@ -20,6 +20,7 @@ var (
 	fType             = vaultapi.Text("type", "Type of the key: aes128-gcm96, aes256-gcm96 or chacha20-poly1305.").Or(string(keytype.Default))
 	fDerived          = vaultapi.Bool("derived", "Derive a key for each context. Every use of the key then needs a context.")
 	fConvergent       = vaultapi.Bool("convergent_encryption", "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
+	fProtection       = vaultapi.Text("protection", "hsm: its versions are made on the token of config/hsm and never leave it, for keys of type aes256-gcm96 only. Empty: the mount wraps the key as it wraps all others. It does not change afterwards.")
 	fExportable       = vaultapi.Bool("exportable", "Allow export of the key. Cannot be unset.")
 	fPlaintextBackup  = vaultapi.Bool("allow_plaintext_backup", "Allow a backup of the key in the clear. Cannot be unset.")
 	fAutoRotatePeriod = vaultapi.Seconds("auto_rotate_period", "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
@@ -44,7 +45,7 @@ func (a keysAPI) paths() []path {
 func (a keysAPI) key() path {
 	return path{
 		Pattern: "keys/" + named, ID: vaultapi.ID{Suffix: "key"},
-		Fields: vaultapi.FieldsOf(fName, fType, fDerived, fConvergent, fExportable, fPlaintextBackup, fAutoRotatePeriod,
+		Fields: vaultapi.FieldsOf(fName, fType, fDerived, fConvergent, fProtection, fExportable, fPlaintextBackup, fAutoRotatePeriod,
 			fKeySize, fContext, fPolicy, fOwner, fLabels, fCAS, fReason),
 		Operations: operations{
 			logical.UpdateOperation: {
@@ -62,7 +63,7 @@ func (a keysAPI) key() path {
 		},
 		Synopsis: "Create, read and delete a key.",
 		Description: "A write creates a key with one version. With a policy, the key's type has to meet the policy, and the policy " +
-			"rotates it. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
+			"rotates it. With protection=hsm its versions are on the token of config/hsm, which is asked for each text. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
 			"rotates next. Deleting destroys it for good: what it encrypted can never be read again.",
 	}
 }
@@ -93,11 +94,15 @@ func readCreation(c *request) (engine.Creation, error) {
 	if err := checkOwner(fOwner.Get(c)); err != nil {
 		return engine.Creation{}, err
 	}
+	protection, err := lifecycle.ParseProtection(fProtection.Get(c))
+	if err != nil {
+		return engine.Creation{}, err
+	}
 	pre, err := precondition(c)
 	return engine.Creation{
 		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
-			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Convergent: fConvergent.Get(c),
+			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Convergent: fConvergent.Get(c), Protection: protection,
 			Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
 			AutoRotatePeriod: time.Duration(fAutoRotatePeriod.Get(c)) * time.Second,
 		},

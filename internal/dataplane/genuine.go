@@ -63,16 +63,20 @@ func (s *snapshot) genuine(ctx context.Context, version int, items []*Item) (cou
 			return len(items)
 		}
 	}
+	if err := s.connected(ctx, c); err != nil {
+		return len(items) // nobody can tell
+	}
 	for _, item := range items {
-		if item.opens(c) {
+		if item.mayOpen(ctx, c) {
 			count++
 		}
 	}
 	return count
 }
 
-// opens reports whether the item's ciphertext authenticates under the cipher.
-func (i *Item) opens(c *envelope.Cipher) bool {
+// mayOpen reports whether the item's ciphertext authenticates under the cipher, or whether nobody can tell, because the token
+// that has to be asked is away.
+func (i *Item) mayOpen(ctx context.Context, c *envelope.Cipher) bool {
 	params, err := i.params()
 	if err != nil {
 		return false
@@ -81,6 +85,6 @@ func (i *Item) opens(c *envelope.Cipher) bool {
 	if err != nil {
 		return false
 	}
-	_, err = c.Decrypt(payload, params)
-	return err == nil
+	_, err = c.Decrypt(ctx, payload, params)
+	return err == nil || !errors.Is(err, envelope.ErrInput) && c.OnToken()
 }

@@ -47,7 +47,11 @@ func (s *snapshot) protect(ctx context.Context, k *lifecycle.Key, version int, t
 	if err != nil {
 		return "", err
 	}
-	return c.Encrypt(text, params)
+	if err := s.connected(ctx, c); err != nil {
+		return "", err
+	}
+	ciphertext, err := c.Encrypt(ctx, text, params)
+	return ciphertext, s.outcome(ctx, k, c, err)
 }
 
 func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
@@ -76,11 +80,14 @@ func (s *snapshot) opened(
 		return Outcome{Err: err}
 	}
 	c, err := s.cipher(ctx, s.k.Key, version)
+	if err == nil {
+		err = s.connected(ctx, c)
+	}
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	text, err := c.Decrypt(payload, params)
-	if err != nil {
+	text, err := c.Decrypt(ctx, payload, params)
+	if err = s.outcome(ctx, s.k.Key, c, err); err != nil {
 		return Outcome{Err: classify(err)}
 	}
 	return Outcome{Text: text}

@@ -26,15 +26,16 @@ var errStale = errors.New("the key was changed during the request")
 
 // Materials opens and seals the material of versions, for one request.
 type Materials struct {
-	Source   MaterialSource
-	Wrappers WrapperSource
-	Rand     io.Reader    // of nonces of data
-	Random   RandomSource // nil: Rand
+	Source    MaterialSource
+	Wrappers  WrapperSource
+	Residents ResidentSource
+	Rand      io.Reader    // of nonces of data
+	Random    RandomSource // nil: Rand
 }
 
 // Materials returns the material that the request's storage has.
 func (s *Session) Materials() Materials {
-	return Materials{s.Material, s.Wrappers, s.plane.Rand, s.Random}
+	return Materials{s.Material, s.Wrappers, s.Residents, s.plane.Rand, s.Random}
 }
 
 // What random bytes are for.
@@ -120,7 +121,7 @@ func (m Materials) cipher(ctx context.Context, k *lifecycle.Key, number int) (*e
 		return nil, fmt.Errorf("load key %q version %d: %w", k.Name, number, err)
 	}
 	defer material.Wipe()
-	return envelope.NewCipher(Spec(k), number, material, m.Rand)
+	return m.CipherOf(k, number, material)
 }
 
 // Binding is what the material of a version is bound to.

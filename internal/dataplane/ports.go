@@ -22,6 +22,7 @@ type Storage struct {
 	Wrappers  WrapperSource
 	Retention RetentionSource // nil: material stays in memory
 	Random    RandomSource    // nil: the plane's
+	Residents ResidentSource
 	Upserts   UpsertSetting
 	Scheduler Scheduler
 	KeyMaker  KeyMaker
@@ -81,6 +82,12 @@ type RetentionSource interface {
 // plane's.
 type RandomSource interface {
 	Random(ctx context.Context, purpose string) (io.Reader, error)
+}
+
+// ResidentSource gives keys that stay on the token.
+type ResidentSource interface {
+	// ResidentKey returns the key that sealed material refers to. The token is not asked.
+	ResidentKey(reference []byte) (envelope.ResidentKey, error)
 }
 
 // UpsertSetting says whether encrypting must not make keys.

@@ -29,11 +29,16 @@ type Act = func(k lifecycle.Key, at time.Time) (lifecycle.Commit, error)
 // the order of the acts.
 func (a Acts) Update(ctx context.Context, name string, act Act) (lifecycle.Key, error) {
 	defer a.Plane.KeyChanged(name)
+	var made *lifecycle.Version
 	k, err := a.keys.UpdateKey(ctx, name, func(k lifecycle.Key) (lifecycle.Commit, error) {
 		c, err := act(k, a.Now())
+		made = c.Version
 		c.Relocate = lifecycle.Displaced(k, c.Key)
 		return c.WithSuccessorDetails(k), err
 	})
+	if err == nil {
+		a.claimed(ctx, made)
+	}
 	if errors.Is(err, refusal.ErrReadBack) {
 		err = fmt.Errorf("pre-check %s failed: %w", checkStorage, err)
 	}

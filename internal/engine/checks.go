@@ -11,7 +11,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -237,9 +236,9 @@ func (t *checkRun) roundTrip(ctx context.Context, number int) error {
 	if material.Fingerprint() != v.Fingerprint {
 		return fmt.Errorf("version %d: the material is not that of the fingerprint", number)
 	}
-	c, err := envelope.NewCipher(dataplane.Spec(&t.k), number, material, t.Rand)
+	c, err := t.data.Materials().CipherOf(&t.k, number, material)
 	if err == nil {
-		err = c.SelfTest()
+		err = c.SelfTest(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("version %d: %w", number, err)

@@ -20,13 +20,14 @@ import (
 
 // View is a key as it is shown.
 type View struct {
-	Key     lifecycle.Key
-	Dates   map[int]time.Time // when each version from the floor on was made
-	Plan    lifecycle.RotationPlan
-	Policy  *policy.Policy // the revision in force; nil: none governs the key
-	Fault   error          // why the policy that the key names does not; nil: it does, or the key names none
-	Pending bool           // after an act: material is still where it was, which a tick changes
-	Unread  error          // after an urgent act: why nothing but the key itself is shown; nil: all is
+	Key        lifecycle.Key
+	Dates      map[int]time.Time // when each version from the floor on was made
+	Plan       lifecycle.RotationPlan
+	Policy     *policy.Policy       // the revision in force; nil: none governs the key
+	Fault      error                // why the policy that the key names does not; nil: it does, or the key names none
+	Pending    bool                 // after an act: material is still where it was, which a tick changes
+	Protection lifecycle.Protection // of the active version, else of the newest; empty: it was destroyed, or nobody can tell
+	Unread     error                // after an urgent act: why nothing but the key itself is shown; nil: all is
 }
 
 // Precondition is what a caller may demand of, and say about, any change.
@@ -143,6 +144,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	if err := s.store.Keys.CreateKey(ctx, c); err != nil {
 		return err
 	}
+	s.claimed(ctx, version)
 	s.Plane.ForgetDenied(k.Name)
 	s.Log.Info("created key", "key", k.Name, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
 	return nil
@@ -186,6 +188,7 @@ func (s Keys) Read(ctx context.Context, name string) (View, error) {
 // view shows a key whatever is the matter with its policy: an act that is done is not to look like one that failed.
 func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
 	v := s.summary(ctx, &k)
+	v.Protection = s.protectionOf(ctx, &k, cmp.Or(k.Primary, k.Latest))
 	var err error
 	v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption)
 	return v, err
@@ -342,5 +345,9 @@ func (s Keys) Delete(ctx context.Context, name string, pre Precondition) error {
 	case !errors.Is(err, refusal.ErrRepeated):
 		return err
 	}
-	return s.store.Keys.FinishErasure(ctx, name)
+	err = s.store.Keys.FinishErasure(ctx, name)
+	if k.Protection == lifecycle.Resident {
+		s.Acts().settleObjectsNow(ctx)
+	}
+	return err
 }

@@ -90,28 +90,28 @@ func (s *Session) makeVersion(
 	if err := requireHardware(ctx, s.data.Wrappers, policy); err != nil {
 		return nil, err
 	}
+	if err := s.requireToken(ctx, k, number); err != nil {
+		return nil, err
+	}
 	wrapper, instance, err := s.data.Wrappers.Wrapper(ctx, envelope.PurposeOnline, true)
 	if err != nil {
 		return nil, err
 	}
-	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
-	if err != nil {
-		return nil, err
-	}
-	material, err := envelope.Generate(envelope.Algorithm(k.Type), random)
+	material, object, err := s.newMaterial(ctx, k, number)
 	if err != nil {
 		return nil, err
 	}
 	defer material.Wipe()
-	c, err := envelope.NewCipher(dataplane.Spec(k), number, material, s.Rand)
+	c, err := s.data.Materials().CipherOf(k, number, material)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.SelfTest(); err != nil {
+	if err := c.SelfTest(ctx); err != nil {
 		return nil, err
 	}
 	bound := dataplane.Binding(instance, envelope.PurposeOnline, k, number)
-	if random, err = s.data.Materials().RandomFor(ctx, dataplane.RandomForSealing); err != nil {
+	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForSealing)
+	if err != nil {
 		return nil, err
 	}
 	sealed, err := envelope.Seal(ctx, wrapper, material, bound, random)
@@ -127,6 +127,14 @@ func (s *Session) makeVersion(
 		return nil, errSelfTest
 	}
 	return &lifecycle.Version{
-		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed,
+		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed, Object: object,
 	}, nil
+}
+
+func (s *Session) newSecret(ctx context.Context, k *lifecycle.Key) (envelope.Material, error) {
+	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
+	if err != nil {
+		return envelope.Material{}, err
+	}
+	return envelope.Generate(envelope.Algorithm(k.Type), random)
 }

@@ -23,6 +23,8 @@ type Storage struct {
 	Settings SettingsStore
 	Sealed   SealedStore
 	Rewraps  RewrapStore
+	Objects  ObjectStore
+	Token    TokenKeys
 }
 
 // KeyStore stores key records.
@@ -116,4 +118,28 @@ type RewrapStore interface {
 	PendingRewraps(ctx context.Context) ([]string, error)
 	// BeginRewrap notes that kek is to become the active key encryption key of a purpose.
 	BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error
+}
+
+// ObjectStore keeps which keys on the token may belong to no version.
+type ObjectStore interface {
+	// PendingObjects returns the ids of these keys.
+	PendingObjects(ctx context.Context) ([]string, error)
+	// PutObject notes one, before it is made.
+	PutObject(ctx context.Context, o lifecycle.Object) error
+	// GiveUpObject finds out whether a key is to be destroyed, while no writer of its version's key runs. One that a version has
+	// is dropped, one that was noted after the time is left alone, and any other can be committed by no act any more.
+	GiveUpObject(ctx context.Context, id string, after time.Time) (o lifecycle.Object, destroy bool, err error)
+	// DropObject notes that a key belongs to a version, or is gone.
+	DropObject(ctx context.Context, id string) error
+}
+
+// TokenKeys makes and destroys keys that stay on the token. The error is envelope.ErrUnsupported where the token cannot hold
+// such a key, or there is no token, and envelope.ErrUnavailable where nobody can tell at the moment.
+type TokenKeys interface {
+	// DrawKey describes the key of a version; id is its CKA_ID in hex. Nothing is made yet.
+	DrawKey(ctx context.Context, keyID string, version int) (id string, description []byte, err error)
+	// GenerateKey makes it. After an error it may be there.
+	GenerateKey(ctx context.Context, description []byte) (reference []byte, err error)
+	// DestroyKey destroys it. That it is gone already is no error.
+	DestroyKey(ctx context.Context, id, keyID string, version int) error
 }

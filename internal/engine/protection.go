@@ -82,6 +82,9 @@ func (p *protection) wrappers(ctx context.Context) (map[string]wrappedBy, error)
 
 // versions returns those of the key that no HSM wraps, the oldest first.
 func (p *protection) versions(ctx context.Context, k lifecycle.Key) (found []int, err error) {
+	if k.Protection == lifecycle.Resident {
+		return nil, nil
+	}
 	for n := 1; n <= k.Latest; n++ {
 		purpose := envelope.PurposeOnline
 		switch lifecycle.LocationOf(k, n) {

@@ -53,6 +53,7 @@ type relocation struct {
 	preparation
 	read   map[entry]lifecycle.Version // under the lock
 	sealed resealed
+	object destroyedObject
 }
 
 // entry names one of the two that a version may have.
@@ -97,7 +98,7 @@ func (r *relocation) relocate(ctx context.Context, k *lifecycle.Key, n int) erro
 	case lifecycle.InArchive:
 		return r.toArchive(ctx, k, v)
 	case lifecycle.Erased:
-		return errors.Join(r.eraseSealed(ctx, k.Name, v), r.store.Material.DropArchived(ctx, k.Name, n))
+		return r.erase(ctx, k, v)
 	default:
 		return r.fromArchive(ctx, k, v)
 	}

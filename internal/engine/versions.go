@@ -20,11 +20,12 @@ type VersionDetail struct {
 	State             lifecycle.State
 	Override          lifecycle.StateOverride
 	Denied            lifecycle.Denials
-	DeniedErr         error // why Denied has only what is not stored yet
-	Pending           bool  // its material may not be where the state says
-	Gone              bool  // destroyed by itself: what becomes of the key changes it no more
-	LastAct           int   // the custody record of the act that changed it last; 0: none is known
-	ActsSince         int   // from this record on LastAct knows every act; 0: it knows none
+	DeniedErr         error                // why Denied has only what is not stored yet
+	Pending           bool                 // its material may not be where the state says
+	Gone              bool                 // destroyed by itself: what becomes of the key changes it no more
+	Protection        lifecycle.Protection // empty: it was destroyed, or nobody can tell
+	LastAct           int                  // the custody record of the act that changed it last; 0: none is known
+	ActsSince         int                  // from this record on LastAct knows every act; 0: it knows none
 }
 
 // Read returns a version, or refusal.ErrNotFound.
@@ -41,10 +42,11 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 		return VersionDetail{}, err
 	}
 	pending, err := s.displaced(ctx, k, v)
+	protection := s.protectionOf(ctx, k, number)
 	v.Sealed = nil
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
 	return VersionDetail{
-		Version: v, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr,
+		Version: v, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
 		Pending: pending, Gone: k.IsDestroyed(number), LastAct: lifecycle.LastActOf(*k, number), ActsSince: k.LastActs.Since,
 	}, err
 }
@@ -59,7 +61,7 @@ func (s Versions) displaced(ctx context.Context, k *lifecycle.Key, v lifecycle.V
 	case lifecycle.InArchive:
 		return sealed, nil
 	}
-	if sealed {
+	if sealed || v.Object != "" {
 		return true, nil
 	}
 	left, err := s.store.Moves.Displaced(ctx, *k)

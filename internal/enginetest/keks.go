@@ -6,6 +6,8 @@ package enginetest
 import (
 	"context"
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +54,13 @@ func (k *Token) IsHardware(kek [16]byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.hardware[kek[0]]
+}
+
+// AnyHardware reports whether a token keeps any of the keys.
+func (k *Token) AnyHardware() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Contains(slices.Collect(maps.Values(k.hardware)), true)
 }
 
 // RotateKEK makes a key the active one of both purposes, as an operator does.

@@ -122,6 +122,11 @@ func (s keyStore) FinishErasure(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for p, v := range s.versions {
+		if p.key == name && v.Object != "" {
+			s.objects[v.Object] = lifecycle.Object{ID: v.Object, Key: name, KeyID: v.KeyID, Version: p.n, Created: v.Created, GivenUp: true}
+		}
+	}
 	of := func(p place, _ lifecycle.Version) bool { return p.key == name }
 	maps.DeleteFunc(s.versions, of)
 	maps.DeleteFunc(s.archive, of)

@@ -43,6 +43,7 @@ type Mount struct {
 	erasures map[string]bool
 	cursors  map[string]string // of policies to reindex
 	rewraps  map[string]lifecycle.Rewrapping
+	objects  map[string]lifecycle.Object // keys on the token that may belong to no version
 	clock    lifecycle.Clock
 	governed policy.Governance
 	upserts  bool // they are disabled
@@ -84,7 +85,7 @@ func NewMount(t testing.TB) *Mount {
 		archive: map[place]lifecycle.Version{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
-		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
 	}
 }
 

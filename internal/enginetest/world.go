@@ -6,6 +6,7 @@ package enginetest
 import (
 	"bytes"
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -35,7 +36,9 @@ type World struct {
 	T     testing.TB
 	Clock *Clock
 	Token *Token
-	log   *bytes.Buffer
+
+	Residents *Residents // the keys that stay on the token
+	log       *bytes.Buffer
 
 	Plane     *dataplane.Plane
 	Engine    *engine.Engine
@@ -46,6 +49,7 @@ type World struct {
 func New(t testing.TB) *World {
 	w := &World{Mount: NewMount(t), T: t, Clock: &Clock{now: Start}, Token: &Token{wrapped: map[uint64]wrapped{}, hardware: map[byte]bool{}}, log: &bytes.Buffer{}}
 	w.Token.asked = w.asked
+	w.Residents = &Residents{token: w.Token, objects: map[string]cipher.AEAD{}}
 	w.Restart()
 	return w
 }
@@ -63,7 +67,7 @@ func (w *World) Data() *dataplane.Session {
 	m := w.Mount
 	s := w.Plane.Session(dataplane.Storage{
 		Keys: keyStore{m, false}, Policies: policyStore{m}, Material: versionStore{m}, Usage: usageStore{m}, Denials: usageStore{m},
-		Wrappers: w.Token, Upserts: settings{m}, Scheduler: w, KeyMaker: w,
+		Wrappers: w.Token, Residents: w.Residents, Upserts: settings{m}, Scheduler: w, KeyMaker: w,
 	})
 	return &s
 }
@@ -74,6 +78,7 @@ func (w *World) Session() *engine.Session {
 	return w.Engine.Session(engine.Storage{
 		Keys: keyStore{m, false}, System: keyStore{m, true}, Versions: versionStore{m}, Material: versionStore{m}, Moves: moveStore{m},
 		Policies: policyStore{m}, Settings: settings{m}, Sealed: sealedStore{m}, Rewraps: rewrapStore{w},
+		Objects: objectStore{m}, Token: w.Residents,
 	}, w.Data())
 }
 

@@ -4,6 +4,7 @@
 package envelope
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -56,12 +57,19 @@ func decodeBlob(in []byte) (blob, error) {
 	return p, nil
 }
 
-const materialMagic = "KLM1"
+const (
+	materialMagic  = "KLM1"
+	referenceMagic = "KLR1"
+)
 
 // encodeMaterial returns the plaintext of a blob, for the caller to wipe:
 //
 //	"KLM1" | key_len u16 | key | hmac_key_len u16 | hmac key
+//	"KLR1" | reference
 func encodeMaterial(m Material) ([]byte, error) {
+	if m.reference != nil {
+		return append([]byte(referenceMagic), m.reference...), nil
+	}
 	key, hmacKey := m.Reveal()
 	if len(key) == 0 || len(key) > math.MaxUint16 || len(hmacKey) > math.MaxUint16 {
 		return nil, internalError(fmt.Sprintf("seal key material: key of %d bytes, HMAC key of %d", len(key), len(hmacKey)))
@@ -76,6 +84,9 @@ func encodeMaterial(m Material) ([]byte, error) {
 
 // decodeMaterial returns copies, so that text can be wiped.
 func decodeMaterial(text []byte) (Material, error) {
+	if reference, ok := bytes.CutPrefix(text, []byte(referenceMagic)); ok && len(reference) > 0 {
+		return NewReference(reference), nil
+	}
 	var magic []byte
 	var key, hmacKey cryptobyte.String
 	s := cryptobyte.String(text)

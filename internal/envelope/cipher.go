@@ -4,6 +4,7 @@
 package envelope
 
 import (
+	"context"
 	"fmt"
 	"io"
 )
@@ -36,14 +37,14 @@ type Params struct {
 	AssociatedDataErr error
 }
 
-// mode is how ciphertexts come about: [direct] or [derived].
+// mode is how ciphertexts come about: [direct], [derived] or [resident].
 type mode interface {
-	encrypt(plaintext string, p Params) (string, error)
-	decrypt(payload string, p Params) (string, error)
+	encrypt(ctx context.Context, plaintext string, p Params) (string, error)
+	decrypt(ctx context.Context, payload string, p Params) (string, error)
 }
 
 // Cipher encrypts and decrypts under one version of a key. It is immutable and safe for concurrent
-// use, and it does no I/O but read randomness.
+// use. One of [NewCipher] does no I/O but read randomness; one of [NewResidentCipher] asks a token.
 type Cipher struct {
 	spec    Spec
 	version int
@@ -91,13 +92,13 @@ func check(spec Spec, version int, m Material) error {
 
 // Encrypt takes a plaintext in standard base64 and returns its ciphertext, prefix and version
 // included.
-func (c *Cipher) Encrypt(plaintext string, p Params) (string, error) {
-	return c.mode.encrypt(plaintext, p)
+func (c *Cipher) Encrypt(ctx context.Context, plaintext string, p Params) (string, error) {
+	return c.mode.encrypt(ctx, plaintext, p)
 }
 
 // Decrypt takes the payload of a ciphertext, as [Parse] returns it, and gives back the plaintext in
 // standard base64. That the ciphertext names this version is for the caller to see to; under
 // another one the payload does not authenticate.
-func (c *Cipher) Decrypt(payload string, p Params) (string, error) {
-	return c.mode.decrypt(payload, p)
+func (c *Cipher) Decrypt(ctx context.Context, payload string, p Params) (string, error) {
+	return c.mode.decrypt(ctx, payload, p)
 }

@@ -5,6 +5,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"io"
 	"strings"
@@ -51,14 +52,14 @@ func TestNewCipherRefusesWhatDoesNotFit(t *testing.T) {
 
 func TestSelfTestPassesForEveryKindOfKey(t *testing.T) {
 	for _, spec := range specs() {
-		require.NoError(t, someCipher(t, spec).SelfTest(), specName(spec))
+		require.NoError(t, someCipher(t, spec).SelfTest(context.Background()), specName(spec))
 	}
 }
 
 func TestSelfTestNoticesANonceThatRepeats(t *testing.T) {
 	c, err := envelope.NewCipher(envelope.Spec{Algorithm: envelope.AES256GCM96}, 1, testMaterial(), zeroes{})
 	require.NoError(t, err)
-	require.ErrorIs(t, c.SelfTest(), envelope.ErrInternal)
+	require.ErrorIs(t, c.SelfTest(context.Background()), envelope.ErrInternal)
 }
 
 type zeroes struct{}
@@ -73,7 +74,7 @@ func TestEncryptNeedsAllItsRandomness(t *testing.T) {
 		c, err := envelope.NewCipher(envelope.Spec{Algorithm: envelope.AES256GCM96}, 1, testMaterial(), source)
 		require.NoError(t, err)
 
-		out, err := c.Encrypt(b64([]byte("text")), envelope.Params{})
+		out, err := c.Encrypt(context.Background(), b64([]byte("text")), envelope.Params{})
 		require.ErrorIs(t, err, envelope.ErrInternal)
 		require.NotErrorIs(t, err, envelope.ErrInput)
 		require.Empty(t, out)
@@ -84,14 +85,14 @@ func TestNonceIsWhatTheSourceGives(t *testing.T) {
 	nonce := []byte("twelve bytes")
 	c, err := envelope.NewCipher(envelope.Spec{Algorithm: envelope.AES256GCM96}, 1, testMaterial(), bytes.NewReader(nonce))
 	require.NoError(t, err)
-	out, err := c.Encrypt("", envelope.Params{})
+	out, err := c.Encrypt(context.Background(), "", envelope.Params{})
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(out, "vault:v1:"+b64(nonce)), out)
 }
 
 func TestRefusedDecryptionReadsAlikeForEveryKey(t *testing.T) {
 	for _, spec := range specs() {
-		_, err := someCipher(t, spec).Decrypt(b64(make([]byte, 40)), withContext)
+		_, err := someCipher(t, spec).Decrypt(context.Background(), b64(make([]byte, 40)), withContext)
 		require.EqualError(t, err, "cipher: message authentication failed", specName(spec))
 		require.ErrorIs(t, err, envelope.ErrInput)
 	}
@@ -99,7 +100,7 @@ func TestRefusedDecryptionReadsAlikeForEveryKey(t *testing.T) {
 
 func TestAnotherVersionsCiphertextDoesNotOpen(t *testing.T) {
 	for _, spec := range specs() {
-		out, err := someCipher(t, spec).Encrypt(b64([]byte("text")), withContext)
+		out, err := someCipher(t, spec).Encrypt(context.Background(), b64([]byte("text")), withContext)
 		require.NoError(t, err)
 		_, err = open(someCipher(t, spec), out, withContext)
 		require.ErrorIs(t, err, envelope.ErrInput)
@@ -128,13 +129,13 @@ func TestPooledBuffersHoldNothing(t *testing.T) {
 	c := someCipher(t, envelope.Spec{Algorithm: envelope.AES256GCM96})
 	for _, size := range []int{2000, 10} { // a small request must not uncover a large one's rest
 		plaintext := b64(bytes.Repeat([]byte{0xaa}, size))
-		out, err := c.Encrypt(plaintext, envelope.Params{})
+		out, err := c.Encrypt(context.Background(), plaintext, envelope.Params{})
 		require.NoError(t, err)
 		requireZeroPool(t, c)
 		_, err = open(c, out, envelope.Params{})
 		require.NoError(t, err)
 		requireZeroPool(t, c)
-		_, err = c.Encrypt(plaintext+"!", envelope.Params{})
+		_, err = c.Encrypt(context.Background(), plaintext+"!", envelope.Params{})
 		require.Error(t, err)
 		requireZeroPool(t, c)
 	}
@@ -149,7 +150,7 @@ func requireZeroPool(t *testing.T, c *envelope.Cipher) {
 
 func TestPoolDoesNotKeepLargeBuffers(t *testing.T) {
 	c := someCipher(t, envelope.Spec{Algorithm: envelope.AES256GCM96})
-	_, err := c.Encrypt(b64(make([]byte, 1<<20)), envelope.Params{})
+	_, err := c.Encrypt(context.Background(), b64(make([]byte, 1<<20)), envelope.Params{})
 	require.NoError(t, err)
 	envelope.Pooled(c, func(b []byte) {
 		require.LessOrEqual(t, len(b), 64<<10)
@@ -165,7 +166,7 @@ func TestCipherIsSafeForConcurrentUse(t *testing.T) {
 				in := envelope.Params{Context: []byte{byte(i)}, AssociatedData: []byte{byte(i)}}
 				for size := range 100 {
 					plaintext := b64(bytes.Repeat([]byte{byte(i)}, size*7))
-					out, err := c.Encrypt(plaintext, in)
+					out, err := c.Encrypt(context.Background(), plaintext, in)
 					got, errOpen := open(c, out, in)
 					if err != nil || errOpen != nil || got != plaintext {
 						t.Errorf("%s: got %q, %v, %v", specName(spec), got, err, errOpen)
@@ -185,10 +186,10 @@ func TestHotPathAllocatesOnlyTheAnswer(t *testing.T) {
 		c := someCipher(t, envelope.Spec{Algorithm: algorithm})
 		for _, size := range []int{0, 64, 4096, 40000} {
 			plaintext := b64(make([]byte, size))
-			out, err := c.Encrypt(plaintext, in)
+			out, err := c.Encrypt(context.Background(), plaintext, in)
 			require.NoError(t, err)
 
-			got := testing.AllocsPerRun(200, func() { _, _ = c.Encrypt(plaintext, in) })
+			got := testing.AllocsPerRun(200, func() { _, _ = c.Encrypt(context.Background(), plaintext, in) })
 			require.LessOrEqual(t, got, 1.0, "encrypt %d bytes with %s", size, algorithm)
 			got = testing.AllocsPerRun(200, func() { _, _ = open(c, out, in) })
 			require.LessOrEqual(t, got, 1.0, "decrypt %d bytes with %s", size, algorithm)

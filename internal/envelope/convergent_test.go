@@ -5,6 +5,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -91,7 +92,7 @@ func requireVector(t *testing.T, a envelope.Algorithm, v aeadTest) {
 	in := envelope.Params{Context: unhex(t, v.Context), AssociatedData: unhex(t, v.AAD)}
 	policy, c := transitOf(t, spec, unhex(t, v.Key))
 	ciphertext := envelope.Format(1, unhex(t, v.Nonce+v.CT+v.Tag))
-	made, err := c.Encrypt(b64(unhex(t, v.Msg)), in)
+	made, err := c.Encrypt(context.Background(), b64(unhex(t, v.Msg)), in)
 	require.NoError(t, err)
 	require.Equal(t, v.Result == "valid", ciphertext == made)
 
@@ -141,9 +142,9 @@ func TestAConvergentNonceWithAssociatedDataIsUnderAKeyOfItsOwn(t *testing.T) {
 	for _, a := range algorithms {
 		key := bytes.Repeat([]byte{7}, a.KeySize())
 		_, c := transitOf(t, envelope.Spec{Algorithm: a, Derived: true, Convergent: true}, key)
-		bound, err := c.Encrypt(b64([]byte("text")), envelope.Params{Context: []byte("c"), AssociatedData: []byte("data")})
+		bound, err := c.Encrypt(context.Background(), b64([]byte("text")), envelope.Params{Context: []byte("c"), AssociatedData: []byte("data")})
 		require.NoError(t, err)
-		plain, err := c.Encrypt(b64(nonceInput([]byte("text"), []byte("data"))), envelope.Params{Context: []byte("c")})
+		plain, err := c.Encrypt(context.Background(), b64(nonceInput([]byte("text"), []byte("data"))), envelope.Params{Context: []byte("c")})
 		require.NoError(t, err)
 		require.NotEqual(t, bound[:len("vault:v1:")+16], plain[:len("vault:v1:")+16])
 	}

@@ -5,6 +5,7 @@ package envelope
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func newDerived(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
 	return &derived{prefix(version), version, spec.Algorithm.KeySize(), policy}, nil
 }
 
-func (d *derived) encrypt(plaintext string, p Params) (string, error) {
+func (d *derived) encrypt(_ context.Context, plaintext string, p Params) (string, error) {
 	if d.policy.ConvergentEncryption && len(p.AssociatedData) > 0 {
 		return d.encryptBound(plaintext, p)
 	}
@@ -64,7 +65,7 @@ func (d *derived) encrypt(plaintext string, p Params) (string, error) {
 	return "", classify(err)
 }
 
-func (d *derived) decrypt(payload string, p Params) (string, error) {
+func (d *derived) decrypt(_ context.Context, payload string, p Params) (string, error) {
 	options := keysutil.EncryptionOptions{Context: p.Context}
 	out, err := d.policy.DecryptWithOptions(options, d.prefix+payload, associatedData{p})
 	return out, classify(err)

@@ -5,6 +5,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -36,7 +37,9 @@ func newPair(t testing.TB, spec envelope.Spec, version int) pair {
 	c := newCipher(t, spec, version, m)
 	p := pair{spec: spec, version: version}
 	p.encrypt = map[string]func(string, envelope.Params) (string, error){
-		ours: c.Encrypt,
+		ours: func(text string, in envelope.Params) (string, error) {
+			return c.Encrypt(context.Background(), text, in)
+		},
 		theirs: func(text string, in envelope.Params) (string, error) {
 			return transitEncrypt(policy, version, text, in)
 		},

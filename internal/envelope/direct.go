@@ -4,6 +4,7 @@
 package envelope
 
 import (
+	"context"
 	"crypto/cipher"
 	"encoding/base64"
 	"fmt"
@@ -30,7 +31,7 @@ func newDirect(spec Spec, version int, m Material, rand io.Reader) (mode, error)
 	return &direct{prefix: prefix(version), aead: aead, rand: rand}, nil
 }
 
-func (d *direct) encrypt(plaintext string, p Params) (string, error) {
+func (d *direct) encrypt(_ context.Context, plaintext string, p Params) (string, error) {
 	s := d.pool.get(nonceSize + base64.StdEncoding.DecodedLen(len(plaintext)) + tagSize)
 	defer d.pool.put(s)
 
@@ -53,7 +54,7 @@ func (d *direct) encrypt(plaintext string, p Params) (string, error) {
 	return encode(d.prefix, s.bytes[:nonceSize+len(sealed)]), nil
 }
 
-func (d *direct) decrypt(payload string, p Params) (string, error) {
+func (d *direct) decrypt(_ context.Context, payload string, p Params) (string, error) {
 	s := d.pool.get(base64.StdEncoding.DecodedLen(len(payload)))
 	defer d.pool.put(s)
 

@@ -21,6 +21,9 @@ var (
 	// time. It says nothing about what was to be wrapped or unwrapped: the same call may succeed later.
 	ErrUnavailable = errors.New("key wrapper is unavailable")
 
+	// ErrUnsupported is matched by an error that says that a token cannot hold such a key, or none at all.
+	ErrUnsupported = errors.New("not supported by the token")
+
 	// ErrWrap is matched by an error of [Rewrap] that is the wrapper's in wrapping: no other blob would fare better.
 	ErrWrap = errors.New("wrap key")
 )

@@ -102,7 +102,7 @@ func open(c *envelope.Cipher, ciphertext string, in envelope.Params) (string, er
 	if err != nil {
 		return "", err
 	}
-	return c.Decrypt(payload, in)
+	return c.Decrypt(context.Background(), payload, in)
 }
 
 func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

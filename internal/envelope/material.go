@@ -15,15 +15,18 @@ import (
 
 const redacted = "[redacted key material]"
 
-// Material is the secret of one key version: its key and the independent HMAC key that Transit gives
-// every version. It is immutable but for [Material.Wipe], and its copies share one secret. The zero
-// Material holds none.
+// Material is what is sealed of one key version. Mostly that is the secret: its key and the
+// independent HMAC key that Transit gives every version. Of a version whose key stays on a token it is
+// a reference to that key, and no secret. It is immutable but for [Material.Wipe], and its copies share
+// one secret. The zero Material holds none.
 type Material struct {
 	// A function, because fmt does not call our methods on an unexported field of somebody else's
 	// struct but prints what it finds there, through pointers too if the verb is a wrong one. Into a
 	// function it does not see, nor do JSON and the printers of test failures. It also makes == on
 	// materials an error of compilation, where it would compare in variable time.
 	reveal func() (key, hmacKey []byte)
+
+	reference []byte
 }
 
 // NewMaterial returns the material made of copies of key and hmacKey.
@@ -32,8 +35,15 @@ func NewMaterial(key, hmacKey []byte) Material {
 }
 
 func own(key, hmacKey []byte) Material {
-	return Material{func() ([]byte, []byte) { return key, hmacKey }}
+	return Material{reveal: func() ([]byte, []byte) { return key, hmacKey }}
 }
+
+// NewReference returns the material of a version whose key stays on a token. The reference is the
+// token's affair; no two keys may have the same.
+func NewReference(reference []byte) Material { return Material{reference: bytes.Clone(reference)} }
+
+// Reference returns what names a key on a token; nil where the material is a secret.
+func (m Material) Reference() []byte { return m.reference }
 
 // Generate draws new material for alg from rand.
 func Generate(alg Algorithm, rand io.Reader) (Material, error) {
@@ -69,7 +79,14 @@ func (m Material) Reveal() (key, hmacKey []byte) {
 // Fingerprint names the key without giving it away, in 32 hex digits. The HMAC key is left out, so
 // that a key imported twice is recognized although Transit draws a new HMAC key for each import.
 // Half the output of HMAC-SHA256 is shown, so for a key that makes HMACs it is no valid tag.
+//
+// The fingerprint of a reference is of its bytes, and says which object of a token it names. It says
+// nothing of the key, which nobody but the token knows.
 func (m Material) Fingerprint() string {
+	if m.reference != nil {
+		sum := sha256.Sum256(append([]byte("keylife/reference/fingerprint/v1"), m.reference...))
+		return hex.EncodeToString(sum[:16])
+	}
 	key, _ := m.Reveal()
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("keylife/fingerprint/v1"))
@@ -81,7 +98,7 @@ func (m Material) Equal(o Material) bool {
 	key, hmacKey := m.Reveal()
 	otherKey, otherHMACKey := o.Reveal()
 	same := subtle.ConstantTimeCompare(key, otherKey) & subtle.ConstantTimeCompare(hmacKey, otherHMACKey)
-	return same == 1
+	return same == 1 && bytes.Equal(m.reference, o.reference)
 }
 
 // Wipe zeroes the secret for m and all its copies. Nobody may be using them meanwhile; a [Cipher]

@@ -5,6 +5,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -135,7 +136,7 @@ func TestCipherOutlivesTheWipeOfItsMaterial(t *testing.T) {
 		require.NoError(t, err)
 		in := envelope.Params{Context: []byte("context")}
 		c, reference := newCipher(t, spec, 1, m), newCipher(t, spec, 1, m)
-		ciphertext, err := reference.Encrypt(b64([]byte("text")), in)
+		ciphertext, err := reference.Encrypt(context.Background(), b64([]byte("text")), in)
 		require.NoError(t, err)
 
 		m.Wipe()

@@ -4,22 +4,24 @@
 package envelope
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 )
 
 // SelfTest shows that the cipher does its work, before the version it belongs to is committed and
 // data comes to depend on it. It is no proof of the primitives; it catches material, randomness and
 // wiring that are broken. Errors match [ErrInternal].
-func (c *Cipher) SelfTest() error {
+func (c *Cipher) SelfTest(ctx context.Context) error {
 	plaintext := base64.StdEncoding.EncodeToString([]byte("keylife/self-test/v1"))
 	p := Params{Context: []byte("self-test context"), AssociatedData: []byte("self-test data")}
 
-	first, err := c.roundTrip(plaintext, p)
+	first, err := c.roundTrip(ctx, plaintext, p)
 	if err != nil {
 		return err
 	}
-	second, err := c.roundTrip(plaintext, p)
+	second, err := c.roundTrip(ctx, plaintext, p)
 	if err != nil {
 		return err
 	}
@@ -28,23 +30,38 @@ func (c *Cipher) SelfTest() error {
 		return internalError("self-test: nonces are not chosen as this key needs them")
 	}
 	p.AssociatedData = []byte("self-test other data")
-	if _, err := c.Decrypt(first, p); !errors.Is(err, ErrInput) {
+	switch _, err := c.Decrypt(ctx, first, p); {
+	case errors.Is(err, ErrInput):
+		return nil
+	case err != nil:
+		return selfTestError("decrypt", err)
+	default:
 		return internalError("self-test: a ciphertext opened with the wrong associated data")
 	}
-	return nil
+}
+
+// selfTestError is that of a step. It is [ErrUnavailable] if err is: that says nothing of the key.
+func selfTestError(step string, err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("self-test: %s: %w", step, err)
+	}
+	return internalError("self-test: " + step + ": " + err.Error())
 }
 
 // roundTrip returns the payload of plaintext's ciphertext once it has been seen to open.
-func (c *Cipher) roundTrip(plaintext string, p Params) (string, error) {
-	ciphertext, err := c.Encrypt(plaintext, p)
+func (c *Cipher) roundTrip(ctx context.Context, plaintext string, p Params) (string, error) {
+	ciphertext, err := c.Encrypt(ctx, plaintext, p)
 	if err != nil {
-		return "", internalError("self-test: encrypt: " + err.Error())
+		return "", selfTestError("encrypt", err)
 	}
 	version, payload, err := Parse(ciphertext)
 	if err != nil || version != c.version {
 		return "", internalError("self-test: the ciphertext does not name its version")
 	}
-	got, err := c.Decrypt(payload, p)
+	got, err := c.Decrypt(ctx, payload, p)
+	if errors.Is(err, ErrUnavailable) {
+		return "", selfTestError("decrypt", err)
+	}
 	if err != nil || got != plaintext {
 		return "", internalError("self-test: the ciphertext does not give back its plaintext")
 	}

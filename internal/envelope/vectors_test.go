@@ -5,6 +5,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -75,7 +76,7 @@ func TestCiphertextVectorsDecryptForEver(t *testing.T) {
 		require.Equal(t, v.Plaintext, got, v.Name)
 
 		if v.Convergent {
-			again, err := c.Encrypt(v.Plaintext, v.params())
+			again, err := c.Encrypt(context.Background(), v.Plaintext, v.params())
 			require.NoError(t, err, v.Name)
 			require.Equal(t, len(v.AAD) == 0, v.Ciphertext == again, "%s: with associated data the nonce is another", v.Name)
 		}

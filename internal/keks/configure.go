@@ -75,10 +75,16 @@ func (s *Session) Configure(ctx context.Context, change Change, reason string) (
 	return found, outward(s.complete(ctx, use, found.Choice.Suite, reason))
 }
 
-// beginRewraps notes that the keys on the token begin to wrap, or cease to, with settings that are to be put in force.
+// beginRewraps notes that the keys on the token begin to wrap, or cease to, with settings that are to be put in force. They do
+// not cease to while the token holds the keys themselves.
 func (s *Session) beginRewraps(ctx context.Context, stored keyring.HSM, next tokens.Settings) error {
 	if stored.Configured && stored.Settings.Enabled == next.Enabled {
 		return nil
+	}
+	if stored.Configured && !next.Enabled {
+		if err := s.checkResidents(ctx, "enabled: false"); err != nil {
+			return err
+		}
 	}
 	stored.Configured, stored.Settings = true, next
 	for _, purpose := range Purposes {
@@ -285,6 +291,9 @@ func (s *Session) Delete(ctx context.Context, reason string) (left int, err erro
 	defer end()
 	h, err := s.Read(ctx)
 	if err != nil {
+		return 0, err
+	}
+	if err := s.checkResidents(ctx, "config/hsm"); err != nil {
 		return 0, err
 	}
 	for _, k := range h.KEKs {

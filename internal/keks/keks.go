@@ -46,6 +46,8 @@ type Material interface {
 	// BeginRewrap notes, before it is so, that another key is to wrap for a purpose, and that what is stored is to be wrapped
 	// anew; a key of zeros is whichever wraps then.
 	BeginRewrap(ctx context.Context, purpose string, kek [16]byte) error
+	// Residents counts the keys whose versions are on the token, and what is on it that no version has any more.
+	Residents(ctx context.Context) (keys, left int, err error)
 }
 
 // Config is what a [Manager] is made from.

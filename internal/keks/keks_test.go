@@ -35,6 +35,8 @@ func (bubbleClock) AfterFunc(d time.Duration, f func()) func() bool { return tim
 
 // references is a count of what keys have wrapped, as a test wants it.
 type references struct {
+	residents, left int // keys on the token
+
 	of      map[[16]byte]int
 	partial bool
 	begun   []string // purposes of which something is to be wrapped anew, with the active key then

@@ -55,9 +55,14 @@ func (m *monitor) note(err error) {
 // watched is a wrapper whose calls are watched. What holds of the wrapper beside its two methods holds of it, too.
 type watched struct {
 	envelope.KeyWrapper
+	gate
+	kek [16]byte
+}
+
+// gate is what calls of a token, or of a wrapper in software, go through.
+type gate struct {
 	health *monitor    // nil: that of another wrapper counts
 	use    *tokens.Use // nil: no token is needed
-	kek    [16]byte
 }
 
 // Wrap is envelope.KeyWrapper's.
@@ -68,7 +73,7 @@ func (w *watched) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	}
 	defer leave()
 	wrapped, err := w.KeyWrapper.Wrap(ctx, dek, aad)
-	return wrapped, w.seen(ctx, err)
+	return wrapped, w.named(w.seen(ctx, err))
 }
 
 // Unwrap is envelope.KeyWrapper's.
@@ -79,22 +84,22 @@ func (w *watched) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, erro
 	}
 	defer leave()
 	dek, err := w.KeyWrapper.Unwrap(ctx, wrapped, aad)
-	return dek, w.seen(ctx, err)
+	return dek, w.named(w.seen(ctx, err))
 }
 
 // enter lets a call through, unless the token is known to be away: checks find out when it is back. Where it was away for the
 // last call, and is not known to be well, one call at a time finds out.
-func (w *watched) enter() (leave func(), err error) {
-	if w.use == nil {
+func (g gate) enter() (leave func(), err error) {
+	if g.use == nil {
 		return func() {}, nil
 	}
-	if err := w.use.Away(); err != nil {
+	if err := g.use.Away(); err != nil {
 		return nil, unavailable{err}
 	}
-	if w.use.Health().State == token.Healthy {
+	if g.use.Health().State == token.Healthy {
 		return func() {}, nil
 	}
-	return w.health.probe()
+	return g.health.probe()
 }
 
 // probe lets one call at a time through after one that did not get through.
@@ -162,17 +167,23 @@ func (w *watched) Hardware() bool {
 }
 
 // seen notes how a call ended. A caller that gave up says nothing of the wrapper.
-func (w *watched) seen(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
+func (g gate) seen(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return err
-	case isAway(err):
-		err = unavailable{err}
-	case errors.Is(err, hsm.ErrKEKMissing), errors.Is(err, hsm.ErrKEKMismatch):
-		err = fmt.Errorf("%w: see hsm/keks for key encryption key %x, and hsm/status", err, w.kek)
 	}
-	if w.health != nil {
-		w.health.note(err)
+	if isAway(err) {
+		err = unavailable{err}
+	}
+	if g.health != nil {
+		g.health.note(err)
+	}
+	return err
+}
+
+// named says which key encryption key is missing, or is another one.
+func (w *watched) named(err error) error {
+	if errors.Is(err, hsm.ErrKEKMissing) || errors.Is(err, hsm.ErrKEKMismatch) {
+		return fmt.Errorf("%w: see hsm/keks for key encryption key %x, and hsm/status", err, w.kek)
 	}
 	return err
 }

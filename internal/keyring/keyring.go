@@ -50,8 +50,8 @@ type Keyring struct {
 type wrappers struct {
 	instance string
 	of       map[string]*Wrapper
-	settings *tokens.Settings // of the mount's token; nil: none is configured
-	random   *hsm.Random      // of new material; nil: the operating system's
+	stored   HSM         // as the wrappers were made from it
+	random   *hsm.Random // of new material; nil: the operating system's
 }
 
 // New returns the keyring of a mount.
@@ -90,7 +90,10 @@ func (k *Keyring) InForce(ctx context.Context, s Store) (*tokens.Settings, error
 	if err != nil {
 		return nil, err
 	}
-	return ring.settings, nil
+	if !ring.stored.Configured {
+		return nil, nil
+	}
+	return &ring.stored.Settings, nil
 }
 
 // ring returns the wrappers of a mount that has some.
@@ -142,10 +145,7 @@ func (k *Keyring) assemble(ctx context.Context, s Store, keks KEKs) (*wrappers, 
 	if err != nil {
 		return nil, err
 	}
-	ring := &wrappers{instance: keks.Instance, of: map[string]*Wrapper{}}
-	if stored.Configured {
-		ring.settings = &stored.Settings
-	}
+	ring := &wrappers{instance: keks.Instance, of: map[string]*Wrapper{}, stored: stored}
 	if ring.random, err = k.newRandom(use, stored); err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (k *Keyring) addTokens(w *Wrapper, purpose string, use *tokens.Use, stored 
 		if err != nil {
 			return err
 		}
-		w.add(kek.ID, &watched{one, &k.health, use, kek.ID}, kek.ID == active.ID)
+		w.add(kek.ID, &watched{one, gate{&k.health, use}, kek.ID}, kek.ID == active.ID)
 	}
 	return nil
 }

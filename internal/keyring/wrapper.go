@@ -43,6 +43,16 @@ func (w *Wrapper) IsHardware(kek [16]byte) bool {
 	return ok && h.Hardware()
 }
 
+// AnyHardware reports whether a hardware security module keeps any of the keys.
+func (w *Wrapper) AnyHardware() bool {
+	for id := range w.all {
+		if w.IsHardware(id) {
+			return true
+		}
+	}
+	return false
+}
+
 // Wrap is envelope.KeyWrapper's.
 func (w *Wrapper) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	one, ok := w.all[w.active]

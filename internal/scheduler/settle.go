@@ -73,3 +73,16 @@ func (t *tick) storeDenied(ctx context.Context) error {
 	}
 	return err
 }
+
+// settleObjects destroys keys on the token that no version has.
+func (t *tick) settleObjects(ctx context.Context) error {
+	return t.alone(ctx, "keys on the token", func(ctx context.Context) error {
+		n, err := t.acts.SettleObjects(ctx)
+		t.Erased += n
+		if errors.Is(err, envelope.ErrUnavailable) {
+			t.Log.Warn("keys on the token are to be destroyed; the next tick tries again", "error", err)
+			err = nil
+		}
+		return err
+	})
+}

@@ -37,7 +37,7 @@ func (s *Session) Tick(ctx context.Context) (Report, error) {
 	t := &tick{Session: s, started: s.Now()}
 	t.acts = t.acts.OneTick()
 	defer s.shown.begin(t)()
-	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
+	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.settleObjects(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
 		t.workOffDue(ctx), t.scrubIndex(ctx), t.rewrap(ctx))
 	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "deferred", t.Deferred, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
 		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "rewrapped", t.Rewrapped, "unfinished", t.Unfinished)

@@ -1,0 +1,244 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keyring
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
+)
+
+// reference is what is sealed of a version whose key stays on the token, and what describes a key that is to be made there. It
+// holds no secret: the canary is encrypted by the key.
+type reference struct {
+	Schema    int         `json:"schema"`
+	Type      hsm.KeyType `json:"type"`
+	ID        []byte      `json:"id"`
+	CKAID     []byte      `json:"cka_id"`
+	Label     string      `json:"label"`
+	Serial    string      `json:"serial"`
+	Suite     hsm.Suite   `json:"suite"`
+	Canary    []byte      `json:"canary"`
+	CanarySum []byte      `json:"canary_sum"`
+	Created   time.Time   `json:"created"`
+	Warnings  []string    `json:"warnings"`
+}
+
+const referenceSchema = 1
+
+func encodeReference(k hsm.ResidentKey) ([]byte, error) {
+	return json.Marshal(reference{
+		referenceSchema, k.Type, k.ID[:], k.CKAID, k.Label, k.Serial, k.Suite, k.Canary, k.CanarySum, k.Created, k.Warnings,
+	})
+}
+
+// errReference reports a reference that no release up to this one has written.
+var errReference = errors.New("reference to a key on the token cannot be read")
+
+func decodeReference(text []byte) (hsm.ResidentKey, error) {
+	var r reference
+	if json.Unmarshal(text, &r) != nil || r.Schema != referenceSchema || len(r.ID) != len(hsm.ResidentKey{}.ID) {
+		return hsm.ResidentKey{}, errReference
+	}
+	return hsm.ResidentKey{
+		Type: r.Type, ID: [16]byte(r.ID), CKAID: r.CKAID, Label: r.Label, Serial: r.Serial, Suite: r.Suite, Canary: r.Canary,
+		CanarySum: r.CanarySum, Created: r.Created, Warnings: r.Warnings,
+	}, nil
+}
+
+// residentLabel is the CKA_LABEL of the key of a version. It names mount, key and version, so that nothing that is stored under
+// one key can have an object of another, or of anybody else, destroyed.
+func residentLabel(instance, keyID string, version int) string {
+	return fmt.Sprintf("keylife-%.8s-k-%s-v%d", instance, keyID, version)
+}
+
+// DrawKey describes a key that the token is to make for a version, by the suite of the key encryption key in use; id is its
+// CKA_ID in hex. The error is [envelope.ErrUnsupported] where the token cannot hold it, or none is configured.
+func (b Bound) DrawKey(ctx context.Context, keyID string, version int) (id string, description []byte, err error) {
+	ring, err := b.ring(ctx)
+	switch {
+	case errors.Is(err, hsm.ErrKEKMissing): // a mount without a first key has none
+		return "", nil, unsupported("no HSM is configured")
+	case err != nil:
+		return "", nil, err
+	}
+	active, ok := ring.stored.ActiveOf(envelope.PurposeOnline)
+	switch {
+	case !ring.stored.Configured:
+		return "", nil, unsupported("no HSM is configured")
+	case !ok:
+		return "", nil, unsupported("the HSM is not enabled, or has no key encryption key in use")
+	}
+	k, err := hsm.DrawKey(hsm.KeySpec{
+		Type: hsm.AES256GCM96, Label: residentLabel(ring.instance, keyID, version), Serial: active.Serial, Suite: active.Suite,
+	}, b.keyring.Now(), b.keyring.Rand)
+	if errors.Is(err, hsm.ErrUnsupported) {
+		return "", nil, unsupported(err.Error())
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	description, err = encodeReference(k)
+	return hex.EncodeToString(k.CKAID), description, err
+}
+
+func unsupported(why string) error { return fmt.Errorf("%w: %s", envelope.ErrUnsupported, why) }
+
+// GenerateKey makes the key that [Bound.DrawKey] described on the token, tests it, and returns the reference to it. What becomes
+// of a call that fails is not known: the key may be there.
+func (b Bound) GenerateKey(ctx context.Context, description []byte) ([]byte, error) {
+	k, err := decodeReference(description)
+	if err != nil {
+		return nil, err
+	}
+	use, err := b.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made, err := hsm.GenerateKey(ctx, use, k, b.keyring.Rand)
+	if err = b.keyring.gate(use).seen(ctx, err); err != nil {
+		return nil, err
+	}
+	return encodeReference(made)
+}
+
+// DestroyKey destroys the key of a version on the token, by its CKA_ID in hex. That it is gone already is no error.
+func (b Bound) DestroyKey(ctx context.Context, id, keyID string, version int) error {
+	cka, err := hex.DecodeString(id)
+	if err != nil || len(cka) != len(hsm.ResidentKey{}.ID) {
+		return fmt.Errorf("destroy key on the token: id %q: %w", id, errReference)
+	}
+	ring, err := b.ring(ctx)
+	if err != nil {
+		return err
+	}
+	use, err := b.use(ctx)
+	if err != nil {
+		return err
+	}
+	k := hsm.ResidentKey{
+		Type: hsm.AES256GCM96, ID: [16]byte(cka), CKAID: cka, Label: residentLabel(ring.instance, keyID, version), Suite: hsm.SuiteGCM,
+	}
+	if err = hsm.DestroyKey(ctx, use, k); err == nil || errors.Is(err, hsm.ErrKEKMissing) {
+		err = b.works(ctx, use, ring.stored) // a token that has vanished finds no key either
+	}
+	return b.keyring.gate(use).seen(ctx, err)
+}
+
+// errStrange reports a token without the keys of the mount: that it lacks another one says nothing.
+var errStrange = fmt.Errorf("%w: the token does not have the key encryption keys of the mount", envelope.ErrUnavailable)
+
+// works sees that the token is there, with a key that the mount has on it.
+func (b Bound) works(ctx context.Context, use *tokens.Use, stored HSM) error {
+	for _, kek := range stored.KEKs {
+		if !kek.Opens() {
+			continue
+		}
+		w, err := hsm.NewWrapper(use, kek.KEK, b.keyring.Rand)
+		if err == nil {
+			err = w.Check(ctx)
+		}
+		if errors.Is(err, hsm.ErrKEKMissing) || errors.Is(err, hsm.ErrKEKMismatch) {
+			return errStrange
+		}
+		return err
+	}
+	_, err := use.Info(ctx)
+	return err
+}
+
+func (b Bound) ring(ctx context.Context) (*wrappers, error) { return b.keyring.ring(ctx, b.store) }
+
+// errNoToken reports a mount that no token is configured for, or whose token is being configured anew.
+var errNoToken = fmt.Errorf("%w: no HSM is in use", envelope.ErrUnavailable)
+
+// use returns the use of the mount's token.
+func (b Bound) use(ctx context.Context) (*tokens.Use, error) {
+	if _, err := b.ring(ctx); err != nil {
+		return nil, err
+	}
+	if use := b.keyring.inUse(); use != nil {
+		return use, nil
+	}
+	return nil, errNoToken
+}
+
+// gate is what calls of the token with keys that stay there go through, as those of wrappers do.
+func (k *Keyring) gate(use *tokens.Use) gate { return gate{&k.health, use} }
+
+// ResidentKey returns the key that a reference names. The token is not asked.
+func (k *Keyring) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
+	key, err := decodeReference(reference)
+	if err != nil {
+		return nil, err
+	}
+	return &residentKey{keyring: k, key: key}, nil
+}
+
+// residentKey is a key on the mount's token. It is kept in memory, and outlives a change of the configuration: each call takes
+// the use of the token that is in force.
+type residentKey struct {
+	keyring *Keyring
+	key     hsm.ResidentKey
+
+	mu   sync.Mutex
+	use  *tokens.Use   // that made is of
+	made *hsm.Resident // its handles mean something to that use alone
+}
+
+func (r *residentKey) on(use *tokens.Use) (*hsm.Resident, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.use != use {
+		made, err := hsm.NewResident(use, r.key, r.keyring.Rand)
+		if err != nil {
+			return nil, err
+		}
+		r.use, r.made = use, made
+	}
+	return r.made, nil
+}
+
+// Encrypt is envelope.ResidentKey's.
+func (r *residentKey) Encrypt(ctx context.Context, text, associatedData []byte) ([]byte, error) {
+	return r.call(ctx, (*hsm.Resident).Encrypt, hsm.Text{Bytes: text, AssociatedData: associatedData})
+}
+
+// Decrypt is envelope.ResidentKey's.
+func (r *residentKey) Decrypt(ctx context.Context, ciphertext, associatedData []byte) ([]byte, error) {
+	return r.call(ctx, (*hsm.Resident).Decrypt, hsm.Text{Bytes: ciphertext, AssociatedData: associatedData})
+}
+
+func (r *residentKey) call(ctx context.Context, do func(*hsm.Resident, context.Context, hsm.Text) ([]byte, error), text hsm.Text) ([]byte, error) {
+	use := r.keyring.inUse()
+	if use == nil {
+		return nil, errNoToken
+	}
+	resident, err := r.on(use)
+	if err != nil {
+		return nil, err
+	}
+	through := r.keyring.gate(use)
+	leave, err := through.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	out, err := do(resident, ctx, text)
+	switch err = through.seen(ctx, err); {
+	case errors.Is(err, hsm.ErrUnsupported):
+		return nil, unsupported(err.Error())
+	case errors.Is(err, hsm.ErrKEKMissing), errors.Is(err, hsm.ErrKEKMismatch):
+		return nil, fmt.Errorf("the token does not have the key of this version: %w", err)
+	}
+	return out, err
+}
