@@ -26,6 +26,7 @@ type Residents struct {
 	objects map[string]cipher.AEAD // by what names a key: its id, that of its Vault key, and its version
 	calls   int                    // encryptions and decryptions
 	none    bool
+	before  func()
 }
 
 // Objects returns how many keys are on the token.
@@ -47,6 +48,13 @@ func (r *Residents) Refuse() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.none = true
+}
+
+// BeforeNext runs do before the next encryption or decryption.
+func (r *Residents) BeforeNext(do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before = do
 }
 
 // ask is a call of the token.
@@ -118,6 +126,13 @@ type residentKey struct {
 var errGone = errors.New("the token has no such key")
 
 func (k residentKey) get(ctx context.Context) (cipher.AEAD, error) {
+	k.mu.Lock()
+	do := k.before
+	k.before = nil
+	k.mu.Unlock()
+	if do != nil {
+		do()
+	}
 	if err := k.ask(ctx); err != nil {
 		return nil, err
 	}

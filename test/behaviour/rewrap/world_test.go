@@ -92,7 +92,7 @@ func (w *world) request() (*dataplane.Session, *engine.Session, *scheduler.Sessi
 	})
 	acts := w.engine.Session(engine.Storage{
 		Keys: s.Keys(), System: s.Keys(), Versions: s.Versions(), Material: s.Versions(), Moves: s.Relocations(), Policies: s.Policies(),
-		Settings: s.Settings(), Sealed: s.Sealed(), Rewraps: s.Rewraps(),
+		Settings: s.Settings(), Sealed: s.Sealed(), Rewraps: s.Rewraps(), Objects: s.Objects(),
 	}, &data)
 	type unfinished struct {
 		store.Keys

@@ -1,0 +1,199 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keyring_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
+)
+
+// resident makes the key of a version on the token.
+func (b *bench) resident(keyID string, version int) (id string, reference []byte, key envelope.ResidentKey) {
+	b.t.Helper()
+	bound := b.ring.On(b.stored)
+	id, description, err := bound.DrawKey(b.t.Context(), keyID, version)
+	require.NoError(b.t, err)
+	reference, err = bound.GenerateKey(b.t.Context(), description)
+	require.NoError(b.t, err)
+	key, err = b.ring.ResidentKey(reference)
+	require.NoError(b.t, err)
+	return id, reference, key
+}
+
+func requireRoundTrip(t *testing.T, key envelope.ResidentKey) {
+	t.Helper()
+	ciphertext, err := key.Encrypt(t.Context(), []byte("text"), []byte("data"))
+	require.NoError(t, err)
+	text, err := key.Decrypt(t.Context(), ciphertext, []byte("data"))
+	require.NoError(t, err)
+	require.Equal(t, "text", string(text))
+}
+
+// withKEK is onBench with a key encryption key on the token.
+func withKEK(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	onBench(t, func(t *testing.T, b *bench) {
+		b.wrapper(envelope.PurposeOnline)
+		b.make(envelope.PurposeOnline)
+		test(t, b)
+	})
+}
+
+func TestAKeyOnTheTokenIsFoundByItsReference(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		before := b.device.Objects()
+		id, reference, key := b.resident("6b", 1)
+		require.Len(t, id, 32)
+		require.Equal(t, before+1, b.device.Objects())
+		requireRoundTrip(t, key)
+		again, err := b.ring.ResidentKey(reference)
+		require.NoError(t, err)
+		requireRoundTrip(t, again)
+		_, other, _ := b.resident("6b", 1)
+		require.NotEqual(t, reference, other)
+		ciphertext, err := key.Encrypt(t.Context(), []byte("text"), nil)
+		require.NoError(t, err)
+		ciphertext[20] ^= 1
+		_, err = key.Decrypt(t.Context(), ciphertext, nil)
+		var c interface{ Corrupt() bool }
+		require.ErrorAs(t, err, &c)
+		require.Zero(t, b.ring.Health())
+	})
+}
+
+// TestAKeyOnTheTokenOutlivesAChangeOfTheConnection: handles of the one before mean something else to the next.
+func TestAKeyOnTheTokenOutlivesAChangeOfTheConnection(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		_, _, key := b.resident("6b", 1)
+		requireRoundTrip(t, key)
+		for n := range 3 {
+			b.stored.hsm.Settings.MaxSessions = 3 + n
+			b.ring.Forget()
+			b.wrapper(envelope.PurposeOnline)
+			requireRoundTrip(t, key)
+		}
+		b.stored.hsm.Configured = false
+		b.ring.Forget()
+		b.wrapper(envelope.PurposeOnline)
+		_, err := key.Encrypt(t.Context(), []byte("text"), nil)
+		require.ErrorIs(t, err, envelope.ErrUnavailable)
+		b.stored.hsm.Configured = true
+		b.ring.Forget()
+		b.wrapper(envelope.PurposeOnline)
+		requireRoundTrip(t, key)
+	})
+}
+
+func TestAKeyIsDrawnOnlyWhereTheTokenCanHoldIt(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		_, description, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+		require.NoError(t, err)
+		var r struct {
+			Schema int
+			Label  string
+		}
+		require.NoError(t, json.Unmarshal(description, &r))
+		require.Equal(t, 1, r.Schema)
+		require.Contains(t, r.Label, "-k-6b-v1")
+		for says, edit := range map[string]func(h *keyring.HSM){
+			"no HSM is configured": func(h *keyring.HSM) { *h = keyring.HSM{} },
+			"not enabled":          func(h *keyring.HSM) { h.Settings.Enabled = false },
+			"AES-GCM":              func(h *keyring.HSM) { h.KEKs[0].Suite = hsm.SuiteCBC },
+		} {
+			good := b.stored.hsm
+			good.KEKs = append([]keyring.TokenKEK{}, good.KEKs...)
+			edit(&b.stored.hsm)
+			b.ring.Forget()
+			_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+			require.ErrorIs(t, err, envelope.ErrUnsupported)
+			require.ErrorContains(t, err, says)
+			b.stored.hsm = good
+		}
+	})
+	onBench(t, func(t *testing.T, b *bench) {
+		_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+		require.ErrorIs(t, err, envelope.ErrUnsupported, "a mount without a key")
+		require.Nil(t, b.stored.keks)
+	})
+}
+
+func TestAKeyIsDestroyedByItsIDAndItsVersion(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		id, _, key := b.resident("6b", 1)
+		_, _, other := b.resident("6b", 2)
+		bound := b.ring.On(b.stored)
+		before := b.device.Objects()
+		require.NoError(t, bound.DestroyKey(t.Context(), id, "6b", 2), "the token has none of this name")
+		require.NoError(t, bound.DestroyKey(t.Context(), id, "6c", 1))
+		require.Equal(t, before, b.device.Objects())
+		requireRoundTrip(t, key)
+		for range 2 {
+			require.NoError(t, bound.DestroyKey(t.Context(), id, "6b", 1), "once more is no error")
+			require.Equal(t, before-1, b.device.Objects())
+		}
+		requireRoundTrip(t, other)
+		_, err := key.Encrypt(t.Context(), []byte("text"), nil)
+		require.ErrorIs(t, err, hsm.ErrKEKMissing)
+		require.NotErrorIs(t, err, envelope.ErrUnavailable)
+		for _, bad := range []string{"", "xx", "00"} {
+			require.Error(t, bound.DestroyKey(t.Context(), bad, "6b", 1))
+		}
+	})
+}
+
+func TestATokenThatHasVanishedOrIsAnotherDestroysNothing(t *testing.T) {
+	for name, do := range map[string]func(b *bench){
+		"vanished": func(b *bench) { b.device.Vanish() },
+		"another":  func(b *bench) { b.device.Wipe() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withKEK(t, func(t *testing.T, b *bench) {
+				id, _, key := b.resident("6b", 1)
+				do(b)
+				require.ErrorIs(t, b.ring.On(b.stored).DestroyKey(t.Context(), id, "6b", 1), envelope.ErrUnavailable)
+				_, err := key.Encrypt(t.Context(), []byte("text"), nil)
+				require.Error(t, err)
+				b.device.Return()
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+// TestATokenThatLosesItsLoginDuringADestructionIsNotBelieved: it finds nothing, without an error.
+func TestATokenThatLosesItsLoginDuringADestructionIsNotBelieved(t *testing.T) {
+	for at := 1; at <= 4; at++ {
+		withKEK(t, func(t *testing.T, b *bench) {
+			id, _, _ := b.resident("6b", 1)
+			before := b.device.Objects()
+			l := b.loads[len(b.loads)-1]
+			l.Before(faketoken.FindObjects, at-1, func() {})
+			l.Before(faketoken.FindObjects, 1, b.device.Restart)
+			err := b.ring.On(b.stored).DestroyKey(t.Context(), id, "6b", 1)
+			if err != nil {
+				require.ErrorIs(t, err, envelope.ErrUnavailable)
+				time.Sleep(time.Minute)
+				require.NoError(t, b.ring.On(b.stored).DestroyKey(t.Context(), id, "6b", 1))
+			}
+			require.Equal(t, before-1, b.device.Objects(), "call %d", at)
+		})
+	}
+}
+
+func TestAReferenceThatCannotBeReadIsAFault(t *testing.T) {
+	b := keyring.New(keyring.Config{Tokens: &tokens.Host{}})
+	for _, text := range []string{"", "{", `{"schema":2}`, `{"schema":1,"id":"AA=="}`} {
+		_, err := b.ResidentKey([]byte(text))
+		require.ErrorContains(t, err, "cannot be read", text)
+	}
+}
