@@ -63,35 +63,44 @@ func (s *Session) claimed(ctx context.Context, v *lifecycle.Version) {
 const (
 	// actTime is how long an act may take that has a key made on the token. What it made is destroyed later than that.
 	actTime = 5 * time.Minute
-	// objectsAtOnce bounds one call of SettleObjects.
+	// objectsAtOnce is how many keys one call of SettleObjects destroys.
 	objectsAtOnce = 64
 )
 
 // SettleObjects destroys the keys on the token that no version has, and drops what was noted of the others. What acts may be
-// about to commit is left alone. It returns how many it destroyed; the first error of the token ends it.
+// about to commit is left alone. It returns how many it destroyed. One that cannot be destroyed is not in the way of the others,
+// unless the token is away.
 func (a Acts) SettleObjects(ctx context.Context) (destroyed int, err error) {
 	ids, err := a.store.Objects.PendingObjects(ctx)
 	if err != nil {
 		return 0, err
 	}
 	after := a.Now().Add(-actTime)
-	for _, id := range ids[:min(len(ids), objectsAtOnce)] {
-		o, destroy, err := a.store.Objects.GiveUpObject(ctx, id, after)
-		if err != nil {
-			return destroyed, fmt.Errorf("key %s on the token: %w", id, err)
+	for _, id := range ids {
+		done, failed := a.settleObject(ctx, id, after)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("key %s on the token: %w", id, failed))
 		}
-		if !destroy {
-			continue
+		if done {
+			destroyed++
 		}
-		if err := a.store.Token.DestroyKey(ctx, id, o.KeyID, o.Version); err != nil {
-			return destroyed, fmt.Errorf("destroy key %s on the token, of key %q version %d: %w", id, o.Key, o.Version, err)
+		if errors.Is(failed, envelope.ErrUnavailable) || ctx.Err() != nil || destroyed == objectsAtOnce {
+			break
 		}
-		if err := a.store.Objects.DropObject(ctx, id); err != nil {
-			return destroyed, err
-		}
-		destroyed++
 	}
-	return destroyed, nil
+	return destroyed, err
+}
+
+// settleObject does it for one. It is not done where there was nothing to destroy.
+func (a Acts) settleObject(ctx context.Context, id string, after time.Time) (done bool, err error) {
+	o, destroy, err := a.store.Objects.GiveUpObject(ctx, id, after)
+	if err != nil || !destroy {
+		return false, err
+	}
+	if err := a.store.Token.DestroyKey(ctx, id, o.KeyID, o.Version); err != nil {
+		return false, fmt.Errorf("destroy it, of key %q version %d: %w", o.Key, o.Version, err)
+	}
+	return true, a.store.Objects.DropObject(ctx, id)
 }
 
 // settleObjectsNow is SettleObjects for a request.

@@ -99,6 +99,29 @@ func TestAnObjectOfAnActUnderWayIsNotTouched(t *testing.T) {
 	require.Zero(t, pending(t, w))
 }
 
+func TestANoteThatCannotBeReadIsNotInTheWayOfOthers(t *testing.T) {
+	w := enginetest.New(t)
+	w.Fail("CreateKey", errors.New("lost"))
+	for range 3 {
+		require.Error(t, makeResident(w, ""))
+	}
+	calls := 0
+	w.Before("GiveUpObject", func() {
+		calls++
+		w.Fail("GiveUpObject", nil)
+		if calls == 1 {
+			w.Fail("GiveUpObject", errors.New("damaged"))
+		}
+	})
+	w.Clock.Add(10 * time.Minute)
+	_, err := w.ByClock().Tick(t.Context())
+	require.ErrorContains(t, err, "damaged")
+	require.Equal(t, 1, w.Residents.Objects())
+	w.Before("GiveUpObject", nil)
+	w.Tick()
+	require.Zero(t, w.Residents.Objects())
+}
+
 func TestANoteThatWasNotDroppedIsDroppedByATickAndTheObjectStays(t *testing.T) {
 	w := enginetest.New(t)
 	w.Fail("DropObject", errors.New("lost"))
