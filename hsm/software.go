@@ -49,14 +49,14 @@ func (s *Software) KEKID() [16]byte { return s.id }
 // Wrap encrypts the secret dek, of 1 to 4096 bytes, and binds it to aad.
 func (s *Software) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("wrap key: %w", err)
+		return nil, err
 	}
 	if err := checkSizes(dek, aad); err != nil {
 		return nil, err
 	}
 	iv := make([]byte, ivSize)
 	if _, err := io.ReadFull(s.rand, iv); err != nil {
-		return nil, fmt.Errorf("wrap key: read random bytes: %w", err)
+		return nil, fmt.Errorf("read random bytes: %w", err)
 	}
 	text := s.aead().Seal(nil, iv, dek, outerAAD(aad, s.id, SuiteGCM))
 	return wrapping{suite: SuiteGCM, kekID: s.id, iv: iv, text: text}.encode(), nil
@@ -65,7 +65,7 @@ func (s *Software) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 // checkSizes refuses what no wrapper takes.
 func checkSizes(dek, aad []byte) error {
 	if len(dek) == 0 || len(dek) > maxSecret || len(aad) > maxAAD {
-		return fmt.Errorf("wrap key: %d bytes with %d of associated data: size not supported", len(dek), len(aad))
+		return fmt.Errorf("%d bytes with %d of associated data: size not supported", len(dek), len(aad))
 	}
 	return nil
 }
@@ -74,14 +74,14 @@ func checkSizes(dek, aad []byte) error {
 // [ErrKEKMissing] if wrapped names another key, and [ErrCorrupt] if it does not open under aad.
 func (s *Software) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("unwrap key: %w", err)
+		return nil, err
 	}
 	e, err := decode(wrapped)
 	if err != nil {
 		return nil, err
 	}
 	if e.kekID != s.id {
-		return nil, fmt.Errorf("unwrap key: %w: %x", ErrKEKMissing, e.kekID)
+		return nil, fmt.Errorf("%w: %x", ErrKEKMissing, e.kekID)
 	}
 	if e.suite != SuiteGCM || len(aad) > maxAAD {
 		return nil, ErrCorrupt

@@ -45,16 +45,12 @@ func (w *Wrapper) Hardware() bool { return true }
 // Wrap encrypts the secret dek, of 1 to 4096 bytes, and binds it to aad. [SuiteOAEP] takes less: what fits its modulus.
 func (w *Wrapper) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("wrap key: %w", err)
+		return nil, err
 	}
 	if err := checkSizes(dek, aad); err != nil {
 		return nil, err
 	}
-	wrapped, err := w.key().wrap(ctx, dek, aad)
-	if err != nil {
-		return nil, fmt.Errorf("wrap key: %w", err)
-	}
-	return wrapped, nil
+	return w.key().wrap(ctx, dek, aad)
 }
 
 func (k *tokenKey) wrap(ctx context.Context, secret, aad []byte) ([]byte, error) {
@@ -77,7 +73,7 @@ func (k *tokenKey) wrap(ctx context.Context, secret, aad []byte) ([]byte, error)
 // [ErrKEKMissing] if wrapped names another key, and [ErrCorrupt] if it does not open under aad.
 func (w *Wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("unwrap key: %w", err)
+		return nil, err
 	}
 	e, err := decode(wrapped)
 	if err != nil {
@@ -85,19 +81,16 @@ func (w *Wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, erro
 	}
 	k := w.key()
 	if e.kekID != k.kek.ID {
-		return nil, fmt.Errorf("unwrap key: %w: %x", ErrKEKMissing, e.kekID)
+		return nil, fmt.Errorf("%w: %x", ErrKEKMissing, e.kekID)
 	}
 	if e.suite != k.suite || len(aad) > maxAAD {
 		return nil, ErrCorrupt
 	}
 	secret, err := k.unwrap(ctx, e.clone(), k.outer(aad))
-	switch {
-	case errors.Is(err, ErrCorrupt):
+	if errors.Is(err, ErrCorrupt) {
 		return nil, ErrCorrupt
-	case err != nil:
-		return nil, fmt.Errorf("unwrap key: %w", err)
 	}
-	return secret, nil
+	return secret, err
 }
 
 // unwrap opens w. Tokens answer damaged data and trouble of their own with one error, and what is called damaged is given

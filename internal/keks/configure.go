@@ -33,28 +33,16 @@ type Test struct {
 
 // Configure puts settings in force that the token has passed the self-test with, and makes the keys that are missing.
 func (s *Session) Configure(ctx context.Context, change Change, reason string) (found Test, err error) {
-	end, err := s.begin(ctx)
-	if err != nil {
-		return found, err
-	}
-	defer end()
-	stored, err := s.store.Tokens.HSM(ctx)
-	if err != nil {
-		return found, err
-	}
-	next, err := s.changed(stored, change)
-	if err != nil {
-		return found, err
-	}
-	use, done, err := s.Ring.Try(next)
+	try, err := s.try(ctx, change)
 	if err != nil {
 		return found, err
 	}
 	defer func() {
-		err = errors.Join(err, done())
+		err = errors.Join(err, try.end())
 		s.Forget()
 		s.Ring.Forget()
 	}()
+	use, stored, next := try.use, try.stored, try.next
 	if next.Enabled || !stored.Configured || next.Connection() != stored.Settings.Connection() {
 		if found, err = s.test(ctx, use, next, stored); err != nil {
 			return found, outward(err)
@@ -101,26 +89,49 @@ func (s *Session) beginRewraps(ctx context.Context, stored keyring.HSM, next tok
 
 // Test finds out what the token can with settings that are not put in force.
 func (s *Session) Test(ctx context.Context, change Change) (found Test, err error) {
+	try, err := s.try(ctx, change)
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, try.end()) }()
+	found, err = s.test(ctx, try.use, try.next, try.stored)
+	return found, outward(err)
+}
+
+// attempt is a token by settings that are asked for, while no other act runs.
+type attempt struct {
+	stored keyring.HSM
+	next   tokens.Settings
+	use    *tokens.Use
+	end    func() error
+}
+
+// try begins an attempt with what change makes of the settings in force, or of the defaults.
+func (s *Session) try(ctx context.Context, change Change) (a attempt, err error) {
 	end, err := s.begin(ctx)
 	if err != nil {
-		return found, err
+		return a, err
 	}
-	defer end()
-	stored, err := s.store.Tokens.HSM(ctx)
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
+	if a.stored, err = s.store.Tokens.HSM(ctx); err != nil {
+		return a, err
+	}
+	if a.next, err = s.changed(a.stored, change); err != nil {
+		return a, err
+	}
+	use, done, err := s.Ring.Try(a.next)
 	if err != nil {
-		return found, err
+		return a, err
 	}
-	next, err := s.changed(stored, change)
-	if err != nil {
-		return found, err
+	a.use, a.end = use, func() error {
+		defer end()
+		return done()
 	}
-	use, done, err := s.Ring.Try(next)
-	if err != nil {
-		return found, err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	found, err = s.test(ctx, use, next, stored)
-	return found, outward(err)
+	return a, nil
 }
 
 // changed returns the settings that are asked for.

@@ -6,6 +6,7 @@ package keyring_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -215,4 +216,24 @@ func TestAClosedKeyringHasClosedItsWrappersAndGivesNone(t *testing.T) {
 	require.Equal(t, 1, tok.closed)
 	_, _, err := ring.Wrapper(t.Context(), m, envelope.PurposeOnline, true)
 	require.ErrorIs(t, err, envelope.ErrUnavailable)
+}
+
+func TestAnErrorOfAWrapperSaysOnceWhatFailed(t *testing.T) {
+	ring, m := newKeyring(t, nil)
+	gone, cancel := context.WithCancel(t.Context())
+	w := online(t, ring, m)
+	material := envelope.NewMaterial([]byte("key"), nil)
+	bound := envelope.Binding{Instance: "i", KeyID: "k", Version: 1, Algorithm: envelope.AES256GCM96, Purpose: envelope.PurposeOnline}
+	sealed, err := envelope.Seal(t.Context(), w, material, bound, rand.Reader)
+	require.NoError(t, err)
+	cancel()
+	_, err = envelope.Seal(gone, w, material, bound, rand.Reader)
+	require.EqualError(t, err, "wrap key: context canceled")
+	_, err = envelope.Open(gone, w, sealed, bound)
+	require.EqualError(t, err, "unwrap key: context canceled")
+	was := m.keks.Use.ID
+	m.keks.Use.ID = [16]byte{1}
+	ring.Forget()
+	_, err = envelope.Open(t.Context(), online(t, ring, m), sealed, bound)
+	require.EqualError(t, err, "unwrap key: key encryption key is missing: "+hex.EncodeToString(was[:]))
 }

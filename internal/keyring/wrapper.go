@@ -57,7 +57,7 @@ func (w *Wrapper) AnyHardware() bool {
 func (w *Wrapper) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	one, ok := w.all[w.active]
 	if !ok {
-		return nil, fmt.Errorf("wrap key: %w", hsm.ErrKEKMissing)
+		return nil, hsm.ErrKEKMissing
 	}
 	return one.Wrap(ctx, dek, aad)
 }
@@ -72,11 +72,11 @@ func (w *Wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, erro
 		}
 		known := false
 		if one, known = w.all[id]; !known {
-			return nil, fmt.Errorf("unwrap key: %w: %x", hsm.ErrKEKMissing, id)
+			return nil, fmt.Errorf("%w: %x", hsm.ErrKEKMissing, id)
 		}
 	}
 	if one == nil {
-		return nil, fmt.Errorf("unwrap key: %w", hsm.ErrKEKMissing)
+		return nil, hsm.ErrKEKMissing
 	}
 	return one.Unwrap(ctx, wrapped, aad)
 }
