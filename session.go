@@ -47,7 +47,7 @@ func (s *session) Engine() *engine.Session {
 	return s.b.engine.Session(engine.Storage{
 		Keys: s.stored.Keys(), System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
-		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(),
+		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
 	}, &s.data)
 }
@@ -70,7 +70,7 @@ type unfinished struct {
 // Ledger returns what is answered from custody records.
 func (s *session) Ledger() ledger.Ledger {
 	return ledger.New(s.b.ledger, ledger.Storage{
-		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(),
+		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(), Wrappers: s,
 	})
 }
 

@@ -96,6 +96,13 @@ func (k SigningKey) sign(context string, message []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(signature), nil
 }
 
+// StoredKey is a signing key as it is stored.
+type StoredKey struct {
+	Public PublicKey
+	Sealed []byte     // its seed, wrapped as key material is; empty: it is not
+	Plain  SigningKey // of one whose seed is not sealed; otherwise it signs nothing
+}
+
 // Public returns what may be shown to everyone.
 func (k SigningKey) Public() PublicKey { return k.public }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -25,6 +26,7 @@ type Storage struct {
 	Rewraps  RewrapStore
 	Objects  ObjectStore
 	Token    TokenKeys
+	Signing  SigningKeys // nil: there are none
 }
 
 // KeyStore stores key records.
@@ -110,6 +112,14 @@ type SealedStore interface {
 	SealedVersion(ctx context.Context, at lifecycle.MaterialLocation, name string, n int) (lifecycle.Version, error)
 	// ReplaceSealed puts sealed in the place of was, if that is what is stored, while no writer of the key runs.
 	ReplaceSealed(ctx context.Context, at lifecycle.MaterialLocation, name string, was lifecycle.Version, sealed []byte) (replaced bool, err error)
+}
+
+// SigningKeys are those that sign custody's checkpoints. They are wrapped as the material in use is.
+type SigningKeys interface {
+	// SigningReferences counts those that only kek opens. The error is of what does not tell.
+	SigningReferences(ctx context.Context, w envelope.KEKWrapper, kek [16]byte) (n int, err error)
+	// RewrapSigningKeys wraps them with the active key encryption key, where it finds another, or none.
+	RewrapSigningKeys(ctx context.Context, w envelope.KEKWrapper, instance string) (found, done int, err error)
 }
 
 // RewrapStore keeps which material has to be wrapped anew.

@@ -32,7 +32,8 @@ func (w Wrapping) BeginRewrap(ctx context.Context, purpose string, kek [16]byte)
 	return w.store.Rewraps.BeginRewrap(ctx, purpose, kek)
 }
 
-// References counts the material of keys that only the key encryption key opens, in use or in the archive. It reads every
+// References counts the material of keys that only the key encryption key opens, in use or in the archive, and the keys that sign
+// checkpoints. It reads every
 // version there is, and asks no token for anything. Complete is false while material is being wrapped anew, as more may turn
 // up until that has come to its end, and where something stored does not tell what wrapped it; the log has its name. What
 // belongs to no key is left out: what a creation left that was cut short, and what a deletion has still to erase.
@@ -50,6 +51,9 @@ func (w Wrapping) References(ctx context.Context, kek [16]byte) (n int, complete
 		if err := c.count(ctx, purpose); err != nil {
 			return c.n, false, err
 		}
+	}
+	if err := c.signing(ctx); err != nil {
+		return c.n, false, err
 	}
 	return c.n, !c.unknown, nil
 }
@@ -92,6 +96,20 @@ func (c *counting) count(ctx context.Context, purpose string) error {
 		}
 	}
 	return nil
+}
+
+// signing counts the keys that sign checkpoints.
+func (c *counting) signing(ctx context.Context) error {
+	if c.store.Signing == nil {
+		return nil
+	}
+	n, err := c.store.Signing.SigningReferences(ctx, c.wrapper, c.kek)
+	c.n += n
+	if err != nil && ctx.Err() == nil {
+		c.unknown = true
+		c.Log.Error("signing keys do not tell what wrapped them", "error", err)
+	}
+	return ctx.Err()
 }
 
 // version counts one.
@@ -204,4 +222,12 @@ func (r Rewrapper) Rewrap(ctx context.Context, k *lifecycle.Key, n int) (Rewrapp
 		return RewrapMissed, err
 	}
 	return RewrapDone, nil
+}
+
+// SigningKeys wraps the keys that sign checkpoints with the active key encryption key; they belong to the material in use.
+func (r Rewrapper) SigningKeys(ctx context.Context) (found, done int, err error) {
+	if r.store.Signing == nil || r.purpose != envelope.PurposeOnline {
+		return 0, 0, nil
+	}
+	return r.store.Signing.RewrapSigningKeys(ctx, r.wrapper, r.instance)
 }

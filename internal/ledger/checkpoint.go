@@ -8,9 +8,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
-	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -33,7 +31,11 @@ func (l Ledger) Checkpoint(ctx context.Context, name, after string, limit int) (
 			return Checkpoint{}, err
 		}
 	}
-	keys, err := l.store.Signing.AddSigningKey(ctx, signingKeyMade(""), l.firstSigningKey)
+	keys, err := l.signingKeys(ctx)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	key, err := l.open(ctx, keys[len(keys)-1])
 	if err != nil {
 		return Checkpoint{}, err
 	}
@@ -45,7 +47,7 @@ func (l Ledger) Checkpoint(ctx context.Context, name, after string, limit int) (
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	signed, err := custody.SignCheckpoint(custody.Checkpoint{Instance: instance, Time: l.Now(), Heads: heads}, keys[len(keys)-1])
+	signed, err := custody.SignCheckpoint(custody.Checkpoint{Instance: instance, Time: l.Now(), Heads: heads}, key)
 	return Checkpoint{Signed: signed, Broken: broken, Next: next}, err
 }
 
@@ -89,52 +91,4 @@ func (l Ledger) heads(ctx context.Context, names []string) (heads []custody.KeyH
 		}
 	}
 	return heads, broken, nil
-}
-
-// PublicKeys returns the keys that checkpoints are signed with, the oldest first. A mount that has none gets its first.
-func (l Ledger) PublicKeys(ctx context.Context) (custody.PublicKeys, error) {
-	keys, err := l.store.Signing.SigningKeys(ctx)
-	if err == nil && len(keys) == 0 {
-		keys, err = l.store.Signing.AddSigningKey(ctx, signingKeyMade(""), l.firstSigningKey)
-	}
-	return publicOf(keys), err
-}
-
-// RotateSigningKey makes a new key for checkpoints, signed by the one before.
-func (l Ledger) RotateSigningKey(ctx context.Context, reason string) (custody.PublicKeys, error) {
-	keys, err := l.store.Signing.AddSigningKey(ctx, signingKeyMade(reason), func(keys []custody.SigningKey) (*custody.SigningKey, error) {
-		if len(keys) == 0 {
-			return l.firstSigningKey(keys)
-		}
-		last := keys[len(keys)-1]
-		key, err := custody.NewSigningKey(l.Rand, l.Now(), len(keys)+1, &last)
-		return &key, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	l.Log.Info("rotated custody signing key", "generation", len(keys), "reason", reason)
-	return publicOf(keys), nil
-}
-
-// signingKeyMade is what custody says of a new key for checkpoints, also of the first one.
-func signingKeyMade(reason string) lifecycle.Event {
-	return lifecycle.Event{Act: string(acts.RotateSigningKey), Reason: reason}
-}
-
-// firstSigningKey makes the mount's signing key where it has none.
-func (l Ledger) firstSigningKey(keys []custody.SigningKey) (*custody.SigningKey, error) {
-	if len(keys) > 0 {
-		return nil, nil //nolint:nilnil // nothing to add
-	}
-	key, err := custody.NewSigningKey(l.Rand, l.Now(), 1, nil)
-	return &key, err
-}
-
-func publicOf(keys []custody.SigningKey) custody.PublicKeys {
-	public := make(custody.PublicKeys, len(keys))
-	for i, k := range keys {
-		public[i] = k.Public()
-	}
-	return public
 }

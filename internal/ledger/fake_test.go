@@ -5,11 +5,13 @@ package ledger_test
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -17,7 +19,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
@@ -33,21 +37,23 @@ type mount struct {
 	heads    map[string]custody.Head
 	broken   map[string]bool // journals whose end contradicts the key's record
 	keys     []string
-	signing  []custody.SigningKey
+	signing  []custody.StoredKey
+	wrapper  *wrapper
 	asked    []string
 	fails    string // what cannot be asked
+	before   func() // before a signing key is added
 }
 
 var errDown = errors.New("storage is down")
 
 func newMount(t *testing.T) *mount {
-	return &mount{t: t, journals: map[string]map[int]string{}, heads: map[string]custody.Head{}, broken: map[string]bool{}}
+	return &mount{t: t, wrapper: newWrapper(t), journals: map[string]map[int]string{}, heads: map[string]custody.Head{}, broken: map[string]bool{}}
 }
 
 func (m *mount) ledger() ledger.Ledger {
 	return ledger.New(
 		ledger.Config{Now: func() time.Time { return start }, Rand: rand.NewChaCha8([32]byte{7}), Log: hclog.NewNullLogger()},
-		ledger.Storage{Journals: m, Signing: m, Identity: m},
+		ledger.Storage{Journals: m, Signing: m, Identity: m, Wrappers: m},
 	)
 }
 
@@ -136,22 +142,79 @@ func (m *mount) ExpectedNames(context.Context) ([]string, error) {
 	return m.keys, m.called("ExpectedNames")
 }
 
-func (m *mount) SigningKeys(context.Context) ([]custody.SigningKey, error) {
+func (m *mount) SigningKeys(context.Context) ([]custody.StoredKey, error) {
 	return m.signing, m.called("SigningKeys")
 }
 
 func (m *mount) AddSigningKey(
-	_ context.Context, event lifecycle.Event, grow func([]custody.SigningKey) (*custody.SigningKey, error),
-) ([]custody.SigningKey, error) {
+	_ context.Context, event lifecycle.Event, grow func([]custody.StoredKey) *custody.StoredKey,
+) ([]custody.StoredKey, error) {
 	if err := m.called("AddSigningKey"); err != nil {
 		return nil, err
 	}
-	key, err := grow(m.signing)
-	if key != nil {
+	if m.before != nil {
+		m.before()
+	}
+	if key := grow(m.signing); key != nil {
 		require.Equal(m.t, "rotate-signing-key", event.Act)
 		m.signing = append(m.signing, *key)
 	}
-	return m.signing, err
+	return m.signing, nil
+}
+
+func (m *mount) ReplaceSigningKeys(_ context.Context, was, next []custody.StoredKey) (bool, error) {
+	if err := m.called("ReplaceSigningKeys"); err != nil || !reflect.DeepEqual(was, m.signing) {
+		return false, err
+	}
+	m.signing = next
+	return true, nil
+}
+
+func (m *mount) Wrapper(context.Context, string, bool) (envelope.KeyWrapper, string, error) {
+	return m.wrapper, "i1", nil
+}
+
+// wrapper has several key encryption keys, and may be away.
+type wrapper struct {
+	active *hsm.Software
+	all    []*hsm.Software
+	away   bool
+	calls  int
+}
+
+func newWrapper(t *testing.T) *wrapper {
+	w := &wrapper{}
+	w.rotate(t)
+	return w
+}
+
+func (w *wrapper) rotate(t *testing.T) {
+	one, err := hsm.NewSoftware([16]byte{byte(len(w.all) + 1)}, make([]byte, 32), cryptorand.Reader)
+	require.NoError(t, err)
+	w.active, w.all = one, append(w.all, one)
+}
+
+func (w *wrapper) Active() [16]byte { return w.active.KEKID() }
+
+func (w *wrapper) KEKIDOf(wrapped []byte) ([16]byte, error) { return hsm.KEKIDOf(wrapped) }
+
+func (w *wrapper) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
+	if w.calls++; w.away {
+		return nil, envelope.ErrUnavailable
+	}
+	return w.active.Wrap(ctx, dek, aad)
+}
+
+func (w *wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) (dek []byte, err error) {
+	if w.calls++; w.away {
+		return nil, envelope.ErrUnavailable
+	}
+	for _, one := range w.all {
+		if dek, err = one.Unwrap(ctx, wrapped, aad); err == nil {
+			return dek, nil
+		}
+	}
+	return nil, err
 }
 
 func (m *mount) Instance(context.Context) (string, error) { return "i1", m.called("Instance") }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
@@ -37,12 +38,20 @@ type Journals interface {
 
 // Signing keeps the keys that sign checkpoints, the oldest first.
 type Signing interface {
-	SigningKeys(ctx context.Context) ([]custody.SigningKey, error)
-	// AddSigningKey commits one more, made by grow from those there are, and keeps the event; nothing changes where grow returns
-	// nil.
+	SigningKeys(ctx context.Context) ([]custody.StoredKey, error)
+	// AddSigningKey commits one more, given by grow for those there are, and keeps the event; nothing changes where grow returns
+	// nil. Grow runs while nobody else adds one, and asks nobody for anything.
 	AddSigningKey(
-		ctx context.Context, event lifecycle.Event, grow func([]custody.SigningKey) (*custody.SigningKey, error),
-	) ([]custody.SigningKey, error)
+		ctx context.Context, event lifecycle.Event, grow func([]custody.StoredKey) *custody.StoredKey,
+	) ([]custody.StoredKey, error)
+	// ReplaceSigningKeys puts the same keys, sealed anew, in the place of was, if that is what is stored.
+	ReplaceSigningKeys(ctx context.Context, was, next []custody.StoredKey) (replaced bool, err error)
+}
+
+// Wrappers have the wrapper that the seeds of signing keys are sealed with, and tell the identity of the mount's data; with
+// create a mount that has none gets it.
+type Wrappers interface {
+	Wrapper(ctx context.Context, purpose string, create bool) (w envelope.KeyWrapper, instance string, err error)
 }
 
 // Identity tells the data of mounts apart.
@@ -55,6 +64,7 @@ type Storage struct {
 	Journals Journals
 	Signing  Signing
 	Identity Identity
+	Wrappers Wrappers
 }
 
 // Config is what a mount gives.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -277,4 +278,115 @@ func TestWhichActsChangeAVersion(t *testing.T) {
 			require.Equal(t, slices.Contains(c.by, n), got != nil, "%s: version %d", name, n)
 		}
 	}
+}
+
+// readable lists the generations of which the seed lies in what is stored.
+func (m *mount) readable() (generations []int) {
+	for _, k := range m.signing {
+		if len(k.Sealed) == 0 || k.Plain.Seed() != nil {
+			generations = append(generations, k.Public.Generation)
+		}
+	}
+	return generations
+}
+
+func TestTheSeedsOfSigningKeysAreSealed(t *testing.T) {
+	m := rotations(t, "a", 4)
+	plain, err := custody.NewSigningKey(strings.NewReader(strings.Repeat("s", 32)), start, 1, nil)
+	require.NoError(t, err)
+	m.signing = []custody.StoredKey{{Public: plain.Public(), Plain: plain}} // as an earlier release stored it
+	public, err := m.ledger().RotateSigningKey(ctx, "")
+	require.NoError(t, err)
+	require.NoError(t, public.Check(plain.Public().ID))
+	require.Equal(t, []int{1}, m.readable())
+
+	found, done, err := m.ledger().RewrapSigningKeys(ctx, m.wrapper, "i1")
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 1}, []int{found, done})
+	require.Empty(t, m.readable())
+	references := func() (of []int) {
+		for _, kek := range m.wrapper.all {
+			n, err := m.ledger().SigningReferences(ctx, m.wrapper, kek.KEKID())
+			require.NoError(t, err)
+			of = append(of, n)
+		}
+		return of
+	}
+	require.Equal(t, []int{2}, references())
+	m.wrapper.rotate(t)
+	require.Equal(t, []int{2, 0}, references())
+	found, done, err = m.ledger().RewrapSigningKeys(ctx, m.wrapper, "i1")
+	require.NoError(t, err)
+	require.Equal(t, []int{2, 2}, []int{found, done})
+	require.Equal(t, []int{0, 2}, references())
+	found, _, err = m.ledger().RewrapSigningKeys(ctx, m.wrapper, "i1")
+	require.NoError(t, err)
+	require.Zero(t, found)
+	m.wrapper.all = m.wrapper.all[1:]
+	signed, err := m.ledger().Checkpoint(ctx, "", "", 5)
+	require.NoError(t, err)
+	_, err = signed.Open(public)
+	require.NoError(t, err)
+
+	m.signing[0].Sealed, m.signing[1].Sealed = m.signing[1].Sealed, m.signing[0].Sealed
+	_, err = m.ledger().Checkpoint(ctx, "", "", 5)
+	require.ErrorIs(t, err, envelope.ErrCorrupt, "a seed belongs to its generation")
+}
+
+func TestAWrapperThatIsAwayKeepsFromSigningAndFromNothingElse(t *testing.T) {
+	m := rotations(t, "a", 4)
+	_, err := m.ledger().Checkpoint(ctx, "", "", 5)
+	require.NoError(t, err)
+	before := m.signing
+	m.wrapper.away = true
+	calls := m.wrapper.calls
+	_, err = m.ledger().PublicKeys(ctx)
+	require.NoError(t, err)
+	_, err = m.ledger().Verify(ctx, "", nil)
+	require.NoError(t, err)
+	_, err = m.ledger().History(ctx, "a", 0, 5)
+	require.NoError(t, err)
+	_, err = m.ledger().SigningReferences(ctx, m.wrapper, [16]byte{1})
+	require.NoError(t, err)
+	require.Equal(t, calls, m.wrapper.calls)
+	_, err = m.ledger().Checkpoint(ctx, "", "", 5)
+	require.ErrorIs(t, err, envelope.ErrUnavailable)
+	_, err = m.ledger().RotateSigningKey(ctx, "")
+	require.ErrorIs(t, err, envelope.ErrUnavailable)
+	m.wrapper.rotate(t)
+	_, _, err = m.ledger().RewrapSigningKeys(ctx, m.wrapper, "i1")
+	require.ErrorIs(t, err, envelope.ErrUnavailable)
+	require.Equal(t, before, m.signing)
+}
+
+func TestASigningKeyIsMadeAnewWhereAnotherCameFirst(t *testing.T) {
+	m := rotations(t, "a", 4)
+	again := func() {
+		m.before = nil
+		_, err := m.ledger().RotateSigningKey(ctx, "")
+		require.NoError(t, err)
+	}
+	for n := range 2 {
+		m.before = again
+		keys, err := m.ledger().RotateSigningKey(ctx, "")
+		require.NoError(t, err)
+		require.Len(t, keys, 2*n+2)
+		require.NoError(t, keys.Check(keys[0].ID))
+	}
+}
+
+func TestASeedThatCannotBeWrappedKeepsNoOtherFromIt(t *testing.T) {
+	m := newMount(t)
+	for range 2 {
+		_, err := m.ledger().RotateSigningKey(ctx, "")
+		require.NoError(t, err)
+	}
+	m.wrapper.rotate(t)
+	m.signing[0].Sealed = []byte("damaged")
+	found, done, err := m.ledger().RewrapSigningKeys(ctx, m.wrapper, "i1")
+	require.ErrorContains(t, err, "generation 1")
+	require.Equal(t, []int{1, 1}, []int{found, done})
+	n, err := m.ledger().SigningReferences(ctx, m.wrapper, m.wrapper.Active())
+	require.ErrorContains(t, err, "generation 1")
+	require.Equal(t, 1, n)
 }

@@ -67,6 +67,9 @@ func (r *rewrapper) work(ctx context.Context) error {
 			return errors.Join(err, r.save(ctx))
 		}
 	}
+	if err := r.signingKeys(ctx); err != nil {
+		return errors.Join(err, r.save(ctx))
+	}
 	return r.end(ctx)
 }
 
@@ -162,6 +165,30 @@ func (r *rewrapper) version(ctx context.Context, k *lifecycle.Key, n int) error 
 		return nil
 	}
 	return r.save(ctx)
+}
+
+// signingKeys wraps the keys that sign checkpoints, behind the last key of a pass. Their failures have the name of their entry.
+func (r *rewrapper) signingKeys(ctx context.Context) error {
+	const name = "config/custody"
+	var found, done int
+	err := r.alone(ctx, name, func(ctx context.Context) (err error) {
+		found, done, err = r.wrapping.SigningKeys(ctx)
+		return err
+	})
+	switch {
+	case errors.Is(err, envelope.ErrUnavailable), errors.Is(err, envelope.ErrWrap):
+		r.away = true
+		return err
+	case ctx.Err() != nil:
+		return err
+	case err != nil:
+		r.failed(name, 0, err)
+	}
+	for n := range found {
+		r.progress = r.progress.WithFound(n < done)
+	}
+	r.Rewrapped += done
+	return nil
 }
 
 // failed notes a version that could not be wrapped, and names the first ones of a tick to the operators.

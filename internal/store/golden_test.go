@@ -280,7 +280,15 @@ func goldenClock() lifecycle.Clock {
 }
 
 func TestGoldenSigningKeysDecode(t *testing.T) {
-	got, err := load(t, map[string]string{"config/custody": golden(t, "custody")}).SigningKeys(ctx)
+	got, err := load(t, map[string]string{"config/custody": golden(t, "custody")}).Signing.SigningKeys(ctx)
+	require.NoError(t, err)
+	want := signingKeys(t, 2)
+	requireSameKeys(t, want[:1], plainOf(got[:1]))
+	require.Equal(t, custody.StoredKey{Public: want[1].Public(), Sealed: []byte("sealed")}, got[1])
+}
+
+func TestGoldenSigningKeysThatAreNotSealedDecode(t *testing.T) {
+	got, err := load(t, map[string]string{"config/custody": golden(t, "custody-plain")}).SigningKeys(ctx)
 	require.NoError(t, err)
 	requireSameKeys(t, signingKeys(t, 2), got)
 }
@@ -336,6 +344,11 @@ func goldenWorld(t *testing.T) *world {
 		_, err := w.AddSigningKey(ctx, func([]custody.SigningKey) (*custody.SigningKey, error) { return &key, nil })
 		require.NoError(t, err)
 	}
+	was, err := w.Signing.SigningKeys(ctx)
+	require.NoError(t, err)
+	replaced, err := w.ReplaceSigningKeys(ctx, was, []custody.StoredKey{was[0], {Public: was[1].Public, Sealed: []byte("sealed")}})
+	require.NoError(t, err)
+	require.True(t, replaced)
 	require.NoError(t, w.BeginRewrap(ctx, "use", goldenRewrapping().KEK))
 	stale, err := w.SaveRewrap(ctx, goldenRewrapping())
 	require.NoError(t, err)

@@ -100,10 +100,31 @@ func (w *world) SetDisableUpsert(ctx context.Context, disable bool) error {
 	return w.Settings.SetDisableUpsert(ctx, disable, lifecycle.Event{Act: "configure-keys"})
 }
 
+// AddSigningKey adds one whose seed is not sealed, as SigningKeys returns them.
 func (w *world) AddSigningKey(
 	ctx context.Context, grow func([]custody.SigningKey) (*custody.SigningKey, error),
 ) ([]custody.SigningKey, error) {
-	return w.Signing.AddSigningKey(ctx, lifecycle.Event{Act: "rotate-signing-key"}, grow)
+	var failed error
+	keys, err := w.Signing.AddSigningKey(ctx, lifecycle.Event{Act: "rotate-signing-key"}, func(keys []custody.StoredKey) *custody.StoredKey {
+		var next *custody.SigningKey
+		if next, failed = grow(plainOf(keys)); next == nil || failed != nil {
+			return nil
+		}
+		return &custody.StoredKey{Public: next.Public(), Plain: *next}
+	})
+	return plainOf(keys), errors.Join(err, failed)
+}
+
+func (w *world) SigningKeys(ctx context.Context) ([]custody.SigningKey, error) {
+	keys, err := w.Signing.SigningKeys(ctx)
+	return plainOf(keys), err
+}
+
+func plainOf(keys []custody.StoredKey) (plain []custody.SigningKey) {
+	for _, k := range keys {
+		plain = append(plain, k.Plain)
+	}
+	return plain
 }
 
 // RelocateAsATick relocates as a tick does, which comes again.

@@ -5,6 +5,7 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -125,4 +126,30 @@ func TestMissingArchiveKeyLeavesWhatIsInUseWorking(t *testing.T) {
 	require.True(t, found)
 	require.Equal(t, goldenKeyring().Use, ring.Use)
 	require.Zero(t, ring.Archive)
+}
+
+func TestSigningKeysAreSealedAnewWhereTheyAreStillWhatWasRead(t *testing.T) {
+	w := newWorld()
+	for range 2 {
+		_, err := w.AddSigningKey(ctx, nextSigningKey)
+		require.NoError(t, err)
+	}
+	was, err := w.Signing.SigningKeys(ctx)
+	require.NoError(t, err)
+	story := w.story(t, custody.MountChain)
+	next := []custody.StoredKey{{Public: was[0].Public, Sealed: []byte("one")}, {Public: was[1].Public, Sealed: []byte("two")}}
+	for _, other := range [][]custody.StoredKey{was[:1], next} {
+		replaced, err := w.ReplaceSigningKeys(ctx, other, next)
+		require.NoError(t, err)
+		require.False(t, replaced)
+	}
+	replaced, err := w.ReplaceSigningKeys(ctx, was, next)
+	require.NoError(t, err)
+	require.True(t, replaced)
+	got, err := w.Signing.SigningKeys(ctx)
+	require.NoError(t, err)
+	require.Equal(t, next, got)
+	require.Equal(t, story, w.story(t, custody.MountChain), "it is no act")
+	checkCustody(t, w)
+	require.NotContains(t, w.entries(t)["config/custody"], base64.StdEncoding.EncodeToString(signingKeys(t, 1)[0].Seed()))
 }

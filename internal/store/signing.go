@@ -4,8 +4,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
@@ -14,7 +16,8 @@ import (
 
 const signingKeysPath = "config/custody"
 
-// signingKeysRecord is config/custody: every generation of the key that signs checkpoints, oldest first.
+// signingKeysRecord is config/custody: every generation of the key that signs checkpoints, oldest first. A seed is sealed as
+// material is; of a generation that an earlier release made it lies there as it is until it is wrapped anew.
 type signingKeysRecord struct {
 	Schema int              `json:"schema"`
 	Keys   []signingKeyJSON `json:"keys"`
@@ -24,62 +27,89 @@ type signingKeysRecord struct {
 type signingKeyJSON struct {
 	Public custody.PublicKey `json:"public"`
 	Seed   []byte            `json:"seed"`
+	Sealed []byte            `json:"sealed"`
 }
 
 // SigningKeys returns the generations of the mount's signing key, oldest first; none before the first is made.
-func (r Signing) SigningKeys(ctx context.Context) ([]custody.SigningKey, error) {
-	keys, _, err := r.signingKeys(ctx)
+func (r Signing) SigningKeys(ctx context.Context) ([]custody.StoredKey, error) {
+	keys, _, _, err := r.signingKeys(ctx)
 	return keys, err
 }
 
-func (r Signing) signingKeys(ctx context.Context) ([]custody.SigningKey, unknown, error) {
+func (r Signing) signingKeys(ctx context.Context) (keys []custody.StoredKey, by journaled, rest unknown, err error) {
 	var rec signingKeysRecord
-	rest, _, err := read(ctx, r.conn, signingKeysPath, &rec)
-	if err != nil {
-		return nil, nil, err
+	if rest, _, err = read(ctx, r.conn, signingKeysPath, &rec); err != nil {
+		return nil, by, nil, err
 	}
-	keys := make([]custody.SigningKey, len(rec.Keys))
+	keys = make([]custody.StoredKey, len(rec.Keys))
 	for i, k := range rec.Keys {
-		if keys[i], err = custody.RestoreSigningKey(k.Seed, k.Public); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", signingKeysPath, err)
+		keys[i] = custody.StoredKey{Public: k.Public, Sealed: k.Sealed}
+		if len(k.Sealed) > 0 {
+			continue
+		}
+		if keys[i].Plain, err = custody.RestoreSigningKey(k.Seed, k.Public); err != nil {
+			return nil, by, nil, fmt.Errorf("%s: %w", signingKeysPath, err)
 		}
 	}
-	return keys, rest, nil
+	return keys, rec.journaled, rest, nil
+}
+
+func (r Signing) putSigningKeys(ctx context.Context, keys []custody.StoredKey, by journaled, rest unknown) error {
+	rec := signingKeysRecord{Schema: schema, Keys: make([]signingKeyJSON, len(keys)), journaled: by}
+	for i, k := range keys {
+		rec.Keys[i] = signingKeyJSON{Public: k.Public, Seed: k.Plain.Seed(), Sealed: k.Sealed}
+	}
+	return r.put(ctx, signingKeysPath, rec, rest)
 }
 
 // AddSigningKey commits one more generation, made by grow from those there are, between the two custody records of the event,
 // which tells the generation and its id, too. Where grow returns nil, or the request has made one already, nothing changes.
 func (r Signing) AddSigningKey(
-	ctx context.Context, event lifecycle.Event, grow func(keys []custody.SigningKey) (*custody.SigningKey, error),
-) ([]custody.SigningKey, error) {
+	ctx context.Context, event lifecycle.Event, grow func(keys []custody.StoredKey) *custody.StoredKey,
+) ([]custody.StoredKey, error) {
 	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	var keys []custody.SigningKey
-	var next *custody.SigningKey
+	var keys []custody.StoredKey
+	var next *custody.StoredKey
 	var rest unknown
 	write, err := r.decided(ctx, func() (write bool, err error) {
-		if keys, rest, err = r.signingKeys(ctx); err != nil {
+		if keys, _, rest, err = r.signingKeys(ctx); err != nil {
 			return false, err
 		}
-		next, err = grow(keys)
-		return next != nil, err
+		next = grow(keys)
+		return next != nil, nil
 	})
 	if err != nil || !write || r.repeatedOnMount(ctx) {
 		return keys, err
 	}
 	keys = append(keys, *next)
-	rec := signingKeysRecord{Schema: schema, Keys: make([]signingKeyJSON, len(keys))}
-	for i, k := range keys {
-		rec.Keys[i] = signingKeyJSON{Public: k.Public(), Seed: k.Seed()}
-	}
-	event = event.With("generation", strconv.Itoa(len(keys))).With("key_id", next.Public().ID)
+	event = event.With("generation", strconv.Itoa(len(keys))).With("key_id", next.Public.ID)
 	return keys, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
-		rec.journaled = begun
-		return r.put(ctx, signingKeysPath, rec, rest)
+		return r.putSigningKeys(ctx, keys, begun, rest)
 	})
+}
+
+// ReplaceSigningKeys puts the same generations, sealed anew, in the place of what was read of them, if that is what is stored.
+// It is no act that custody keeps.
+func (r Signing) ReplaceSigningKeys(ctx context.Context, was, next []custody.StoredKey) (replaced bool, err error) {
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	keys, by, rest, err := r.signingKeys(ctx)
+	if err != nil || !slices.EqualFunc(keys, was, sameStored) {
+		return false, err
+	}
+	err = r.putSigningKeys(ctx, next, by, rest)
+	return err == nil, err
+}
+
+func sameStored(a, b custody.StoredKey) bool {
+	return a.Public.ID == b.Public.ID && bytes.Equal(a.Sealed, b.Sealed)
 }
 
 // repeatedOnMount reports whether the request has done its act on the mount already.

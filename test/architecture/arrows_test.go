@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/tokens":    {"hsm", "hsm/cryptoki", "hsm/p11", "hsm/token"},
 	"internal/envelope":  nil,
 	"internal/keytype":   {"internal/refusal"},
-	"internal/ledger":    {"internal/acts", "internal/custody", "internal/lifecycle", "internal/refusal"},
+	"internal/ledger":    {"internal/acts", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/refusal"},
 	"internal/lifecycle": {"internal/acts", "internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
 	"internal/policy":    {"internal/acts", "internal/keytype", "internal/refusal", "internal/schedule"},
 	"internal/refusal":   nil,
