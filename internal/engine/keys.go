@@ -130,7 +130,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	if k.ID, err = s.newID(); err != nil {
 		return err
 	}
-	version, err := s.makeVersion(ctx, &k, k.Latest, policy, at)
+	version, err := s.firstVersion(ctx, &k, policy, at)
 	if err != nil {
 		return err
 	}

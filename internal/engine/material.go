@@ -59,13 +59,13 @@ type madeFor struct {
 }
 
 // newVersion returns the version that was made for the act, with its date, if it was made for the very key and number and
-// for what the policy demands of its wrapper. What was made for another is dropped.
-func (p *Prepared) newVersion(k lifecycle.Key, number int, rules *policy.Policy, at time.Time) (*lifecycle.Version, error) {
+// for what the policy demands of its wrapper. What was made for another is dropped, as is what another key wraps by now.
+func (p *Prepared) newVersion(ctx context.Context, k lifecycle.Key, number int, rules *policy.Policy, at time.Time) (*lifecycle.Version, error) {
 	want := madeFor{keyID: k.ID, number: number, spec: dataplane.Spec(&k)}
 	if rules != nil && rules.HSM == policy.Required {
 		want.hsm = rules.Name
 	}
-	if p.version.madeFor != want {
+	if p.version.madeFor != want || p.version.err == nil && p.isOutdated(ctx, envelope.PurposeOnline, p.version.version.Sealed) {
 		return nil, p.lacks(func(ctx context.Context) error {
 			v, err := p.makeVersion(ctx, &k, number, rules, at)
 			p.version = made{want, v, err}
@@ -78,6 +78,17 @@ func (p *Prepared) newVersion(k lifecycle.Key, number int, rules *policy.Policy,
 	v := *p.version.version
 	v.Created = at
 	return &v, nil
+}
+
+// firstVersion returns the first version of a key. It is made anew where another key wraps once it is made.
+func (s *Session) firstVersion(ctx context.Context, k *lifecycle.Key, policy *policy.Policy, at time.Time) (*lifecycle.Version, error) {
+	for range mostRounds {
+		v, err := s.makeVersion(ctx, k, k.Latest, policy, at)
+		if err != nil || !s.isOutdated(ctx, envelope.PurposeOnline, v.Sealed) {
+			return v, err
+		}
+	}
+	return nil, errOvertaken
 }
 
 // makeVersion makes the material of a version, proves that it works and that what is stored opens to it again, and

@@ -57,7 +57,7 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	}
 	incident := why.Trigger == lifecycle.ByIncident
 	c.Verify = !why.Stage && !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
-	if c.Version, err = p.checkedVersion(Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
+	if c.Version, err = p.checkedVersion(ctx, Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
 		return c, err
 	}
 	c.Event = lifecycle.Event{
@@ -72,13 +72,13 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 
 // checkedVersion returns the version that was made for the act, once it has passed the checks before its promotion. Where both
 // checks and version are lacking they are made together, the checks first.
-func (p *Prepared) checkedVersion(of Promotion, staged bool, at time.Time) (v *lifecycle.Version, err error) {
+func (p *Prepared) checkedVersion(ctx context.Context, of Promotion, staged bool, at time.Time) (v *lifecycle.Version, err error) {
 	if !staged {
 		if err = p.PreCheck(of, at); err != nil && !isUnprepared(err) {
 			return nil, err
 		}
 	}
-	v, lacking := p.newVersion(of.Key, of.Version, of.Policy, at)
+	v, lacking := p.newVersion(ctx, of.Key, of.Version, of.Policy, at)
 	return v, cmp.Or(err, lacking)
 }
 

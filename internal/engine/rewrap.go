@@ -153,6 +153,17 @@ func (s *Session) kekWrapper(ctx context.Context, purpose string) (w envelope.KE
 	return w, instance, nil
 }
 
+// isOutdated reports that a blob which is to be stored was wrapped with another key encryption key than the active one. Whoever
+// wraps everything anew may be past the place of it. It asks no token; what cannot be told is for them to find.
+func (s *Session) isOutdated(ctx context.Context, purpose string, sealed []byte) bool {
+	wrapper, _, err := s.kekWrapper(ctx, purpose)
+	if err != nil {
+		return false
+	}
+	id, err := envelope.KEKOf(wrapper, sealed)
+	return err == nil && id != wrapper.Active()
+}
+
 // Rewrapper wraps the stored material of a purpose with the active key encryption key. The material is not opened.
 type Rewrapper struct {
 	*Session

@@ -248,6 +248,7 @@ type keks struct {
 	away           bool
 	in             int // unwraps until before runs; 0: it does not
 	before         func()
+	after          func()       // behind the next wrap, once
 	chance         *randv2.Rand // some calls fail; nil: none
 }
 
@@ -334,7 +335,12 @@ func (w *wrapper) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
 	if err := w.keks.called(&w.keks.wraps); err != nil {
 		return nil, err
 	}
-	return w.active.Wrap(ctx, dek, aad)
+	wrapped, err := w.active.Wrap(ctx, dek, aad)
+	if after := w.keks.after; after != nil {
+		w.keks.after = nil
+		after()
+	}
+	return wrapped, err
 }
 
 func (w *wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
