@@ -6,6 +6,8 @@ package keylife
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -54,10 +57,11 @@ var kekAnswer = vaultapi.Answer[keyring.TokenKEK]{
 	vaultapi.Show(vaultapi.Text("deactivated_time", "Until when it wrapped, RFC 3339."), func(k keyring.TokenKEK) string { return vaultapi.Time(k.Deactivated) }),
 	vaultapi.Show(vaultapi.Text("retired_time", "When it was retired, RFC 3339."), func(k keyring.TokenKEK) string { return vaultapi.Time(k.Retired) }),
 	vaultapi.Show(vaultapi.Text("destroyed_time", "When its destruction was decided, RFC 3339."), func(k keyring.TokenKEK) string { return vaultapi.Time(k.Destroyed) }),
+	vaultapi.Show(vaultapi.Int("wraps", "How often it has wrapped, as of the last tick. The tick replaces it at 2^31."), func(k keyring.TokenKEK) int { return int(min(k.Wraps, math.MaxInt)) }), //nolint:gosec // bounded
 	vaultapi.Show(vaultapi.Strings("warnings", "What the token lets the key do beyond what it is for."), func(k keyring.TokenKEK) []string { return slices.Concat([]string{}, k.Warnings) }),
 }
 
-var kekRows = kekAnswer.Only("purpose", "state", "suite", "token_serial", "created_time", "activated_time", "deactivated_time")
+var kekRows = kekAnswer.Only("purpose", "state", "suite", "token_serial", "created_time", "activated_time", "deactivated_time", "wraps")
 
 // hsmStatus is what this node knows of the HSM.
 type hsmStatus struct {
@@ -87,6 +91,39 @@ var statusAnswer = vaultapi.Answer[hsmStatus]{
 	vaultapi.Show(vaultapi.Int64("served_cached", "Uses of material past cache_ttl since this process began."), func(s hsmStatus) int64 { return int64(s.servedCached) }),
 	vaultapi.Show(vaultapi.Int64("random_fallbacks", "How often random_policy=prefer took random bytes of the operating system, since this process began."),
 		func(s hsmStatus) int64 { return int64(s.fallbacks) }),
+}
+
+// fRewraps and fRewrapping are about what is being wrapped anew.
+var (
+	fRewraps = vaultapi.Object("rewraps", "By purpose: how far what is stored has been wrapped anew with the active key (kek, done: versions; left: "+
+		"keys that the pass has still to look at; pass, failed, started_time, last_error). A purpose that is missing has come to its end.")
+	fRewrapping = vaultapi.Strings("rewrapping", "The same as sentences. Empty: everything is wrapped with the active keys.")
+)
+
+func rewrapRow(r scheduler.RewrapStatus) map[string]any {
+	return map[string]any{
+		"kek": hex.EncodeToString(r.KEK[:]), "done": r.Done, "left": r.Remaining, "pass": r.Pass, "failed": r.Failed,
+		"started_time": vaultapi.Time(r.Started), "last_error": lastError(r),
+	}
+}
+
+// lastError is why the last tick stopped or, of versions that could not be wrapped, what was the matter with the first.
+func lastError(r scheduler.RewrapStatus) string {
+	if r.Stopped == "" && len(r.Failures) > 0 {
+		return fmt.Sprintf("%s version %d: %s", r.Failures[0].Key, r.Failures[0].Version, r.Failures[0].Why)
+	}
+	return r.Stopped
+}
+
+func rewrapText(r scheduler.RewrapStatus) string {
+	text := fmt.Sprintf("%s: %d versions wrapped since %s, %d keys left in pass %d", r.Purpose, r.Done, vaultapi.Time(r.Started), r.Remaining, r.Pass)
+	if r.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", r.Failed)
+	}
+	if why := lastError(r); why != "" {
+		text += "; last error: " + why
+	}
+	return text
 }
 
 func stateOf(s keks.Status) string {
@@ -275,7 +312,7 @@ func (a hsmAPI) status() path {
 	help := "Read how the HSM is."
 	return path{
 		Pattern: "hsm/status", ID: vaultapi.ID{Suffix: "hsm-status"}, Mode: vaultapi.Strict,
-		Operations: operations{logical.ReadOperation: {Handle: a.readStatus, Summary: help, Answer: "The state of the HSM, as this node knows it.", Fields: statusAnswer.Fields()}},
+		Operations: operations{logical.ReadOperation: {Handle: a.readStatus, Summary: help, Answer: "The state of the HSM, as this node knows it.", Fields: statusAnswer.Fields(fRewraps, fRewrapping)}},
 		Synopsis:   help, Description: help + " The HSM is not asked for it: the state is that of the last call, or of the last tick.",
 	}
 }
@@ -286,5 +323,14 @@ func (hsmAPI) readStatus(ctx context.Context, c *request) (*logical.Response, er
 		return nil, err
 	}
 	since, served := c.b.plane.Outage()
-	return statusAnswer.Of(hsmStatus{status, since, served, c.b.keyring.RandomFallbacks()}), nil
+	open, err := c.Scheduler().RewrapStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, of, texts := statusAnswer.Of(hsmStatus{status, since, served, c.b.keyring.RandomFallbacks()}), map[string]any{}, []string{}
+	for _, r := range open {
+		of[r.Purpose], texts = rewrapRow(r), append(texts, rewrapText(r))
+	}
+	resp.Data[fRewraps.Name], resp.Data[fRewrapping.Name] = of, texts
+	return resp, nil
 }

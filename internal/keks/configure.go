@@ -120,7 +120,16 @@ func (s *Session) try(ctx context.Context, change Change) (a attempt, err error)
 	if a.stored, err = s.store.Tokens.HSM(ctx); err != nil {
 		return a, err
 	}
-	if a.next, err = s.changed(a.stored, change); err != nil {
+	settings := tokens.Defaults()
+	if a.stored.Configured {
+		settings = a.stored.Settings
+	}
+	var pin bool
+	if a.next, pin = change(settings); pin {
+		a.next.PINUpdated = s.Now()
+	}
+	a.next.PINRejected = time.Time{}
+	if err := s.check(a.next); err != nil {
 		return a, err
 	}
 	use, done, err := s.Ring.Try(a.next)
@@ -132,20 +141,6 @@ func (s *Session) try(ctx context.Context, change Change) (a attempt, err error)
 		return done()
 	}
 	return a, nil
-}
-
-// changed returns the settings that are asked for.
-func (s *Session) changed(stored keyring.HSM, change Change) (tokens.Settings, error) {
-	settings := tokens.Defaults()
-	if stored.Configured {
-		settings = stored.Settings
-	}
-	next, pin := change(settings)
-	if pin {
-		next.PINUpdated = s.Now()
-	}
-	next.PINRejected = time.Time{}
-	return next, s.check(next)
 }
 
 // check refuses settings that break a rule.

@@ -4,6 +4,7 @@
 package keks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -37,6 +38,9 @@ type Ring interface {
 	Token(stored keyring.HSM) (*tokens.Use, error)
 	Try(s tokens.Settings) (attempt *tokens.Use, end func() error, err error)
 	Forget()
+	// Wraps returns how often keys wrapped since the counts were stored, which WrapsStored says of them.
+	Wraps() map[[16]byte]uint64
+	WrapsStored(counts map[[16]byte]uint64)
 }
 
 // Material is what keys wrap.
@@ -57,7 +61,13 @@ type Config struct {
 	Log  hclog.Logger
 	Host *tokens.Host
 	Ring Ring
+
+	MostWraps uint64 // how often a key wraps before the tick rotates it; 0: 2^31
 }
+
+// mostWraps is half of what SP 800-38D section 8.3 lets one key do with random IVs: counts that a crash loses, and the checks of a
+// token, which encrypt too, have the other half.
+const mostWraps = 1 << 31
 
 // Manager manages the token of one mount. It is safe for concurrent use.
 type Manager struct {
@@ -71,6 +81,7 @@ func New(c Config) *Manager {
 	if c.Host == nil {
 		c.Host = &tokens.Host{}
 	}
+	c.MostWraps = cmp.Or(c.MostWraps, mostWraps)
 	return &Manager{Config: c, turn: make(chan struct{}, 1)}
 }
 

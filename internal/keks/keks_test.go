@@ -61,6 +61,8 @@ type world struct {
 	counted *references
 	tokens  store.Tokens
 	ring    *keyring.Keyring
+	handle  store.Handle
+	disk    *storagetest.Storage
 }
 
 func run(t *testing.T, test func(t *testing.T, w *world)) {
@@ -72,10 +74,11 @@ func run(t *testing.T, test func(t *testing.T, w *world)) {
 			Libraries: map[string]tokens.Library{"fake": {Path: "/fake.so"}},
 			Open:      func(tokens.Library) (cryptoki.Library, error) { return faketoken.NewLibrary(w.device), nil },
 		}
-		handle := store.New(time.Now, hclog.NewNullLogger()).On(storagetest.New(), store.Caller{Actor: custody.Actor{System: true}})
-		w.tokens = handle.Tokens()
+		w.disk = storagetest.New()
+		handle := store.New(time.Now, hclog.NewNullLogger()).On(w.disk, store.Caller{Actor: custody.Actor{System: true}})
+		w.tokens, w.handle = handle.Tokens(), handle
 		w.ring = keyring.New(keyring.Config{Now: time.Now, Rand: rand.Reader, Tokens: host})
-		manager := keks.New(keks.Config{Now: time.Now, Rand: rand.Reader, Log: hclog.NewNullLogger(), Host: host, Ring: w.ring})
+		manager := keks.New(keks.Config{MostWraps: 100, Now: time.Now, Rand: rand.Reader, Log: hclog.NewNullLogger(), Host: host, Ring: w.ring})
 		w.Session = manager.Session(keks.Storage{Tokens: w.tokens, Material: w.counted, Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := w.ring.Wrapper(ctx, handle.KEKs(), envelope.PurposeOnline, true)
 			return instance, err

@@ -4,8 +4,12 @@
 package keks
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
@@ -32,6 +36,9 @@ func (s *Session) Tick(ctx context.Context) error {
 	if !h.Configured {
 		s.none.Store(true)
 		return nil
+	}
+	if h, err = s.noteWraps(ctx, h); err != nil {
+		return err
 	}
 	use, err := s.Ring.Token(h)
 	if err != nil {
@@ -68,18 +75,52 @@ func (s *Session) settle(ctx context.Context, use *tokens.Use, h keyring.HSM) er
 	if err := s.complete(ctx, use, 0, "the configuration was cut short"); err != nil {
 		return err
 	}
-	if h.Settings.RotationPeriod == 0 || !h.Settings.Enabled || !h.Settings.AllowGenerate {
+	if !h.Settings.Enabled {
 		return nil
 	}
-	var due []string
+	purposes, why := due(h, s.Now(), s.MostWraps)
+	switch {
+	case len(purposes) == 0:
+		return nil
+	case !h.Settings.AllowGenerate:
+		s.Log.Warn("a key encryption key is due for rotation, and allow_generate_kek is false", "purposes", purposes, "why", why)
+		return nil
+	}
+	return s.make(ctx, use, order{purposes, 0, acts.RotateKEK, why})
+}
+
+// due returns the purposes whose key is to be replaced, and why.
+func due(h keyring.HSM, now time.Time, mostWraps uint64) (purposes []string, why string) {
 	for _, purpose := range Purposes {
 		k, ok := h.ActiveOf(purpose)
-		if ok && !s.Now().Before(k.Activated.Add(h.Settings.RotationPeriod)) {
-			due = append(due, purpose)
+		switch period := h.Settings.RotationPeriod; {
+		case !ok:
+		case k.Wraps >= mostWraps:
+			purposes, why = append(purposes, purpose), fmt.Sprintf("it has wrapped %d times", k.Wraps)
+		case period > 0 && !now.Before(k.Activated.Add(period)):
+			purposes, why = append(purposes, purpose), cmp.Or(why, "kek_rotation_period is over")
 		}
 	}
-	if len(due) == 0 {
-		return nil
+	return purposes, why
+}
+
+// noteWraps adds to the records of keys what they have wrapped since the last tick, in one Put, and returns what is stored then.
+// Where the Put was reported to have failed, and did not, the next one counts twice: a key is rotated the earlier for it.
+func (s *Session) noteWraps(ctx context.Context, h keyring.HSM) (keyring.HSM, error) {
+	counts := s.Ring.Wraps()
+	if len(counts) == 0 {
+		return h, nil
 	}
-	return s.make(ctx, use, order{due, 0, acts.RotateKEK, "kek_rotation_period is over"})
+	err := s.store.Tokens.SetKEKs(ctx, func(now keyring.HSM) ([]keyring.TokenKEK, lifecycle.Event, error) {
+		h = now
+		h.KEKs = slices.Clone(now.KEKs)
+		for i := range h.KEKs {
+			h.KEKs[i].Wraps += counts[h.KEKs[i].ID]
+		}
+		return h.KEKs, lifecycle.Event{}, nil
+	})
+	if err == nil {
+		s.Ring.WrapsStored(counts)
+	}
+	return h, err
 }

@@ -49,7 +49,8 @@ type TokenKEK struct {
 	hsm.KEK
 	Purpose string // of what it wraps: an envelope.Purpose...
 	State   State
-	Adopted bool // somebody else made it
+	Adopted bool   // somebody else made it
+	Wraps   uint64 // how often it wrapped, as the ticks have noted it
 
 	Activated, Deactivated, Retired, Destroyed time.Time
 	Gone                                       bool // of one that is destroyed: it was seen off the token, or left there for who made it

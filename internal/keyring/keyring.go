@@ -34,6 +34,7 @@ type Keyring struct {
 	Config
 	made   *cache.Cache[struct{}, *wrappers]
 	health monitor
+	wraps  wraps
 
 	mu       sync.Mutex
 	closed   bool
@@ -200,7 +201,7 @@ func (k *Keyring) addTokens(w *Wrapper, purpose string, use *tokens.Use, stored 
 		if err != nil {
 			return err
 		}
-		w.add(kek.ID, &watched{one, gate{&k.health, use}, kek.ID}, kek.ID == active.ID)
+		w.add(kek.ID, &watched{&counted{one, kek.ID, &k.wraps}, gate{&k.health, use}, kek.ID}, kek.ID == active.ID)
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type kekJSON struct {
 	Retired     time.Time         `json:"retired"`
 	Destroyed   time.Time         `json:"destroyed"`
 	Gone        bool              `json:"gone"`
+	Wraps       uint64            `json:"wraps"`
 }
 
 func recordOfKEK(k keyring.TokenKEK) kekJSON {
@@ -67,7 +68,7 @@ func recordOfKEK(k keyring.TokenKEK) kekJSON {
 		ID: k.ID[:], Purpose: k.Purpose, State: k.State, Adopted: k.Adopted, CKAID: k.CKAID, Label: k.Label, Serial: k.Serial,
 		Suite: k.Suite, OAEPHash: k.OAEPHash, RSABits: k.RSABits, MACID: k.MACID, MACLabel: k.MACLabel, Canary: k.Canary,
 		CanarySum: k.CanarySum, Warnings: k.Warnings, Created: k.Created, Activated: k.Activated, Deactivated: k.Deactivated,
-		Retired: k.Retired, Destroyed: k.Destroyed, Gone: k.Gone,
+		Retired: k.Retired, Destroyed: k.Destroyed, Gone: k.Gone, Wraps: k.Wraps,
 	}
 }
 
@@ -78,7 +79,7 @@ func (j kekJSON) kek() keyring.TokenKEK {
 			MACID: j.MACID, MACLabel: j.MACLabel, Canary: j.Canary, CanarySum: j.CanarySum, Created: j.Created, Warnings: j.Warnings,
 		},
 		Purpose: j.Purpose, State: j.State, Adopted: j.Adopted, Activated: j.Activated, Deactivated: j.Deactivated,
-		Retired: j.Retired, Destroyed: j.Destroyed, Gone: j.Gone,
+		Retired: j.Retired, Destroyed: j.Destroyed, Gone: j.Gone, Wraps: j.Wraps,
 	}
 }
 

@@ -39,7 +39,7 @@ func goldenKEK() keyring.TokenKEK {
 			Created: start, Warnings: []string{"CKA_WRAP"},
 		},
 		Purpose: "use", State: keyring.Retired, Adopted: true, Activated: start.Add(time.Minute), Deactivated: start.Add(2 * time.Minute),
-		Retired: start.Add(3 * time.Minute), Destroyed: start.Add(4 * time.Minute), Gone: true,
+		Retired: start.Add(3 * time.Minute), Destroyed: start.Add(4 * time.Minute), Gone: true, Wraps: 48213,
 	}
 }
 
@@ -48,6 +48,11 @@ func TestGoldenTokenDecodes(t *testing.T) {
 	got, err := w.Tokens.HSM(ctx)
 	require.NoError(t, err)
 	require.Equal(t, keyring.HSM{Configured: true, Settings: goldenHSM(), KEKs: []keyring.TokenKEK{goldenKEK()}}, got)
+	got, err = load(t, map[string]string{"config/keks": golden(t, "keks-uncounted")}).Tokens.HSM(ctx)
+	require.NoError(t, err)
+	uncounted := goldenKEK()
+	uncounted.Wraps = 0
+	require.Equal(t, []keyring.TokenKEK{uncounted}, got.KEKs)
 }
 
 // later versions know more settings than the first record had: what it lacks is as it is for a mount that never said.

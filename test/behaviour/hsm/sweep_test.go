@@ -71,3 +71,33 @@ func (w *world) drift() any {
 	_, keys := mounttest.PlanPolicy(w.Mount, "hsm", "required")
 	return keys["k"]["becomes_non_compliant"]
 }
+
+func TestTheStatusSaysHowFarTheSweepIs(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		for _, name := range []string{"keys/a", "keys/b"} {
+			w.Must(w.Write(name))
+		}
+		require.Empty(t, w.status()["rewraps"])
+		w.configure()
+		shown := func() map[string]any {
+			t.Helper()
+			use, _ := w.status()["rewraps"].(map[string]any)["use"].(map[string]any)
+			require.NotNil(t, use)
+			return use
+		}
+		require.Equal(t, w.active("use"), shown()["kek"])
+		require.Equal(t, []any{0, 2, ""}, []any{shown()["done"], shown()["left"], shown()["last_error"]})
+		w.device.Vanish()
+		require.NoError(t, w.Tick())
+		require.Contains(t, shown()["last_error"], "no token")
+		require.Contains(t, w.status()["rewrapping"].([]string)[1], "use: 0 versions wrapped since 20")
+		require.Contains(t, w.status()["rewrapping"].([]string)[1], "last error: ")
+		w.device.Return()
+		time.Sleep(time.Minute) // of the bubble: the pause between recoveries
+		require.NoError(t, w.Tick())
+		require.Equal(t, []any{2, ""}, []any{shown()["done"], shown()["last_error"]})
+		w.sweep()
+		require.Empty(t, w.status()["rewraps"])
+		require.Empty(t, w.status()["rewrapping"])
+	})
+}
