@@ -57,7 +57,7 @@ var kekAnswer = vaultapi.Answer[keyring.TokenKEK]{
 	vaultapi.Show(vaultapi.Text("deactivated_time", "Until when it wrapped, RFC 3339."), func(k keyring.TokenKEK) string { return vaultapi.Time(k.Deactivated) }),
 	vaultapi.Show(vaultapi.Text("retired_time", "When it was retired, RFC 3339."), func(k keyring.TokenKEK) string { return vaultapi.Time(k.Retired) }),
 	vaultapi.Show(vaultapi.Text("destroyed_time", "When its destruction was decided, RFC 3339."), func(k keyring.TokenKEK) string { return vaultapi.Time(k.Destroyed) }),
-	vaultapi.Show(vaultapi.Int("wraps", "How often it has wrapped, as of the last tick. The tick replaces it at 2^31."), func(k keyring.TokenKEK) int { return int(min(k.Wraps, math.MaxInt)) }), //nolint:gosec // bounded
+	vaultapi.Show(vaultapi.Int("wraps", "How often it has wrapped, as of the last tick. The tick replaces it at 2^31."), func(k keyring.TokenKEK) int { return int(min(k.Wraps, math.MaxInt)) }),
 	vaultapi.Show(vaultapi.Strings("warnings", "What the token lets the key do beyond what it is for."), func(k keyring.TokenKEK) []string { return slices.Concat([]string{}, k.Warnings) }),
 }
 

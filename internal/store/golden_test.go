@@ -287,12 +287,6 @@ func TestGoldenSigningKeysDecode(t *testing.T) {
 	require.Equal(t, custody.StoredKey{Public: want[1].Public(), Sealed: []byte("sealed")}, got[1])
 }
 
-func TestGoldenSigningKeysThatAreNotSealedDecode(t *testing.T) {
-	got, err := load(t, map[string]string{"config/custody": golden(t, "custody-plain")}).SigningKeys(ctx)
-	require.NoError(t, err)
-	requireSameKeys(t, signingKeys(t, 2), got)
-}
-
 func TestGoldenSettleIntentIsReplayed(t *testing.T) {
 	w := load(t, map[string]string{"keys/orders": golden(t, "key"), "intents/settle/orders": golden(t, "settle")})
 	require.Equal(t, []int{2, 3}, placed(t, w, "orders"))

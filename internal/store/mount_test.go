@@ -153,3 +153,9 @@ func TestSigningKeysAreSealedAnewWhereTheyAreStillWhatWasRead(t *testing.T) {
 	checkCustody(t, w)
 	require.NotContains(t, w.entries(t)["config/custody"], base64.StdEncoding.EncodeToString(signingKeys(t, 1)[0].Seed()))
 }
+
+func TestGoldenSigningKeysThatAreNotSealedDecode(t *testing.T) {
+	got, err := load(t, map[string]string{"config/custody": golden(t, "custody-plain")}).SigningKeys(ctx)
+	require.NoError(t, err)
+	requireSameKeys(t, signingKeys(t, 2), got)
+}
