@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,13 @@ type Fixture struct {
 // SoftHSM reads SOFTHSM2_CONF with each C_Initialize, and where cgo is, os.Setenv reaches the environment of C.
 func SoftHSM(t testing.TB) Fixture {
 	t.Helper()
+	return softHSM(t, "").here(t)
+}
+
+// SoftHSMElsewhere makes a token of SoftHSM for other processes, those that are given the environment of the fixture. A process has one
+// environment, and tests that run in parallel must not change it.
+func SoftHSMElsewhere(t testing.TB) Fixture {
+	t.Helper()
 	return softHSM(t, "")
 }
 
@@ -39,7 +47,7 @@ func SoftHSM(t testing.TB) Fixture {
 func SoftHSMWithoutGCM(t testing.TB) Fixture {
 	t.Helper()
 	// SoftHSM drops the first word after the minus.
-	fixture := softHSM(t, "slots.mechanisms = -,CKM_AES_GCM\n")
+	fixture := softHSM(t, "slots.mechanisms = -,CKM_AES_GCM\n").here(t)
 	fixture.NoGCM = true
 	return fixture
 }
@@ -54,10 +62,19 @@ func softHSM(t testing.TB, settings string) Fixture {
 	conf := filepath.Join(t.TempDir(), "softhsm2.conf")
 	settings += "directories.tokendir = " + fixture.Store + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 	require.NoError(t, os.WriteFile(conf, []byte(settings), 0o600))
-	t.Setenv("SOFTHSM2_CONF", conf)
 	fixture.Environment = []string{"SOFTHSM2_CONF=" + conf}
 	fixture.initialise(t)
 	return fixture
+}
+
+// here makes this process find the token.
+func (f Fixture) here(t testing.TB) Fixture {
+	t.Helper()
+	for _, variable := range f.Environment {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	return f
 }
 
 // initialise makes the token with SoftHSM's own tool.
@@ -66,6 +83,7 @@ func (f Fixture) initialise(t testing.TB) {
 	tool, err := exec.LookPath("softhsm2-util")
 	require.NoError(t, err, "SoftHSM is missing: apt-get install softhsm2, which scripts/deps.sh does")
 	cmd := exec.CommandContext(t.Context(), tool, "--init-token", "--free", "--label", f.Label, "--so-pin", "1234-officer", "--pin", f.PIN) //nolint:gosec // a test's own words
+	cmd.Env = append(os.Environ(), f.Environment...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
