@@ -37,4 +37,4 @@ fmt: ## format the Go code
 	@bin/tools/gofumpt -w .
 
 clean: ## remove the plugin and logs (Vault and the tools, slow to build, stay: rm -r bin)
-	@rm -f bin/vault-plugin-keylife bin/vault-plugin-keylife-hsm bin/vault-plugin-keylife-testclock bin/*.log
+	@rm -f bin/vault-plugin-keylife bin/vault-plugin-keylife-hsm bin/vault-plugin-keylife*-testclock bin/*.log

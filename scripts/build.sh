@@ -2,12 +2,12 @@
 # Builds the plugin into bin/ and prints its path; its SHA-256, which a plugin catalog wants, goes
 # to stderr. The same commit, Go version and platform give the same bytes wherever it is built.
 #
-#   scripts/build.sh [hsm|testclock]
+#   scripts/build.sh [hsm] [testclock]
 #
 # hsm builds bin/vault-plugin-keylife-hsm, which speaks PKCS#11 with libraries in C: it needs a C compiler, and runs where the C
-# library is no older than the one it was built with. All others are free of C. Its bytes depend on the compiler too.
+# library is no older than the one it was built with. Without it, the plugin is free of C. Its bytes depend on the compiler too.
 #
-# testclock builds bin/vault-plugin-keylife-testclock, whose time a file can move: for tests, and
+# testclock builds bin/vault-plugin-keylife-testclock (or ...-hsm-testclock), whose time a file can move: for tests, and
 # never for keys that anybody needs.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -16,12 +16,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 plugin=$root/bin/vault-plugin-keylife
 tags=
 cgo=0
-case ${1:-} in
-  '') ;;
-  hsm) cgo=1 plugin+=-hsm ;;
-  testclock) tags=testclock plugin+=-testclock ;;
-  *) die "usage: scripts/build.sh [hsm|testclock]" ;;
-esac
+for kind; do
+  case $kind in
+    hsm) cgo=1 plugin+=-hsm ;;
+    testclock) tags=testclock plugin+=-testclock ;;
+    *) die "usage: scripts/build.sh [hsm] [testclock]" ;;
+  esac
+done
 
 # A source archive has no git history; it still builds.
 version() { git -C "$root" describe --tags --always --dirty 2>/dev/null || printf 'v0.0.0-dev'; }

@@ -138,12 +138,14 @@ build() {
 without_cgo() { CGO_ENABLED=0 go build ./... && CGO_ENABLED=0 go vet ./hsm/... && CGO_ENABLED=0 go test ./hsm/p11; }
 
 acceptance() {
-  local vault plugin testclock
-  if ! vault=$(scripts/vault.sh) || ! plugin=$(scripts/build.sh) || ! testclock=$(scripts/build.sh testclock); then
+  local vault plugin testclock hsm hsm_testclock
+  if ! vault=$(scripts/vault.sh) || ! plugin=$(scripts/build.sh) || ! testclock=$(scripts/build.sh testclock) ||
+    ! hsm=$(scripts/build.sh hsm) || ! hsm_testclock=$(scripts/build.sh hsm testclock); then
     step "acceptance tests" false
     return
   fi
   export VAULT_BIN=$vault KEYLIFE_PLUGIN=$plugin KEYLIFE_PLUGIN_TESTCLOCK=$testclock
+  export KEYLIFE_PLUGIN_HSM=$hsm KEYLIFE_PLUGIN_HSM_TESTCLOCK=$hsm_testclock
   local packages
   mapfile -t packages < <(accepting)
   step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"

@@ -27,6 +27,8 @@ type Options struct {
 	Mounts   map[string]string // path to type, such as "keylife/": "keylife"
 	Uncached bool              // Vault's own cache of its storage is off: a read does not wait for a write of the same entry
 	Clock    bool              // the plugin is built with the tag testclock, and Advance moves its time
+	PKCS11   bool              // the plugin is the one that speaks PKCS#11
+	Env      []string          // what the plugin is registered with for its environment, as NAME=value
 }
 
 // Standard is a server with both engines side by side.
@@ -86,15 +88,19 @@ func Launch(dir string, o Options) (*Server, error) {
 	if err := s.run(); err != nil {
 		return s, err
 	}
-	return s, s.setUp(sum, o.Mounts)
+	return s, s.setUp(sum, o)
 }
 
 // plugin finds the binary that the server is to run.
 func (o Options) plugin() (string, error) {
-	if o.Clock {
-		return binary("KEYLIFE_PLUGIN_TESTCLOCK", "build the plugin with scripts/build.sh testclock")
+	variable, build := "KEYLIFE_PLUGIN", "build the plugin with scripts/build.sh"
+	if o.PKCS11 {
+		variable, build = variable+"_HSM", build+" hsm"
 	}
-	return binary("KEYLIFE_PLUGIN", "build the plugin with scripts/build.sh")
+	if o.Clock {
+		variable, build = variable+"_TESTCLOCK", build+" testclock"
+	}
+	return binary(variable, build)
 }
 
 func newServer(vault, dir string, o Options) (*Server, error) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,17 +18,17 @@ import (
 // activeTimeout is how long a raft node of one may take to elect itself.
 const activeTimeout = 30 * time.Second
 
-func (s *Server) setUp(sum string, mounts map[string]string) error {
+func (s *Server) setUp(sum string, o Options) error {
 	if err := s.initialise(); err != nil {
 		return err
 	}
 	if err := s.unseal(); err != nil {
 		return err
 	}
-	if err := s.register(sum); err != nil {
+	if err := s.register(sum, o.Env); err != nil {
 		return err
 	}
-	for path, kind := range mounts {
+	for path, kind := range o.Mounts {
 		if err := s.mount(path, kind); err != nil {
 			return err
 		}
@@ -63,10 +64,10 @@ func (s *Server) unseal() error {
 	})
 }
 
-func (s *Server) register(sum string) error {
-	in := &api.RegisterPluginInput{Name: PluginName, Type: api.PluginTypeSecrets, Command: PluginName, SHA256: sum}
+func (s *Server) register(sum string, env []string) error {
+	in := &api.RegisterPluginInput{Name: PluginName, Type: api.PluginTypeSecrets, Command: PluginName, SHA256: sum, Env: env}
 	if s.clock != nil {
-		in.Env = []string{clockVariable + "=" + s.clock.path}
+		in.Env = append(slices.Clip(env), clockVariable+"="+s.clock.path)
 	}
 	if err := s.client.Sys().RegisterPlugin(in); err != nil {
 		return fmt.Errorf("register the plugin: %w", err)

@@ -68,3 +68,12 @@ func (s *Server) AllStored(t testing.TB, mount string) map[string][]byte {
 	}
 	return all
 }
+
+// Store puts a storage entry of a mount, as somebody can who writes to Vault's storage and has the keys of its barrier. The engine is not
+// asked.
+func (s *Server) Store(t testing.TB, mount, key string, value []byte) {
+	t.Helper()
+	s.Must(t, http.MethodPut, "sys/raw/logical/"+s.MountUUID(t, mount)+"/"+key, map[string]any{
+		"value": base64.StdEncoding.EncodeToString(value), "encoding": "base64",
+	})
+}
