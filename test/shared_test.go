@@ -30,6 +30,7 @@ var shared struct {
 const parallel = 12
 
 func TestMain(m *testing.M) {
+	listIfAsked()
 	flag.Parse()
 	if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,6 +50,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// namedLibrary is what the operator of the shared server, whose plugin speaks no PKCS#11, calls a library.
+const namedLibrary = "vendor"
+
 // sharedDir holds the shared server's files; it outlives every single test.
 var sharedDir string
 
@@ -56,7 +60,9 @@ var sharedDir string
 func server(t testing.TB) *harness.Server {
 	t.Helper()
 	shared.Do(func() {
-		shared.server, shared.err = harness.Launch(sharedDir, harness.Standard())
+		options := harness.Standard()
+		options.Env = []string{"KEYLIFE_PKCS11_LIBS=" + namedLibrary + "=/usr/lib/pkcs11.so"}
+		shared.server, shared.err = harness.Launch(sharedDir, options)
 	})
 	if shared.server != nil {
 		t.Cleanup(func() {
