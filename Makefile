@@ -5,8 +5,8 @@
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-dev: ## start a Vault with the plugin and watch a key rotate (ONCE=1: stop after that)
-	@scripts/deps.sh dev
+dev: ## start a Vault with the plugin and watch a key rotate (ONCE=1: stop after that; HSM=1: on a token of SoftHSM)
+	@scripts/deps.sh dev $(if $(HSM),hsm)
 	@scripts/dev.sh
 
 test: ## everything: dependencies, build, lint, unit and (beside these) acceptance tests

@@ -2,9 +2,9 @@
 # Installs what a fresh Debian machine lacks and this project uses. Does nothing, and needs no
 # rights, where everything is there. Go is not installed here, only checked.
 #
-#   scripts/deps.sh [dev]
+#   scripts/deps.sh [dev [hsm]]
 #
-# dev: only what the dev server needs.
+# dev: only what the dev server needs; with hsm, that with a token.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,19 +13,23 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs=(
   jq:jq
 )
-case ${1:-} in
+hsm=(
+  gcc:gcc # what speaks PKCS#11 is cgo, and so is go test -race
+  /usr/include/stdlib.h:libc6-dev
+  softhsm2-util:softhsm2 # the tokens of the tests and of the dev server
+)
+case $* in
   '') needs+=(
     make:make
     git:git
     /etc/ssl/certs/ca-certificates.crt:ca-certificates # for the module proxy
     shellcheck:shellcheck
-    gcc:gcc # go test -race is cgo, and so is what speaks PKCS#11
-    /usr/include/stdlib.h:libc6-dev
-    softhsm2-util:softhsm2                # the tokens that hsm/ is tested with
+    "${hsm[@]}"
     '/usr/lib/*/libsoftokn3.so:libnss3'
   ) ;;
   dev) ;;
-  *) die "usage: scripts/deps.sh [dev]" ;;
+  'dev hsm') needs+=("${hsm[@]}") ;;
+  *) die "usage: scripts/deps.sh [dev [hsm]]" ;;
 esac
 
 missing_packages() {

@@ -2,6 +2,7 @@
 # Starts a Vault dev server with the plugin mounted at keylife/ and shows, with real commands, a
 # key that rotates by itself. Everything shown is checked as well.
 #
+#   HSM=1      show that on a token of SoftHSM, which is taken away and given back
 #   ONCE=1     end after the demonstration instead of keeping the server
 #   PORT       the port to listen on (default: the first free one from 8200)
 #   VAULT_BIN  the Vault to use (default: see scripts/vault.sh)
@@ -10,6 +11,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/devserver.sh
 source "$root/scripts/devserver.sh"
+# shellcheck source=scripts/devhsm.sh
+source "$root/scripts/devhsm.sh"
 
 rotation_limit=180 # seconds: the period is a minute, and Vault lets plugins look at the clock once a minute
 
@@ -60,11 +63,11 @@ wait_for_rotation() {
   say "Rotated after $((SECONDS - begin))s."
 }
 
+# demonstrate [RULE...] shows a key that rotates by itself, under a policy that may have more rules.
 demonstrate() {
   local plaintext opened_before opened_after
   plaintext=$(printf hello | base64)
-  show vault secrets enable -path=keylife keylife
-  show vault write keylife/policies/demo owner=you@example.com rotation_period=1m rotation_jitter=0s
+  show vault write keylife/policies/demo owner=you@example.com rotation_period=1m rotation_jitter=0s "$@"
   show vault write keylife/keys/orders policy=demo
   before=$(encrypt "$plaintext")
   printf '%s\n' "$before"
@@ -117,10 +120,23 @@ before='' after=''
 trap stop_server EXIT
 # HUP: the terminal went away. PIPE: so did whoever read the output.
 trap 'exit 130' INT TERM HUP PIPE
-start_server
-demonstrate
-conclude
+if [[ -n ${HSM:-} ]]; then
+  start_server hsm
+  set_up_token
+  demonstrate hsm=required
+  conclude
+  look_at_token
+  take_token_away
+  give_token_back
+  rotate_keks
+else
+  start_server
+  show vault secrets enable -path=keylife keylife
+  demonstrate
+  conclude
+fi
 [[ -z ${ONCE:-} ]] || exit 0
 invite
+[[ -z ${HSM:-} ]] || invite_hsm
 trap 'exit 0' INT TERM HUP PIPE
 wait "$server" || die "Vault ended"

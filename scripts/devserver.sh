@@ -1,7 +1,7 @@
 # A Vault dev server on loopback with the plugin in its catalog; sourced after lib.sh.
 # shellcheck shell=bash
 
-server='' plugins='' log=''
+server='' plugins='' scratch='' log=''
 # shellcheck disable=SC2154 # root is lib.sh's
 vault_binary=$("$root/scripts/vault.sh")
 
@@ -24,14 +24,14 @@ choose_port() {
   printf '%s\n' "$port"
 }
 
-# start_server leaves VAULT_ADDR and VAULT_TOKEN set for the commands that follow.
+# start_server [hsm] starts it, with the plugin that speaks PKCS#11 or the other one, and leaves VAULT_ADDR and VAULT_TOKEN set for the commands that follow.
 start_server() {
   local port built
   port=$(choose_port)
-  built=$("$root/scripts/build.sh")
+  built=$("$root/scripts/build.sh" "$@")
   log=$root/bin/dev-$port.log
   # Vault registers every file of this directory under the file's name, so it holds only ours.
-  plugins=$(mktemp -d)
+  plugins=$(mktemp -d) scratch=$(mktemp -d)
   cp "$built" "$plugins/keylife"
   # What a person's shell says of another Vault must not reach this one.
   unset "${!VAULT_@}"
@@ -65,6 +65,6 @@ stop_server() {
     kill "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
   fi
-  [[ -z $plugins ]] || rm -rf "$plugins"
+  [[ -z $plugins ]] || rm -rf "$plugins" "$scratch"
   exit "$status"
 }
