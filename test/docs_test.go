@@ -60,7 +60,7 @@ func TestTheCommandsOfTheDocumentationDoWhatItShows(t *testing.T) {
 		ran = append(ran, filepath.Base(file))
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			shell := newShell(t, s)
+			shell := shellFor(t, s, filepath.Base(file))
 			var out strings.Builder
 			rest := string(text)
 			for match := runnable.FindStringSubmatchIndex(rest); match != nil; match = runnable.FindStringSubmatchIndex(rest) {
@@ -73,7 +73,7 @@ func TestTheCommandsOfTheDocumentationDoWhatItShows(t *testing.T) {
 			}
 		})
 	}
-	for _, page := range []string{"README.md", "keys.md", "policies.md", "rotation.md", "compromise.md", "destruction.md", "custody.md"} {
+	for _, page := range []string{"README.md", "keys.md", "policies.md", "rotation.md", "compromise.md", "destruction.md", "custody.md", "hsm.md"} {
 		require.Contains(t, ran, page, "a page has lost its commands")
 	}
 }
@@ -84,11 +84,29 @@ type shell struct {
 	env        []string
 }
 
+// shellFor is a shell for a page. That which sets up an HSM begins on a server where nothing is mounted.
+func shellFor(t *testing.T, s *harness.Server, page string) shell {
+	t.Helper()
+	if page != "hsm.md" {
+		return newShell(t, s)
+	}
+	bare := harness.Start(t, harness.Options{PKCS11: true})
+	bare.InstallPlugin(t, "vault-plugin-keylife-hsm")
+	return shellOn(t, bare, harness.PluginName)
+}
+
 func newShell(t *testing.T, s *harness.Server) shell {
 	t.Helper()
-	sh := shell{dir: t.TempDir(), mount: freshMount(t, s, harness.PluginName)}
+	return shellOn(t, s, freshMount(t, s, harness.PluginName))
+}
+
+func shellOn(t *testing.T, s *harness.Server, mount string) shell {
+	t.Helper()
+	sh := shell{dir: t.TempDir(), mount: mount}
 	bin := t.TempDir()
-	for name, variable := range map[string]string{"vault": "VAULT_BIN", "vault-plugin-keylife": "KEYLIFE_PLUGIN"} {
+	for name, variable := range map[string]string{
+		"vault": "VAULT_BIN", "vault-plugin-keylife": "KEYLIFE_PLUGIN", "vault-plugin-keylife-hsm": "KEYLIFE_PLUGIN_HSM",
+	} {
 		path, err := filepath.Abs(os.Getenv(variable))
 		require.NoError(t, err)
 		require.NoError(t, os.Symlink(path, filepath.Join(bin, name)))

@@ -80,14 +80,14 @@ func binary(variable, remedy string) (string, error) {
 	return path, nil
 }
 
-// installPlugin copies the plugin, because Vault refuses a symbolic link, and returns the SHA-256 to register.
-func (f files) installPlugin(from string) (string, error) {
+// installPlugin copies the plugin under a name, because Vault refuses a symbolic link, and returns the SHA-256 to register.
+func (f files) installPlugin(from, name string) (string, error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return "", err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(filepath.Join(f.plugins, PluginName), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
+	out, err := os.OpenFile(filepath.Join(f.plugins, name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
 	if err != nil {
 		return "", err
 	}

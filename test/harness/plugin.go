@@ -6,11 +6,19 @@ package harness
 import (
 	"errors"
 	"net/http"
+	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// InstallPlugin puts the server's plugin into its plugin directory under one more name, for somebody to register.
+func (s *Server) InstallPlugin(t testing.TB, name string) {
+	t.Helper()
+	_, err := s.files.installPlugin(filepath.Join(s.files.plugins, PluginName), name)
+	require.NoError(t, err)
+}
 
 // PluginPIDs lists the plugin processes of the server. Vault has no children of another kind.
 func (s *Server) PluginPIDs(t testing.TB) []int {

@@ -81,7 +81,7 @@ func Launch(dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, err := s.files.installPlugin(plugin)
+	sum, err := s.files.installPlugin(plugin, PluginName)
 	if err != nil {
 		return nil, err
 	}
