@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package test holds keylife's acceptance tests: the built plugin inside a real Vault server on raft storage, beside the
-// built-in Transit engine it must not be told apart from. They carry the build tag "acceptance" and read three variables,
+// built-in Transit engine it must not be told apart from. They carry the build tag "acceptance" and read five variables,
 // all absolute paths:
 //
-//	VAULT_BIN                 the Vault server (scripts/vault.sh makes it)
-//	KEYLIFE_PLUGIN            the built plugin (scripts/build.sh)
-//	KEYLIFE_PLUGIN_TESTCLOCK  the same with a clock that tests can move (scripts/build.sh testclock)
+//	VAULT_BIN                     the Vault server (scripts/vault.sh makes it)
+//	KEYLIFE_PLUGIN                the built plugin (scripts/build.sh)
+//	KEYLIFE_PLUGIN_TESTCLOCK      the same with a clock that tests can move (scripts/build.sh testclock)
+//	KEYLIFE_PLUGIN_HSM            the one that speaks PKCS#11 (scripts/build.sh hsm)
+//	KEYLIFE_PLUGIN_HSM_TESTCLOCK  that with such a clock (scripts/build.sh hsm testclock)
 //
 // `make test` sets all. A missing one is a failure, never a skip.
 //
