@@ -6,7 +6,6 @@ package dataplane_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -37,8 +36,6 @@ type modular struct{ *module }
 func (m modular) Retention(context.Context) (dataplane.Retention, error) { return m.retention() }
 func (m modular) Away() error                                            { return m.away }
 func (m modular) Suspect() bool                                          { return m.lost }
-
-var errAway = fmt.Errorf("%w: unplugged", envelope.ErrUnavailable)
 
 // timed is a world with key k, whose material a module wrapped, and a ciphertext.
 type timed struct {
