@@ -24,6 +24,7 @@ const nssLabel = "NSS Certificate DB"
 func NSS(t testing.TB) Fixture {
 	t.Helper()
 	dir := t.TempDir()
+	t.Setenv("NSS_MAX_MP_PBE_ITERATION_COUNT", "1") // it derives a key from the PIN anew for each attribute that it reads or writes
 	fixture := Fixture{
 		Library:  library(t, "libnss3", "/usr/lib/*/libsoftokn3.so", "/usr/lib/*/nss/libsoftokn3.so", "/usr/lib*/libsoftokn3.so"),
 		Reserved: fmt.Sprintf("configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=noModDB", dir),
