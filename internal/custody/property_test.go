@@ -78,6 +78,7 @@ func TestEveryMutationIsDetected(t *testing.T) {
 
 // Without a checkpoint, too, nothing inside a chain can be changed: only at its end, and as a whole.
 func TestEveryByteButTheLastRecordsIsHeldByTheChain(t *testing.T) {
+	racetest.Skip(t, "one goroutine verifies hundreds of chains")
 	j := newJournal(t, mount)
 	j.act("orders", "create")
 	j.begin("orders", "rotate")

@@ -137,6 +137,7 @@ func TestRetiringWhatSharesAMarkIsBoundedAndKeepsItsTime(t *testing.T) {
 }
 
 func TestARecordTakesNoMoreVersionsThanItHoldsAndTheKeyIsStoppedAllTheSame(t *testing.T) {
+	racetest.Skip(t, "one goroutine fills a record")
 	k := reportedAlone(t, lifecycle.Crowd)
 	for _, op := range []lifecycle.Op{lifecycle.ReportCompromise, lifecycle.Suspend, lifecycle.Archive} {
 		refused(t, k, op, 2, free(later), "has 16384 versions in states of their own, the most that its record holds; suspend or archive the key as a whole")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
@@ -163,6 +164,7 @@ func TestOriginatorPeriodDoesNotBeginAnewWithARollback(t *testing.T) {
 }
 
 func TestFailedChecksDoNotFillTheRecordForEver(t *testing.T) {
+	racetest.Skip(t, "one goroutine fills a record")
 	p := tenDays(t)
 	k, now := newKey(t, 1), at(11, 12, 0)
 	for range lifecycle.Most + 10 {

@@ -32,10 +32,9 @@ var floors = happened{
 // TestAYearOfAThousandKeys lets a year pass for keys of all kinds, and does to them what the tick does: whatever fails,
 // whoever acts, and whatever the clock shows, the rules hold after every step.
 func TestAYearOfAThousandKeys(t *testing.T) {
-	const mounts = 8
-	keys := 1000
+	mounts, keys := 8, 1000
 	if racetest.Watched(t) || testing.Short() {
-		keys = 80
+		mounts, keys = 2, 20
 	}
 	var lock sync.Mutex
 	total := happened{}

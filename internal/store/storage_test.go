@@ -29,8 +29,8 @@ func (readOnly) Delete(context.Context, string) error {
 }
 
 func TestReadOnlyStorageIsRecognisedInEveryAct(t *testing.T) {
-	for _, a := range acts() {
-		if a.writes == 0 {
+	for i, a := range acts() {
+		if a.writes == 0 || racetest.Spared(t, i) {
 			continue
 		}
 		t.Run(a.name, func(t *testing.T) {
@@ -139,7 +139,10 @@ func (f flaky) List(ctx context.Context, prefix string) ([]string, error) {
 }
 
 func TestActThatCannotReadFailsAndCanBeDoneLater(t *testing.T) {
-	for _, a := range acts() {
+	for i, a := range acts() {
+		if racetest.Spared(t, i) {
+			continue
+		}
 		t.Run(a.name, func(t *testing.T) {
 			w := newWorld()
 			a.arrange(t, w)
@@ -152,9 +155,6 @@ func TestActThatCannotReadFailsAndCanBeDoneLater(t *testing.T) {
 				if left > 0 {
 					require.NoError(t, err)
 					break
-				}
-				if racetest.Spared(t, at) {
-					continue
 				}
 				what := fmt.Sprintf("read %d", at)
 				if err != nil {

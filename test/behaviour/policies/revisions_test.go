@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // numericFields are all fields of a policy that take a number; a length of time is one of seconds.
@@ -28,8 +29,11 @@ func TestANumberThatOnlyRoundsToAnIntegerIsNone(t *testing.T) {
 		"9007199254740993", "1e400", "1e999999999", "-1e999999999", "0." + strings.Repeat("9", 300), strings.Repeat("9", 400),
 		"1" + strings.Repeat("0", 60_000) + "e-60000", "1e-" + strings.Repeat("9", 60_000),
 	} {
-		for _, field := range numericFields() {
-			m := mounttest.New(t)
+		m := mounttest.New(t)
+		for i, field := range numericFields() {
+			if racetest.Spared(t, i) {
+				continue
+			}
 			document := m.Write("policies/p", "document", "owner = \"o\"\n"+field+" = "+number)
 			m.Refused(document)
 			require.Regexp(t, "^("+field+": |document: line 2, )", document.Err)
