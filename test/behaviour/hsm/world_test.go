@@ -85,7 +85,7 @@ func (w *world) process() *tokens.Host {
 }
 
 // mount makes one more mount in a process.
-func (w *world) mount(t *testing.T, host *tokens.Host) *mounttest.Mount {
+func (w *world) mount(t testing.TB, host *tokens.Host) *mounttest.Mount {
 	t.Helper()
 	m := mounttest.New(t)
 	m.Options.Tokens = host
