@@ -84,6 +84,10 @@ lint() {
 # off the packages that were measured.
 export GOGC=${GOGC:-400}
 
+# A process with the race detector waits a second before it ends, for reports of what else runs: in fifty processes whose tests
+# have ended.
+export GORACE=${GORACE:-atexit_sleep_ms=50}
+
 # tests FILE runs go test, keeps its events in the file, prints one line for each package, and names at its end what failed.
 # The time limit is there to name a test that hangs: it leaves a machine that has much else to do ten times what it needs.
 tests() {

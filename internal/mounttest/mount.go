@@ -76,6 +76,15 @@ func (m *Mount) Restart() {
 	require.NoError(m.T, err)
 }
 
+// Load makes the mount, which is empty, one that has stored what another had, and Restarts it.
+func (m *Mount) Load(entries map[string][]byte) {
+	m.T.Helper()
+	for path, value := range entries {
+		m.Storage.Plant(path, value)
+	}
+	m.Restart()
+}
+
 // WrapKeys puts a wrapper before the one that seals material in use: an HSM, or a token that fails. With nil there is
 // none any more.
 func (m *Mount) WrapKeys(with func(envelope.KeyWrapper) envelope.KeyWrapper) {
