@@ -104,13 +104,13 @@ func (s *session) Wrapper(ctx context.Context, purpose string, create bool) (env
 
 // Retention is dataplane.RetentionSource's.
 func (s *session) Retention(ctx context.Context) (dataplane.Retention, error) {
-	settings, err := s.b.keyring.InForce(ctx, s.stored.KEKs())
-	if err != nil || settings == nil {
+	inForce, err := s.b.keyring.InForce(ctx, s.stored.KEKs())
+	if err != nil || !inForce.Configured {
 		return dataplane.Retention{TTL: dataplane.Forever}, err
 	}
-	r := dataplane.Retention{TTL: settings.CacheTTL}
-	if settings.DegradedMode == tokens.ServeCached {
-		r.MaxAge = settings.DegradedMaxAge
+	r := dataplane.Retention{TTL: inForce.Settings.CacheTTL}
+	if inForce.Settings.DegradedMode == tokens.ServeCached {
+		r.MaxAge = inForce.Settings.DegradedMaxAge
 	}
 	return r, nil
 }

@@ -129,7 +129,7 @@ func (s *Session) try(ctx context.Context, change Change) (a attempt, err error)
 		a.next.PINUpdated = s.Now()
 	}
 	a.next.PINRejected = time.Time{}
-	if err := s.check(a.next); err != nil {
+	if err := check(s.Host, a.next); err != nil {
 		return a, err
 	}
 	use, done, err := s.Ring.Try(a.next)
@@ -144,15 +144,15 @@ func (s *Session) try(ctx context.Context, change Change) (a attempt, err error)
 }
 
 // check refuses settings that break a rule.
-func (s *Session) check(n tokens.Settings) error {
-	if field, rule := s.Host.CheckPINSource(n); field != "" {
+func check(host *tokens.Host, n tokens.Settings) error {
+	if field, rule := host.CheckPINSource(n); field != "" {
 		return refusal.InvalidField(field, map[string]string{"pin_env": n.PINEnv, "pin_file": n.PINFile}[field], rule)
 	}
 	choices := []struct {
 		field, value string
 		of           []string
 	}{
-		{"library", n.Library, s.Host.Aliases()},
+		{"library", n.Library, host.Aliases()},
 		{"mechanism", string(n.Mechanism), []string{string(hsm.Auto), string(hsm.AESGCM), string(hsm.AESCBC), string(hsm.RSAOAEP)}},
 		{"gcm_iv_mode", string(n.IVMode), []string{string(hsm.IVCaller), string(hsm.IVToken), string(hsm.IVAppended)}},
 		{"rsa_oaep_hash", string(n.OAEPHash), []string{string(tokens.SHA256), string(tokens.SHA1)}},
@@ -217,7 +217,7 @@ func (s *Session) test(ctx context.Context, use *tokens.Use, next tokens.Setting
 	} else if err = use.Check(ctx); err != nil {
 		return found, err
 	}
-	if err := s.testRandom(ctx, use, next); err != nil {
+	if err := testRandom(ctx, use, next, s.Rand); err != nil {
 		return found, err
 	}
 	for _, k := range stored.KEKs {
@@ -236,11 +236,11 @@ func (s *Session) test(ctx context.Context, use *tokens.Use, next tokens.Setting
 }
 
 // testRandom draws random bytes as new material will, where they are the token's.
-func (s *Session) testRandom(ctx context.Context, use *tokens.Use, next tokens.Settings) error {
+func testRandom(ctx context.Context, use *tokens.Use, next tokens.Settings, os io.Reader) error {
 	if next.RandomSource == hsm.RandomOS {
 		return nil
 	}
-	random, err := hsm.NewRandom(next.RandomSource, hsm.RandomRequire, s.Rand, use)
+	random, err := hsm.NewRandom(next.RandomSource, hsm.RandomRequire, os, use)
 	if err != nil {
 		return err
 	}

@@ -180,9 +180,9 @@ func (g gate) seen(ctx context.Context, err error) error {
 	return err
 }
 
-// named says which key encryption key is missing, or is another one.
+// named says which key encryption key is missing on the token, or is another one there.
 func (w *watched) named(err error) error {
-	if errors.Is(err, hsm.ErrKEKMissing) || errors.Is(err, hsm.ErrKEKMismatch) {
+	if w.use != nil && (errors.Is(err, hsm.ErrKEKMissing) || errors.Is(err, hsm.ErrKEKMismatch)) {
 		return fmt.Errorf("%w: see hsm/keks for key encryption key %x, and hsm/status", err, w.kek)
 	}
 	return err

@@ -85,16 +85,13 @@ func (k *Keyring) Wrapper(ctx context.Context, s Store, purpose string, create b
 	}
 }
 
-// InForce returns the settings of the mount's token; nil: none is configured.
-func (k *Keyring) InForce(ctx context.Context, s Store) (*tokens.Settings, error) {
+// InForce returns what is in force of the mount's token, as the wrappers were made from it. It is not to be changed.
+func (k *Keyring) InForce(ctx context.Context, s Store) (*HSM, error) {
 	ring, err := k.ring(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if !ring.stored.Configured {
-		return nil, nil
-	}
-	return &ring.stored.Settings, nil
+	return &ring.stored, nil
 }
 
 // ring returns the wrappers of a mount that has some.
