@@ -1,0 +1,35 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package client is for applications that encrypt locally with data keys of keylife or Transit.
+//
+// So far it tells what a message is. The format is specified in docs/envelope.md.
+package client
+
+import "github.com/keylife/vault-plugin-keylife/client/internal/kle1"
+
+// ErrInvalidMessage is all that is said of a message that does not open.
+var ErrInvalidMessage = kle1.ErrInvalidMessage
+
+// Info is what a message tells without a key. Nothing of it is authenticated.
+type Info struct {
+	Stream  bool
+	Key     string // the name that the key had; empty where it was too long
+	Version int    // of the key that encrypted the data key
+}
+
+// Inspect reads the header of a message, in its binary or its text form. It needs no key and asks nobody.
+func Inspect(message []byte) (Info, error) {
+	if len(message) > 0 && message[0] == 'k' {
+		binary, err := kle1.FromText(string(message))
+		if err != nil {
+			return Info{}, err
+		}
+		message = binary
+	}
+	m, err := kle1.Parse(message)
+	if err != nil {
+		return Info{}, err
+	}
+	return Info{Stream: m.Suite == kle1.Stream, Key: m.Name, Version: m.Version}, nil
+}
