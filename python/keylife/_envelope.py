@@ -1,0 +1,410 @@
+# Copyright (c) keylife authors
+# SPDX-License-Identifier: MPL-2.0
+
+"""The message format KLE1, as docs/envelope.md specifies it. The same in Go: client/internal/kle1.
+
+The module knows bytes and data keys. It fetches no data key and keeps none. Whatever is wrong with a message is
+InvalidMessage and nothing more; what is wrong with the caller's own input is a ValueError that names it.
+"""
+
+import base64
+import binascii
+import io
+import os
+import re
+import struct
+from typing import BinaryIO, Callable, Mapping, NamedTuple, Optional, Tuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import constant_time, hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+Context = Mapping[str, str]
+
+FIELD = 1
+STREAM = 2
+
+MAX_PLAINTEXT = 64 << 20
+MAX_CONTEXT = (1 << 16) - 1
+MAX_NAME = 255
+MAX_EDK = 4096
+KEY_SIZE = 32
+
+_MAGIC = b"KLE1"
+_FIXED = struct.Struct(">4sBH")
+_COMMITMENT = 32
+_NONCE = 12
+_TAG = 16
+_TEXT_PREFIX = "kle1."
+
+_NAME = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)?\Z")
+_EDK = re.compile(rb"vault:v([1-9][0-9]{0,9}):[A-Za-z0-9+/=]+\Z")
+
+
+class InvalidMessage(Exception):
+    """The message was altered, cut, sealed with another context, or is no message at all."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid message")
+
+
+class Header(NamedTuple):
+    """What a message tells without a key. Nothing of it is authenticated, and the name never is: it is a hint."""
+
+    suite: int
+    name: str
+    edk: str
+    version: int
+    commitment: bytes
+
+
+class Message(NamedTuple):
+    """A message in memory, taken apart."""
+
+    header: Header
+    body: bytes
+
+
+def parse(message: bytes) -> Message:
+    """Takes a message apart."""
+    suite, length = _parse_fixed(message[: _FIXED.size])
+    end = _FIXED.size + length
+    if len(message) < end:
+        raise InvalidMessage
+    header = _parse_header(suite, message[_FIXED.size : end])
+    body = message[end:]
+    if not _fits(suite, len(body)):
+        raise InvalidMessage
+    return Message(header, body)
+
+
+def read_header(source: BinaryIO) -> Header:
+    """Reads the header of a message and nothing behind it."""
+    suite, length = _parse_fixed(_read(source, _FIXED.size))
+    return _parse_header(suite, _read(source, length))
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    """Reads so many bytes, fewer at the end only."""
+    parts = []
+    while size:
+        part = source.read(size)
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _parse_fixed(fixed: bytes) -> Tuple[int, int]:
+    if len(fixed) != _FIXED.size:
+        raise InvalidMessage
+    magic, suite, length = _FIXED.unpack(fixed)
+    if magic != _MAGIC or suite not in (FIELD, STREAM):
+        raise InvalidMessage
+    return suite, length
+
+
+def _parse_header(suite: int, header: bytes) -> Header:
+    name, rest = _cut_counted(header, 1)
+    edk, commitment = _cut_counted(rest, 2)
+    version = _version_of(edk)
+    if len(commitment) != _COMMITMENT or not _is_name(name) or version is None:
+        raise InvalidMessage
+    return Header(suite, name.decode("ascii"), edk.decode("ascii"), version, commitment)
+
+
+def _cut_counted(data: bytes, width: int) -> Tuple[bytes, bytes]:
+    """Cuts off a text behind its length, a number of so many bytes."""
+    end = width + int.from_bytes(data[:width], "big")
+    if len(data) < end:
+        raise InvalidMessage
+    return data[width:end], data[end:]
+
+
+def _fits(suite: int, size: int) -> bool:
+    if suite == FIELD:
+        return _NONCE + _TAG <= size <= _NONCE + MAX_PLAINTEXT + _TAG
+    return size >= _STREAM_HEADER + _TAG
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) <= MAX_NAME and _NAME.match(name) is not None
+
+
+def _version_of(edk: bytes) -> Optional[int]:
+    match = _EDK.match(edk)
+    if match is None or len(edk) > MAX_EDK or int(match[1]) >= 1 << 31:
+        return None
+    return int(match[1])
+
+
+def _serialize(header: Header) -> bytes:
+    name, edk = header.name.encode("ascii"), header.edk.encode("ascii")
+    length = 1 + len(name) + 2 + len(edk) + _COMMITMENT
+    return b"".join(
+        (_FIXED.pack(_MAGIC, header.suite, length), bytes((len(name),)), name, len(edk).to_bytes(2, "big"), edk, header.commitment)
+    )
+
+
+def rewrapped(message: bytes, edk: str) -> bytes:
+    """The message with another encrypted data key: the engine's rewrap of the one before."""
+    header, body = parse(message)
+    version = _check(header.name, edk)
+    return _serialize(header._replace(edk=edk, version=version)) + body
+
+
+def _check(name: str, edk: str) -> int:
+    if not _is_name(name.encode("utf-8", "replace")):
+        raise ValueError(f"key name: at most {MAX_NAME} letters, digits, '_', and inside '-' and '.'")
+    version = _version_of(edk.encode("utf-8", "replace"))
+    if version is None:
+        raise ValueError(f"encrypted data key: not vault:v<version>:<base64> of at most {MAX_EDK} bytes")
+    return version
+
+
+def to_text(message: bytes) -> str:
+    """The text form of a message in one piece."""
+    return _TEXT_PREFIX + base64.urlsafe_b64encode(message).rstrip(b"=").decode("ascii")
+
+
+def from_text(text: str) -> bytes:
+    """The message of a text form. A message has one text form, and a stream has none."""
+    encoded = text[len(_TEXT_PREFIX) :]
+    try:
+        message = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidMessage from None
+    if to_text(message) != text or _parse_fixed(message[: _FIXED.size])[0] != FIELD:
+        raise InvalidMessage
+    return message
+
+
+def serialize_context(context: Optional[Context]) -> bytes:
+    """The serialization of the AWS Encryption SDK; an empty context is no bytes."""
+    if not context:
+        return b""
+    pairs = []
+    for name, value in context.items():
+        if not name:
+            raise ValueError("context: a name is empty")
+        try:
+            pairs.append((name.encode("utf-8"), value.encode("utf-8")))
+        except UnicodeEncodeError:
+            raise ValueError("context: a name or value is not UTF-8") from None
+    pairs.sort()
+    size = 2 + sum(4 + len(name) + len(value) for name, value in pairs)
+    if size > MAX_CONTEXT:
+        raise ValueError(f"context: {size} bytes serialized, the most is {MAX_CONTEXT}")
+    parts = [len(pairs).to_bytes(2, "big")]
+    for name_bytes, value_bytes in pairs:
+        parts += (len(name_bytes).to_bytes(2, "big"), name_bytes, len(value_bytes).to_bytes(2, "big"), value_bytes)
+    return b"".join(parts)
+
+
+def _extract(salt: bytes, key: bytes) -> bytes:
+    mac = hmac.HMAC(salt, hashes.SHA256())
+    mac.update(key)
+    return mac.finalize()
+
+
+def _expand(prk: bytes, info: bytes) -> bytes:
+    return HKDFExpand(hashes.SHA256(), 32, info).derive(prk)
+
+
+class DataKey:
+    """Seals and opens messages with one data key. May be used by many threads at once."""
+
+    def __init__(self, name: str, edk: str, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
+        if len(key) != KEY_SIZE:
+            raise ValueError(f"data key: {len(key)} bytes, want {KEY_SIZE}")
+        version = _check(name, edk)
+        self._prk = _extract(b"keylife envelope v1", key)
+        self._aead = AESGCM(_expand(self._prk, b"field"))
+        self._stream = _expand(self._prk, b"stream")
+        self._header = Header(FIELD, name, edk, version, _expand(self._prk, b"commit"))
+        self._head = _serialize(self._header)
+        self._aad = _associated(self._header)
+        self._random = random
+
+    def seal(self, plaintext: bytes, context: Optional[Context] = None) -> bytes:
+        """Encrypts a plaintext of at most MAX_PLAINTEXT bytes to a message in one piece."""
+        if len(plaintext) > MAX_PLAINTEXT:
+            raise ValueError(f"plaintext: {len(plaintext)} bytes, the most is {MAX_PLAINTEXT}")
+        aad = self._aad + serialize_context(context)
+        nonce = self._random(_NONCE)
+        return self._head + nonce + self._aead.encrypt(nonce, plaintext, aad)
+
+    def open(self, message: Message, context: Optional[Context] = None) -> bytes:
+        """Decrypts a message in one piece."""
+        aad = self._aad + serialize_context(context)
+        header, body = message
+        if header.suite != FIELD or not constant_time.bytes_eq(header.commitment, self._header.commitment):
+            raise InvalidMessage
+        try:
+            return self._aead.decrypt(body[:_NONCE], body[_NONCE:], aad)
+        except InvalidTag:
+            raise InvalidMessage from None
+
+    def writer(self, target: BinaryIO, context: Optional[Context] = None) -> "StreamWriter":
+        """Begins a stream. It is whole when close returned; what is left by an exception does not open to its end."""
+        header, aad = self._stream_header(context)
+        salt, prefix = self._random(32), self._random(_PREFIX)
+        target.write(_serialize(header) + bytes((_STREAM_HEADER,)) + salt + prefix)
+        return StreamWriter(target, _Segments(self._stream, salt, prefix, aad))
+
+    def reader(self, header: Header, source: BinaryIO, context: Optional[Context] = None) -> "StreamReader":
+        """Opens the stream whose header was read from source."""
+        want, aad = self._stream_header(context)
+        if header.suite != STREAM or not constant_time.bytes_eq(header.commitment, want.commitment):
+            raise InvalidMessage
+        start = _read(source, _STREAM_HEADER)
+        if len(start) != _STREAM_HEADER or start[0] != _STREAM_HEADER:
+            raise InvalidMessage
+        return StreamReader(source, _Segments(self._stream, start[1:33], start[33:], aad))
+
+    def _stream_header(self, context: Optional[Context]) -> Tuple[Header, bytes]:
+        """The header and associated data of a stream. Its commitment is of the context too, see docs/envelope.md."""
+        serialized = serialize_context(context)
+        commitment = _expand(self._prk, b"commit stream" + serialized)
+        header = self._header._replace(suite=STREAM, commitment=commitment)
+        return header, _associated(header) + serialized
+
+
+def _associated(header: Header) -> bytes:
+    return _MAGIC + bytes((header.suite,)) + header.commitment
+
+
+# The body of a stream is what Tink's AES256_GCM_HKDF_1MB writes.
+_SEGMENT = 1 << 20
+_PREFIX = 7
+_STREAM_HEADER = 1 + 32 + _PREFIX
+_MAX_SEGMENTS = (1 << 32) - 1
+
+
+class _Segments:
+    """Encrypts or decrypts the segments of one stream, in their order."""
+
+    def __init__(self, stream_key: bytes, salt: bytes, prefix: bytes, aad: bytes) -> None:
+        self._aead = AESGCM(_expand(_extract(salt, stream_key), aad))
+        self._prefix = prefix
+        self._count = 0
+
+    @property
+    def size(self) -> int:
+        """Length of the next segment, encrypted, if it is whole."""
+        return _SEGMENT if self._count else _SEGMENT - _STREAM_HEADER
+
+    def _nonce(self, last: bool) -> bytes:
+        if self._count >= _MAX_SEGMENTS:
+            raise ValueError("stream: too many segments")
+        nonce = self._prefix + struct.pack(">IB", self._count, last)
+        self._count += 1
+        return nonce
+
+    def encrypt(self, plaintext: bytes, last: bool) -> bytes:
+        return self._aead.encrypt(self._nonce(last), plaintext, None)
+
+    def decrypt(self, segment: bytes, last: bool) -> bytes:
+        if len(segment) < _TAG:
+            raise InvalidMessage
+        try:
+            return self._aead.decrypt(self._nonce(last), segment, None)
+        except InvalidTag:
+            raise InvalidMessage from None
+
+
+class StreamWriter(io.RawIOBase):
+    """Where the plaintext of a stream goes. Leaving it by an exception ends no stream."""
+
+    def __init__(self, target: BinaryIO, segments: _Segments) -> None:
+        self._target = target
+        self._segments = segments
+        self._held = bytearray()
+        self._failed = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
+        if self.closed or self._failed:
+            raise ValueError("write to a stream that is closed or failed")
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view):
+            room = self._segments.size - _TAG
+            if len(self._held) == room:  # more follows, so it is not the last one
+                self._flush(last=False)
+                continue
+            part = view[done : done + room - len(self._held)]
+            self._held += part
+            done += len(part)
+        return done
+
+    def _flush(self, last: bool) -> None:
+        self._failed = True
+        self._target.write(self._segments.encrypt(bytes(self._held), last))
+        self._held.clear()
+        self._failed = False
+
+    def close(self) -> None:
+        """Writes the last segment. The target stays open."""
+        if self.closed:
+            return
+        try:
+            if not self._failed:
+                self._flush(last=True)
+        finally:
+            super().close()
+
+    def abandon(self) -> None:
+        """Ends no stream: what was written does not open to its end."""
+        self._failed = True
+        self.close()
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is not None:
+            self.abandon()
+        self.close()
+
+    def __del__(self) -> None:
+        """A stream that nobody closed is not whole."""
+        self._failed = True
+
+
+class StreamReader(io.RawIOBase):
+    """The plaintext of a stream. Nothing is missing at its end only once that was read."""
+
+    def __init__(self, source: BinaryIO, segments: _Segments) -> None:
+        self._source = source
+        self._segments = segments
+        self._ahead = b""
+        self._plain = memoryview(b"")
+        self._last = False
+        self._failed = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        if self._failed:
+            raise InvalidMessage
+        target = memoryview(buffer).cast("B")
+        while not self._plain and not self._last:
+            self._next()
+        size = min(len(target), len(self._plain))
+        target[:size] = self._plain[:size]
+        self._plain = self._plain[size:]
+        return size
+
+    def _next(self) -> None:
+        size = self._segments.size
+        segment = self._ahead + _read(self._source, size + 1 - len(self._ahead))  # one more tells whether it is the last
+        last = len(segment) <= size
+        try:
+            self._plain = memoryview(self._segments.decrypt(segment[:size], last))
+        except InvalidMessage:
+            self._failed = True
+            raise
+        self._ahead, self._last = segment[size:], last
