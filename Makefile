@@ -1,6 +1,6 @@
 # Verbs only; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint unit acceptance fuzz bench build fmt clean
+.PHONY: help dev test lint unit clients acceptance fuzz bench build fmt clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ lint: ## formatting, linters, vulnerabilities, module files
 
 unit: ## unit tests, with the race detector and, where that needs less, without
 	@scripts/check.sh unit
+
+clients: ## tests of client/ and python/, and that both come to the same verdicts
+	@scripts/check.sh clients
 
 acceptance: ## tests against a real Vault
 	@scripts/check.sh acceptance

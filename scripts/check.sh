@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one check behind make, pre-commit and CI.
 #
-#   scripts/check.sh [lint|unit|fuzz|acceptance|all]
+#   scripts/check.sh [lint|unit|clients|fuzz|acceptance|all]
 #
 # Every step runs even when an earlier one failed: one run tells everything that is wrong. Of all, the acceptance tests run beside
 # the others.
@@ -117,6 +117,19 @@ unit() {
   step "unit tests, plain" in_full "$plain"
 }
 
+# What applications use: a Go module and a Python package, in one format. Python's tests ask Go, and Go's vectors are theirs.
+clients() {
+  step "client, vet" go -C client vet ./...
+  step "client, lint" client_lint
+  step "client, tidy" go -C client mod tidy -diff
+  step "client, tests" go -C client test -race -shuffle=on ./...
+  step "python, types" in_python mypy --strict --cache-dir=/dev/null keylife
+  step "python, tests" in_python pytest -q
+}
+
+client_lint() { (cd client && "$bin/golangci-lint" run --allow-parallel-runners -c ../.golangci.yml ./...); }
+in_python() { (cd python && PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m "$@"); }
+
 in_full() {
   local packages names missing
   [[ -s $scratch/smaller ]] || {
@@ -181,16 +194,21 @@ end_acceptance() {
 # target of one package at a time. The tag lets FuzzRequests move the clock, and an
 # input is not made smaller for longer than a few runs, which take their time there.
 fuzz() {
-  local listing targets package target
-  listing=$(go test -list '^Fuzz' ./...) || {
+  fuzz_module "$1" .
+  fuzz_module "$1" client
+}
+
+fuzz_module() {
+  local listing targets package target module=$2
+  listing=$(go -C "$module" test -list '^Fuzz' ./...) || {
     printf '%s\n' "$listing"
-    step fuzz false
+    step "fuzz $module" false
     return
   }
   targets=$(awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' <<<"$listing")
   while read -r package target; do
     [[ -n $target ]] || continue
-    step "$target" go test -tags testclock -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 20x "$package" </dev/null
+    step "$target" go -C "$module" test -tags testclock -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 20x "$package" </dev/null
   done <<<"$targets"
 }
 
@@ -201,6 +219,7 @@ all() {
   begin_acceptance
   lint
   unit
+  clients
   step "acceptance tests, begun before lint" end_acceptance
 }
 
@@ -221,8 +240,12 @@ case ${1:-all} in
     step tools scripts/tools.sh
     lint
     ;;
+  clients)
+    step tools scripts/tools.sh
+    clients
+    ;;
   unit | acceptance | all) "${1:-all}" ;;
   fuzz) fuzz "${FUZZTIME:-30s}" ;;
-  *) die "usage: scripts/check.sh [lint|unit|fuzz|acceptance|all]" ;;
+  *) die "usage: scripts/check.sh [lint|unit|clients|fuzz|acceptance|all]" ;;
 esac
 report

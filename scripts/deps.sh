@@ -26,6 +26,10 @@ case $* in
     shellcheck:shellcheck
     "${hsm[@]}"
     '/usr/lib/*/libsoftokn3.so:libnss3'
+    /usr/bin/python3:python3 # python/ and its tests
+    /usr/lib/python3/dist-packages/cryptography:python3-cryptography
+    /usr/lib/python3/dist-packages/pytest:python3-pytest
+    /usr/lib/python3/dist-packages/mypy:mypy
   ) ;;
   dev) ;;
   'dev hsm') needs+=("${hsm[@]}") ;;
