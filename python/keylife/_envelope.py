@@ -336,16 +336,22 @@ class StreamWriter(io.RawIOBase):
             room = self._segments.size - _TAG
             if len(self._held) == room:  # more follows, so it is not the last one
                 self._flush(last=False)
-                continue
-            part = view[done : done + room - len(self._held)]
-            self._held += part
-            done += len(part)
+            elif not self._held and len(view) - done > room:  # nothing to wait for, so nothing to copy
+                self._put(view[done : done + room], last=False)
+                done += room
+            else:
+                part = view[done : done + room - len(self._held)]
+                self._held += part
+                done += len(part)
         return done
 
     def _flush(self, last: bool) -> None:
-        self._failed = True
-        self._target.write(self._segments.encrypt(bytes(self._held), last))
+        self._put(self._held, last)
         self._held.clear()
+
+    def _put(self, plaintext: "bytearray | memoryview", last: bool) -> None:
+        self._failed = True
+        self._target.write(self._segments.encrypt(bytes(plaintext), last))
         self._failed = False
 
     def close(self) -> None:
@@ -399,12 +405,11 @@ class StreamReader(io.RawIOBase):
         return size
 
     def _next(self) -> None:
-        size = self._segments.size
-        segment = self._ahead + _read(self._source, size + 1 - len(self._ahead))  # one more tells whether it is the last
-        last = len(segment) <= size
+        segment = self._ahead + _read(self._source, self._segments.size - len(self._ahead))
+        self._ahead = _read(self._source, 1)  # one more tells whether it is the last
+        self._last = not self._ahead
         try:
-            self._plain = memoryview(self._segments.decrypt(segment[:size], last))
+            self._plain = memoryview(self._segments.decrypt(segment, self._last))
         except InvalidMessage:
             self._failed = True
             raise
-        self._ahead, self._last = segment[size:], last
