@@ -8,7 +8,7 @@ So far it tells what a message is. The format is specified in docs/envelope.md.
 
 from typing import NamedTuple, Union
 
-from ._envelope import STREAM, InvalidMessage, from_text, parse
+from ._frame import STREAM, InvalidMessage, from_text, parse
 
 __all__ = ["Info", "InvalidMessage", "inspect"]
 

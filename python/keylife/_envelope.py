@@ -7,178 +7,57 @@ The module knows bytes and data keys. It fetches no data key and keeps none. Wha
 InvalidMessage and nothing more; what is wrong with the caller's own input is a ValueError that names it.
 """
 
-import base64
-import binascii
 import io
 import os
-import re
 import struct
-from typing import BinaryIO, Callable, Mapping, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, Mapping, Optional, Tuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import constant_time, hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from ._frame import (
+    FIELD,
+    MAGIC,
+    MAX_PLAINTEXT,
+    NONCE,
+    STREAM,
+    STREAM_HEADER,
+    TAG,
+    Header,
+    InvalidMessage,
+    Message,
+    check,
+    from_text,
+    parse,
+    read,
+    read_header,
+    rewrapped,
+    serialize,
+    to_text,
+)
+
+__all__ = [
+    "FIELD",
+    "STREAM",
+    "Context",
+    "DataKey",
+    "Header",
+    "InvalidMessage",
+    "Message",
+    "from_text",
+    "parse",
+    "read_header",
+    "rewrapped",
+    "serialize_context",
+    "to_text",
+]
+
 Context = Mapping[str, str]
 
-FIELD = 1
-STREAM = 2
-
-MAX_PLAINTEXT = 64 << 20
 MAX_CONTEXT = (1 << 16) - 1
-MAX_NAME = 255
-MAX_EDK = 4096
 KEY_SIZE = 32
-
-_MAGIC = b"KLE1"
-_FIXED = struct.Struct(">4sBH")
-_COMMITMENT = 32
-_NONCE = 12
-_TAG = 16
-_TEXT_PREFIX = "kle1."
-
-_NAME = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)?\Z")
-_EDK = re.compile(rb"vault:v([1-9][0-9]{0,9}):[A-Za-z0-9+/=]+\Z")
-
-
-class InvalidMessage(Exception):
-    """The message was altered, cut, sealed with another context, or is no message at all."""
-
-    def __init__(self) -> None:
-        super().__init__("invalid message")
-
-
-class Header(NamedTuple):
-    """What a message tells without a key. Nothing of it is authenticated, and the name never is: it is a hint."""
-
-    suite: int
-    name: str
-    edk: str
-    version: int
-    commitment: bytes
-
-
-class Message(NamedTuple):
-    """A message in memory, taken apart."""
-
-    header: Header
-    body: bytes
-
-
-def parse(message: bytes) -> Message:
-    """Takes a message apart."""
-    suite, length = _parse_fixed(message[: _FIXED.size])
-    end = _FIXED.size + length
-    if len(message) < end:
-        raise InvalidMessage
-    header = _parse_header(suite, message[_FIXED.size : end])
-    body = message[end:]
-    if not _fits(suite, len(body)):
-        raise InvalidMessage
-    return Message(header, body)
-
-
-def read_header(source: BinaryIO) -> Header:
-    """Reads the header of a message and nothing behind it."""
-    suite, length = _parse_fixed(_read(source, _FIXED.size))
-    return _parse_header(suite, _read(source, length))
-
-
-def _read(source: BinaryIO, size: int) -> bytes:
-    """Reads so many bytes, fewer at the end only."""
-    parts = []
-    while size:
-        part = source.read(size)
-        if not part:
-            break
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _parse_fixed(fixed: bytes) -> Tuple[int, int]:
-    if len(fixed) != _FIXED.size:
-        raise InvalidMessage
-    magic, suite, length = _FIXED.unpack(fixed)
-    if magic != _MAGIC or suite not in (FIELD, STREAM):
-        raise InvalidMessage
-    return suite, length
-
-
-def _parse_header(suite: int, header: bytes) -> Header:
-    name, rest = _cut_counted(header, 1)
-    edk, commitment = _cut_counted(rest, 2)
-    version = _version_of(edk)
-    if len(commitment) != _COMMITMENT or not _is_name(name) or version is None:
-        raise InvalidMessage
-    return Header(suite, name.decode("ascii"), edk.decode("ascii"), version, commitment)
-
-
-def _cut_counted(data: bytes, width: int) -> Tuple[bytes, bytes]:
-    """Cuts off a text behind its length, a number of so many bytes."""
-    end = width + int.from_bytes(data[:width], "big")
-    if len(data) < end:
-        raise InvalidMessage
-    return data[width:end], data[end:]
-
-
-def _fits(suite: int, size: int) -> bool:
-    if suite == FIELD:
-        return _NONCE + _TAG <= size <= _NONCE + MAX_PLAINTEXT + _TAG
-    return size >= _STREAM_HEADER + _TAG
-
-
-def _is_name(name: bytes) -> bool:
-    return len(name) <= MAX_NAME and _NAME.match(name) is not None
-
-
-def _version_of(edk: bytes) -> Optional[int]:
-    match = _EDK.match(edk)
-    if match is None or len(edk) > MAX_EDK or int(match[1]) >= 1 << 31:
-        return None
-    return int(match[1])
-
-
-def _serialize(header: Header) -> bytes:
-    name, edk = header.name.encode("ascii"), header.edk.encode("ascii")
-    length = 1 + len(name) + 2 + len(edk) + _COMMITMENT
-    return b"".join(
-        (_FIXED.pack(_MAGIC, header.suite, length), bytes((len(name),)), name, len(edk).to_bytes(2, "big"), edk, header.commitment)
-    )
-
-
-def rewrapped(message: bytes, edk: str) -> bytes:
-    """The message with another encrypted data key: the engine's rewrap of the one before."""
-    header, body = parse(message)
-    version = _check(header.name, edk)
-    return _serialize(header._replace(edk=edk, version=version)) + body
-
-
-def _check(name: str, edk: str) -> int:
-    if not _is_name(name.encode("utf-8", "replace")):
-        raise ValueError(f"key name: at most {MAX_NAME} letters, digits, '_', and inside '-' and '.'")
-    version = _version_of(edk.encode("utf-8", "replace"))
-    if version is None:
-        raise ValueError(f"encrypted data key: not vault:v<version>:<base64> of at most {MAX_EDK} bytes")
-    return version
-
-
-def to_text(message: bytes) -> str:
-    """The text form of a message in one piece."""
-    return _TEXT_PREFIX + base64.urlsafe_b64encode(message).rstrip(b"=").decode("ascii")
-
-
-def from_text(text: str) -> bytes:
-    """The message of a text form. A message has one text form, and a stream has none."""
-    encoded = text[len(_TEXT_PREFIX) :]
-    try:
-        message = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidMessage from None
-    if to_text(message) != text or _parse_fixed(message[: _FIXED.size])[0] != FIELD:
-        raise InvalidMessage
-    return message
 
 
 def serialize_context(context: Optional[Context]) -> bytes:
@@ -219,12 +98,12 @@ class DataKey:
     def __init__(self, name: str, edk: str, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
         if len(key) != KEY_SIZE:
             raise ValueError(f"data key: {len(key)} bytes, want {KEY_SIZE}")
-        version = _check(name, edk)
+        version = check(name, edk)
         self._prk = _extract(b"keylife envelope v1", key)
         self._aead = AESGCM(_expand(self._prk, b"field"))
         self._stream = _expand(self._prk, b"stream")
         self._header = Header(FIELD, name, edk, version, _expand(self._prk, b"commit"))
-        self._head = _serialize(self._header)
+        self._head = serialize(self._header)
         self._aad = _associated(self._header)
         self._random = random
 
@@ -233,7 +112,7 @@ class DataKey:
         if len(plaintext) > MAX_PLAINTEXT:
             raise ValueError(f"plaintext: {len(plaintext)} bytes, the most is {MAX_PLAINTEXT}")
         aad = self._aad + serialize_context(context)
-        nonce = self._random(_NONCE)
+        nonce = self._random(NONCE)
         return self._head + nonce + self._aead.encrypt(nonce, plaintext, aad)
 
     def open(self, message: Message, context: Optional[Context] = None) -> bytes:
@@ -243,7 +122,7 @@ class DataKey:
         if header.suite != FIELD or not constant_time.bytes_eq(header.commitment, self._header.commitment):
             raise InvalidMessage
         try:
-            return self._aead.decrypt(body[:_NONCE], body[_NONCE:], aad)
+            return self._aead.decrypt(body[:NONCE], body[NONCE:], aad)
         except InvalidTag:
             raise InvalidMessage from None
 
@@ -251,7 +130,7 @@ class DataKey:
         """Begins a stream. It is whole when close returned; what is left by an exception does not open to its end."""
         header, aad = self._stream_header(context)
         salt, prefix = self._random(32), self._random(_PREFIX)
-        target.write(_serialize(header) + bytes((_STREAM_HEADER,)) + salt + prefix)
+        target.write(serialize(header) + bytes((STREAM_HEADER,)) + salt + prefix)
         return StreamWriter(target, _Segments(self._stream, salt, prefix, aad))
 
     def reader(self, header: Header, source: BinaryIO, context: Optional[Context] = None) -> "StreamReader":
@@ -259,8 +138,8 @@ class DataKey:
         want, aad = self._stream_header(context)
         if header.suite != STREAM or not constant_time.bytes_eq(header.commitment, want.commitment):
             raise InvalidMessage
-        start = _read(source, _STREAM_HEADER)
-        if len(start) != _STREAM_HEADER or start[0] != _STREAM_HEADER:
+        start = read(source, STREAM_HEADER)
+        if len(start) != STREAM_HEADER or start[0] != STREAM_HEADER:
             raise InvalidMessage
         return StreamReader(source, _Segments(self._stream, start[1:33], start[33:], aad))
 
@@ -273,13 +152,12 @@ class DataKey:
 
 
 def _associated(header: Header) -> bytes:
-    return _MAGIC + bytes((header.suite,)) + header.commitment
+    return MAGIC + bytes((header.suite,)) + header.commitment
 
 
 # The body of a stream is what Tink's AES256_GCM_HKDF_1MB writes.
 _SEGMENT = 1 << 20
 _PREFIX = 7
-_STREAM_HEADER = 1 + 32 + _PREFIX
 _MAX_SEGMENTS = (1 << 32) - 1
 
 
@@ -294,7 +172,7 @@ class _Segments:
     @property
     def size(self) -> int:
         """Length of the next segment, encrypted, if it is whole."""
-        return _SEGMENT if self._count else _SEGMENT - _STREAM_HEADER
+        return _SEGMENT if self._count else _SEGMENT - STREAM_HEADER
 
     def _nonce(self, last: bool) -> bytes:
         if self._count >= _MAX_SEGMENTS:
@@ -307,7 +185,7 @@ class _Segments:
         return self._aead.encrypt(self._nonce(last), plaintext, None)
 
     def decrypt(self, segment: bytes, last: bool) -> bytes:
-        if len(segment) < _TAG:
+        if len(segment) < TAG:
             raise InvalidMessage
         try:
             return self._aead.decrypt(self._nonce(last), segment, None)
@@ -333,7 +211,7 @@ class StreamWriter(io.RawIOBase):
         view = memoryview(data).cast("B")
         done = 0
         while done < len(view):
-            room = self._segments.size - _TAG
+            room = self._segments.size - TAG
             if len(self._held) == room:  # more follows, so it is not the last one
                 self._flush(last=False)
             elif not self._held and len(view) - done > room:  # nothing to wait for, so nothing to copy
@@ -405,8 +283,8 @@ class StreamReader(io.RawIOBase):
         return size
 
     def _next(self) -> None:
-        segment = self._ahead + _read(self._source, self._segments.size - len(self._ahead))
-        self._ahead = _read(self._source, 1)  # one more tells whether it is the last
+        segment = self._ahead + read(self._source, self._segments.size - len(self._ahead))
+        self._ahead = read(self._source, 1)  # one more tells whether it is the last
         self._last = not self._ahead
         try:
             self._plain = memoryview(self._segments.decrypt(segment, self._last))
