@@ -37,11 +37,11 @@ type (
 )
 
 // statuses are the kinds of error with the statuses that clients branch on; the first that an error has counts. A wrapper
-// that is away is worth trying again, unless it is a check of the policy that says so. A fault of ours is one whatever its
+// that is away is worth trying again, also where it is a check of the policy that says so. A fault of ours is one whatever its
 // cause would be elsewhere.
 var statuses = []vaultapi.Status{
-	{Kind: refusal.ErrRefused, Code: http.StatusBadRequest},
 	{Kind: envelope.ErrUnavailable, Code: http.StatusServiceUnavailable},
+	{Kind: refusal.ErrRefused, Code: http.StatusBadRequest},
 	{Kind: dataplane.ErrFault, Code: http.StatusInternalServerError},
 	{Kind: refusal.ErrNotFound, Code: http.StatusNotFound},
 	{Kind: refusal.ErrConflict, Code: http.StatusConflict},

@@ -232,6 +232,7 @@ func (r Rewrapper) Rewrap(ctx context.Context, k *lifecycle.Key, n int) (Rewrapp
 	if err != nil || !replaced {
 		return RewrapMissed, err
 	}
+	r.Plane.ForgetCipher(k, n) // how long it is used from memory depends on what wraps it
 	return RewrapDone, nil
 }
 

@@ -152,3 +152,15 @@ func (w *world) history() string {
 	require.NoError(w.T, err)
 	return string(text)
 }
+
+func TestMaterialThatTheSweepWrappedIsUsedFromMemoryForCacheTTLToo(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.Must(w.Write("keys/k"))
+		ciphertext := w.Encrypt("k", "x")
+		w.configure("cache_ttl", "10m")
+		w.sweep()
+		w.pass(11 * time.Minute)
+		w.device.Vanish()
+		require.Equal(t, http.StatusServiceUnavailable, w.decrypts(ciphertext), "software wrapped it when it was loaded")
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,8 @@ func TestACheckIsGivenFiveSecondsAndNoMore(t *testing.T) {
 	m := mounttest.Governed(t, "auto")
 	h := hanging{make(chan time.Time, 1)}
 	m.WrapKeys(func(envelope.KeyWrapper) envelope.KeyWrapper { return h })
-	m.Refused(m.K.Op("rotate"), "pre-check hsm_healthy failed: context deadline exceeded")
+	answer := m.K.Op("rotate")
+	require.Equal(t, http.StatusServiceUnavailable, answer.Status)
+	require.Contains(t, answer.Err, "pre-check hsm_healthy failed: context deadline exceeded")
 	require.LessOrEqual(t, time.Until(<-h.asked), 5*time.Second)
 }
