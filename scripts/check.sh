@@ -3,8 +3,8 @@
 #
 #   scripts/check.sh [lint|unit|clients|fuzz|acceptance|all]
 #
-# Every step runs even when an earlier one failed: one run tells everything that is wrong. Of all, the acceptance tests run beside
-# the others.
+# Every step runs even when an earlier one failed: one run tells everything that is wrong. Of all, what waits (acceptance tests,
+# govulncheck, clients) runs beside the others.
 #   FUZZTIME         how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
 #   KEYLIFE_TORTURE  how long the acceptance tests kill the plugin and give up requests, such as 5m
 #   VAULT_BIN        the Vault to test against (default: see scripts/vault.sh)
@@ -72,12 +72,16 @@ vulnerabilities() {
 }
 
 lint() {
+  style
+  step govulncheck vulnerabilities
+}
+
+style() {
   step gofumpt formatted
   step "go vet" vet
   step golangci-lint "$bin/golangci-lint" run --allow-parallel-runners
   step shellcheck shell
   step "go mod tidy" go mod tidy -diff
-  step govulncheck vulnerabilities
 }
 
 # Tests make little that lasts: a collector that comes at five times what lives, and not at twice, takes 14 to 30 % of the CPU
@@ -172,20 +176,27 @@ acceptance() {
 accepting() { comm -13 <(test_files) <(test_files -tags acceptance) | cut -d ' ' -f 1; }
 test_files() { go list -f '{{.ImportPath}} {{.TestGoFiles}} {{.XTestGoFiles}}' "$@" ./... | sort; }
 
-# The acceptance tests wait for Vault's clock more than they compute, so they run beside everything else: in a run of this
-# script of their own, whose output is shown when all else is done. It leads a process group, to be ended with this script.
-begin_acceptance() {
+# The acceptance tests wait for Vault's clock more than they compute, and govulncheck for the network, so they run beside
+# everything else: in a run of this script of their own, whose output is shown when all else is done. It leads a process group,
+# to be ended with this script.
+waiting() {
+  acceptance
+  step govulncheck vulnerabilities
+  clients
+}
+
+begin_waiting() {
   set -m
-  scripts/check.sh acceptance >"$scratch/acceptance.log" 2>&1 </dev/null &
+  scripts/check.sh waiting >"$scratch/waiting.log" 2>&1 </dev/null &
   beside=$!
   set +m
 }
 
-end_acceptance() {
+end_waiting() {
   local status=0
   wait "$beside" || status=$?
   beside=
-  cat "$scratch/acceptance.log"
+  cat "$scratch/waiting.log"
   return "$status"
 }
 
@@ -216,11 +227,10 @@ all() {
   step "vault binary" scripts/vault.sh
   step tools scripts/tools.sh
   build
-  begin_acceptance
-  lint
+  begin_waiting
+  style
   unit
-  clients
-  step "acceptance tests, begun before lint" end_acceptance
+  step "acceptance tests, govulncheck and clients, begun before lint" end_waiting
 }
 
 report() {
@@ -244,7 +254,7 @@ case ${1:-all} in
     step tools scripts/tools.sh
     clients
     ;;
-  unit | acceptance | all) "${1:-all}" ;;
+  unit | acceptance | waiting | all) "${1:-all}" ;;
   fuzz) fuzz "${FUZZTIME:-30s}" ;;
   *) die "usage: scripts/check.sh [lint|unit|clients|fuzz|acceptance|all]" ;;
 esac
