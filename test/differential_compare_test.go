@@ -18,7 +18,7 @@ import (
 // superset are the members that keylife may add to a view of a key.
 var superset = []string{
 	"policy", "labels", "owner", "next_rotation_time", "rotation_status", "revision",
-	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted",
+	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted", "protection",
 }
 
 // comparison holds what is known about the request whose answers are compared.
