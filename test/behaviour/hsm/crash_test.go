@@ -91,6 +91,7 @@ func (a kekAct) end(w *world, fault, heal func()) {
 }
 
 func TestTheEndOfAKEKSurvivesACrashAtEveryWrite(t *testing.T) {
+	cases := 0
 	for _, a := range endings() {
 		t.Run(a.name, func(t *testing.T) {
 			writes := 0
@@ -100,6 +101,9 @@ func TestTheEndOfAKEKSurvivesACrashAtEveryWrite(t *testing.T) {
 			require.NotZero(t, writes)
 			for _, fate := range storagetest.Fates() {
 				for at := 1; at <= writes; at++ {
+					if cases++; racetest.Spared(t, cases) {
+						continue
+					}
 					t.Run(fmt.Sprintf("write %d %s", at, fate), func(t *testing.T) {
 						run(t, func(_ *testing.T, w *world) {
 							a.end(w, func() { w.Storage.FailWriteAs(at, fate) }, w.Storage.Heal)
@@ -114,10 +118,14 @@ func TestTheEndOfAKEKSurvivesACrashAtEveryWrite(t *testing.T) {
 // TestTheEndOfAKEKSurvivesATokenThatIsLostAtEveryCall takes the token away at each call of the destruction, before or after it
 // took effect.
 func TestTheEndOfAKEKSurvivesATokenThatIsLostAtEveryCall(t *testing.T) {
+	cases := 0
 	for _, a := range endings() {
 		for _, f := range []faketoken.Func{faketoken.FindObjects, faketoken.Decrypt, faketoken.GetAttributes, faketoken.DestroyObject} {
 			for at := 1; at <= 3; at++ {
 				for _, late := range []bool{false, true} {
+					if cases++; racetest.Spared(t, cases) {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s %s %d %t", a.name, f, at, late), func(t *testing.T) {
 						run(t, func(_ *testing.T, w *world) {
 							a.end(w, func() {
@@ -225,10 +233,14 @@ func TestActsOnKEKsSurviveACrashAtEveryWrite(t *testing.T) {
 
 // TestActsOnKEKsSurviveATokenThatIsLostAtEveryCall takes the token away at each call that changes what is on it.
 func TestActsOnKEKsSurviveATokenThatIsLostAtEveryCall(t *testing.T) {
+	cases := 0
 	for _, a := range kekActs()[:2] {
 		for _, f := range []faketoken.Func{faketoken.GenerateKey, faketoken.Encrypt, faketoken.Decrypt, faketoken.FindObjects, faketoken.GetAttributes, faketoken.DestroyObject} {
 			for at := 1; at <= 3; at++ {
 				for _, late := range []bool{false, true} {
+					if cases++; racetest.Spared(t, cases) {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s %s %d %t", a.name, f, at, late), func(t *testing.T) {
 						run(t, func(_ *testing.T, w *world) {
 							breaks := func(l *faketoken.Library) {

@@ -222,24 +222,6 @@ func TestARotationOfKEKsLeavesWhatWasWrappedReadable(t *testing.T) {
 	})
 }
 
-func TestKEKsRotateByTheirPeriod(t *testing.T) {
-	run(t, func(t *testing.T, w *world) {
-		w.configure("kek_rotation_period", "48h")
-		use := w.active("use")
-		w.Advance(47 * time.Hour)
-		require.Equal(t, use, w.active("use"))
-		w.device.Vanish()
-		w.Advance(2 * time.Hour)
-		require.Equal(t, use, w.active("use"))
-		w.device.Return()
-		time.Sleep(time.Minute)
-		w.Advance(2 * time.Minute)
-		require.NotEqual(t, use, w.active("use"))
-		require.Equal(t, 4, w.onToken())
-		require.Len(t, w.stored().KEKs, 4)
-	})
-}
-
 func TestAKeyThatSomebodyElseMadeIsTakenUp(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.configure("allow_generate_kek", false)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -69,6 +70,7 @@ func cutResident(w *world, i int, fault, heal func()) {
 }
 
 func TestActsOnKeysOnTheTokenSurviveACrashAtEveryWrite(t *testing.T) {
+	cases := 0
 	for i, a := range residentActs {
 		t.Run(a.name, func(t *testing.T) {
 			writes := 0
@@ -78,6 +80,9 @@ func TestActsOnKeysOnTheTokenSurviveACrashAtEveryWrite(t *testing.T) {
 			require.NotZero(t, writes)
 			for _, fate := range storagetest.Fates() {
 				for at := 1; at <= writes; at++ {
+					if cases++; racetest.Spared(t, cases) {
+						continue
+					}
 					t.Run(fmt.Sprintf("write %d %s", at, fate), func(t *testing.T) {
 						run(t, func(_ *testing.T, w *world) {
 							cutResident(w, i, func() { w.Storage.FailWriteAs(at, fate) }, w.Storage.Heal)
@@ -90,10 +95,14 @@ func TestActsOnKeysOnTheTokenSurviveACrashAtEveryWrite(t *testing.T) {
 }
 
 func TestActsOnKeysOnTheTokenSurviveATokenThatIsLostAtEveryCall(t *testing.T) {
+	cases := 0
 	for i, a := range residentActs {
 		for _, f := range []faketoken.Func{faketoken.GenerateKey, faketoken.Encrypt, faketoken.Decrypt, faketoken.FindObjects, faketoken.DestroyObject} {
 			for at := 1; at <= 3; at++ {
 				for _, late := range []bool{false, true} {
+					if cases++; racetest.Spared(t, cases) {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s %s %d %t", a.name, f, at, late), func(t *testing.T) {
 						run(t, func(_ *testing.T, w *world) {
 							cutResident(w, i, func() {
