@@ -105,7 +105,7 @@ func TestErrorsBecomeStatusesWhateverWrapsThem(t *testing.T) {
 		{refusal.CheckRevision(new(int), 3), logical.UpdateOperation, 409},
 		{errors.Join(dataplane.ErrFault, refusal.NoKey("x")), logical.ReadOperation, 500},
 		{errors.Join(dataplane.ErrFault, envelope.ErrUnavailable), logical.UpdateOperation, 503},
-		{errors.Join(refusal.Refusedf("x"), envelope.ErrUnavailable), logical.UpdateOperation, 400},
+		{errors.Join(refusal.Refusedf("x"), envelope.ErrUnavailable), logical.UpdateOperation, 503},
 		{errors.New("x"), logical.UpdateOperation, 500},
 	} {
 		failure = c.err
