@@ -139,10 +139,12 @@ func (k *killed) sweep(t *testing.T) {
 	k.requireWhole(t, "keylife")
 }
 
-// The plugin is killed at any moment of rotations that follow each other.
+// The plugin is killed at any moment of rotations that follow each other, once it has logged in: SoftHSM writes its token anew at each
+// login, and has none any more if its process ends meanwhile.
 func (k *killed) random(t *testing.T) {
 	const rounds = 8
 	for range rounds {
+		k.version(t, "keylife")
 		var rotating sync.WaitGroup
 		rotating.Go(func() { _, _ = k.Send(harness.Request{Method: http.MethodPost, Path: "keylife/hsm/keks/rotate"}) })
 		<-time.After(rand.N(400 * time.Millisecond))
