@@ -173,7 +173,7 @@ func (w Wrapping) Residents(ctx context.Context) (keys, left int, err error) {
 
 // hasObjects reports whether a key may have versions on the token: a destroyed one has until they are erased.
 func (w Wrapping) hasObjects(ctx context.Context, k *lifecycle.Key) (bool, error) {
-	if k.Status.State != lifecycle.KeyDestroyed {
+	if !k.Status.IsDestroyed() {
 		return true, nil
 	}
 	left, err := w.store.Moves.Displaced(ctx, *k)

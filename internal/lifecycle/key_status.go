@@ -48,6 +48,9 @@ type KeyStatus struct {
 	Before KeyState // KeyArchived and KeyRetired: what recover leads back to
 }
 
+// IsDestroyed reports a key that was destroyed as a whole: its material goes, or is gone.
+func (m KeyStatus) IsDestroyed() bool { return m.State == KeyDestroyed }
+
 // denies reports whether no version of the key processes, whatever its own state.
 func (m KeyStatus) denies(use Use, t policy.EffectiveRules) bool {
 	switch m.State {
