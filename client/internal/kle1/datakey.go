@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"io"
 )
 
 // What is derived from a data key. The labels of the format; docs/envelope.md says why there is one more for streams.
@@ -50,6 +51,9 @@ func New(name, edk string, key []byte) (*DataKey, error) {
 	k.aead, err = newAEAD(expand(prk, fieldLabel))
 	return k, err
 }
+
+// Format keeps the key out of logs and errors, whatever the verb.
+func (k *DataKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "data key [redacted]") }
 
 // expand derives 32 bytes. It cannot fail: Expand fails for more than 255 blocks, and this is one.
 func expand(prk []byte, info string) []byte {

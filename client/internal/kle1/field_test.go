@@ -5,6 +5,7 @@ package kle1_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -243,5 +244,13 @@ func BenchmarkOpen64(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_, _ = open(k, message, row)
+	}
+}
+
+func TestADataKeyIsNeverPrinted(t *testing.T) {
+	k := newKey(t, material)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		require.Equal(t, "data key [redacted]", fmt.Sprintf(verb, k), verb)
+		require.Equal(t, "{data key [redacted]}", fmt.Sprintf("%v", struct{ K fmt.Formatter }{k}))
 	}
 }
