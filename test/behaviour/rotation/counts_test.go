@@ -90,7 +90,7 @@ func TestARotationWithoutAPolicyCostsNothingForChecks(t *testing.T) {
 
 func TestARotationWithoutPostChecksIsOneCommit(t *testing.T) {
 	m := mounttest.New(t)
-	m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "24h"))
+	m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "24h", "rotation_jitter", "0"))
 	m.SetStored("policies/p", "pre_checks", []string{}, "post_checks", []string{})
 	m.Must(m.Write("keys/k", "policy", "p"))
 	counts, _ := rotationCost(m)
