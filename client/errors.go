@@ -4,10 +4,10 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/client/internal/kle1"
+	"github.com/keylife/vault-plugin-keylife/client/internal/refusal"
 )
 
 var (
@@ -16,27 +16,15 @@ var (
 	// ErrInput is wrapped by errors about what the caller gave: a context, a plaintext, a name.
 	ErrInput = kle1.ErrInput
 	// ErrUnavailable is wrapped where Vault did not answer and no data key may be used without it. Trying again can help.
-	ErrUnavailable = errors.New("vault is unavailable")
+	ErrUnavailable = refusal.ErrUnavailable
 	// ErrAccessDenied is wrapped where Vault refused the token, also a new one.
-	ErrAccessDenied = errors.New("access denied")
+	ErrAccessDenied = refusal.ErrAccessDenied
 	// ErrClosed is returned after Close.
-	ErrClosed = errors.New("client is closed")
+	ErrClosed = refusal.ErrClosed
 )
 
 // KeyStateError says that the engine refuses the use of a key or a version for what that is.
-type KeyStateError struct {
-	Key     string
-	Version int    // 0: the key as a whole
-	State   string // suspended, archived, ...; empty where the engine names none
-	Reason  string // the engine's words
-}
-
-func (e *KeyStateError) Error() string {
-	if e.Version == 0 {
-		return fmt.Sprintf("key %q: %s", e.Key, e.Reason)
-	}
-	return fmt.Sprintf("key %q, version %d: %s", e.Key, e.Version, e.Reason)
-}
+type KeyStateError = refusal.KeyStateError
 
 // ItemError is about one of many messages.
 type ItemError struct {
