@@ -32,16 +32,20 @@ type Info struct {
 
 // Inspect reads the header of a message, in its binary or its text form. It needs no key and asks nobody.
 func Inspect(message []byte) (Info, error) {
-	if len(message) > 0 && message[0] == 'k' {
-		binary, err := kle1.FromText(string(message))
-		if err != nil {
-			return Info{}, err
-		}
-		message = binary
-	}
-	m, err := kle1.Parse(message)
+	m, _, err := parse(message)
 	if err != nil {
 		return Info{}, err
 	}
-	return Info{Stream: m.Suite == kle1.Stream, Key: m.Name, Version: m.Version}, nil
+	return Info{Stream: m.Suite == kle1.Stream, Key: string(m.Name), Version: m.Version}, nil
+}
+
+// parse takes a message apart, in either form.
+func parse(message []byte) (m kle1.Message, isText bool, err error) {
+	if isText = len(message) > 0 && message[0] == 'k'; isText {
+		if message, err = kle1.FromText(message); err != nil {
+			return kle1.Message{}, isText, err
+		}
+	}
+	m, err = kle1.Parse(message)
+	return m, isText, err
 }

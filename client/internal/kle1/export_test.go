@@ -8,9 +8,17 @@ import (
 	"crypto/cipher"
 )
 
+func (k *DataKey) mustPRK() []byte {
+	prk, err := k.prk()
+	if err != nil {
+		panic(err)
+	}
+	return prk
+}
+
 // WithNonce makes the key seal with one nonce always: for vectors.
 func (k *DataKey) WithNonce(nonce []byte) *DataKey {
-	block, err := aes.NewCipher(expand(k.prk, fieldLabel))
+	block, err := aes.NewCipher(expand(k.mustPRK(), fieldLabel))
 	if err != nil {
 		panic(err)
 	}
@@ -18,9 +26,7 @@ func (k *DataKey) WithNonce(nonce []byte) *DataKey {
 	if err != nil {
 		panic(err)
 	}
-	fixed := *k
-	fixed.aead = oneNonce{gcm, nonce}
-	return &fixed
+	return k.with(oneNonce{gcm, nonce})
 }
 
 type oneNonce struct {
@@ -34,20 +40,25 @@ func (o oneNonce) Seal(dst, _, plaintext, aad []byte) []byte {
 
 // Derived is what the format derives from the key: for vectors, and to look at a stream with Tink alone.
 func (k *DataKey) Derived(s Suite, c Context) (field, stream, commitment, aad []byte) {
-	h := k.header
-	aad, err := c.after(h.associatedData())
+	commitment = k.aad[commitmentAt:]
+	aad, err := c.after(k.aad[:])
 	if s == Stream {
-		h, aad, err = k.streamHeader(c)
+		var of streaming
+		of, err = k.stream(c)
+		commitment, aad = of.header.commitment[:], of.aad
 	}
 	if err != nil {
 		panic(err)
 	}
-	return expand(k.prk, fieldLabel), k.stream, h.commitment[:], aad
+	prk := k.mustPRK()
+	return expand(prk, fieldLabel), expand(prk, streamLabel), commitment, aad
 }
 
 // Mixed is a data key that tells the commitment of one key and encrypts with another: what an attacker would make.
 func Mixed(commits, encrypts *DataKey) *DataKey {
-	mixed := *commits
-	mixed.aead = encrypts.aead
-	return &mixed
+	return commits.with(encrypts.aead)
+}
+
+func (k *DataKey) with(aead cipher.AEAD) *DataKey {
+	return &DataKey{head: k.head, edk: k.edk, version: k.version, aad: k.aad, aead: aead, key: k.key}
 }

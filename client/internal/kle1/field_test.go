@@ -192,17 +192,17 @@ func TestAMessageHasOneText(t *testing.T) {
 	for n := range 4 { // each remainder of three bytes
 		message := seal(t, newKey(t, material), "xxx"[:n], row)
 		text := kle1.Text(message)
-		back, err := kle1.FromText(text)
+		back, err := kle1.FromText([]byte(text))
 		require.NoError(t, err)
 		require.Equal(t, message, back)
 		for _, broken := range []string{text + "\n", text[:20] + "\r\n" + text[20:]} {
-			_, err := kle1.FromText(broken)
+			_, err := kle1.FromText([]byte(broken))
 			require.ErrorIs(t, err, kle1.ErrInvalidMessage)
 		}
 		for _, other := range []string{
 			text + "=", text + "\n", "\r" + text, text[:20] + "\n" + text[20:], text + "==", "KLE1." + text[5:], text[:len(text)-1] + "+", text[5:], text + "A", "kle1.",
 		} {
-			_, err := kle1.FromText(other)
+			_, err := kle1.FromText([]byte(other))
 			if err == nil { // one more character may be one more byte
 				require.NotEqual(t, message, back[:len(back)-1])
 				continue
@@ -211,23 +211,49 @@ func TestAMessageHasOneText(t *testing.T) {
 		}
 		last := strings.IndexByte(alphabet, text[len(text)-1])
 		for bits := 1; bits < 1<<([3]int{0, 4, 2}[len(message)%3]); bits++ {
-			_, err := kle1.FromText(text[:len(text)-1] + string(alphabet[last|bits]))
+			_, err := kle1.FromText([]byte(text[:len(text)-1] + string(alphabet[last|bits])))
 			require.ErrorIs(t, err, kle1.ErrInvalidMessage, "bits that do not count")
 		}
 	}
-	_, err := kle1.FromText(kle1.Text(writeStream(t, newKey(t, material), nil, row)))
+	_, err := kle1.FromText([]byte(kle1.Text(writeStream(t, newKey(t, material), nil, row))))
 	require.ErrorIs(t, err, kle1.ErrInvalidMessage, "a stream has no text")
 }
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-func TestSealingTakesTwoAllocations(t *testing.T) {
+func TestSealingAndOpeningTakeTwoAllocations(t *testing.T) {
 	k, plaintext := newKey(t, material), make([]byte, 64)
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
-		if _, err := k.Seal(plaintext, row); err != nil {
-			panic(err)
-		}
-	}), 2.0)
+	message := seal(t, k, string(plaintext), row)
+	for name, use := range map[string]func() error{
+		"seal": func() error { _, err := k.Seal(plaintext, row); return err }, // associated data and message
+		"open": func() error { _, err := open(k, message, row); return err },  // associated data and plaintext
+	} {
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+			if err := use(); err != nil {
+				panic(err)
+			}
+		}), 2.0, name)
+	}
+}
+
+func TestAWipedDataKeyBeginsNoStream(t *testing.T) {
+	k := newKey(t, material)
+	require.Equal(t, material, k.Bytes())
+	var out bytes.Buffer
+	w, err := k.NewWriter(&out, row)
+	require.NoError(t, err)
+	k.Wipe()
+	require.Nil(t, k.Bytes())
+	_, err = k.NewWriter(&bytes.Buffer{}, row)
+	require.ErrorIs(t, err, kle1.ErrWiped)
+	_, err = k.NewReader(kle1.Header{}, &bytes.Buffer{}, row)
+	require.ErrorIs(t, err, kle1.ErrWiped)
+	_, err = w.Write([]byte("begun"))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	plaintext, err := readStream(newKey(t, material), &out, row)
+	require.NoError(t, err)
+	require.Equal(t, "begun", string(plaintext))
 }
 
 func BenchmarkSeal64(b *testing.B) {

@@ -4,12 +4,13 @@
 package kle1
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // The frame of a message, numbers big-endian:
@@ -22,16 +23,14 @@ const (
 	commitmentSize = 32
 	nonceSize      = 12
 	tagSize        = 16
-
-	base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 )
 
 // Header is what a message tells without a key. Nothing of it is authenticated before the message is opened, and the name
 // never is: it is a hint for people, not a key to ask for.
 type Header struct {
 	Suite   Suite
-	Name    string // of the key; empty where the name is too long
-	EDK     string // the data key as the engine encrypted it
+	Name    []byte // of the key; empty where the name is too long
+	EDK     []byte // the data key as the engine encrypted it
 	Version int    // of the key that encrypted the data key
 
 	commitment [commitmentSize]byte
@@ -43,7 +42,7 @@ type Message struct {
 	Body []byte
 }
 
-// Parse takes a message apart. The body is part of the message's memory.
+// Parse takes a message apart. Name, EDK and body are parts of the message's memory: nothing is allocated.
 func Parse(message []byte) (Message, error) {
 	suite, n, ok := parseFixed(message)
 	if !ok || len(message) < fixedLen+n {
@@ -112,9 +111,9 @@ func parseHeader(suite Suite, b []byte) (h Header, ok bool) {
 }
 
 // cutCounted cuts off a text behind its length, a number of so many bytes.
-func cutCounted(b []byte, width int) (text string, rest []byte, ok bool) {
+func cutCounted(b []byte, width int) (text, rest []byte, ok bool) {
 	if len(b) < width {
-		return "", nil, false
+		return nil, nil, false
 	}
 	n := 0
 	for _, digit := range b[:width] {
@@ -122,9 +121,9 @@ func cutCounted(b []byte, width int) (text string, rest []byte, ok bool) {
 	}
 	b = b[width:]
 	if len(b) < n {
-		return "", nil, false
+		return nil, nil, false
 	}
-	return string(b[:n]), b[n:], true
+	return b[:n:n], b[n:], true
 }
 
 // fits tells whether a body of the suite can be so long.
@@ -136,8 +135,8 @@ func fits(suite Suite, n int) bool {
 }
 
 // isName tells whether the text is empty or a name of a key. A name that was put into a path can lead nowhere else.
-func isName(s string) bool {
-	if s == "" {
+func isName(s []byte) bool {
+	if len(s) == 0 {
 		return true
 	}
 	if len(s) > MaxName || !isWord(s[0]) || !isWord(s[len(s)-1]) {
@@ -161,24 +160,29 @@ func isAlphanumeric(b byte) bool {
 
 // versionOf reads the version of a ciphertext of Transit, and refuses what is none. What stands behind the colon is the
 // engine's: only its alphabet is looked at.
-func versionOf(edk string) (version int, ok bool) {
-	rest, ok := strings.CutPrefix(edk, "vault:v")
-	digits, text, found := strings.Cut(rest, ":")
+func versionOf(edk []byte) (version int, ok bool) {
+	rest, ok := bytes.CutPrefix(edk, []byte("vault:v"))
+	digits, text, found := bytes.Cut(rest, []byte(":"))
 	if !ok || !found || len(edk) > MaxEDK || !isBase64(text) {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(digits, 10, 31) // takes digits alone, no sign
+	n, err := strconv.ParseUint(string(digits), 10, 31) // takes digits alone, no sign
 	return int(n), err == nil && digits[0] != '0'
 }
 
-func isBase64(text string) bool {
-	return text != "" && strings.Trim(text, base64Alphabet) == ""
+func isBase64(text []byte) bool {
+	for _, b := range text {
+		if !isAlphanumeric(b) && b != '+' && b != '/' && b != '=' {
+			return false
+		}
+	}
+	return len(text) > 0
 }
 
 // appendTo appends the message up to its body.
 func (h *Header) appendTo(dst []byte) []byte {
 	n := 1 + len(h.Name) + 2 + len(h.EDK) + commitmentSize
-	dst = append(append(dst, magic...), byte(h.Suite))
+	dst = append(append(slices.Grow(dst, fixedLen+n), magic...), byte(h.Suite))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(n))                            //nolint:gosec // G115: name and EDK have limits
 	dst = append(append(dst, byte(len(h.Name))), h.Name...)                        //nolint:gosec // G115: at most MaxName
 	dst = append(binary.BigEndian.AppendUint16(dst, uint16(len(h.EDK))), h.EDK...) //nolint:gosec // G115: at most MaxEDK
@@ -205,9 +209,18 @@ func Rewrapped(message []byte, edk string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.EDK = edk
-	if err := m.check(); err != nil {
+	head, err := m.Rewrapped(edk)
+	if err != nil {
 		return nil, err
 	}
-	return append(m.appendTo(make([]byte, 0, len(message)+MaxEDK)), m.Body...), nil
+	return append(head, m.Body...), nil
+}
+
+// Rewrapped returns what stands before the body of the message, with another encrypted data key.
+func (h Header) Rewrapped(edk string) ([]byte, error) {
+	h.EDK = []byte(edk)
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	return h.appendTo(nil), nil
 }

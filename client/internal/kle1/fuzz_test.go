@@ -25,18 +25,18 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			require.Equal(t, kle1.ErrInvalidMessage, err)
 			require.Zero(t, m)
-			if text, textErr := kle1.FromText(string(message)); textErr == nil {
+			if text, textErr := kle1.FromText(message); textErr == nil {
 				require.Equal(t, string(message), kle1.Text(text))
 			}
 			return
 		}
 		require.NoError(t, headErr)
 		require.Equal(t, m.Header, h)
-		again, err := kle1.Rewrapped(message, m.EDK)
+		again, err := kle1.Rewrapped(message, string(m.EDK))
 		require.NoError(t, err)
 		require.Equal(t, message, again)
 		if m.Suite == kle1.Field {
-			back, err := kle1.FromText(kle1.Text(message))
+			back, err := kle1.FromText([]byte(kle1.Text(message)))
 			require.NoError(t, err)
 			require.Equal(t, message, back)
 		}

@@ -18,39 +18,46 @@ const (
 	streamHeaderSize = 1 + 32 + 7
 )
 
-// streamHeader is the header of a stream, and its associated data. Its commitment is of the context too: Tink derives a key for the segments from
-// it, and AES-GCM alone lets one body open under two such keys to two plaintexts.
-func (k *DataKey) streamHeader(c Context) (h Header, aad []byte, err error) {
-	info, err := c.after([]byte(commitStreamLabel))
-	if err != nil {
-		return Header{}, nil, err
-	}
-	h = k.header
-	h.Suite = Stream
-	h.commitment = [commitmentSize]byte(expand(k.prk, string(info)))
-	aad, err = c.after(h.associatedData())
-	return h, aad, err
+// streaming is what a stream of a data key and a context needs.
+type streaming struct {
+	header   Header
+	aad      []byte
+	segments *subtle.AESGCMHKDF
 }
 
-func (k *DataKey) tink() (*subtle.AESGCMHKDF, error) {
-	return subtle.NewAESGCMHKDF(k.stream, "SHA256", KeySize, segmentSize, 0)
+// stream derives a stream's commitment, and its key. The commitment is of the context too: Tink derives a key for the segments from
+// the associated data, and AES-GCM alone lets one body open under two such keys to two plaintexts.
+func (k *DataKey) stream(c Context) (s streaming, err error) {
+	info, err := c.after([]byte(commitStreamLabel))
+	if err != nil {
+		return streaming{}, err
+	}
+	prk, err := k.prk()
+	if err != nil {
+		return streaming{}, err
+	}
+	defer clear(prk)
+	s.header, _ = parseHeader(Stream, []byte(k.head[fixedLen:]))
+	s.header.commitment = [commitmentSize]byte(expand(prk, string(info)))
+	prefix := s.header.associatedData()
+	if s.aad, err = c.after(prefix[:]); err != nil {
+		return streaming{}, err
+	}
+	s.segments, err = subtle.NewAESGCMHKDF(expand(prk, streamLabel), "SHA256", KeySize, segmentSize, 0)
+	return s, err
 }
 
 // NewWriter begins a stream and returns where its plaintext goes. The stream is whole when Close returned nil. A caller
 // that cannot finish the plaintext must not close it: what was written does not open to its end then.
 func (k *DataKey) NewWriter(w io.Writer, c Context) (io.WriteCloser, error) {
-	h, aad, err := k.streamHeader(c)
+	s, err := k.stream(c)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := k.tink()
-	if err != nil {
+	if _, err := w.Write(s.header.appendTo(nil)); err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(h.appendTo(nil)); err != nil {
-		return nil, err
-	}
-	segments, err := stream.NewEncryptingWriter(w, aad)
+	segments, err := s.segments.NewEncryptingWriter(w, s.aad)
 	if err != nil {
 		return nil, err
 	}
@@ -86,19 +93,15 @@ func (w *writer) Close() error {
 // NewReader opens the stream whose header was read from r. What it returns was authenticated, also that it is the
 // beginning; that nothing is missing at the end is known at io.EOF only.
 func (k *DataKey) NewReader(h Header, r io.Reader, c Context) (io.Reader, error) {
-	want, aad, err := k.streamHeader(c)
+	s, err := k.stream(c)
 	if err != nil {
 		return nil, err
 	}
-	if h.Suite != Stream || !sameCommitment(&h, &want) {
+	if h.Suite != Stream || !sameCommitment(h.commitment[:], s.header.commitment[:]) {
 		return nil, ErrInvalidMessage
 	}
-	stream, err := k.tink()
-	if err != nil {
-		return nil, err
-	}
 	source := &source{r: r}
-	segments, err := stream.NewDecryptingReader(source, aad)
+	segments, err := s.segments.NewDecryptingReader(source, s.aad)
 	if err != nil {
 		return nil, source.cause()
 	}

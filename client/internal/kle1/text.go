@@ -4,8 +4,8 @@
 package kle1
 
 import (
+	"bytes"
 	"encoding/base64"
-	"strings"
 )
 
 // prefix of the text form. The binary form begins with capitals.
@@ -21,13 +21,13 @@ func Text(message []byte) string {
 
 // FromText returns the message of a text form. A message has one text form: padding, line breaks and bits that do not
 // count are refused, and so are streams.
-func FromText(text string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(text, prefix)
-	if !ok || strings.ContainsAny(encoded, "\r\n") { // encoding/base64 passes over these, also where it is strict
+func FromText(text []byte) ([]byte, error) {
+	encoded, ok := bytes.CutPrefix(text, []byte(prefix))
+	if !ok || bytes.ContainsAny(encoded, "\r\n") { // encoding/base64 passes over these, also where it is strict
 		return nil, ErrInvalidMessage
 	}
-	message, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if err != nil {
+	message := make([]byte, base64.RawURLEncoding.DecodedLen(len(encoded)))
+	if _, err := base64.RawURLEncoding.Strict().Decode(message, encoded); err != nil {
 		return nil, ErrInvalidMessage
 	}
 	if suite, _, ok := parseFixed(message); !ok || suite != Field {

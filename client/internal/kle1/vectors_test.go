@@ -117,7 +117,7 @@ func TestVectorsOfFields(t *testing.T) {
 		message := []byte(c.Message)
 		if c.Text != "" {
 			var err error
-			if message, err = kle1.FromText(c.Text); err != nil {
+			if message, err = kle1.FromText([]byte(c.Text)); err != nil {
 				return nil, err
 			}
 		}
@@ -125,10 +125,10 @@ func TestVectorsOfFields(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		if keys[m.EDK] == nil {
+		if keys[string(m.EDK)] == nil {
 			return nil, kle1.ErrInvalidMessage
 		}
-		return keys[m.EDK].Open(m, c.Context)
+		return keys[string(m.EDK)].Open(m, c.Context)
 	}
 	for _, c := range v.Valid {
 		plaintext, err := openVector(c)

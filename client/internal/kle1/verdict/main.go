@@ -67,7 +67,7 @@ func answer(in io.Reader, out io.Writer) error {
 func judge(q question) (v verdict, err error) {
 	message := q.Message
 	if q.Text != nil {
-		if message, err = kle1.FromText(*q.Text); err != nil {
+		if message, err = kle1.FromText([]byte(*q.Text)); err != nil {
 			return verdict{}, nil
 		}
 	}
@@ -75,8 +75,8 @@ func judge(q question) (v verdict, err error) {
 	if err != nil {
 		return verdict{}, nil
 	}
-	v = verdict{Parsed: true, Suite: int(m.Suite), Key: m.Name, EDK: m.EDK, Version: m.Version}
-	k, err := kle1.New(m.Name, m.EDK, q.DataKey)
+	v = verdict{Parsed: true, Suite: int(m.Suite), Key: string(m.Name), EDK: string(m.EDK), Version: m.Version}
+	k, err := kle1.New(string(m.Name), string(m.EDK), q.DataKey)
 	if err != nil {
 		return v, err
 	}
