@@ -4,9 +4,14 @@
 package client
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/keylife/vault-plugin-keylife/client/internal/sealed"
 )
 
 // Config is what a client works with. Vault alone is required.
@@ -38,4 +43,86 @@ type Offline struct {
 	Path   string                 // of the file; empty: none
 	For    time.Duration          // of a proof, to decrypt after such a start; at most 7 days
 	Sealer func() ([]byte, error) // gives the 32 bytes that seal the file; they must not lie beside it
+}
+
+const (
+	minTTL     = time.Second
+	maxAge     = 24 * time.Hour
+	maxOffline = 7 * 24 * time.Hour
+	maxCount   = 1 << 20
+	maxBytes   = 64 << 30
+)
+
+// checked returns the configuration with its defaults, or says what is wrong with it. Mount and Consumer are the engine's to check.
+func (c Config) checked() (Config, error) {
+	if c.Vault == nil {
+		return c, fmt.Errorf("config: Vault: no client: %w", ErrInput)
+	}
+	c.Mount = strings.Trim(cmp.Or(c.Mount, "keylife"), "/")
+	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	if err := (rules{
+		{"Timeout", c.Timeout, c.Timeout > 0, "above 0"},
+		{"Wait", c.Wait, c.Wait >= 0, "not below 0"},
+	}).check(); err != nil {
+		return c, err
+	}
+	var err error
+	if c.Bounds, err = c.Bounds.checked(); err != nil {
+		return c, err
+	}
+	return c, c.Offline.check()
+}
+
+func (b Bounds) checked() (Bounds, error) {
+	b = Bounds{
+		TTL: cmp.Or(b.TTL, 5*time.Minute), StaleProtect: cmp.Or(b.StaleProtect, 15*time.Minute), MaxStale: cmp.Or(b.MaxStale, time.Hour),
+		DataKeyAge: cmp.Or(b.DataKeyAge, time.Hour), MaxMessages: cmp.Or(b.MaxMessages, maxCount), MaxBytes: cmp.Or(b.MaxBytes, maxBytes),
+	}
+	return b, rules{
+		{"Bounds.TTL", b.TTL, b.TTL >= minTTL, fmt.Sprintf("at least %v", minTTL)},
+		{"Bounds.StaleProtect", b.StaleProtect, b.StaleProtect >= b.TTL, fmt.Sprintf("not below TTL, which is %v", b.TTL)},
+		{"Bounds.MaxStale", b.MaxStale, b.MaxStale >= b.StaleProtect, fmt.Sprintf("not below StaleProtect, which is %v", b.StaleProtect)},
+		{"Bounds.DataKeyAge", b.DataKeyAge, b.DataKeyAge >= minTTL && b.DataKeyAge <= maxAge, fmt.Sprintf("%v to %v", minTTL, maxAge)},
+		{"Bounds.MaxMessages", b.MaxMessages, b.MaxMessages >= 1 && b.MaxMessages <= maxCount, fmt.Sprintf("1 to %d", maxCount)},
+		{"Bounds.MaxBytes", b.MaxBytes, b.MaxBytes >= 1 && b.MaxBytes <= maxBytes, fmt.Sprintf("1 to %d", int64(maxBytes))},
+	}.check()
+}
+
+func (o Offline) check() error {
+	if o.Path == "" && o.For == 0 && o.Sealer == nil {
+		return nil
+	}
+	return rules{
+		{"Offline.Path", `""`, o.Path != "", "the name of a file"},
+		{"Offline.Sealer", "nil", o.Sealer != nil, "set where Path is"},
+		{"Offline.For", o.For, o.For > 0 && o.For <= maxOffline, fmt.Sprintf("above 0, at most %v", maxOffline)},
+	}.check()
+}
+
+// rules are what the fields of a configuration have to be.
+type rules []struct {
+	field string
+	value any
+	holds bool
+	rule  string
+}
+
+func (r rules) check() error {
+	for _, one := range r {
+		if !one.holds {
+			return fmt.Errorf("config: %s: %v, want %s: %w", one.field, one.value, one.rule, ErrInput)
+		}
+	}
+	return nil
+}
+
+// file is where data keys are kept; nil: nowhere.
+func (c Config) file() *sealed.File {
+	if c.Offline.Path == "" {
+		return nil
+	}
+	return &sealed.File{
+		Path: c.Offline.Path, Sealer: c.Offline.Sealer, For: c.Offline.For,
+		Binding: sealed.Binding{Address: c.Vault.Address(), Namespace: c.Vault.Namespace(), Mount: c.Mount},
+	}
 }

@@ -5,7 +5,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/client/internal/datakeys"
 )
 
 // Metrics is told what a client does. It is called on the hot path and by many goroutines at once.
@@ -20,7 +23,7 @@ type Metrics interface {
 type Operation struct {
 	Key     string
 	Op      string // encrypt, decrypt or rewrap
-	Source  Source
+	Source  Source // empty where it was not answered
 	Outcome Outcome
 }
 
@@ -53,4 +56,40 @@ type KeyStats struct {
 	Version  int           // that Encrypt uses; 0: none yet
 	DataKeys int           // in memory
 	ProofAge time.Duration // of the oldest proof that still opens messages
+}
+
+// outcomeOf sorts an error.
+func outcomeOf(err error) Outcome {
+	var state *KeyStateError
+	switch {
+	case err == nil:
+		return OK
+	case errors.Is(err, ErrInvalidMessage):
+		return InvalidMessage
+	case errors.Is(err, ErrInput):
+		return InvalidInput
+	case errors.Is(err, ErrAccessDenied):
+		return AccessDenied
+	case errors.As(err, &state):
+		return KeyState
+	}
+	return Unavailable
+}
+
+// observe tells the metrics of requests.
+func observe(m Metrics) func(ctx context.Context, key, op string) func(error) {
+	if m == nil {
+		return nil
+	}
+	return func(ctx context.Context, key, op string) func(error) {
+		ended := m.Request(ctx, key, op)
+		return func(err error) { ended(outcomeOf(err)) }
+	}
+}
+
+// count tells the metrics of a use.
+func (k *Key) count(op string, source datakeys.Source, err error) {
+	if m := k.client.metrics; m != nil {
+		m.Operation(Operation{Key: k.name, Op: op, Source: Source(source), Outcome: outcomeOf(err)})
+	}
 }
