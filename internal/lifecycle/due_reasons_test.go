@@ -269,6 +269,6 @@ func TestLimitThatBlocksStopsTheVersionAndOneThatRotatesDoesNot(t *testing.T) {
 	k := step(t, usedUp(newKey(t, 1), p, at(3, 0, 0)), lifecycle.Lapse, 1, free(at(3, 0, 0)))
 	out := lifecycle.Plan(k, p, at(4, 0, 0))
 	require.Equal(t, lifecycle.Stopped, out.Status)
-	require.Equal(t, `key "orders" cannot encrypt: it has no active version; rotate it`, out.Why)
+	require.Equal(t, `key "orders" cannot encrypt: it has no active version; rotate it [version_none]`, out.Why)
 	require.True(t, lifecycle.Plan(k, p, start.Add(90*day)).ToRotate(), "the schedule goes on")
 }

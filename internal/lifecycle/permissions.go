@@ -59,7 +59,8 @@ func (s State) permits(use Use, t policy.EffectiveRules, locked bool) bool {
 	}
 }
 
-// Permissions say what the versions of a key may do under the rules in force.
+// Permissions say what the versions of a key may do under the rules in force. What a state refuses ends in a code of that
+// state, [version_<state>] or [key_<state>], by which clients tell it apart: docs/data-plane.md lists them.
 type Permissions struct {
 	key   Key
 	rules policy.EffectiveRules
@@ -84,11 +85,11 @@ func (p Permissions) ToProtect(requested int) (int, error) {
 		return 0, refusal.Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
 	}
 	if k.Status.State != Enabled {
-		return 0, refusal.Refusedf("key %q cannot encrypt: the key as a whole is %s", k.Name, k.Status.State)
+		return 0, refusal.Refusedf("key %q cannot encrypt: the key as a whole is %s [key_%[2]s]", k.Name, k.Status.State)
 	}
 	state := k.State(v)
 	if state == Deactivated && k.Overrides[v].Lapsed {
-		return 0, refusal.Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion", v)
+		return 0, refusal.Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion [version_%s]", v, state)
 	}
 	if state.permits(Protect, p.rules, false) {
 		return v, nil
@@ -100,13 +101,13 @@ func (p Permissions) ToProtect(requested int) (int, error) {
 func protectsNot(k Key, requested, v int, state State) error {
 	switch {
 	case state == Deactivated:
-		return refusal.Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt", v, state, k.Policy, k.Primary)
+		return refusal.Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt [version_%[2]s]", v, state, k.Policy, k.Primary)
 	case requested == 0 && v == 0:
-		return refusal.Refusedf("key %q cannot encrypt: it has no active version; rotate it", k.Name)
+		return refusal.Refusedf("key %q cannot encrypt: it has no active version; rotate it [version_%s]", k.Name, state)
 	case requested == 0:
-		return refusal.Refusedf("key %q cannot encrypt: its version %d is %s", k.Name, v, state)
+		return refusal.Refusedf("key %q cannot encrypt: its version %d is %s [version_%[3]s]", k.Name, v, state)
 	}
-	return refusal.Refusedf("no such key version: key_version %d is %s", v, state)
+	return refusal.Refusedf("no such key version: key_version %d is %s [version_%[2]s]", v, state)
 }
 
 // ToProcess reports whether version v may decrypt under the rules in force. The error is [refusal.ErrInvalid], [refusal.ErrRefused],
@@ -125,12 +126,12 @@ func (p Permissions) mayOpen(v int, use Use) error {
 	state := k.State(v)
 	switch {
 	case state == NoState, state == Destroyed:
-		return refusal.Refusedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
+		return refusal.Refusedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s [version_%[2]s]", v, state)
 	case k.Status.denies(use, p.rules):
-		return refusal.Deniedf("ciphertext or signature version is disallowed by policy: key %q is %s", k.Name, k.Status.State)
+		return refusal.Deniedf("ciphertext or signature version is disallowed by policy: key %q is %s [key_%[2]s]", k.Name, k.Status.State)
 	case v >= k.MinDecryption && state.permits(use, p.rules, k.Overrides[v].Locked):
 		return nil
 	default:
-		return refusal.Deniedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s", v, state)
+		return refusal.Deniedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s [version_%[2]s]", v, state)
 	}
 }

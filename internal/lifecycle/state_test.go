@@ -108,7 +108,7 @@ func TestKeyWithoutAnActiveVersionSaysWhy(t *testing.T) {
 	k := steps(t, newKey(t, 5), 5, lifecycle.Suspend)
 	_, err := k.Permissions(ungoverned).ToProtect(0)
 	require.ErrorIs(t, err, refusal.ErrRefused)
-	require.EqualError(t, err, `key "orders" cannot encrypt: its version 5 is suspended`)
+	require.EqualError(t, err, `key "orders" cannot encrypt: its version 5 is suspended [version_suspended]`)
 
 	_, err = steps(t, newKey(t, 5), 5, lifecycle.Lapse).Permissions(governed).ToProtect(0)
 	require.ErrorIs(t, err, refusal.ErrRefused)
@@ -125,13 +125,42 @@ func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
 	}
 }
 
+// The codes are a contract with clients (docs/data-plane.md).
+func TestWhatAStateRefusesEndsInItsCode(t *testing.T) {
+	rules := policy.EffectiveRules{}
+	uses := func(k lifecycle.Key, v int) map[string]error {
+		_, protect := k.Permissions(rules).ToProtect(v)
+		return map[string]error{"protect": protect, "process": k.Permissions(rules).ToProcess(v), "rewrap": k.Permissions(rules).ToRewrap(v)}
+	}
+	for _, h := range histories() {
+		k := h.key(t)
+		for use, err := range uses(k, h.version) {
+			if err != nil && h.version >= k.MinEncryption {
+				require.Regexp(t, fmt.Sprintf(` \[version_%s\]$`, h.state), err, "%s of %s", use, h.name)
+			}
+		}
+		for _, s := range keyStates[1:] {
+			for use, err := range uses(moved(t, k, s), h.version) {
+				if err != nil && h.version >= k.MinEncryption {
+					require.Regexp(t, fmt.Sprintf(` \[(key_%s|version_%s|version_%s)\]$`, s, h.state, lifecycle.Destroyed), err, "%s of %s, key %s", use, h.name, s)
+				}
+			}
+		}
+	}
+	for _, v := range []int{0, -1} {
+		require.ErrorContains(t, newKey(t, 2).Permissions(rules).ToProcess(v), " [version_none]")
+	}
+	_, err := steps(t, newKey(t, 5), 5, lifecycle.Lapse).Permissions(rules).ToProtect(5)
+	require.ErrorContains(t, err, "it lapsed, or failed a check after its promotion [version_deactivated]")
+}
+
 func TestAKeyThatIsStoppedAsAWholeSaysSo(t *testing.T) {
 	for _, s := range keyStates[1:] {
 		k := inKeyState(t, s)
 		for _, v := range []int{0, 1, k.Primary} {
 			_, err := k.Permissions(policy.EffectiveRules{PinnedEncrypt: true}).ToProtect(v)
 			require.ErrorIs(t, err, refusal.ErrRefused)
-			require.EqualError(t, err, fmt.Sprintf(`key "orders" cannot encrypt: the key as a whole is %s`, s))
+			require.EqualError(t, err, fmt.Sprintf(`key "orders" cannot encrypt: the key as a whole is %s [key_%[1]s]`, s))
 		}
 	}
 }
