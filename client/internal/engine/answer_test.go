@@ -121,7 +121,7 @@ func TestWhatCannotBeReadIsAnOutage(t *testing.T) {
 	one := func(item string) string { return `{"data":{"batch_results":[` + item + `]}}` }
 	for _, body := range []string{
 		"", "{", "null", "[]", `"text"`, "<html>", `{"data":null}`, `{"data":{}}`, `{"data":{"batch_results":7}}`, one(""), one("{}"),
-		one(`{"plaintext":"***"}`), one(`{"plaintext":7}`), one(`{"ciphertext":""}`), one(`{"ciphertext":"` + aKey + `"}`),
+		one(`{"plaintext":"***"}`), one(`{"plaintext":7}`), one(`{"plaintext":"` + aKey + `","ciphertext":"` + edk + `","error":7}`), one(`{"ciphertext":""}`), one(`{"ciphertext":"` + aKey + `"}`),
 		one(`{"plaintext":"` + aKey + `","ciphertext":"x"},{"plaintext":"` + aKey + `"}`),
 		`{"data":{"ciphertext":"` + edk + `"}}`, `{"data":{"plaintext":"` + aKey + `"}}`, `{"data":{"ciphertext":"x","plaintext":"` + aKey + `"}}`,
 		`{"data":{"ciphertext":"` + edk + `","plaintext":"AAAA"}}`, `{"data":{"ciphertext":"` + edk + `","plaintext":"` + aKey[1:] + `"}}`,

@@ -14,14 +14,12 @@ import (
 const (
 	firstPause  = 100 * time.Millisecond // after an outage; doubles
 	longestWait = 10 * time.Second
-	leastWait   = time.Second // so that a token that hardly lives does not keep Vault busy
 )
 
 // dated sets when a token is to be prolonged: at 2/3 of its lifetime, 10 % more or less.
 func (s *session) dated(t token) *token {
 	if t.ttl > 0 && (t.renewable || s.auth != nil) {
-		part := time.Duration(float64(t.ttl) * 2 / 3 * (0.9 + 0.2*s.random()))
-		t.due = t.since.Add(max(part, leastWait))
+		t.due = t.since.Add(time.Duration(float64(t.ttl) * 2 / 3 * (0.9 + 0.2*s.random())))
 	}
 	return &t
 }
@@ -115,7 +113,7 @@ func (s *session) renew(t *token) (*token, error) {
 	secret, err := t.vault.Auth().Token().RenewSelfWithContext(ctx, 0)
 	switch {
 	case err != nil:
-		err = loginRefused(err)
+		err = verdictOf(err, nil).error("renewal of the token")
 	case secret == nil || secret.Auth == nil:
 		err = verdict{text: "vault answered what cannot be read"}.error("renewal of the token")
 	}

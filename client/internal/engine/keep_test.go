@@ -150,6 +150,21 @@ func TestATokenOfTheCallersClientIsRenewedIfItCanBe(t *testing.T) {
 	})
 }
 
+func TestATokenOfTheCallersClientWhoseRenewalIsRefusedIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		vault := f.Client()
+		f.SetTokens(30*time.Minute, true)
+		_, err := vault.Auth().Login(t.Context(), f.Auth())
+		require.NoError(t, err)
+		f.ResetRequests()
+		require.NoError(t, newEngine(t, engine.Options{Vault: vault}).Login(t.Context()))
+		f.RevokeTokens()
+		pass(time.Hour)
+		require.Equal(t, map[string]int{"lookup": 1, "renew": 1}, f.Requests())
+	})
+}
+
 func TestJitterSpreadsRenewals(t *testing.T) {
 	for random, at := range map[float64]time.Duration{0: 18 * time.Minute, 0.5: 20 * time.Minute, 1: 22 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {

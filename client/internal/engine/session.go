@@ -196,7 +196,7 @@ func (s *session) logIn(ctx context.Context) (*token, error) {
 		secret, err = Lookup(ctx, vault, s.own.Token())
 	}
 	if err != nil {
-		return nil, loginRefused(err)
+		return nil, verdictOf(err, nil).error("login")
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
 		return nil, verdict{text: "vault answered no token"}.error("login")
@@ -208,15 +208,6 @@ func (s *session) logIn(ctx context.Context) (*token, error) {
 }
 
 func lifetime(s *api.Secret) time.Duration { return time.Duration(s.Auth.LeaseDuration) * time.Second }
-
-// loginRefused sorts the error of a login: whatever Vault refuses there is about the credential.
-func loginRefused(err error) error {
-	v := verdictOf(err, nil)
-	if v.kind == keyState {
-		v.kind = denied
-	}
-	return v.error("login")
-}
 
 // Lookup is a login by a token that is there: it tells how long the token lives. A token that may not look itself up is
 // taken as one without end.

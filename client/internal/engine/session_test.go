@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,7 @@ func TestATokenThatMayNotLookItselfUpIsUsed(t *testing.T) {
 }
 
 func TestRequestsTellWhoSendsThem(t *testing.T) {
+	t.Setenv("VAULT_TOKEN", "hvs.of-the-environment")
 	f := newFake(t)
 	seen := map[string]http.Header{}
 	vault := clientOver(t, func(r *http.Request) (*http.Response, error) {
@@ -252,6 +254,17 @@ func TestALoginOutlivesTheCallerThatBeganIt(t *testing.T) {
 	})
 }
 
+func TestALoginThatTakesTooLongIsAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		e := newEngine(t, engine.Options{Vault: f.Client(), Auth: slowAuth{f.Auth(), time.Hour}})
+		start := time.Now()
+		_, err := e.Make(t.Context(), "orders")
+		require.Equal(t, "unavailable", sortOf(t, err))
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
+}
+
 type slowAuth struct {
 	api.AuthMethod
 	takes time.Duration
@@ -286,7 +299,11 @@ func (a fixedAuth) Login(context.Context, *api.Client) (*api.Secret, error) { re
 func TestCloseEndsALoginAndIsFinal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
-		e := newEngine(t, engine.Options{Vault: f.Client(), Auth: slowAuth{f.Auth(), time.Hour}})
+		var ended atomic.Bool
+		e := newEngine(t, engine.Options{
+			Vault: f.Client(), Auth: slowAuth{f.Auth(), time.Hour},
+			Observe: func(context.Context, string, string) func(error) { return func(error) { ended.Store(true) } },
+		})
 		failed := make(chan error, 1)
 		go func() {
 			_, err := e.Make(t.Context(), "orders")
@@ -294,6 +311,7 @@ func TestCloseEndsALoginAndIsFinal(t *testing.T) {
 		}()
 		synctest.Wait()
 		e.Close()
+		require.True(t, ended.Load(), "Close waits for what runs")
 		require.ErrorIs(t, <-failed, refusal.ErrClosed)
 		e.Close()
 		_, err := e.Make(t.Context(), "orders")

@@ -45,7 +45,7 @@ func kindOf(status int) kind {
 		return denied
 	case status == http.StatusRequestTimeout, // of proxies; Vault says 400, 404, 405 and those below
 		status == http.StatusPreconditionFailed, status == http.StatusTooManyRequests, status == 472, status == 473,
-		status < 400, status >= 500:
+		status >= 500:
 		return unavailable
 	}
 	return keyState
@@ -67,7 +67,7 @@ func verdictOf(err error, header http.Header) verdict {
 	return verdict{text: plain(err.Error()), cause: err}
 }
 
-// error is the error of a verdict that is not about a key.
+// error is the error of a verdict that is not about a key: whatever Vault refuses is about the token, or at a login the credential.
 func (v verdict) error(attempt string) error {
 	if v.kind == unavailable {
 		return &outage{text: attempt + ": " + v.text, after: v.after, cause: v.cause}
