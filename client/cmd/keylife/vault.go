@@ -80,7 +80,7 @@ func connect(v vaultFlags) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	kl, err := client.New(client.Config{Vault: vault, Auth: auth, Mount: v.mount, Consumer: "keylife command"})
+	kl, err := client.New(client.Config{Vault: vault, Auth: auth, Mount: v.mount, Consumer: "keylife-command"})
 	if err != nil {
 		return session{}, err
 	}
