@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from ._frame import (
     FIELD,
+    KEY_SIZE,
     MAGIC,
     MAX_PLAINTEXT,
     NONCE,
@@ -26,7 +27,6 @@ from ._frame import (
     STREAM_HEADER,
     TAG,
     Header,
-    InvalidMessage,
     Message,
     check,
     from_text,
@@ -37,6 +37,7 @@ from ._frame import (
     serialize,
     to_text,
 )
+from .errors import InvalidMessage
 
 __all__ = [
     "FIELD",
@@ -57,7 +58,6 @@ __all__ = [
 Context = Mapping[str, str]
 
 MAX_CONTEXT = (1 << 16) - 1
-KEY_SIZE = 32
 
 
 def serialize_context(context: Optional[Context]) -> bytes:
@@ -95,17 +95,30 @@ def _expand(prk: bytes, info: bytes) -> bytes:
 class DataKey:
     """Seals and opens messages with one data key. May be used by many threads at once."""
 
+    __slots__ = ("_prk", "_aead", "_header", "head", "_aad", "_random", "key")
+
     def __init__(self, name: str, edk: str, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
         if len(key) != KEY_SIZE:
             raise ValueError(f"data key: {len(key)} bytes, want {KEY_SIZE}")
         version = check(name, edk)
+        self.key = key
         self._prk = _extract(b"keylife envelope v1", key)
         self._aead = AESGCM(_expand(self._prk, b"field"))
-        self._stream = _expand(self._prk, b"stream")
         self._header = Header(FIELD, name, edk, version, _expand(self._prk, b"commit"))
-        self._head = serialize(self._header)
+        self.head = serialize(self._header)  # what is before the body of each message in one piece
         self._aad = _associated(self._header)
         self._random = random
+
+    @property
+    def edk(self) -> str:
+        return self._header.edk
+
+    @property
+    def version(self) -> int:
+        return self._header.version
+
+    def __repr__(self) -> str:
+        return "data key [redacted]"
 
     def seal(self, plaintext: bytes, context: Optional[Context] = None) -> bytes:
         """Encrypts a plaintext of at most MAX_PLAINTEXT bytes to a message in one piece."""
@@ -113,13 +126,22 @@ class DataKey:
             raise ValueError(f"plaintext: {len(plaintext)} bytes, the most is {MAX_PLAINTEXT}")
         aad = self._aad + serialize_context(context)
         nonce = self._random(NONCE)
-        return self._head + nonce + self._aead.encrypt(nonce, plaintext, aad)
+        return self.head + nonce + self._aead.encrypt(nonce, plaintext, aad)
 
     def open(self, message: Message, context: Optional[Context] = None) -> bytes:
         """Decrypts a message in one piece."""
         aad = self._aad + serialize_context(context)
         header, body = message
         if header.suite != FIELD or not constant_time.bytes_eq(header.commitment, self._header.commitment):
+            raise InvalidMessage
+        return self._open(body, aad)
+
+    def open_body(self, body: bytes, context: Optional[Context] = None) -> bytes:
+        """Decrypts the body of a message whose head is that of this data key."""
+        return self._open(body, self._aad + serialize_context(context))
+
+    def _open(self, body: bytes, aad: bytes) -> bytes:
+        if not NONCE + TAG <= len(body) <= NONCE + MAX_PLAINTEXT + TAG:
             raise InvalidMessage
         try:
             return self._aead.decrypt(body[:NONCE], body[NONCE:], aad)
@@ -131,7 +153,7 @@ class DataKey:
         header, aad = self._stream_header(context)
         salt, prefix = self._random(32), self._random(_PREFIX)
         target.write(serialize(header) + bytes((STREAM_HEADER,)) + salt + prefix)
-        return StreamWriter(target, _Segments(self._stream, salt, prefix, aad))
+        return StreamWriter(target, _Segments(self._stream_key(), salt, prefix, aad))
 
     def reader(self, header: Header, source: BinaryIO, context: Optional[Context] = None) -> "StreamReader":
         """Opens the stream whose header was read from source."""
@@ -141,7 +163,10 @@ class DataKey:
         start = read(source, STREAM_HEADER)
         if len(start) != STREAM_HEADER or start[0] != STREAM_HEADER:
             raise InvalidMessage
-        return StreamReader(source, _Segments(self._stream, start[1:33], start[33:], aad))
+        return StreamReader(source, _Segments(self._stream_key(), start[1:33], start[33:], aad))
+
+    def _stream_key(self) -> bytes:
+        return _expand(self._prk, b"stream")
 
     def _stream_header(self, context: Optional[Context]) -> Tuple[Header, bytes]:
         """The header and associated data of a stream. Its commitment is of the context too, see docs/envelope.md."""

@@ -9,6 +9,8 @@ import re
 import struct
 from typing import BinaryIO, NamedTuple, Optional, Tuple
 
+from .errors import InvalidMessage
+
 FIELD = 1
 STREAM = 2
 
@@ -19,6 +21,7 @@ MAX_EDK = 4096
 MAGIC = b"KLE1"
 _FIXED = struct.Struct(">4sBH")
 COMMITMENT = 32
+KEY_SIZE = 32
 NONCE = 12
 TAG = 16
 STREAM_HEADER = 1 + 32 + 7  # what is before the first segment of a stream
@@ -26,13 +29,6 @@ _TEXT_PREFIX = "kle1."
 
 _NAME = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)?\Z")
 _EDK = re.compile(rb"vault:v([1-9][0-9]{0,9}):[A-Za-z0-9+/=]+\Z")
-
-
-class InvalidMessage(Exception):
-    """The message was altered, cut, sealed with another context, or is no message at all."""
-
-    def __init__(self) -> None:
-        super().__init__("invalid message")
 
 
 class Header(NamedTuple):
@@ -119,6 +115,11 @@ def _is_name(name: bytes) -> bool:
     return len(name) <= MAX_NAME and _NAME.match(name) is not None
 
 
+def version_of(edk: str) -> Optional[int]:
+    """The version of an encrypted data key, None where it is none."""
+    return _version_of(edk.encode("utf-8", "replace"))
+
+
 def _version_of(edk: bytes) -> Optional[int]:
     match = _EDK.match(edk)
     if match is None or len(edk) > MAX_EDK or int(match[1]) >= 1 << 31:
@@ -141,10 +142,15 @@ def rewrapped(message: bytes, edk: str) -> bytes:
     return serialize(header._replace(edk=edk, version=version)) + body
 
 
+def check_name(name: str) -> None:
+    if not name or not _is_name(name.encode("utf-8", "replace")):
+        raise ValueError(f"key name: {name[:MAX_NAME]!r}, want 1 to {MAX_NAME} letters, digits, '_', and inside '-' and '.'")
+
+
 def check(name: str, edk: str) -> int:
     if not _is_name(name.encode("utf-8", "replace")):
         raise ValueError(f"key name: at most {MAX_NAME} letters, digits, '_', and inside '-' and '.'")
-    version = _version_of(edk.encode("utf-8", "replace"))
+    version = version_of(edk)
     if version is None:
         raise ValueError(f"encrypted data key: not vault:v<version>:<base64> of at most {MAX_EDK} bytes")
     return version
