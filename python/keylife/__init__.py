@@ -3,14 +3,49 @@
 
 """For applications that encrypt locally with data keys of keylife or Transit.
 
-So far it tells what a message is. The format is specified in docs/envelope.md.
+    client = keylife.Client("https://vault:8200", auth=keylife.AppRole(role_id, secret_id_file="/run/secret-id"))
+    orders = client.key("orders")
+    message = orders.encrypt(b"4111...", {"table": "cards", "row": "17"})
+    orders.decrypt(message, {"table": "cards", "row": "17"})
+
+A use asks Vault only when there is no data key whose proof is fresh. The format of messages is specified in docs/envelope.md.
 """
 
 from typing import NamedTuple, Union
 
-from ._frame import STREAM, InvalidMessage, from_text, parse
+from ._client import Client
+from ._envelope import Context
+from ._frame import STREAM, from_text, parse
+from ._key import Key
+from ._metrics import KeyStats, Metrics
+from .auth import AppRole, Auth, Cert, Kubernetes, Login, TokenFile
+from .bounds import Bounds, Offline
+from .errors import AccessDenied, BatchError, ClientClosed, InvalidMessage, KeylifeError, KeyStateError, Unavailable
 
-__all__ = ["Info", "InvalidMessage", "inspect"]
+__all__ = [
+    "AccessDenied",
+    "AppRole",
+    "Auth",
+    "BatchError",
+    "Bounds",
+    "Cert",
+    "Client",
+    "ClientClosed",
+    "Context",
+    "Info",
+    "InvalidMessage",
+    "Key",
+    "KeyStateError",
+    "KeyStats",
+    "KeylifeError",
+    "Kubernetes",
+    "Login",
+    "Metrics",
+    "Offline",
+    "TokenFile",
+    "Unavailable",
+    "inspect",
+]
 
 
 class Info(NamedTuple):

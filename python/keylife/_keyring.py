@@ -1,0 +1,442 @@
+# Copyright (c) keylife authors
+# SPDX-License-Identifier: MPL-2.0
+
+"""The data keys of one key: which are in memory, which may be used, and when the engine is asked.
+
+A use whose proof is fresh takes no lock of this module. Everything else is decided in to_encrypt and to_decrypt for uses,
+and in run for the background; both ask by the same two methods, each of which sends one request at a time.
+"""
+
+import copy
+import math
+import threading
+from itertools import islice
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+from ._backoff import Backoff
+from ._engine import MAX_BATCH, Engine, Made
+from ._envelope import DataKey
+from ._held import Opening, Protecting
+from ._http import ATTEMPT
+from ._metrics import ENGINE, LOCAL, STALE, KeyStats
+from ._world import Background, Moment, World
+from .bounds import Bounds
+from .errors import AccessDenied, ClientClosed, KeylifeError, Unavailable
+
+_PATIENCE = 1.0  # seconds that a use waits for Vault if it can do without
+_SLACK = 0.01  # of a TTL: proofs that are due so soon are renewed together
+
+Opened = Union[Opening, KeylifeError]
+
+
+class _Want:
+    """An encrypted data key that is asked for, by one or more uses."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        self.answer: Optional[Opened] = None
+
+
+class Surroundings:
+    """What the keys of a client have in common."""
+
+    def __init__(
+        self, engine: Engine, bounds: Bounds, world: World, timeout: float, background: Background, evict: Callable[[], None]
+    ) -> None:
+        self.engine = engine
+        self.bounds = bounds
+        self.world = world
+        self.timeout = timeout
+        self.background = background
+        self.evict = evict  # called when a data key was added
+        self.closed = False
+
+
+class Keyring:
+    def __init__(self, name: str, around: Surroundings) -> None:
+        self.name = name
+        self._around = around
+        self._monotonic, self._wall = around.world.monotonic, around.world.wall
+        self._protecting: Optional[Protecting] = None
+        self._opening: Dict[str, Opening] = {}  # by EDK
+        # The same by the head of their messages. Reading a dict is one step, with the interpreter's lock and without.
+        self.by_head: Dict[bytes, Opening] = {}
+        self._next_proof = math.inf  # when the first of them is due
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins with new locks and no data key that encrypts: a process that was forked has counts of its own."""
+        world = self._around.world
+        self._protecting = None
+        self._lock = threading.RLock()  # of what is above; never held over a request
+        self._make_turn, self._open_turn = threading.Lock(), threading.Lock()  # held by the use that sends a request
+        self._make_backoff, self._open_backoff = Backoff(world), Backoff(world)
+        self._rewrap_backoff = Backoff(world)
+        self._made = 0  # answers, or none, to requests for a data key
+        self._refusal: Optional[KeylifeError] = None  # the last of them, if that was one
+        self._wanted: Dict[str, _Want] = {}
+
+    # Encrypting.
+
+    def to_encrypt(self, size: int) -> Tuple[Protecting, str]:
+        """The data key that encrypts a message of this size, which is counted, and what it was answered by."""
+        protecting = self._protecting
+        if protecting is not None and protecting.use(size, self._monotonic(), self._wall()):
+            return protecting, LOCAL
+        return self._to_encrypt(size)
+
+    def warm_to_encrypt(self) -> bool:
+        """Whether encrypting asks nobody."""
+        protecting = self._protecting
+        return protecting is not None and protecting.current(self._around.world.now()) and not protecting.near_limit()
+
+    def _to_encrypt(self, size: int) -> Tuple[Protecting, str]:
+        if size > self._around.bounds.max_bytes:
+            raise ValueError(f"plaintext: {size} bytes, bounds.max_bytes is {self._around.bounds.max_bytes}")
+        source, until = LOCAL, self._until()
+        while True:
+            now = self._now()
+            protecting = self._protecting
+            if protecting is not None and protecting.current(now) and protecting.use_to_the_limit(size):
+                self._look_ahead(protecting, now)
+                return protecting, source
+            fallback = protecting is not None and protecting.stale(now) and protecting.has_room(size)
+            try:
+                self._make_backoff.check(now)
+                self._make(min(until, now.mono + _PATIENCE) if fallback else until)
+                source = ENGINE
+            except Unavailable as error:
+                if fallback and protecting is not None and protecting.use_to_the_limit(size):
+                    return protecting, LOCAL if protecting.fresh(now) else STALE
+                if not self._pause(self._make_backoff, until):
+                    raise error
+
+    def _look_ahead(self, protecting: Protecting, now: Moment) -> None:
+        """Has the next data key fetched, if this one is near a limit."""
+        if protecting.near_limit():
+            protecting.due = now.mono
+            self._around.background.wake()
+
+    def _make(self, until: float) -> None:
+        """Asks for a data key, or waits for the answer that another use asked for."""
+        seen = self._made
+        if not self._around.world.acquire(self._make_turn, until - self._monotonic()):
+            raise Unavailable("vault is unavailable: no answer in time")
+        try:
+            if self._made == seen:
+                self._refusal = self._request_data_key(until)
+                self._made += 1
+            refusal = self._refusal
+        finally:
+            self._make_turn.release()
+        if refusal is not None:
+            raise copy.copy(refusal)
+
+    def _request_data_key(self, until: float) -> Optional[KeylifeError]:
+        started = self._now()
+        try:
+            made = self._around.engine.make(self.name, until)
+        except Unavailable as error:
+            self._make_backoff.failed(error)
+            return error
+        except KeylifeError as error:
+            self._make_backoff.succeeded()
+            self._refused(error)
+            return error
+        self._make_backoff.succeeded()
+        self._take(made, started)
+        return None
+
+    def _refused(self, error: KeylifeError) -> None:
+        """Without the right nothing of the key stays; by the state of the key the one goes that encrypts."""
+        protecting = self._protecting
+        if isinstance(error, AccessDenied):
+            self.clear()
+        elif protecting is not None:
+            self.drop(protecting.data_key.edk)
+
+    def _take(self, made: Made, started: Moment) -> None:
+        """An answer of the version that encrypts is its proof, and no data key is added. Another one, or a worn one, is replaced."""
+        bounds, now = self._around.bounds, self._around.world.now()
+        with self._lock:
+            protecting = self._protecting
+            if protecting is None or protecting.data_key.version != made.version or protecting.worn(now):
+                data_key = DataKey(self.name, made.edk, made.key)
+                protecting = Protecting(data_key, started, bounds)
+                self._add(data_key, started)
+            protecting.prove(started, self._jitter())
+            self._protecting = protecting
+        self._around.background.wake()
+
+    # Opening messages.
+
+    def use(self, opening: Opening) -> bool:
+        """Whether a data key may be used without a request. If so, the use is taken note of."""
+        return opening.use(self._monotonic(), self._wall())
+
+    def warm_to_open(self, edk: str) -> bool:
+        """Whether opening asks nobody."""
+        opening = self._opening.get(edk)
+        return opening is not None and opening.fresh(self._around.world.now())
+
+    def to_open(self, edks: Sequence[str]) -> Dict[str, Tuple[Opened, str]]:
+        """The data keys that these are, or why not, and what each was answered by. Unknown ones are one request."""
+        found: Dict[str, Tuple[Opened, str]] = {}
+        left, source, until = list(dict.fromkeys(edks)), LOCAL, self._until()
+        while left:
+            now = self._now()
+            for edk in left:
+                opening = self._opening.get(edk)
+                if opening is not None and opening.use(now.mono, now.wall):
+                    found[edk] = opening, source
+            left = [edk for edk in left if edk not in found]
+            error = self._to_open(left, now, until, found)
+            left = [edk for edk in left if edk not in found]
+            source = ENGINE
+            if left and error is not None and not self._pause(self._open_backoff, until):
+                found.update((edk, (error, ENGINE)) for edk in left)
+        return found
+
+    def _to_open(self, edks: List[str], now: Moment, until: float, found: Dict[str, Tuple[Opened, str]]) -> Optional[KeylifeError]:
+        """Asks what these are. Where Vault does not answer, those are found whose proof is not too old, and the outage is returned."""
+        if not edks:
+            return None
+        stale = {edk: opening for edk in edks for opening in [self._opening.get(edk)] if opening is not None and opening.stale(now)}
+        try:
+            self._open_backoff.check(now)
+            answers = self._open(edks, min(until, now.mono + _PATIENCE) if len(stale) == len(edks) else until)
+        except Unavailable as error:
+            for edk, opening in stale.items():
+                opening.used, opening.last = True, now.mono
+                found[edk] = opening, STALE
+            return error
+        found.update((edk, (answer, ENGINE)) for edk, answer in answers.items())
+        return None
+
+    def _open(self, edks: Sequence[str], until: float) -> Dict[str, Opened]:
+        """Asks what these are. What comes while a request is under way is asked for in the next one, together."""
+        with self._lock:
+            wants = {edk: self._wanted.setdefault(edk, _Want()) for edk in edks}
+        while any(want.answer is None for want in wants.values()):
+            if not self._around.world.acquire(self._open_turn, until - self._monotonic()):
+                raise Unavailable("vault is unavailable: no answer in time")
+            try:
+                if any(want.answer is None for want in wants.values()):
+                    self._request_batch(until)
+            finally:
+                self._open_turn.release()
+        answers = {edk: want.answer for edk, want in wants.items() if want.answer is not None}
+        for answer in answers.values():
+            if isinstance(answer, Unavailable):
+                raise copy.copy(answer)
+        return answers
+
+    def _request_batch(self, until: float) -> None:
+        with self._lock:
+            batch = list(islice(self._wanted, MAX_BATCH))
+        started = self._now()
+        answers: Sequence[Union[bytes, KeylifeError]]
+        try:
+            answers = self._around.engine.open(self.name, batch, until)
+            self._open_backoff.succeeded()
+        except Unavailable as error:
+            self._open_backoff.failed(error)
+            with self._lock:
+                batch = list(self._wanted)  # none of the others would fare better
+            answers = [error] * len(batch)
+        except KeylifeError as error:
+            self._open_backoff.succeeded()
+            if isinstance(error, AccessDenied):
+                self.clear()
+            answers = [error] * len(batch)
+        with self._lock:
+            for edk, answer in zip(batch, answers):
+                self._wanted.pop(edk).answer = self._opened(edk, answer, started)
+        self._around.background.wake()
+
+    def _opened(self, edk: str, answer: Union[bytes, KeylifeError], started: Moment) -> Opened:
+        if isinstance(answer, Unavailable):
+            return answer
+        if isinstance(answer, KeylifeError):
+            self.drop(edk)
+            return answer
+        opening = self._opening.get(edk)
+        if opening is None:
+            return self._add(DataKey(self.name, edk, answer), started)
+        self._prove(opening, started)
+        return opening
+
+    def _add(self, data_key: DataKey, proof: Moment) -> Opening:
+        opening = Opening(data_key)
+        with self._lock:
+            if self._around.closed:
+                raise ClientClosed
+            self._prove(opening, proof)
+            self._opening[data_key.edk] = opening
+            self.by_head[data_key.head] = opening
+        self._around.evict()
+        return opening
+
+    def _prove(self, opening: Opening, proof: Moment) -> None:
+        opening.prove(proof, self._around.bounds, self._jitter())
+        self._next_proof = min(self._next_proof, opening.due)
+
+    # What the owner may ask for.
+
+    def version(self) -> int:
+        """The version that encrypts."""
+        protecting = self._protecting
+        if protecting is None or not protecting.current(self._around.world.now()):
+            protecting, _ = self._to_encrypt(0)
+        return protecting.data_key.version
+
+    def refresh(self) -> None:
+        """Asks now for what would be asked for in time. A process that only reads is not asked to encrypt."""
+        until = self._until()
+        self._now()
+        if self._protecting is not None or not self._opening:
+            self._make(until)
+        used = [edk for edk, opening in list(self._opening.items()) if opening.used]
+        if used:
+            self._open(used, until)
+
+    def rewrap(self, edks: Sequence[str]) -> Dict[str, Union[str, KeylifeError]]:
+        """These under the newest version. It needs no data key and keeps none."""
+        unique = list(dict.fromkeys(edks))
+        results: Dict[str, Union[str, KeylifeError]] = {}
+        for start in range(0, len(unique), MAX_BATCH):
+            batch = unique[start : start + MAX_BATCH]
+            results.update(zip(batch, self._rewrap(batch, self._until())))
+        return results
+
+    def _rewrap(self, batch: List[str], until: float) -> Sequence[Union[str, KeylifeError]]:
+        backoff = self._rewrap_backoff
+        while True:
+            now = self._now()
+            try:
+                backoff.check(now)
+                answers = self._around.engine.rewrap(self.name, batch, until)
+                backoff.succeeded()
+                return answers
+            except Unavailable as error:
+                if backoff.due <= now.mono:
+                    backoff.failed(error)
+                if not self._pause(backoff, until):
+                    return [error] * len(batch)
+            except KeylifeError as error:
+                backoff.succeeded()
+                return [error] * len(batch)
+
+    def stats(self) -> KeyStats:
+        protecting, openings, now = self._protecting, list(self._opening.values()), self._around.world.now()
+        version = protecting.data_key.version if protecting is not None else 0
+        return KeyStats(self.name, version, len(openings), max((opening.proof.age(now) for opening in openings), default=0.0))
+
+    # In the background.
+
+    def due(self) -> float:
+        return min(self._protecting_due(), self._opening_due())
+
+    def run(self) -> None:
+        now = self._around.world.now()
+        try:
+            if self._protecting_due() <= now.mono:
+                self._renew_protecting(now)
+            if self._opening_due() <= now.mono:
+                self._renew_opening(now)
+        except KeylifeError:
+            pass  # a refusal dropped what it is about, and an outage is tried again; the next use is told
+
+    def _protecting_due(self) -> float:
+        protecting = self._protecting
+        return math.inf if protecting is None else max(protecting.due, self._make_backoff.due)
+
+    def _opening_due(self) -> float:
+        return max(self._next_proof, self._open_backoff.due)
+
+    def _renew_protecting(self, now: Moment) -> None:
+        protecting = self._protecting
+        if protecting is None:
+            return
+        if protecting.used and protecting.stale(now):
+            self._make(now.mono + 2 * ATTEMPT)
+        else:
+            protecting.due = math.inf
+
+    def _renew_opening(self, now: Moment) -> None:
+        used = self._sweep(now)
+        try:
+            if used:
+                self._open(used, now.mono + 2 * ATTEMPT)
+        finally:
+            self._next_proof = min((opening.due for opening in list(self._opening.values())), default=math.inf)
+
+    def _sweep(self, now: Moment) -> List[str]:
+        """Drops what may not be used any more. Gives what is to be proved, if the time for some of it has come."""
+        ttl = self._around.bounds.ttl
+        due, used = False, []
+        for edk, opening in list(self._opening.items()):
+            if not opening.stale(now):
+                self.forget(edk)
+                continue
+            if opening.due <= now.mono + _SLACK * ttl:
+                if opening.used:
+                    due = True
+                else:
+                    opening.due = opening.proof.mono + opening.keep  # when it is dropped
+            if opening.used and opening.proof.age(now) >= ttl / 2:
+                used.append(edk)
+        return used if due else []
+
+    # Dropping.
+
+    def drop(self, edk: str) -> None:
+        """A data key is not used any more, to encrypt neither."""
+        with self._lock:
+            protecting = self._protecting
+            if protecting is not None and protecting.data_key.edk == edk:
+                self._protecting = None
+            self.forget(edk)
+
+    def forget(self, edk: str) -> None:
+        """A data key does not open any more without the engine."""
+        with self._lock:
+            opening = self._opening.pop(edk, None)
+            if opening is not None:
+                self.by_head.pop(opening.data_key.head, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._protecting = None
+            self._opening.clear()
+            self.by_head.clear()
+
+    def uses(self) -> List[Tuple[float, str]]:
+        """When each data key was used last, and its EDK."""
+        return [(opening.last, edk) for edk, opening in list(self._opening.items())]
+
+    def count(self) -> int:
+        return len(self._opening)
+
+    # Time.
+
+    def _now(self) -> Moment:
+        if self._around.closed:
+            raise ClientClosed
+        return self._around.world.now()
+
+    def _until(self) -> float:
+        return self._monotonic() + self._around.timeout
+
+    def _jitter(self) -> float:
+        return 0.9 + 0.2 * self._around.world.random()
+
+    def _pause(self, backoff: Backoff, until: float) -> bool:
+        """Sleeps until the next attempt. False: there is none in time."""
+        now = self._monotonic()
+        if now >= until or backoff.due >= until:
+            return False
+        if backoff.due > now:
+            self._around.world.sleep(backoff.due - now)
+        return True
