@@ -155,12 +155,12 @@ class _Core:
 
     def _evict(self) -> None:
         """Keeps the data keys that were used last."""
-        over = sum(ring.count() for ring in self.rings()) - MAX_DATA_KEYS
+        over = sum(len(ring.openings) for ring in self.rings()) - MAX_DATA_KEYS
         if over <= 0:
             return
-        uses = ((last, ring.name, edk) for ring in self.rings() for last, edk in ring.uses())
+        uses = ((last, ring.name, edk) for ring in self.rings() for last, edk in ring.openings.uses())
         for _, name, edk in heapq.nsmallest(over + MAX_DATA_KEYS // 16, uses):
-            self._rings[name].forget(edk)
+            self._rings[name].openings.drop(edk)
 
 
 def _nothing() -> None:

@@ -56,9 +56,9 @@ class Key:
         """Opens a message, in its binary or its text form."""
         source = LOCAL
         try:
-            binary = from_text(message) if isinstance(message, str) else message if isinstance(message, bytes) else _bytes(message, "message")
+            binary = message if isinstance(message, bytes) else _binary(message)
             end = 7 + (binary[5] << 8 | binary[6]) if len(binary) > 7 else 0  # of the head, see docs/envelope.md
-            opening = self._ring.by_head.get(binary[:end])
+            opening = self._ring.openings.by_head.get(binary[:end])
             if opening is not None and self._ring.use(opening):
                 plaintext = opening.data_key.open_body(binary[end:], context)
             else:

@@ -19,12 +19,12 @@ from ._envelope import DataKey
 from ._held import Opening, Protecting
 from ._http import ATTEMPT
 from ._metrics import ENGINE, LOCAL, STALE, KeyStats
+from ._openings import Openings
 from ._world import Background, Moment, World
 from .bounds import Bounds
 from .errors import AccessDenied, ClientClosed, KeylifeError, Unavailable
 
 _PATIENCE = 1.0  # seconds that a use waits for Vault if it can do without
-_SLACK = 0.01  # of a TTL: proofs that are due so soon are renewed together
 
 Opened = Union[Opening, KeylifeError]
 
@@ -59,17 +59,15 @@ class Keyring:
         self._around = around
         self._monotonic, self._wall = around.world.monotonic, around.world.wall
         self._protecting: Optional[Protecting] = None
-        self._opening: Dict[str, Opening] = {}  # by EDK
-        # The same by the head of their messages. Reading a dict is one step, with the interpreter's lock and without.
-        self.by_head: Dict[bytes, Opening] = {}
-        self._next_proof = math.inf  # when the first of them is due
+        self.openings = Openings(around.bounds, self._jitter)
         self.reset()
 
     def reset(self) -> None:
         """Begins with new locks and no data key that encrypts: a process that was forked has counts of its own."""
         world = self._around.world
         self._protecting = None
-        self._lock = threading.RLock()  # of what is above; never held over a request
+        self.openings.reset()
+        self._lock = threading.RLock()  # never held over a request
         self._make_turn, self._open_turn = threading.Lock(), threading.Lock()  # held by the use that sends a request
         self._make_backoff, self._open_backoff = Backoff(world), Backoff(world)
         self._rewrap_backoff = Backoff(world)
@@ -177,7 +175,7 @@ class Keyring:
 
     def warm_to_open(self, edk: str) -> bool:
         """Whether opening asks nobody."""
-        opening = self._opening.get(edk)
+        opening = self.openings.get(edk)
         return opening is not None and opening.fresh(self._around.world.now())
 
     def to_open(self, edks: Sequence[str]) -> Dict[str, Tuple[Opened, str]]:
@@ -187,7 +185,7 @@ class Keyring:
         while left:
             now = self._now()
             for edk in left:
-                opening = self._opening.get(edk)
+                opening = self.openings.get(edk)
                 if opening is not None and opening.use(now.mono, now.wall):
                     found[edk] = opening, source
             left = [edk for edk in left if edk not in found]
@@ -202,7 +200,7 @@ class Keyring:
         """Asks what these are. Where Vault does not answer, those are found whose proof is not too old, and the outage is returned."""
         if not edks:
             return None
-        stale = {edk: opening for edk in edks for opening in [self._opening.get(edk)] if opening is not None and opening.stale(now)}
+        stale = {edk: opening for edk in edks for opening in [self.openings.get(edk)] if opening is not None and opening.stale(now)}
         try:
             self._open_backoff.check(now)
             answers = self._open(edks, min(until, now.mono + _PATIENCE) if len(stale) == len(edks) else until)
@@ -261,26 +259,15 @@ class Keyring:
         if isinstance(answer, KeylifeError):
             self.drop(edk)
             return answer
-        opening = self._opening.get(edk)
-        if opening is None:
-            return self._add(DataKey(self.name, edk, answer), started)
-        self._prove(opening, started)
-        return opening
+        return self._add(DataKey(self.name, edk, answer), started)
 
     def _add(self, data_key: DataKey, proof: Moment) -> Opening:
-        opening = Opening(data_key)
         with self._lock:
             if self._around.closed:
                 raise ClientClosed
-            self._prove(opening, proof)
-            self._opening[data_key.edk] = opening
-            self.by_head[data_key.head] = opening
+            opening = self.openings.add(data_key, proof)
         self._around.evict()
         return opening
-
-    def _prove(self, opening: Opening, proof: Moment) -> None:
-        opening.prove(proof, self._around.bounds, self._jitter())
-        self._next_proof = min(self._next_proof, opening.due)
 
     # What the owner may ask for.
 
@@ -295,9 +282,9 @@ class Keyring:
         """Asks now for what would be asked for in time. A process that only reads is not asked to encrypt."""
         until = self._until()
         self._now()
-        if self._protecting is not None or not self._opening:
+        if self._protecting is not None or not len(self.openings):
             self._make(until)
-        used = [edk for edk, opening in list(self._opening.items()) if opening.used]
+        used = self.openings.used()
         if used:
             self._open(used, until)
 
@@ -329,7 +316,7 @@ class Keyring:
                 return [error] * len(batch)
 
     def stats(self) -> KeyStats:
-        protecting, openings, now = self._protecting, list(self._opening.values()), self._around.world.now()
+        protecting, openings, now = self._protecting, self.openings.all(), self._around.world.now()
         version = protecting.data_key.version if protecting is not None else 0
         return KeyStats(self.name, version, len(openings), max((opening.proof.age(now) for opening in openings), default=0.0))
 
@@ -353,7 +340,7 @@ class Keyring:
         return math.inf if protecting is None else max(protecting.due, self._make_backoff.due)
 
     def _opening_due(self) -> float:
-        return max(self._next_proof, self._open_backoff.due)
+        return max(self.openings.next_proof, self._open_backoff.due)
 
     def _renew_protecting(self, now: Moment) -> None:
         protecting = self._protecting
@@ -365,29 +352,12 @@ class Keyring:
             protecting.due = math.inf
 
     def _renew_opening(self, now: Moment) -> None:
-        used = self._sweep(now)
+        used = self.openings.sweep(now)
         try:
             if used:
                 self._open(used, now.mono + 2 * ATTEMPT)
         finally:
-            self._next_proof = min((opening.due for opening in list(self._opening.values())), default=math.inf)
-
-    def _sweep(self, now: Moment) -> List[str]:
-        """Drops what may not be used any more. Gives what is to be proved, if the time for some of it has come."""
-        ttl = self._around.bounds.ttl
-        due, used = False, []
-        for edk, opening in list(self._opening.items()):
-            if not opening.stale(now):
-                self.forget(edk)
-                continue
-            if opening.due <= now.mono + _SLACK * ttl:
-                if opening.used:
-                    due = True
-                else:
-                    opening.due = opening.proof.mono + opening.keep  # when it is dropped
-            if opening.used and opening.proof.age(now) >= ttl / 2:
-                used.append(edk)
-        return used if due else []
+            self.openings.plan()
 
     # Dropping.
 
@@ -397,27 +367,12 @@ class Keyring:
             protecting = self._protecting
             if protecting is not None and protecting.data_key.edk == edk:
                 self._protecting = None
-            self.forget(edk)
-
-    def forget(self, edk: str) -> None:
-        """A data key does not open any more without the engine."""
-        with self._lock:
-            opening = self._opening.pop(edk, None)
-            if opening is not None:
-                self.by_head.pop(opening.data_key.head, None)
+            self.openings.drop(edk)
 
     def clear(self) -> None:
         with self._lock:
             self._protecting = None
-            self._opening.clear()
-            self.by_head.clear()
-
-    def uses(self) -> List[Tuple[float, str]]:
-        """When each data key was used last, and its EDK."""
-        return [(opening.last, edk) for edk, opening in list(self._opening.items())]
-
-    def count(self) -> int:
-        return len(self._opening)
+            self.openings.clear()
 
     # Time.
 

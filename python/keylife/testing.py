@@ -367,7 +367,7 @@ class _FakeTransport(BaseAdapter):  # type: ignore[misc]
         super().__init__()
         self._world = world
 
-    def send(self, request: Any, stream: bool = False, timeout: Any = None, verify: Any = True, cert: Any = None, proxies: Any = None) -> Any:
+    def send(self, request: Any, stream: bool = False, timeout: Any = None, *_: Any, **__: Any) -> Any:
         vault = self._world.vault
         body = json.loads(request.body) if request.body else {}
         status, content = vault._answer(request.method, request.path_url, request.headers.get("X-Vault-Token", ""), body)
