@@ -5,7 +5,7 @@
 
 from typing import Callable, NamedTuple, Protocol
 
-from .errors import AccessDenied, ClientClosed, InvalidMessage, KeyStateError, Unavailable
+from .errors import AccessDenied, InvalidMessage, KeyStateError, Unavailable
 
 # Sources: by what a use was answered.
 LOCAL = "local"  # a data key whose proof is fresh
@@ -37,7 +37,6 @@ _OUTCOMES = (
     (AccessDenied, "access_denied"),
     (KeyStateError, "key_state"),
     (InvalidMessage, "invalid_message"),
-    (ClientClosed, "closed"),
 )
 
 
