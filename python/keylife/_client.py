@@ -9,9 +9,9 @@ import re
 import threading
 import weakref
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
-from ._engine import Engine
+from ._engine import MAX_BATCH, Engine
 from ._frame import check_name
 from ._http import Address, Http
 from ._key import Key
@@ -21,7 +21,7 @@ from ._session import Session
 from ._world import Task, World
 from .auth import Auth, read_secret
 from .bounds import Bounds, Offline
-from .errors import Unavailable
+from .errors import ClientClosed, KeylifeError, Unavailable
 
 MAX_DATA_KEYS = 10_000
 _AGENT = "keylife-python/0.1"
@@ -56,9 +56,7 @@ class Client:
         _world: Optional[World] = None,
     ) -> None:
         address = _address(url, namespace, verify, cert, consumer)
-        mount = mount.strip("/")
-        if not _MOUNT.match(mount) or any(part in (".", "..") for part in mount.split("/")):
-            raise ValueError(f"mount: {mount!r}, want the path of an engine")
+        mount = check_mount(mount)
         if auth is not None and token is not None:
             raise ValueError("auth and token exclude each other")
         if not timeout > 0 or not wait >= 0:
@@ -113,6 +111,17 @@ class _Core:
 
     def rings(self) -> List[Keyring]:
         return list(self._rings.values())
+
+    def decrypt_by(self, mount: str, key: str, ciphertexts: Sequence[str]) -> List[Union[bytes, KeylifeError]]:
+        """Ciphertexts of Transit at any mount, of before: see keylife.legacy."""
+        if self._around.closed:
+            raise ClientClosed
+        engine = Engine(self._http, self._session, mount)
+        results: List[Union[bytes, KeylifeError]] = []
+        for start in range(0, len(ciphertexts), MAX_BATCH):
+            until = self._world.monotonic() + self._around.timeout
+            results += engine.decrypt(key, ciphertexts[start : start + MAX_BATCH], until)
+        return results
 
     def wait(self, seconds: float) -> None:
         """Waits for Vault to answer."""
@@ -177,6 +186,13 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def check_mount(mount: str) -> str:
+    mount = mount.strip("/")
+    if not _MOUNT.match(mount) or any(part in (".", "..") for part in mount.split("/")):
+        raise ValueError(f"mount: {mount!r}, want the path of an engine")
+    return mount
 
 
 def _address(

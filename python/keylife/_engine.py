@@ -47,7 +47,12 @@ class Engine:
 
     def open(self, key: str, edks: Sequence[str], until: float) -> List[Union[bytes, KeylifeError]]:
         """What at most MAX_BATCH encrypted data keys are."""
-        return [self._opened(key, edk, item) for edk, item in zip(edks, self._batch(key, "decrypt", edks, until))]
+        # Whoever may encrypt can put anything there: it spoils no other.
+        return [InvalidMessage() if isinstance(item, bytes) and len(item) != KEY_SIZE else item for item in self.decrypt(key, edks, until)]
+
+    def decrypt(self, key: str, ciphertexts: Sequence[str], until: float) -> List[Union[bytes, KeylifeError]]:
+        """What at most MAX_BATCH ciphertexts are, whatever they hold."""
+        return [self._opened(key, each, item) for each, item in zip(ciphertexts, self._batch(key, "decrypt", ciphertexts, until))]
 
     def rewrap(self, key: str, edks: Sequence[str], until: float) -> List[Union[str, KeylifeError]]:
         """At most MAX_BATCH encrypted data keys under the newest version."""
@@ -59,8 +64,7 @@ class Engine:
         plaintext = _decoded(item.get("plaintext"))
         if plaintext is None:
             raise unreadable()
-        # Whoever may encrypt can put anything there: it spoils no other.
-        return plaintext if len(plaintext) == KEY_SIZE else InvalidMessage()
+        return plaintext
 
     def _rewrapped(self, key: str, edk: str, item: Dict[str, Any]) -> Union[str, KeylifeError]:
         if item.get("error"):
