@@ -1,0 +1,2 @@
+# Copyright (c) keylife authors
+# SPDX-License-Identifier: MPL-2.0
