@@ -28,6 +28,15 @@ case $* in
     '/usr/lib/*/libsoftokn3.so:libnss3'
     /usr/bin/python3:python3 # python/ and its tests
     /usr/lib/python3/dist-packages/cryptography:python3-cryptography
+    /usr/lib/python3/dist-packages/hvac:python3-hvac
+    /usr/lib/python3/dist-packages/django:python3-django
+    /usr/lib/python3/dist-packages/sqlalchemy:python3-sqlalchemy
+    /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client
+    /usr/lib/python3/dist-packages/flask:python3-flask # python/ is run under it
+    /usr/bin/gunicorn:gunicorn
+    /usr/lib/python3/dist-packages/setuptools:python3-setuptools # python/ is packaged with these
+    /usr/lib/python3/dist-packages/wheel:python3-wheel
+    /usr/lib/python3/dist-packages/pip:python3-pip
     /usr/lib/python3/dist-packages/pytest:python3-pytest
     /usr/lib/python3/dist-packages/mypy:mypy
   ) ;;
