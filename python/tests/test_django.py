@@ -39,6 +39,7 @@ from shop.models import OLD, Card, Document
 import keylife
 from keylife import InvalidMessage
 from keylife.django import EncryptedJSONField, EncryptedTextField, client
+from keylife.django._source import FieldSource
 from keylife.testing import FakeVault
 
 
@@ -335,6 +336,24 @@ def test_the_command_counts_rewraps_and_converts(vault):
     assert rewrap("--reencrypt")[0] == 0
     assert rewrap("--census")[1] == "22 rows\nfound:\n  kle1 orders v2: 22\n"
     assert sorted(Card.objects.values_list("number", flat=True)) == sorted(["4000", "4001", *map(str, range(20))])
+
+
+def test_the_command_leaves_what_others_write_meanwhile(vault, monkeypatch):
+    Card.objects.bulk_create([Card(number=str(i)) for i in range(4)])
+    vault.rotate("orders")
+    swap = FieldSource._swap
+
+    def racing(self, row, new):
+        if row.id == 2:
+            Card.objects.filter(pk=2).update(number="theirs")
+        elif row.id == 3:
+            Card.objects.filter(pk=3).delete()
+        return swap(self, row, new)
+
+    monkeypatch.setattr(FieldSource, "_swap", racing)
+    code, said = rewrap()
+    assert code == 1 and "  changed: 2\n  changed or deleted by others meanwhile: 2\n" in said
+    assert list(Card.objects.order_by("id").values_list("number", flat=True)) == ["0", "theirs", "3"]
 
 
 def test_the_command_refuses_what_is_no_encrypted_field(vault):

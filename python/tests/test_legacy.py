@@ -3,11 +3,14 @@
 
 """What columns held before: whose a value is, and how it is read."""
 
+from types import SimpleNamespace
+
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
 from keylife import AccessDenied, InvalidMessage, KeyStateError, Unavailable, legacy
 from keylife._column import ColumnCipher, from_json, from_utf8, to_utf8
+from keylife._lazy import Lazy
 from keylife.testing import FakeVault
 
 OLD, NEW = Fernet(Fernet.generate_key()), Fernet(Fernet.generate_key())
@@ -150,6 +153,17 @@ def test_data_keys_are_fetched_ahead_in_one_request():
         assert vault.requests["decrypt"] == 1
         vault.set_outage("down")
         column.prefetch([])
+    asked = []
+    counting = SimpleNamespace(decrypt_many=lambda messages, _: asked.append(len(messages)) or [])
+    ColumnCipher("cards.number", lambda: counting, {}).prefetch(stored)
+    assert asked == [5], "one message of each data key"
+
+
+def test_a_client_is_made_once(vault):
+    lazy = Lazy(vault.client)
+    with lazy() as client:
+        assert lazy() is lazy._first() is client
+        assert lazy.key("orders") is lazy.key("orders")
 
 
 def test_errors_hold_no_plaintext():

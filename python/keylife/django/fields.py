@@ -68,10 +68,6 @@ class _EncryptedField(models.Field):
             options["context"] = self.context
         return name, path.replace("keylife.django.fields", "keylife.django"), args, options
 
-    def contribute_to_class(self, cls: Any, name: str, **options: Any) -> None:
-        super().contribute_to_class(cls, name, **options)
-        self.__dict__.pop("cipher", None)  # a copy of an abstract model's field has another table
-
     @cached_property
     def cipher(self) -> ColumnCipher:
         """Encrypts and decrypts the values of the column."""
