@@ -7,9 +7,7 @@ The module knows bytes and data keys. It fetches no data key and keeps none. Wha
 InvalidMessage and nothing more; what is wrong with the caller's own input is a ValueError that names it.
 """
 
-import io
 import os
-import struct
 from typing import BinaryIO, Callable, Mapping, Optional, Tuple
 
 from cryptography.exceptions import InvalidTag
@@ -38,6 +36,7 @@ from ._frame import (
     to_text,
 )
 from .errors import InvalidMessage
+from ._streams import PREFIX, Segments, StreamReader, StreamWriter, write_all
 
 __all__ = [
     "FIELD",
@@ -148,14 +147,14 @@ class DataKey:
         except InvalidTag:
             raise InvalidMessage from None
 
-    def writer(self, target: BinaryIO, context: Optional[Context] = None) -> "StreamWriter":
+    def writer(self, target: BinaryIO, context: Optional[Context] = None) -> StreamWriter:
         """Begins a stream. It is whole when close returned; what is left by an exception does not open to its end."""
         header, aad = self._stream_header(context)
-        salt, prefix = self._random(32), self._random(_PREFIX)
-        target.write(serialize(header) + bytes((STREAM_HEADER,)) + salt + prefix)
-        return StreamWriter(target, _Segments(self._stream_key(), salt, prefix, aad))
+        salt, prefix = self._random(32), self._random(PREFIX)
+        write_all(target, serialize(header) + bytes((STREAM_HEADER,)) + salt + prefix)
+        return StreamWriter(target, self._segments(salt, prefix, aad))
 
-    def reader(self, header: Header, source: BinaryIO, context: Optional[Context] = None) -> "StreamReader":
+    def reader(self, header: Header, source: BinaryIO, context: Optional[Context] = None) -> StreamReader:
         """Opens the stream whose header was read from source."""
         want, aad = self._stream_header(context)
         if header.suite != STREAM or not constant_time.bytes_eq(header.commitment, want.commitment):
@@ -163,10 +162,10 @@ class DataKey:
         start = read(source, STREAM_HEADER)
         if len(start) != STREAM_HEADER or start[0] != STREAM_HEADER:
             raise InvalidMessage
-        return StreamReader(source, _Segments(self._stream_key(), start[1:33], start[33:], aad))
+        return StreamReader(source, self._segments(start[1:33], start[33:], aad))
 
-    def _stream_key(self) -> bytes:
-        return _expand(self._prk, b"stream")
+    def _segments(self, salt: bytes, prefix: bytes, aad: bytes) -> Segments:
+        return Segments(_expand(_extract(salt, _expand(self._prk, b"stream")), aad), prefix)
 
     def _stream_header(self, context: Optional[Context]) -> Tuple[Header, bytes]:
         """The header and associated data of a stream. Its commitment is of the context too, see docs/envelope.md."""
@@ -178,141 +177,3 @@ class DataKey:
 
 def _associated(header: Header) -> bytes:
     return MAGIC + bytes((header.suite,)) + header.commitment
-
-
-# The body of a stream is what Tink's AES256_GCM_HKDF_1MB writes.
-_SEGMENT = 1 << 20
-_PREFIX = 7
-_MAX_SEGMENTS = (1 << 32) - 1
-
-
-class _Segments:
-    """Encrypts or decrypts the segments of one stream, in their order."""
-
-    def __init__(self, stream_key: bytes, salt: bytes, prefix: bytes, aad: bytes) -> None:
-        self._aead = AESGCM(_expand(_extract(salt, stream_key), aad))
-        self._prefix = prefix
-        self._count = 0
-
-    @property
-    def size(self) -> int:
-        """Length of the next segment, encrypted, if it is whole."""
-        return _SEGMENT if self._count else _SEGMENT - STREAM_HEADER
-
-    def _nonce(self, last: bool) -> bytes:
-        if self._count >= _MAX_SEGMENTS:
-            raise ValueError("stream: too many segments")
-        nonce = self._prefix + struct.pack(">IB", self._count, last)
-        self._count += 1
-        return nonce
-
-    def encrypt(self, plaintext: bytes, last: bool) -> bytes:
-        return self._aead.encrypt(self._nonce(last), plaintext, None)
-
-    def decrypt(self, segment: bytes, last: bool) -> bytes:
-        if len(segment) < TAG:
-            raise InvalidMessage
-        try:
-            return self._aead.decrypt(self._nonce(last), segment, None)
-        except InvalidTag:
-            raise InvalidMessage from None
-
-
-class StreamWriter(io.RawIOBase):
-    """Where the plaintext of a stream goes. Leaving it by an exception ends no stream."""
-
-    def __init__(self, target: BinaryIO, segments: _Segments) -> None:
-        self._target = target
-        self._segments = segments
-        self._held = bytearray()
-        self._failed = False
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
-        if self.closed or self._failed:
-            raise ValueError("write to a stream that is closed or failed")
-        view = memoryview(data).cast("B")
-        done = 0
-        while done < len(view):
-            room = self._segments.size - TAG
-            if len(self._held) == room:  # more follows, so it is not the last one
-                self._flush(last=False)
-            elif not self._held and len(view) - done > room:  # nothing to wait for, so nothing to copy
-                self._put(view[done : done + room], last=False)
-                done += room
-            else:
-                part = view[done : done + room - len(self._held)]
-                self._held += part
-                done += len(part)
-        return done
-
-    def _flush(self, last: bool) -> None:
-        self._put(self._held, last)
-        self._held.clear()
-
-    def _put(self, plaintext: "bytearray | memoryview", last: bool) -> None:
-        self._failed = True
-        self._target.write(self._segments.encrypt(bytes(plaintext), last))
-        self._failed = False
-
-    def close(self) -> None:
-        """Writes the last segment. The target stays open."""
-        if self.closed:
-            return
-        try:
-            if not self._failed:
-                self._flush(last=True)
-        finally:
-            super().close()
-
-    def abandon(self) -> None:
-        """Ends no stream: what was written does not open to its end."""
-        self._failed = True
-        self.close()
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        if kind is not None:
-            self.abandon()
-        self.close()
-
-    def __del__(self) -> None:
-        """A stream that nobody closed is not whole."""
-        self._failed = True
-
-
-class StreamReader(io.RawIOBase):
-    """The plaintext of a stream. Nothing is missing at its end only once that was read."""
-
-    def __init__(self, source: BinaryIO, segments: _Segments) -> None:
-        self._source = source
-        self._segments = segments
-        self._ahead = b""
-        self._plain = memoryview(b"")
-        self._last = False
-        self._failed = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        if self._failed:
-            raise InvalidMessage
-        target = memoryview(buffer).cast("B")
-        while not self._plain and not self._last:
-            self._next()
-        size = min(len(target), len(self._plain))
-        target[:size] = self._plain[:size]
-        self._plain = self._plain[size:]
-        return size
-
-    def _next(self) -> None:
-        segment = self._ahead + read(self._source, self._segments.size - len(self._ahead))
-        self._ahead = read(self._source, 1)  # one more tells whether it is the last
-        self._last = not self._ahead
-        try:
-            self._plain = memoryview(self._segments.decrypt(segment, self._last))
-        except InvalidMessage:
-            self._failed = True
-            raise
