@@ -95,21 +95,15 @@ def fill(source: BinaryIO, buffer: memoryview) -> int:
 class StreamWriter(io.RawIOBase):
     """Where the plaintext of a stream goes. It is whole when close returned; leaving it by an exception ends no stream.
 
-    written is told of the bytes of each segment. ended is told once whether the stream is whole; the target stays open
-    where it is not given.
+    written is told of the bytes of each segment, ended once whether the stream is whole. The target stays open.
     """
 
-    def __init__(
-        self,
-        target: BinaryIO,
-        segments: Segments,
-        written: Optional[Callable[[int], None]] = None,
-        ended: Optional[Callable[[bool], None]] = None,
-    ) -> None:
+    written: Optional[Callable[[int], None]] = None
+    ended: Optional[Callable[[bool], None]] = None
+
+    def __init__(self, target: BinaryIO, segments: Segments) -> None:
         self._target = target
         self._segments = segments
-        self._written = written
-        self._ended = ended
         self._held = memoryview(bytearray(SEGMENT))
         self._count = 0  # of bytes held
         self._failed = False
@@ -144,8 +138,8 @@ class StreamWriter(io.RawIOBase):
         self._failed = True
         write_all(self._target, self._segments.encrypt(plaintext, last))
         self._failed = False
-        if self._written:
-            self._written(len(plaintext))
+        if self.written:
+            self.written(len(plaintext))
 
     def close(self) -> None:
         """Writes the last segment."""
@@ -169,8 +163,8 @@ class StreamWriter(io.RawIOBase):
 
     def _end(self, whole: bool) -> None:
         super().close()
-        if self._ended:
-            self._ended(whole)
+        if self.ended:
+            self.ended(whole)
 
     def __exit__(self, kind: object, *rest: object) -> None:
         if kind is not None:
@@ -186,10 +180,11 @@ class StreamWriter(io.RawIOBase):
 class StreamReader(io.RawIOBase):
     """The plaintext of a stream. Nothing is missing at its end only once that was read. ended is told of its close."""
 
-    def __init__(self, source: BinaryIO, segments: Segments, ended: Optional[Callable[[], None]] = None) -> None:
+    ended: Optional[Callable[[], None]] = None
+
+    def __init__(self, source: BinaryIO, segments: Segments) -> None:
         self._source = source
         self._segments = segments
-        self._ended = ended
         self._segment = memoryview(bytearray(SEGMENT + 1))
         self._ahead = 0  # bytes of the next segment that were read
         self._plain = memoryview(b"")
@@ -241,5 +236,5 @@ class StreamReader(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        if self._ended:
-            self._ended()
+        if self.ended:
+            self.ended()
