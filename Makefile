@@ -1,9 +1,9 @@
 # Verbs only; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint unit clients acceptance fuzz bench build fmt clean
+.PHONY: help dev test lint unit clients acceptance fuzz bench bench-clients build fmt clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 dev: ## start a Vault with the plugin and watch a key rotate (ONCE=1: stop after that; HSM=1: on a token of SoftHSM)
 	@scripts/deps.sh dev $(if $(HSM),hsm)
@@ -30,6 +30,9 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s)
 
 bench: ## every benchmark
 	@go test -run '^$$' -bench . -benchmem ./...
+
+bench-clients: ## measure the clients beside a Vault that encrypts each value, and write docs/performance.md
+	@scripts/bench_clients.sh
 
 build: ## bin/vault-plugin-keylife, the same with PKCS#11 (-hsm), and the SHA-256 of both
 	@scripts/build.sh
