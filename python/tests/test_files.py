@@ -76,6 +76,22 @@ def test_pieces_of_any_size(keys, chunk):
     assert copy.getvalue() == plaintext
 
 
+def test_files_with_names_are_closed(keys, path):
+    def opened():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = opened()
+    write(keys, path, b"x")
+    assert opened() == before
+    stream = files.open_stream(keys, path, "rb", None)
+    assert opened() == before + 1
+    stream.close()
+    assert opened() == before
+    with pytest.raises(InvalidMessage):
+        files.open_stream(keys, path, "rb", {"other": "context"})
+    assert opened() == before
+
+
 def test_lines(keys, path):
     lines = [b"line %d\n" % number for number in range(200_000)]
     with files.open_stream(keys, path, "wb", None) as stream:
@@ -110,7 +126,7 @@ def test_an_exception_leaves_what_was_there(keys, path, tmp_path):
     stream = files.open_stream(keys, path, "wb", None)
     stream.write(b"x")
     del stream  # forgotten
-    assert os.listdir(tmp_path) == [path.name]
+    assert os.listdir(tmp_path) == [path.name] and path.read_bytes() == b"before"
 
 
 def test_an_exception_leaves_no_readable_stream_in_a_file_of_the_caller(keys):

@@ -84,7 +84,10 @@ def test_what_is_not_believed_is_deleted(path, alter, load, said):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"written":1}', '{"written":1,"keys":[{}]}', '{"written":1,"keys":[{"name":"a","edk":"b","key":"AAAA"}]}', "\xff"])
+SHORT = '{"written":1,"keys":[{"name":"a","edk":"b","key":"AAAA","protect":0,"process":0,"messages":0,"bytes":0,"made":0}]}'
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"written":1}', '{"written":1,"keys":[{}]}', SHORT, "\xff"])
 def test_a_content_that_cannot_be_read_is_refused(path, content):
     aead = sealed.AESGCM(sealing_key())
     put(path, b"KLC1" + bytes(12) + aead.encrypt(bytes(12), content.encode("latin-1"), at(path)._aad))
