@@ -9,7 +9,8 @@ import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
 from keylife import AccessDenied, InvalidMessage, KeyStateError, Unavailable, legacy
-from keylife._column import ColumnCipher, from_json, from_utf8, to_utf8
+from keylife._column import ColumnCipher, each_of, from_json, from_utf8, to_utf8
+from keylife._frame import rewrapped
 from keylife._lazy import Lazy
 from keylife.testing import FakeVault
 
@@ -172,3 +173,12 @@ def test_errors_hold_no_plaintext():
             act()
         assert "secret" not in repr(vars(raised.value)) + repr(raised.value.args)
         assert raised.value.__suppress_context__
+
+
+def test_what_is_no_data_key_spoils_no_other(vault):
+    with vault.client() as writer:
+        good = writer.key("orders").encrypt(b"x")
+    other = rewrapped(good, vault._keys["orders"]._seal(b"not 32 bytes"))
+    with vault.client() as reader:
+        good_one, bad_one = each_of(lambda: reader.key("orders").decrypt_many([good, other]))
+    assert good_one == b"x" and isinstance(bad_one, InvalidMessage)
