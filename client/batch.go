@@ -17,7 +17,9 @@ type batch struct {
 	at   map[string]int
 }
 
-func newBatch(n int) *batch { return &batch{of: make([]int, n), errs: make([]error, n), at: map[string]int{}} }
+func newBatch(n int) *batch {
+	return &batch{of: make([]int, n), errs: make([]error, n), at: map[string]int{}}
+}
 
 // add takes the EDK of a message, or the error that it has none.
 func (b *batch) add(i int, edk []byte, err error) {
