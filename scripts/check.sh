@@ -63,7 +63,7 @@ shell() { shellcheck -x scripts/*.sh .ci/run; }
 # Only an unreachable vulnerability database is forgiven; a finding, or any other trouble, is not.
 vulnerabilities() {
   local out status=0
-  out=$("$bin/govulncheck" ./... 2>&1) || status=$?
+  out=$("$bin/govulncheck" -C "${1:-.}" ./... 2>&1) || status=$?
   printf '%s\n' "$out"
   ((status)) || return 0
   [[ $out == *"fetching vulnerabilities:"* ]] || return "$status"
@@ -126,6 +126,7 @@ clients() {
   step "client, vet" go -C client vet ./...
   step "client, lint" client_lint
   step "client, tidy" go -C client mod tidy -diff
+  step "client, govulncheck" vulnerabilities client
   step "client, tests" go -C client test -race -shuffle=on ./...
   step "python, types" in_python mypy --strict --cache-dir=/dev/null keylife
   step "python, tests" in_python pytest -q
