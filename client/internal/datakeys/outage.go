@@ -39,7 +39,8 @@ func (o *outage) pause() (time.Duration, error) {
 func (o *outage) heard(err error, random float64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !errors.Is(err, refusal.ErrUnavailable) {
+	var state *refusal.KeyStateError
+	if err == nil || errors.Is(err, refusal.ErrAccessDenied) || errors.As(err, &state) {
 		o.failures, o.last = 0, nil
 		return
 	}
