@@ -15,9 +15,12 @@ from ._engine import MAX_BATCH, Engine
 from ._frame import check_name
 from ._http import Address, Http
 from ._key import Key
-from ._keyring import Keyring, Surroundings
+from ._keyring import Keyring
 from ._metrics import KeyStats, Metrics
+from ._offline import Keeper
+from ._sealed import Binding, SealedFile
 from ._session import Session
+from ._surroundings import Surroundings
 from ._world import Task, World
 from .auth import Auth, read_secret
 from .bounds import Bounds, Offline
@@ -66,6 +69,9 @@ class Client:
         session = Session(http, world, auth, _bare_token(token) if auth is None else "")
         self._metrics = metrics
         self._core = _Core(http, session, Engine(http, session, mount), bounds, world, timeout)
+        if offline is not None:
+            file = SealedFile(offline.path, offline.sealer, Binding(address.url, address.namespace or "", mount), offline.for_)
+            self._core.keep(file, offline.for_)
         _CORES.add(self._core)
         if wait:
             self._core.wait(wait)
@@ -99,8 +105,16 @@ class _Core:
         self._world = world
         self._lock = threading.Lock()
         self._rings: Dict[str, Keyring] = {}
+        self._keeper: Optional[Keeper] = None
         evict = weakref.WeakMethod(self._evict)
         self._around = Surroundings(engine, bounds, world, timeout, world.background(self), lambda: (evict() or _nothing)())
+
+    def keep(self, file: SealedFile, seconds: float) -> None:
+        """Keeps data keys in a file. It is read if the first request of all is answered by nobody."""
+        around = self._around
+        around.retain = seconds
+        around.kept = self._keeper = Keeper(file, seconds, around.bounds, around.world, weakref.proxy(self))
+        self._http.on_first_outage = self._keeper.restore
 
     def ring(self, name: str) -> Keyring:
         with self._lock:
@@ -137,18 +151,23 @@ class _Core:
                 self._world.sleep(pause)
 
     def due(self) -> float:
-        return min([self._session.due()] + [ring.due() for ring in self.rings()])
+        return min(task.due() for task in self._tasks())
 
     def run(self) -> None:
         """Does the one thing that is due first: no key waits for all the others."""
         if self._around.closed:
             return
-        tasks: List[Task] = [self._session, *self.rings()]
-        min(tasks, key=lambda task: task.due()).run()
+        min(self._tasks(), key=lambda task: task.due()).run()
+
+    def _tasks(self) -> List[Task]:
+        keeper = [] if self._keeper is None else [self._keeper]
+        return [*keeper, self._session, *self.rings()]
 
     def close(self) -> None:
         self._around.closed = True
         self._around.background.close()
+        if self._keeper is not None:
+            self._keeper.close()
         for ring in self.rings():
             ring.clear()
         self._http.close()

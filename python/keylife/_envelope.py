@@ -35,8 +35,8 @@ from ._frame import (
     serialize,
     to_text,
 )
-from .errors import InvalidMessage
 from ._streams import PREFIX, Segments, StreamReader, StreamWriter, write_all
+from .errors import InvalidMessage
 
 __all__ = [
     "FIELD",

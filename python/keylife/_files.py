@@ -11,7 +11,8 @@ from typing import BinaryIO, Callable, Optional, Protocol, Sequence, Tuple, Unio
 from ._atomic import Replacement, replaceable
 from ._envelope import Context, DataKey
 from ._frame import Header, parse, read, read_header
-from ._streams import SEGMENT, StreamReader, StreamWriter, write_all
+from ._streams import SEGMENT, StreamWriter, write_all
+from .errors import BatchError
 
 Path = Union[str, "os.PathLike[str]"]
 PathOrFile = Union[Path, BinaryIO]
@@ -95,7 +96,10 @@ def rewrap_file(rewrap: Callable[[Sequence[bytes]], Sequence[Union[bytes, str]]]
     with open(path, "rb", buffering=0) as source:
         first = read(source, _FIRST)
         parse(first)
-        (head,) = rewrap([first])
+        try:
+            (head,) = rewrap([first])
+        except BatchError as error:
+            raise error.errors[0] from None
         target = Replacement(os.fspath(path))
         try:
             write_all(target, head)  # type: ignore[arg-type]

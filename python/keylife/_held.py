@@ -36,6 +36,11 @@ class Opening:
         self.used = False  # since the proof; the use that asked for it is none
         self.last = max(self.last, proof.mono)
 
+    def restore(self, proof: Moment, bounds: Bounds, keep: float) -> None:
+        """Takes a proof of another process, which is never fresh. It lasts so many seconds while Vault does not answer."""
+        self.prove(proof, bounds, 1.0)
+        self.mono_end, self.keep = -math.inf, keep
+
     def use(self, mono: float, wall: float) -> bool:
         """Takes note of a use, if the proof is fresh."""
         if mono >= self.mono_end or wall >= self.wall_end:
@@ -57,7 +62,7 @@ class Protecting:
 
     __slots__ = (
         *("data_key", "made", "proof", "mono_end", "wall_end", "due", "used", "messages", "bytes"),
-        *("_bounds", "_lock", "_soft_messages", "_soft_bytes"),
+        *("_bounds", "_restored", "_lock", "_soft_messages", "_soft_bytes"),
     )
 
     def __init__(self, data_key: DataKey, made: Moment, bounds: Bounds) -> None:
@@ -79,7 +84,13 @@ class Protecting:
         self.due = proof.mono + _AHEAD * ttl * jitter
         if not self.aged(proof):
             self.due = min(self.due, self.made.mono + _AHEAD * age)
-        self.used = False
+        self.used = self._restored = False
+
+    def restore(self, proof: Moment, messages: int, size: int) -> None:
+        """Takes a proof of another process, which is never fresh, and what was encrypted there."""
+        self.prove(proof, 1.0)
+        self.mono_end, self._restored = -math.inf, True
+        self.messages, self.bytes = messages, size
 
     def use(self, size: int, mono: float, wall: float) -> bool:
         """Counts a message, if the proof is fresh and no limit is near."""
@@ -120,7 +131,7 @@ class Protecting:
 
     def fresh(self, now: Moment) -> bool:
         """Whether it was proved within a TTL."""
-        return self.proof.age(now) < self._bounds.ttl
+        return not self._restored and self.proof.age(now) < self._bounds.ttl
 
     def current(self, now: Moment) -> bool:
         """Whether it was proved, and is not too old to encrypt while Vault answers."""

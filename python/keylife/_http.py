@@ -4,7 +4,7 @@
 """Sends requests to Vault and tells an outage from an answer. It knows no data key and no token of its own."""
 
 import json
-from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 import hvac.adapters
 import urllib3.util
@@ -55,6 +55,7 @@ class Http:
         self._address = address
         self._world = world
         self._metrics = metrics
+        self.on_first_outage: Optional[Callable[[], None]] = None  # called if nobody answers the first request
         self.reset()
 
     def reset(self) -> None:
@@ -78,7 +79,11 @@ class Http:
             answer = self._send(method, path, body, token, until)
         except Outage as error:
             ended(outcome_of(error))
+            first, self.on_first_outage = self.on_first_outage, None
+            if first is not None:
+                first()
             raise
+        self.on_first_outage = None
         ended("ok" if answer.status < 400 else "access_denied" if answer.status in (401, 403) else "key_state")
         return answer
 

@@ -5,13 +5,16 @@
 
 import asyncio
 import copy
-from typing import Callable, Dict, List, NoReturn, Optional, Sequence, Tuple, TypeVar, Union
+from io import BufferedReader
+from typing import Callable, Dict, List, Literal, NoReturn, Optional, Sequence, Tuple, TypeVar, Union, overload
 
 from ._envelope import Context, DataKey
+from ._files import Path, PathOrFile, open_stream, rewrap_file
 from ._frame import FIELD, Header, Message, from_text, parse, rewrapped, to_text
 from ._held import Opening
 from ._keyring import Keyring
 from ._metrics import ENGINE, LOCAL, Metrics, outcome_of
+from ._streams import StreamWriter
 from .errors import BatchError, InvalidMessage
 
 _INLINE = 1 << 20  # bytes that an event loop is not held up for
@@ -112,6 +115,27 @@ class Key:
             results.append(None if isinstance(result, Exception) else result)
             self._note("rewrap", ENGINE if isinstance(item, Message) else LOCAL, result)
         return _whole(results, errors)
+
+    @overload
+    def open(self, file: PathOrFile, mode: Literal["rb"], context: Optional[Context] = None) -> BufferedReader:
+        ...
+
+    @overload
+    def open(self, file: PathOrFile, mode: Literal["wb"], context: Optional[Context] = None) -> StreamWriter:
+        ...
+
+    def open(self, file: PathOrFile, mode: str, context: Optional[Context] = None) -> Union[BufferedReader, StreamWriter]:
+        """Opens a stream to be read (rb) or written (wb). What is read is authenticated; that nothing is missing is known at its end.
+
+        A file with a name takes the place of what was there when it is closed, and not at all where a with block is left by an
+        exception; a file that the caller opened stays open, and does not open to its end then. Only the innermost with block
+        sees the exception: a wrapper such as io.TextIOWrapper closes what is below it, and so ends the stream.
+        """
+        return open_stream(self, file, mode, context)
+
+    def rewrap_file(self, path: Path) -> None:
+        """Puts the message in a file, of any size, under the newest version. Its body is copied and not opened."""
+        rewrap_file(self.rewrap, path)
 
     def version(self) -> int:
         """The version that encrypt uses now."""

@@ -14,14 +14,14 @@ from itertools import islice
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from ._backoff import Backoff
-from ._engine import MAX_BATCH, Engine, Made
+from ._engine import MAX_BATCH, Made
 from ._envelope import DataKey
 from ._held import Opening, Protecting
 from ._http import ATTEMPT
 from ._metrics import ENGINE, LOCAL, STALE, KeyStats
 from ._openings import Openings
-from ._world import Background, Moment, World
-from .bounds import Bounds
+from ._surroundings import Surroundings
+from ._world import Moment
 from .errors import AccessDenied, ClientClosed, KeylifeError, Unavailable
 
 _PATIENCE = 1.0  # seconds that a use waits for Vault if it can do without
@@ -38,28 +38,13 @@ class _Want:
         self.answer: Optional[Opened] = None
 
 
-class Surroundings:
-    """What the keys of a client have in common."""
-
-    def __init__(
-        self, engine: Engine, bounds: Bounds, world: World, timeout: float, background: Background, evict: Callable[[], None]
-    ) -> None:
-        self.engine = engine
-        self.bounds = bounds
-        self.world = world
-        self.timeout = timeout
-        self.background = background
-        self.evict = evict  # called when a data key was added
-        self.closed = False
-
-
 class Keyring:
     def __init__(self, name: str, around: Surroundings) -> None:
         self.name = name
         self._around = around
         self._monotonic, self._wall = around.world.monotonic, around.world.wall
         self._protecting: Optional[Protecting] = None
-        self.openings = Openings(around.bounds, self._jitter)
+        self.openings = Openings(around.bounds, around.retain, self._jitter)
         self.reset()
 
     def reset(self) -> None:
@@ -74,6 +59,15 @@ class Keyring:
         self._made = 0  # answers, or none, to requests for a data key
         self._refusal: Optional[KeylifeError] = None  # the last of them, if that was one
         self._wanted: Dict[str, _Want] = {}
+
+    @property
+    def protecting(self) -> Optional[Protecting]:
+        return self._protecting
+
+    def restore(self, protecting: Protecting) -> None:
+        """Takes a data key of the sealed file, unless one is there."""
+        with self._lock:
+            self._protecting = self._protecting or protecting
 
     # Encrypting.
 
@@ -105,7 +99,8 @@ class Keyring:
                 self._make(min(until, now.mono + _PATIENCE) if fallback else until)
                 source = ENGINE
             except Unavailable as error:
-                if fallback and protecting is not None and protecting.use_to_the_limit(size):
+                protecting = self._protecting  # of the sealed file, perhaps
+                if protecting is not None and protecting.stale(now) and protecting.use_to_the_limit(size):
                     return protecting, LOCAL if protecting.fresh(now) else STALE
                 if not self._pause(self._make_backoff, until):
                     raise error
@@ -165,7 +160,7 @@ class Keyring:
                 self._add(data_key, started)
             protecting.prove(started, self._jitter())
             self._protecting = protecting
-        self._around.background.wake()
+        self._around.proved()
 
     # Opening messages.
 
@@ -200,12 +195,12 @@ class Keyring:
         """Asks what these are. Where Vault does not answer, those are found whose proof is not too old, and the outage is returned."""
         if not edks:
             return None
-        stale = {edk: opening for edk in edks for opening in [self.openings.get(edk)] if opening is not None and opening.stale(now)}
         try:
             self._open_backoff.check(now)
-            answers = self._open(edks, min(until, now.mono + _PATIENCE) if len(stale) == len(edks) else until)
+            patient = len(self.openings.stale(edks, now)) < len(edks)
+            answers = self._open(edks, until if patient else min(until, now.mono + _PATIENCE))
         except Unavailable as error:
-            for edk, opening in stale.items():
+            for edk, opening in self.openings.stale(edks, now).items():  # of the sealed file, perhaps
                 opening.used, opening.last = True, now.mono
                 found[edk] = opening, STALE
             return error
@@ -267,6 +262,7 @@ class Keyring:
                 raise ClientClosed
             opening = self.openings.add(data_key, proof)
         self._around.evict()
+        self._around.proved()
         return opening
 
     # What the owner may ask for.
@@ -368,11 +364,13 @@ class Keyring:
             if protecting is not None and protecting.data_key.edk == edk:
                 self._protecting = None
             self.openings.drop(edk)
+        self._around.dropped()
 
     def clear(self) -> None:
         with self._lock:
             self._protecting = None
             self.openings.clear()
+        self._around.dropped()
 
     # Time.
 

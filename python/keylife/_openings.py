@@ -5,7 +5,7 @@
 
 import math
 import threading
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ._envelope import DataKey
 from ._held import Opening
@@ -18,8 +18,9 @@ _SLACK = 0.01  # of a TTL: proofs that are due so soon are renewed together
 class Openings:
     """Reading takes no lock: to read a dict is one step, with the interpreter's lock and without it."""
 
-    def __init__(self, bounds: Bounds, jitter: Callable[[], float]) -> None:
+    def __init__(self, bounds: Bounds, retain: float, jitter: Callable[[], float]) -> None:
         self._bounds = bounds
+        self._retain = retain  # seconds after its proof that a data key stays for the sealed file
         self._jitter = jitter
         self._by_edk: Dict[str, Opening] = {}
         self.by_head: Dict[bytes, Opening] = {}  # the same by the head of their messages
@@ -65,6 +66,11 @@ class Openings:
             self._by_edk.clear()
             self.by_head.clear()
 
+    def stale(self, edks: Sequence[str], now: Moment) -> Dict[str, Opening]:
+        """Those of them that may open messages while Vault does not answer."""
+        found = ((edk, self.get(edk)) for edk in edks)
+        return {edk: opening for edk, opening in found if opening is not None and opening.stale(now)}
+
     def used(self) -> List[str]:
         """Which were used since their proof."""
         return [opening.data_key.edk for opening in self.all() if opening.used]
@@ -78,15 +84,16 @@ class Openings:
         ttl = self._bounds.ttl
         due, used = False, []
         for opening in self.all():
-            if not opening.stale(now):
+            if opening.proof.age(now) >= max(opening.keep, self._retain):
                 self.drop(opening.data_key.edk)
                 continue
+            wanted = opening.used and opening.stale(now)
             if opening.due <= now.mono + _SLACK * ttl:
-                if opening.used:
+                if wanted:
                     due = True
                 else:
-                    opening.due = opening.proof.mono + opening.keep  # when it is dropped
-            if opening.used and opening.proof.age(now) >= ttl / 2:
+                    opening.due = opening.proof.mono + max(opening.keep, self._retain)  # when it is dropped
+            if wanted and opening.proof.age(now) >= ttl / 2:
                 used.append(opening.data_key.edk)
         return used if due else []
 
