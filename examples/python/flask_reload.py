@@ -12,8 +12,8 @@
     vault write -f keylife/keys/orders/rotate   # or a policy rotates it
     curl localhost:8000/version                 # within the time of a proof, 5 minutes or KEYLIFE_TTL: {"version": 2}
 
-Fetch: the application is built before gunicorn forks, and asks for a data key then. Verify: it opens what it encrypted, so one
-that may not use its key does not start. Rotate: is not its business. Refresh: each worker asks again in time, in the
+Fetch: the application is built before gunicorn forks, and asks for a data key then; one that gets none does not start. Verify: it
+opens what it encrypted. Rotate: is not its business. Refresh: each worker asks again in time, in the
 background, and encrypts under the new version from then on. What is older still opens. Nothing is restarted.
 """
 

@@ -113,8 +113,10 @@ class SealedFile:
 
     def _aead(self) -> AESGCM:
         key = self._sealer()
-        if not isinstance(key, (bytes, bytearray)) or len(key) != _KEY:
-            raise ValueError(f"offline.sealer: want {_KEY} bytes, got {len(key) if isinstance(key, (bytes, bytearray)) else type(key).__name__}")
+        if not isinstance(key, (bytes, bytearray)):
+            raise ValueError(f"offline.sealer: want {_KEY} bytes, got {type(key).__name__}")
+        if len(key) != _KEY:
+            raise ValueError(f"offline.sealer: want {_KEY} bytes, got {len(key)}")
         return AESGCM(bytes(key))
 
     def _read(self) -> bytes:

@@ -3,9 +3,9 @@
 
 """The body of suite 2 of KLE1: what Tink's AES256_GCM_HKDF_1MB writes behind its header. docs/envelope.md specifies it.
 
-Each stream has two buffers, which it uses again for every segment: new ones of this size cost more than the cipher. A segment is encrypted in place by the
-cipher of cryptography and not by its AESGCM, which copies each one several times. Plaintext leaves a buffer only after
-the tag of its segment was found right.
+Each stream has two buffers, which it uses again for every segment: new ones of this size cost more than the cipher. A
+segment is encrypted by the Cipher of cryptography and not by its AESGCM, which copies each one several times. Plaintext
+leaves a buffer only after the tag of its segment was found right.
 """
 
 import io

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from keylife import AccessDenied, Bounds, Offline, Unavailable, inspect
+from keylife import AccessDenied, Bounds, KeyStateError, Offline, Unavailable, inspect
 from keylife._sealed import Binding, SealedFile
 from keylife.testing import FakeVault
 
@@ -162,6 +162,19 @@ def test_a_data_key_that_was_refused_leaves_the_file_even_if_that_cannot_be_writ
     setting.vault.advance(0)
     assert not setting.path.exists()
     monkeypatch.undo()
+    setting.vault.set_outage("down")
+    with pytest.raises(Unavailable):
+        setting.start().decrypt(message)
+
+
+def test_a_version_that_was_suspended_does_not_come_back(setting):
+    message = setting.start().encrypt(b"a")
+    setting.vault.advance(0)
+    setting.vault.set_state("orders", 1, "suspended")
+    setting.vault.advance(600)
+    with pytest.raises(KeyStateError):
+        setting.orders.decrypt(message)
+    setting.vault.advance(0)
     setting.vault.set_outage("down")
     with pytest.raises(Unavailable):
         setting.start().decrypt(message)

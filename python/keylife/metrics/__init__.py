@@ -20,46 +20,18 @@ not answer). outcome: ok, unavailable, access_denied, key_state, invalid_message
 import weakref
 from typing import Callable, Dict, List, Protocol, Sequence, Tuple
 
-__all__ = ["Metrics", "Stats"]
+from .._metrics import KeyStats, Metrics
 
-
-class Metrics(Protocol):
-    """Is told what a client does. It is called on the hot path and by many threads at once."""
-
-    def operation(self, key: str, op: str, source: str, outcome: str) -> None:
-        """Is told of each use of a key."""
-
-    def request(self, key: str, op: str) -> Callable[[str], None]:
-        """Is told of each request to Vault when it begins. What it returns is called with the outcome when that ended."""
-
-
-class Stats(Protocol):
-    """How a key stands."""
-
-    @property
-    def key(self) -> str:
-        """Its name."""
-
-    @property
-    def version(self) -> int:
-        """That encrypts; 0: none yet."""
-
-    @property
-    def data_keys(self) -> int:
-        """In memory."""
-
-    @property
-    def proof_age(self) -> float:
-        """In seconds, of the oldest proof that still opens messages."""
+__all__ = ["KeyStats", "Metrics"]
 
 
 class _Client(Protocol):
-    def stats(self) -> Sequence[Stats]:
+    def stats(self) -> Sequence[KeyStats]:
         """How the keys in use stand."""
 
 
 # What the stats of a key are as gauges: name, what it is, value.
-_GAUGES: List[Tuple[str, str, Callable[[Stats], float]]] = [
+_GAUGES: List[Tuple[str, str, Callable[[KeyStats], float]]] = [
     ("keylife_client_version", "Version that encrypts", lambda stats: stats.version),
     ("keylife_client_data_keys", "Data keys in memory", lambda stats: stats.data_keys),
     ("keylife_client_proof_age_seconds", "Age of the oldest proof that still opens messages", lambda stats: stats.proof_age),
@@ -75,8 +47,8 @@ class _Watched:
     def add(self, client: _Client) -> None:
         self._clients = [known for known in self._clients if known() is not None] + [weakref.ref(client)]
 
-    def stats(self) -> List[Stats]:
-        found: Dict[str, Stats] = {}
+    def stats(self) -> List[KeyStats]:
+        found: Dict[str, KeyStats] = {}
         for reference in self._clients:
             client = reference()
             if client is not None:

@@ -15,7 +15,7 @@ import importlib
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Tuple
 
-from . import _GAUGES, Stats, _Client, _Watched
+from . import _GAUGES, KeyStats, _Client, _Watched
 
 Attributes = Mapping[str, str]
 
@@ -101,5 +101,5 @@ class OpenTelemetryMetrics:
         return ended
 
 
-def _observer(watched: _Watched, observation: Any, value: Callable[[Stats], float]) -> Callable[[Any], List[Any]]:
+def _observer(watched: _Watched, observation: Any, value: Callable[[KeyStats], float]) -> Callable[[Any], List[Any]]:
     return lambda options: [observation(value(stats), {"key": stats.key}) for stats in watched.stats()]
