@@ -39,6 +39,17 @@ listener "tcp" {
 }
 `
 
+const tlsListener = `
+listener "tcp" {
+  address                            = %[1]q
+  cluster_address                    = %[2]q
+  tls_cert_file                      = %[3]q
+  tls_key_file                       = %[4]q
+  tls_client_ca_file                 = %[5]q
+  tls_require_and_verify_client_cert = true
+}
+`
+
 // files are the places one server reads and writes.
 type files struct {
 	config, log, data, plugins, clock string
@@ -60,8 +71,12 @@ func layOut(dir string) (files, error) {
 	return f, nil
 }
 
-func (f files) writeConfig(o Options, address, cluster string) error {
-	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, address, cluster, f.data, o.Uncached)
+// writeConfig takes an address and one of the cluster for each of the two listeners.
+func (f files) writeConfig(o Options, addresses []string) error {
+	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached)
+	if o.TLS != nil {
+		text += fmt.Sprintf(tlsListener, addresses[2], addresses[3], o.TLS.Certificate, o.TLS.Key, o.TLS.ClientCA)
+	}
 	return os.WriteFile(f.config, []byte(text), 0o600)
 }
 

@@ -29,7 +29,11 @@ type Options struct {
 	Clock    bool              // the plugin is built with the tag testclock, and Advance moves its time
 	PKCS11   bool              // the plugin is the one that speaks PKCS#11
 	Env      []string          // what the plugin is registered with for its environment, as NAME=value
+	TLS      *TLS              // listens a second time, to clients that show a certificate
 }
+
+// TLS has the PEM files of a listener. Whoever shows no certificate of ClientCA, or one that has expired, is not heard.
+type TLS struct{ Certificate, Key, ClientCA string }
 
 // Standard is a server with both engines side by side.
 func Standard() Options {
@@ -42,6 +46,7 @@ type Server struct {
 	vault   string // path of the binary
 	files   files
 	address string
+	tls     string // address of the second listener
 	http    *http.Client
 	client  *api.Client
 	process *process
@@ -111,14 +116,14 @@ func newServer(vault, dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := freeAddresses(2)
+	addresses, err := freeAddresses(4)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.writeConfig(o, addresses[0], addresses[1]); err != nil {
+	if err := f.writeConfig(o, addresses); err != nil {
 		return nil, err
 	}
-	s := &Server{vault: vault, files: f, address: "http://" + addresses[0]}
+	s := &Server{vault: vault, files: f, address: "http://" + addresses[0], tls: "https://" + addresses[2]}
 	if o.Clock {
 		s.clock = &clock{path: f.clock}
 	}
@@ -161,6 +166,9 @@ func (s *Server) Client() *api.Client { return s.client }
 
 // Address is the URL of the server.
 func (s *Server) Address() string { return s.address }
+
+// TLSAddress is the URL of the listener that [Options.TLS] asks for.
+func (s *Server) TLSAddress() string { return s.tls }
 
 // Close ends the server and every plugin process of it.
 func (s *Server) Close() {
