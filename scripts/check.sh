@@ -7,6 +7,7 @@
 # govulncheck, clients) runs beside the others.
 #   FUZZTIME         how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
 #   KEYLIFE_TORTURE  how long the acceptance tests kill the plugin and give up requests, such as 5m
+#   KEYLIFE_SOAK     how long a key of applications is rotated every 10 seconds, such as 10m
 #   VAULT_BIN        the Vault to test against (default: see scripts/vault.sh)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -124,15 +125,17 @@ unit() {
 # What applications use: a Go module and a Python package, in one format. Python's tests ask Go, and Go's vectors are theirs.
 clients() {
   step "client, vet" go -C client vet ./...
-  step "client, lint" client_lint
+  step "client, lint" linted client
   step "client, tidy" go -C client mod tidy -diff
   step "client, govulncheck" vulnerabilities client
+  step "applications, lint" linted test/apps
+  step "applications, tidy" go -C test/apps mod tidy -diff
   step "client, tests" go -C client test -race -shuffle=on ./...
   step "python, types" in_python mypy --strict --cache-dir=/dev/null keylife
   step "python, tests" in_python pytest -q
 }
 
-client_lint() { (cd client && "$bin/golangci-lint" run --allow-parallel-runners -c ../.golangci.yml ./...); }
+linted() { (cd "$1" && "$bin/golangci-lint" run --allow-parallel-runners -c "$root/.golangci.yml" ./...); }
 in_python() { (cd python && PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m "$@"); }
 
 in_full() {
@@ -171,6 +174,7 @@ acceptance() {
   local packages
   mapfile -t packages < <(accepting)
   step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"
+  step "applications" go -C test/apps test -race -count=1 -parallel 32 ./... # they wait most of the time
 }
 
 # accepting lists the packages that have tests with the tag acceptance. All others are unit tests, wherever they lie.
