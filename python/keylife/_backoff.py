@@ -12,6 +12,7 @@ from .errors import KeylifeError
 
 _FIRST = 0.1
 _LONGEST = 10.0
+_ENOUGH = 0.5  # seconds in which Vault has had time to answer
 
 
 class Backoff:
@@ -28,7 +29,10 @@ class Backoff:
         if self.error is not None and self.due > now.mono:
             raise copy.copy(self.error)
 
-    def failed(self, error: KeylifeError) -> float:
+    def failed(self, error: KeylifeError, started: float = -math.inf, until: float = math.inf) -> float:
+        """Notes an outage. That a request was left no time for an answer says nothing of Vault, and puts nobody off."""
+        if until - started < _ENOUGH and self._world.monotonic() >= until:
+            return self.due
         longest = min(_LONGEST, _FIRST * 2.0 ** min(self._failures, 10))
         wait = max(longest * self._world.random(), getattr(error, "retry_after", 0.0))
         self._failures += 1

@@ -131,7 +131,7 @@ class Keyring:
         try:
             made = self._around.engine.make(self.name, until)
         except Unavailable as error:
-            self._make_backoff.failed(error)
+            self._make_backoff.failed(error, started.mono, until)
             return error
         except KeylifeError as error:
             self._make_backoff.succeeded()
@@ -234,7 +234,7 @@ class Keyring:
             answers = self._around.engine.open(self.name, batch, until)
             self._open_backoff.succeeded()
         except Unavailable as error:
-            self._open_backoff.failed(error)
+            self._open_backoff.failed(error, started.mono, until)
             with self._lock:
                 batch = list(self._wanted)  # none of the others would fare better
             answers = [error] * len(batch)
@@ -304,7 +304,7 @@ class Keyring:
                 return answers
             except Unavailable as error:
                 if backoff.due <= now.mono:
-                    backoff.failed(error)
+                    backoff.failed(error, now.mono, until)
                 if not self._pause(backoff, until):
                     return [error] * len(batch)
             except KeylifeError as error:
@@ -386,9 +386,9 @@ class Keyring:
         return 0.9 + 0.2 * self._around.world.random()
 
     def _pause(self, backoff: Backoff, until: float) -> bool:
-        """Sleeps until the next attempt. False: there is none in time."""
+        """Sleeps until the next attempt. False: there is none that leaves Vault time to answer."""
         now = self._monotonic()
-        if now >= until or backoff.due >= until:
+        if max(now, backoff.due) + _PATIENCE > until:
             return False
         if backoff.due > now:
             self._around.world.sleep(backoff.due - now)

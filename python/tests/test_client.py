@@ -165,6 +165,23 @@ def test_an_outage_fails_what_is_unknown_and_nothing_else(vault, orders):
     assert isinstance(caught.value.errors[1], Unavailable)
 
 
+def test_an_attempt_that_has_no_second_left_is_not_made(vault):
+    vault.set_outage("down")
+    with vault.client(timeout=3.2) as client, pytest.raises(Unavailable):
+        client.key("orders").encrypt(b"a")
+    assert vault.requests["login"] == 6, "after 0, 0.05, 0.15, 0.35, 0.75 and 1.55 seconds, and not after 3.15"
+
+
+def test_uses_that_have_little_time_do_not_put_off_others(vault):
+    with vault.client(timeout=0.2) as client:
+        vault.set_outage("slow")
+        for _ in range(10):
+            with pytest.raises(Unavailable):
+                client.key("orders").encrypt(b"a")
+        vault.set_outage("none")
+        assert client.key("orders").encrypt(b"a")
+
+
 def test_rewrap_keeps_form_and_body(vault, orders):
     messages = [orders.encrypt(b"a", CONTEXT), orders.encrypt_text("b", CONTEXT), orders.encrypt(b"c", CONTEXT)]
     vault.rotate("orders")
