@@ -58,9 +58,8 @@ def certificate() -> Union[Tuple[str, str], None]:
     return os.environ["VAULT_CLIENT_CERT"], os.environ["VAULT_CLIENT_KEY"]
 
 
-# Three seconds are longer than the one for which a use waits that could go on without Vault.
 bounds = Bounds(**settings["bounds"])
-client = Client(auth=auth(), cert=certificate(), mount=settings["mount"], bounds=bounds, consumer="worker", timeout=3.0, metrics=report)
+client = Client(auth=auth(), cert=certificate(), mount=settings["mount"], bounds=bounds, consumer="worker", timeout=settings["timeout"], metrics=report)
 if settings["warm"]:
     client.key(settings["warm"]).encrypt(b"", BINDING)
 app = Flask(__name__)

@@ -38,13 +38,12 @@ type Settings struct {
 	Bounds map[string]float64 `json:"bounds"` // ttl, stale_protect, max_stale: in seconds
 	Warm   string             `json:"warm"`   // a key that is used before any request comes; empty: none
 
+	Timeout float64 `json:"timeout"` // of a use, in seconds
+
 	RoleID      string `json:"role_id"` // of AppRole; empty: none
 	SecretID    string `json:"secret_id"`
 	Certificate string `json:"certificate"` // the role of the certificate VAULT_CLIENT_CERT; empty: none
 }
-
-// timeout of a use is longer than the second for which one waits that could go on without Vault.
-const timeout = 3 * time.Second
 
 const largestBody = 1 << 20
 
@@ -86,7 +85,7 @@ func (s Settings) client(m client.Metrics) (*client.Client, error) {
 	}
 	seconds := func(name string) time.Duration { return time.Duration(s.Bounds[name] * float64(time.Second)) }
 	return client.New(client.Config{
-		Vault: vault, Auth: auth, Mount: s.Mount, Consumer: "worker", Timeout: timeout, Metrics: m,
+		Vault: vault, Auth: auth, Mount: s.Mount, Consumer: "worker", Timeout: time.Duration(s.Timeout * float64(time.Second)), Metrics: m,
 		Bounds: client.Bounds{TTL: seconds("ttl"), StaleProtect: seconds("stale_protect"), MaxStale: seconds("max_stale")},
 	})
 }
