@@ -60,10 +60,11 @@ type KeyStats struct {
 
 // outcomeOf sorts an error.
 func outcomeOf(err error) Outcome {
+	if err == nil {
+		return OK
+	}
 	var state *KeyStateError
 	switch {
-	case err == nil:
-		return OK
 	case errors.Is(err, ErrInvalidMessage):
 		return InvalidMessage
 	case errors.Is(err, ErrInput):

@@ -37,19 +37,20 @@ func (k *Key) encryptStream(ctx context.Context, w io.Writer, c Context) (*write
 		if errors.Is(err, kle1.ErrWiped) { // it was dropped since; nothing is written yet
 			continue
 		}
-		return &writer{stream, d}, source, err
+		return &writer{stream, k.keys, d}, source, err
 	}
 }
 
 // writer counts what a data key encrypts.
 type writer struct {
 	io.WriteCloser
-	d *datakeys.DataKey
+	keys *datakeys.Key
+	d    *datakeys.DataKey
 }
 
 func (w *writer) Write(p []byte) (int, error) {
 	n, err := w.WriteCloser.Write(p)
-	w.d.Count(n)
+	w.keys.Count(w.d, n)
 	return n, err
 }
 

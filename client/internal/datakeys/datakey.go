@@ -28,14 +28,17 @@ func ahead[T ~int64](limit T) T { return limit - limit/5 }
 
 // take counts a message, and tells whether the data key may encrypt it. crossed tells that the next one has to be asked for.
 func (d *DataKey) take(n int64) (ok, crossed bool) {
-	messages, bytes := d.messages.Add(1), d.bytes.Add(n)
-	soon := ahead(d.bounds.MaxBytes)
-	crossed = messages == ahead(d.bounds.MaxMessages) || bytes-n < soon && bytes >= soon
-	return messages <= d.bounds.MaxMessages && (bytes <= d.bounds.MaxBytes || bytes == n), crossed
+	messages := d.messages.Add(1)
+	before, crossed := d.count(n)
+	ok = messages <= d.bounds.MaxMessages && before < d.bounds.MaxBytes && (before == 0 || before+n <= d.bounds.MaxBytes)
+	return ok, crossed || messages == ahead(d.bounds.MaxMessages)
 }
 
-// Count counts bytes of a stream as they are written.
-func (d *DataKey) Count(n int) { d.bytes.Add(int64(n)) }
+// count counts bytes, and tells how many there were before.
+func (d *DataKey) count(n int64) (before int64, crossed bool) {
+	before, soon := d.bytes.Add(n)-n, ahead(d.bounds.MaxBytes)
+	return before, before < soon && before+n >= soon
+}
 
 // full tells whether the data key encrypts nothing more.
 func (d *DataKey) full() bool {

@@ -80,6 +80,13 @@ func (k *Key) take(d *DataKey, n int) bool {
 	return ok
 }
 
+// Count counts what a stream encrypts as it is written.
+func (k *Key) Count(d *DataKey, n int) {
+	if _, crossed := d.count(int64(n)); crossed {
+		k.set.wake()
+	}
+}
+
 // Processing returns the data key that an EDK is of. The slice is not kept.
 func (k *Key) Processing(ctx context.Context, edk []byte) (*DataKey, Source, error) {
 	if d := k.known.get(edk); d != nil && d.processes(k.set.o.Now()) {
