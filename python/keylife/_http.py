@@ -4,6 +4,7 @@
 """Sends requests to Vault and tells an outage from an answer. It knows no data key and no token of its own."""
 
 import json
+from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 import hvac.adapters
@@ -101,13 +102,13 @@ class Http:
         except (OSError, ValueError) as error:  # of requests too
             reason = f"{type(error).__name__}: {error}"
         else:
-            return _sorted(status, wait, content)
+            return _sorted(status, _seconds(wait, self._world.wall()), content)
         raise Outage(f"vault is unavailable: {reason}")  # outside, so that it does not carry the request
 
 
-def _sorted(status: int, wait: str, content: bytes) -> Answer:
+def _sorted(status: int, wait: float, content: bytes) -> Answer:
     if status in _OUTAGES or not (200 <= status < 300 or 400 <= status < 500):
-        raise Outage(f"vault is unavailable: status {status}", _seconds(wait))
+        raise Outage(f"vault is unavailable: status {status}", wait)
     return Answer(status, _parsed(status, content))
 
 
@@ -127,9 +128,13 @@ def unreadable() -> Outage:
     return Outage("vault is unavailable: it answered what cannot be read")
 
 
-def _seconds(text: str) -> float:
-    """Retry-After, where it is a number."""
-    return min(float(text), MAX_RETRY_AFTER) if text.isdecimal() else 0.0
+def _seconds(text: str, now: float) -> float:
+    """Retry-After, a number or a date."""
+    try:
+        seconds = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def _nobody(_: str) -> None:

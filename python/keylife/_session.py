@@ -87,16 +87,27 @@ class Session:
         try:
             self._refresh(token, now, until)
         except Unavailable as error:
-            last = now.mono + token.left(now) - (1 - _GIVE_UP) * token.ttl if token.ttl else math.inf
-            retry = self._backoff.failed(error)
-            self._due = min(retry, last) if last > now.mono else retry
+            self._later(token, now, self._backoff.failed(error))
         except AccessDenied as error:
-            self._due = math.inf if self._auth is None else max(self._backoff.failed(error), now.mono + 1)
+            self._later(token, now, math.inf if self._auth is None else max(self._backoff.failed(error), now.mono + 1))
+
+    def _later(self, token: _Token, now: Moment, retry: float) -> None:
+        """Tries again, at the latest when renewing is given up. Where the token has ended, the next use logs in."""
+        give_up = self._give_up(token, now)
+        if token.left(now) <= 0:
+            self._due = math.inf
+        else:
+            self._due = min(retry, give_up) if give_up > now.mono else retry
+
+    @staticmethod
+    def _give_up(token: _Token, now: Moment) -> float:
+        """When no more renewals are tried, by the monotonic clock."""
+        return math.floor(now.mono + _GIVE_UP * token.ttl - token.since.age(now)) if token.ttl > 0 else math.inf
 
     def _refresh(self, token: _Token, now: Moment, until: float) -> None:
         if self._auth is None and token.ttl < 0:  # nothing is known of it yet
             self._set(looked_up(token.value, self._asking("lookup", until)), now)
-        elif token.renewable and token.left(now) > (1 - _GIVE_UP) * token.ttl:
+        elif token.renewable and now.mono < self._give_up(token, now):
             self._renew(token, now, until)
         elif self._auth is not None:
             self._log_in(token, until)
@@ -140,11 +151,11 @@ class Session:
         except (LookupError, TypeError, ValueError):
             reason = ""
         else:
-            check_token(login.token)
             return login
         raise Unavailable(reason) if reason else unreadable()
 
     def _set(self, login: Login, now: Moment) -> _Token:
+        check_token(login.token)
         self._backoff.succeeded()
         token = _Token(login.token, login.ttl, login.renewable, now)
         self._token = token

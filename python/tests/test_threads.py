@@ -112,7 +112,9 @@ def test_a_storm_loses_nothing():
         key, mine = client.key(name), []
         while not stop.is_set():
             try:
-                mine.append(key.encrypt(b"a"))
+                message = key.encrypt(b"a")
+                if len(mine) < 200:
+                    mine.append(message)
                 assert key.decrypt(mine[len(mine) // 2]) == b"a"
                 key.decrypt_many(mine[-3:])
             except allowed:
