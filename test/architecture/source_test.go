@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,12 +49,17 @@ func goFolders(t *testing.T) map[string][]string {
 	t.Helper()
 	folders := map[string][]string{}
 	for _, path := range tracked(t) {
-		if strings.HasSuffix(path, ".go") && !strings.HasPrefix(path, "test/vault/") && !strings.HasPrefix(path, "client/") { // modules of their own
+		if strings.HasSuffix(path, ".go") && !ofAnotherModule(path) {
 			folder := filepath.ToSlash(filepath.Dir(path))
 			folders[folder] = append(folders[folder], path)
 		}
 	}
 	return folders
+}
+
+// ofAnotherModule tells whether a file belongs to a module with a go.mod of its own.
+func ofAnotherModule(path string) bool {
+	return slices.ContainsFunc([]string{"client/", "test/apps/", "test/vault/"}, func(module string) bool { return strings.HasPrefix(path, module) })
 }
 
 // parsed returns the files of the module that are no tests.
