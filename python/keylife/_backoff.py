@@ -42,3 +42,12 @@ class Backoff:
 
     def succeeded(self) -> None:
         self._failures, self.error, self.due = 0, None, -math.inf
+
+    def sleep(self, until: float) -> bool:
+        """Sleeps until the next attempt. False: there is none that leaves Vault time to answer."""
+        now = self._world.monotonic()
+        if max(now, self.due) + _ENOUGH > until:
+            return False
+        if self.due > now:
+            self._world.sleep(self.due - now)
+        return True

@@ -16,6 +16,7 @@ from .errors import Unavailable
 
 ATTEMPT = 5.0  # seconds that one request lasts at most
 MAX_RETRY_AFTER = 10.0
+UNREADABLE = "vault is unavailable: it answered what cannot be read"
 _OUTAGES = frozenset((408, 412, 429, 472, 473))
 
 
@@ -125,7 +126,7 @@ def _parsed(status: int, content: bytes) -> Dict[str, Any]:
 
 
 def unreadable() -> Outage:
-    return Outage("vault is unavailable: it answered what cannot be read")
+    return Outage(UNREADABLE)
 
 
 def _seconds(text: str, now: float) -> float:

@@ -93,6 +93,8 @@ class Keyring:
             if protecting is not None and protecting.current(now) and protecting.use_to_the_limit(size):
                 self._look_ahead(protecting, now)
                 return protecting, source
+            if now.mono >= until:
+                raise Unavailable("vault is unavailable: no data key in time")
             fallback = protecting is not None and protecting.stale(now) and protecting.has_room(size)
             try:
                 self._make_backoff.check(now)
@@ -102,7 +104,7 @@ class Keyring:
                 protecting = self._protecting  # of the sealed file, perhaps
                 if protecting is not None and protecting.stale(now) and protecting.use_to_the_limit(size):
                     return protecting, LOCAL if protecting.fresh(now) else STALE
-                if not self._pause(self._make_backoff, until):
+                if not self._make_backoff.sleep(until):
                     raise error
 
     def _look_ahead(self, protecting: Protecting, now: Moment) -> None:
@@ -187,7 +189,7 @@ class Keyring:
             error = self._to_open(left, now, until, found)
             left = [edk for edk in left if edk not in found]
             source = ENGINE
-            if left and error is not None and not self._pause(self._open_backoff, until):
+            if left and error is not None and not self._open_backoff.sleep(until):
                 found.update((edk, (error, ENGINE)) for edk in left)
         return found
 
@@ -209,13 +211,12 @@ class Keyring:
 
     def _open(self, edks: Sequence[str], until: float) -> Dict[str, Opened]:
         """Asks what these are. What comes while a request is under way is asked for in the next one, together."""
-        with self._lock:
-            wants = {edk: self._wanted.setdefault(edk, _Want()) for edk in edks}
-        while any(want.answer is None for want in wants.values()):
+        wants = {edk: _Want() for edk in edks}
+        while self._want(wants):
             if not self._around.world.acquire(self._open_turn, until - self._monotonic()):
                 raise Unavailable("vault is unavailable: no answer in time")
             try:
-                if any(want.answer is None for want in wants.values()):
+                if self._want(wants):
                     self._request_batch(until)
             finally:
                 self._open_turn.release()
@@ -224,6 +225,14 @@ class Keyring:
             if isinstance(answer, Unavailable):
                 raise copy.copy(answer)
         return answers
+
+    def _want(self, wants: Dict[str, _Want]) -> bool:
+        """Puts into the next batch what was not answered, unless another use did. False: all was answered."""
+        with self._lock:
+            unanswered = [edk for edk, want in wants.items() if want.answer is None]
+            for edk in unanswered:
+                wants[edk] = self._wanted.setdefault(edk, wants[edk])
+        return bool(unanswered)
 
     def _request_batch(self, until: float) -> None:
         with self._lock:
@@ -305,7 +314,7 @@ class Keyring:
             except Unavailable as error:
                 if backoff.due <= now.mono:
                     backoff.failed(error, now.mono, until)
-                if not self._pause(backoff, until):
+                if not backoff.sleep(until):
                     return [error] * len(batch)
             except KeylifeError as error:
                 backoff.succeeded()
@@ -384,12 +393,3 @@ class Keyring:
 
     def _jitter(self) -> float:
         return 0.9 + 0.2 * self._around.world.random()
-
-    def _pause(self, backoff: Backoff, until: float) -> bool:
-        """Sleeps until the next attempt. False: there is none that leaves Vault time to answer."""
-        now = self._monotonic()
-        if max(now, backoff.due) + _PATIENCE > until:
-            return False
-        if backoff.due > now:
-            self._around.world.sleep(backoff.due - now)
-        return True

@@ -8,10 +8,10 @@ import threading
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ._backoff import Backoff
-from ._http import ATTEMPT, Http, unreadable
+from ._http import ATTEMPT, UNREADABLE, Http
 from ._world import Moment, World
 from .auth import Auth, Cert, Login, granted, looked_up
-from .errors import AccessDenied, Unavailable
+from .errors import AccessDenied, KeylifeError, Unavailable
 
 _AGAIN = 10.0  # seconds between two logins that a refusal of one key may cause
 _RENEW = 2 / 3  # of a token's lifetime
@@ -106,7 +106,7 @@ class Session:
 
     def _refresh(self, token: _Token, now: Moment, until: float) -> None:
         if self._auth is None and token.ttl < 0:  # nothing is known of it yet
-            self._set(looked_up(token.value, self._asking("lookup", until)), now)
+            self._set(self._read(lambda: looked_up(token.value, self._asking("lookup", until))), now)
         elif token.renewable and now.mono < self._give_up(token, now):
             self._renew(token, now, until)
         elif self._auth is not None:
@@ -143,16 +143,18 @@ class Session:
         return self._set(self._read(lambda: auth.login(self._asking("login", until))), now)
 
     def _read(self, get: Callable[[], Login]) -> Login:
-        """What a login answered. Whatever cannot be understood is an outage."""
+        """What a login answered. Where it did not do what it should, that is tried again like an outage."""
         try:
-            login = get()
+            return get()
+        except KeylifeError:
+            raise
         except OSError as error:
             reason = f"vault is unavailable: a credential cannot be read: {error}"
         except (LookupError, TypeError, ValueError):
-            reason = ""
-        else:
-            return login
-        raise Unavailable(reason) if reason else unreadable()
+            reason = UNREADABLE
+        except Exception as error:
+            reason = f"vault is unavailable: the login raised {type(error).__name__}"
+        raise Unavailable(reason)
 
     def _set(self, login: Login, now: Moment) -> _Token:
         check_token(login.token)

@@ -3,6 +3,7 @@
 
 """Time, chance, sockets and threads, as a client has them. keylife.testing has others."""
 
+import logging
 import random
 import threading
 import time
@@ -66,7 +67,9 @@ class World:
         return _Thread(self, task)
 
 
-_LONGEST = 3600.0  # between two looks at the clock
+_LONGEST = 3600.0  # seconds between two looks at the clock
+_AFTER_ERROR = 10.0  # seconds
+_log = logging.getLogger("keylife")
 
 
 class _Thread:
@@ -107,7 +110,17 @@ def _loop(world: World, reference: "weakref.ref[Task]", wake: threading.Event, c
             return
         left = task.due() - world.monotonic()
         if left <= 0:
-            task.run()
-            continue
+            left = _run(task)
         del task
-        wake.wait(min(left, _LONGEST))
+        if left > 0:
+            wake.wait(min(left, _LONGEST))
+
+
+def _run(task: Task) -> float:
+    """Runs a task. Gives how long it is left alone, which it is where it does not do what it should."""
+    try:
+        task.run()
+        return 0
+    except Exception as error:  # of metrics, for example, which are the application's
+        _log.warning("keylife: in the background: %s", type(error).__name__)
+        return _AFTER_ERROR

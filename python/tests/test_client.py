@@ -234,6 +234,22 @@ def test_a_refresh_of_a_reader_makes_no_data_key(vault, orders):
     assert vault.requests == {"decrypt": 1}
 
 
+def test_a_clock_that_was_put_forward_ends_proofs(vault, orders):
+    """As it looks after a machine slept: the monotonic clock stood."""
+    message = orders.encrypt(b"a")
+    vault.put_clock_back(-301)
+    vault.requests.clear()
+    orders.decrypt(message)
+    assert vault.requests == {"decrypt": 1}
+    orders.encrypt(b"a")
+    assert vault.requests == {"decrypt": 1, "datakey": 1}
+    vault.put_clock_back(-1000)
+    vault.set_outage("down")
+    assert orders.decrypt(message) == b"a"
+    with pytest.raises(Unavailable):
+        orders.encrypt(b"a")
+
+
 def test_data_keys_beyond_the_most_are_those_used_longest_ago(vault, orders):
     messages = many(vault, MAX_DATA_KEYS)
     orders.decrypt_many(messages)
@@ -347,6 +363,17 @@ def test_errors_are_copied_pickled_and_hold_no_plaintext(orders):
     for shown in (str(caught.value), repr(caught.value), repr(caught.value.args), pickle.dumps(caught.value)):
         assert "secret" not in str(shown)
     assert str(again) == str(caught.value) == "1 of 2 messages; message 1: invalid message"
+
+
+def test_what_raises_in_the_background_is_left_alone_for_a_while(caplog):
+    from keylife._world import _run
+
+    class Task:
+        def run(self):
+            raise RuntimeError("the secret")
+
+    assert _run(Task()) > 0
+    assert caplog.messages == ["keylife: in the background: RuntimeError"]
 
 
 class RealTime(World):

@@ -159,3 +159,12 @@ def test_wait_waits_for_vault(vault):
     vault.refuse_logins()
     with pytest.raises(AccessDenied):
         vault.client(wait=30)
+
+
+def test_an_auth_that_raises_is_tried_again_like_an_outage(vault):
+    class Broken:
+        def login(self, ask):
+            raise RuntimeError("the secret")
+
+    with pytest.raises(Unavailable, match="the login raised RuntimeError$"):
+        vault.client(auth=Broken(), timeout=1).key("orders").encrypt(b"a")
