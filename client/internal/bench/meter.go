@@ -88,13 +88,15 @@ func parseStat(stat string) (pid, parent, ticks int, err error) {
 	return numbers[0], numbers[1], numbers[2] + numbers[3] + numbers[4] + numbers[5], nil
 }
 
-// peakMiB is the most memory that this process had at once.
+// peakMiB is the most memory that this program had at once. The one of getrusage is also that of the program that started it.
 func peakMiB() (float64, error) {
-	var own syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
 		return 0, err
 	}
-	return float64(own.Maxrss) / 1024, nil // KiB on Linux
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kib, err := strconv.ParseFloat(strings.Fields(rest + " none")[0], 64)
+	return kib / 1024, err
 }
 
 // step is one of several things that are compared.
