@@ -183,12 +183,21 @@ class Key:
 
     def protecting_data_key(self) -> Tuple[DataKey, Callable[[int], None]]:
         """The data key that encrypts a stream, and what is told of the bytes that it did. The stream is counted as a message."""
-        protecting, _ = self._ring.to_encrypt(0)
+        try:
+            protecting, source = self._ring.to_encrypt(0)
+        except Exception as error:
+            self._failed("encrypt", ENGINE, error)
+        self._note("encrypt", source, None)
         return protecting.data_key, protecting.count
 
     def data_key_for(self, header: Header) -> DataKey:
         """The data key of a message."""
-        return self._data_key(header)[0]
+        try:
+            data_key, source = self._data_key(header)
+        except Exception as error:
+            self._failed("decrypt", ENGINE, error)
+        self._note("decrypt", source, None)
+        return data_key
 
     def _data_key(self, header: Header) -> Tuple[DataKey, str]:
         answer, source = self._ring.to_open([header.edk])[header.edk]

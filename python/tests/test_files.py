@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from keylife import InvalidMessage, _envelope as envelope, _files as files
+from keylife import AccessDenied, InvalidMessage, Unavailable, _envelope as envelope, _files as files
+from keylife.testing import FakeVault
 
 EDK = "vault:v3:1yazmAc2BWxczpAO0yoTQE20sJlCWjLrqXW3Ickf7XP3Lyb6cGBI5enVcakbsmQbEA4GN6Trt6U2y//Q"
 SIZES = [0, 1, (1 << 20) - 56, (1 << 20) - 55, 3 << 20]
@@ -271,6 +272,32 @@ def test_a_file_is_rewrapped_whatever_its_size(keys, path, tmp_path):
     with pytest.raises(InvalidMessage):
         files.rewrap_file(rewrap, path)
     assert path.read_bytes() == b"none" and os.listdir(tmp_path) == [path.name]
+
+
+def test_a_stream_is_a_use_of_its_key(path):
+    class Told(list):
+        def operation(self, *told):
+            self.append(told)
+
+        def request(self, key, op):
+            return lambda outcome: None
+
+    told, vault = Told(), FakeVault("orders")
+    orders = vault.client(metrics=told).key("orders")
+    for _ in range(2):
+        orders.open(path, "wb").close()
+    orders.open(path, "rb").close()
+    vault.deny("orders", "datakey")
+    vault.advance(600)
+    with pytest.raises(AccessDenied):
+        orders.open(path, "wb")
+    vault.set_outage("down")
+    with pytest.raises(Unavailable):
+        orders.open(path, "rb")
+    assert [(op, source, outcome) for _, op, source, outcome in told] == [
+        ("encrypt", "engine", "ok"), ("encrypt", "local", "ok"), ("decrypt", "local", "ok"),
+        ("encrypt", "engine", "access_denied"), ("decrypt", "engine", "unavailable"),
+    ]
 
 
 def test_memory_does_not_grow_with_the_stream(tmp_path):
