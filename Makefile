@@ -1,6 +1,6 @@
 # Verbs only; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint unit clients acceptance fuzz bench bench-clients build fmt clean
+.PHONY: help dev test lint unit clients acceptance drills fuzz bench bench-clients build fmt clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ clients: ## tests of client/ and python/, and that both come to the same verdict
 
 acceptance: ## tests against a real Vault
 	@scripts/check.sh acceptance
+
+drills: ## outages, revocations and rotations under load with applications, on a real Vault; on a machine that does nothing else
+	@scripts/check.sh drills
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@scripts/check.sh fuzz

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one check behind make, pre-commit and CI.
 #
-#   scripts/check.sh [lint|unit|clients|fuzz|acceptance|all]
+#   scripts/check.sh [lint|unit|clients|fuzz|acceptance|drills|all]
 #
 # Every step runs even when an earlier one failed: one run tells everything that is wrong. Of all, what waits (acceptance tests,
 # govulncheck, clients) runs beside the others.
@@ -174,8 +174,17 @@ acceptance() {
   local packages
   mapfile -t packages < <(accepting)
   step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"
-  step "applications" go -C test/apps test -race -count=1 -parallel 32 ./... # they wait most of the time
+  step "applications" applications 'OnBothEngines|Example'
 }
+
+# drills take Vault and rights away under load, and measure what becomes of it in seconds. Beside other work they would measure that.
+drills() {
+  VAULT_BIN=$(scripts/vault.sh) && KEYLIFE_PLUGIN=$(scripts/build.sh) && KEYLIFE_PLUGIN_TESTCLOCK=$(scripts/build.sh testclock) || return
+  export VAULT_BIN KEYLIFE_PLUGIN KEYLIFE_PLUGIN_TESTCLOCK
+  step drills applications .
+}
+
+applications() { go -C test/apps test -race -count=1 -parallel 32 -run "$1" ./...; } # they wait most of the time
 
 # accepting lists the packages that have tests with the tag acceptance. All others are unit tests, wherever they lie.
 accepting() { comm -13 <(test_files) <(test_files -tags acceptance) | cut -d ' ' -f 1; }
@@ -259,8 +268,8 @@ case ${1:-all} in
     step tools scripts/tools.sh
     clients
     ;;
-  unit | acceptance | waiting | all) "${1:-all}" ;;
+  unit | acceptance | drills | waiting | all) "${1:-all}" ;;
   fuzz) fuzz "${FUZZTIME:-30s}" ;;
-  *) die "usage: scripts/check.sh [lint|unit|clients|fuzz|acceptance|all]" ;;
+  *) die "usage: scripts/check.sh [lint|unit|clients|fuzz|acceptance|drills|all]" ;;
 esac
 report

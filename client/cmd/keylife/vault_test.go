@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mitchellh/go-homedir"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/client/clienttest"
@@ -53,6 +54,7 @@ func newServer(t *testing.T) *server {
 	}
 	t.Setenv("VAULT_ADDR", web.URL)
 	t.Setenv("HOME", s.home)
+	homedir.Reset() // it remembers that of the test before
 	t.Setenv("VAULT_CONFIG_PATH", filepath.Join(s.home, "none"))
 	return s
 }
