@@ -263,3 +263,13 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		}
 	}
 }
+
+func TestADataKeyNeverPrints(t *testing.T) {
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		for _, said := range []string{fmt.Sprintf(verb, engine.Made{Key: secret}), fmt.Sprintf(verb, []engine.Item{{Key: secret}})} {
+			require.Contains(t, said, "[redacted]", verb)
+			require.NotContains(t, said, "012", verb)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -46,12 +47,18 @@ type Made struct {
 	Key []byte // 32 bytes
 }
 
+// Format keeps the key out of logs and errors, whatever the verb.
+func (Made) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "data key [redacted]") }
+
 // Item is what a batch says of one encrypted data key.
 type Item struct {
 	Key []byte // the data key, of Open
 	EDK string // of Rewrap
 	Err error  // [kle1.ErrInvalidMessage] or a [refusal.KeyStateError]
 }
+
+// Format is as of [Made].
+func (Item) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "data key [redacted]") }
 
 // Engine sends one request a call, and one more after a login. Errors wrap [refusal.ErrUnavailable] (see [RetryAfter]),
 // [refusal.ErrAccessDenied], [refusal.ErrClosed] or [kle1.ErrInput], are a [*refusal.KeyStateError], or that of a context that
