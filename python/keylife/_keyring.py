@@ -19,23 +19,12 @@ from ._envelope import DataKey
 from ._held import Opening, Protecting
 from ._http import ATTEMPT
 from ._metrics import ENGINE, LOCAL, STALE, KeyStats
-from ._openings import Openings
+from ._openings import Opened, Openings, Want
 from ._surroundings import Surroundings
 from ._world import Moment
 from .errors import AccessDenied, ClientClosed, KeylifeError, Unavailable
 
 _PATIENCE = 1.0  # seconds that a use waits for Vault if it can do without
-
-Opened = Union[Opening, KeylifeError]
-
-
-class _Want:
-    """An encrypted data key that is asked for, by one or more uses."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self) -> None:
-        self.answer: Optional[Opened] = None
 
 
 class Keyring:
@@ -58,7 +47,7 @@ class Keyring:
         self._rewrap_backoff = Backoff(world)
         self._made = 0  # answers, or none, to requests for a data key
         self._refusal: Optional[KeylifeError] = None  # the last of them, if that was one
-        self._wanted: Dict[str, _Want] = {}
+        self._wanted: Dict[str, Want] = {}
 
     @property
     def protecting(self) -> Optional[Protecting]:
@@ -91,7 +80,8 @@ class Keyring:
             now = self._now()
             protecting = self._protecting
             if protecting is not None and protecting.current(now) and protecting.use_to_the_limit(size):
-                self._look_ahead(protecting, now)
+                if protecting.near_limit():
+                    self._ask_later([protecting], now)
                 return protecting, source
             if now.mono >= until:
                 raise Unavailable("vault is unavailable: no data key in time")
@@ -103,14 +93,18 @@ class Keyring:
             except Unavailable as error:
                 protecting = self._protecting  # of the sealed file, perhaps
                 if protecting is not None and protecting.stale(now) and protecting.use_to_the_limit(size):
+                    self._ask_later([protecting], now)
                     return protecting, LOCAL if protecting.fresh(now) else STALE
                 if not self._make_backoff.sleep(until):
                     raise error
 
-    def _look_ahead(self, protecting: Protecting, now: Moment) -> None:
-        """Has the next data key fetched, if this one is near a limit."""
-        if protecting.near_limit():
-            protecting.due = now.mono
+    def _ask_later(self, proved: Sequence[Union[Protecting, Opening]], now: Moment) -> None:
+        """Has the background ask, which leaves Vault more time than a use that can do without."""
+        asked = [one for one in proved if one.due > now.mono]
+        for one in asked:
+            one.due = now.mono
+        if asked:
+            self.openings.plan()
             self._around.background.wake()
 
     def _make(self, until: float) -> None:
@@ -134,6 +128,7 @@ class Keyring:
             made = self._around.engine.make(self.name, until)
         except Unavailable as error:
             self._make_backoff.failed(error, started.mono, until)
+            self._around.background.wake()
             return error
         except KeylifeError as error:
             self._make_backoff.succeeded()
@@ -202,16 +197,18 @@ class Keyring:
             patient = len(self.openings.stale(edks, now)) < len(edks)
             answers = self._open(edks, until if patient else min(until, now.mono + _PATIENCE))
         except Unavailable as error:
-            for edk, opening in self.openings.stale(edks, now).items():  # of the sealed file, perhaps
+            stale = self.openings.stale(edks, now)  # of the sealed file, perhaps
+            for edk, opening in stale.items():
                 opening.used, opening.last = True, now.mono
                 found[edk] = opening, STALE
+            self._ask_later(list(stale.values()), now)
             return error
         found.update((edk, (answer, ENGINE)) for edk, answer in answers.items())
         return None
 
     def _open(self, edks: Sequence[str], until: float) -> Dict[str, Opened]:
         """Asks what these are. What comes while a request is under way is asked for in the next one, together."""
-        wants = {edk: _Want() for edk in edks}
+        wants = {edk: Want() for edk in edks}
         while self._want(wants):
             if not self._around.world.acquire(self._open_turn, until - self._monotonic()):
                 raise Unavailable("vault is unavailable: no answer in time")
@@ -226,7 +223,7 @@ class Keyring:
                 raise copy.copy(answer)
         return answers
 
-    def _want(self, wants: Dict[str, _Want]) -> bool:
+    def _want(self, wants: Dict[str, Want]) -> bool:
         """Puts into the next batch what was not answered, unless another use did. False: all was answered."""
         with self._lock:
             unanswered = [edk for edk, want in wants.items() if want.answer is None]
@@ -342,10 +339,10 @@ class Keyring:
 
     def _protecting_due(self) -> float:
         protecting = self._protecting
-        return math.inf if protecting is None else max(protecting.due, self._make_backoff.due)
+        return math.inf if protecting is None else max(protecting.due, self._make_backoff.patient_due)
 
     def _opening_due(self) -> float:
-        return max(self.openings.next_proof, self._open_backoff.due)
+        return max(self.openings.next_proof, self._open_backoff.patient_due)
 
     def _renew_protecting(self, now: Moment) -> None:
         protecting = self._protecting

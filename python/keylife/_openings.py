@@ -5,14 +5,26 @@
 
 import math
 import threading
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from ._envelope import DataKey
 from ._held import Opening
 from ._world import Moment
 from .bounds import Bounds
+from .errors import KeylifeError
 
 _SLACK = 0.01  # of a TTL: proofs that are due so soon are renewed together
+
+Opened = Union[Opening, KeylifeError]
+
+
+class Want:
+    """An encrypted data key that is asked for, by one or more uses."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self) -> None:
+        self.answer: Optional[Opened] = None
 
 
 class Openings:

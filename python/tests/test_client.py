@@ -182,6 +182,26 @@ def test_uses_that_have_little_time_do_not_put_off_others(vault):
         assert client.key("orders").encrypt(b"a")
 
 
+@pytest.mark.parametrize("use", ["encrypt", "decrypt"])
+def test_what_a_use_has_not_waited_for_is_asked_in_the_background(vault, use):
+    """A Vault that takes longer than a second would be asked in vain for ever, if uses alone asked it."""
+    with vault.client() as client:
+        orders = client.key("orders")
+        message = many(vault, 1)[0]
+        uses = {"encrypt": lambda: orders.encrypt(b"a"), "decrypt": lambda: orders.decrypt(message)}
+        uses[use]()
+        vault.advance(310)
+        vault.set_outage("slow")
+        vault.advance(300)
+        uses[use]()
+        before = vault.requests.copy()
+        vault.set_outage("none")
+        vault.advance(0)
+        assert sum((vault.requests - before).values()) == 1
+        uses[use]()
+        assert sum((vault.requests - before).values()) == 1
+
+
 def test_rewrap_keeps_form_and_body(vault, orders):
     messages = [orders.encrypt(b"a", CONTEXT), orders.encrypt_text("b", CONTEXT), orders.encrypt(b"c", CONTEXT)]
     vault.rotate("orders")
