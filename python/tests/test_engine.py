@@ -10,7 +10,7 @@ import json
 import pytest
 import requests
 
-from keylife import AccessDenied, AppRole, Cert, Client, InvalidMessage, Kubernetes, KeyStateError, TokenFile, Unavailable
+from keylife import AccessDenied, AppRole, Cert, InvalidMessage, Kubernetes, KeyStateError, TokenFile, Unavailable
 from keylife._envelope import DataKey
 from keylife._http import Outage, _seconds
 from keylife._key import parse_field
@@ -237,4 +237,3 @@ def test_logins_send_what_is_there_at_the_time(tmp_path):
     orders = vault.client(auth=TokenFile(str(tmp_path / "none")), timeout=1).key("orders")
     with pytest.raises(Unavailable, match="credential cannot be read"):
         orders.encrypt(b"a")
-    assert Client

@@ -121,6 +121,17 @@ def test_a_refused_key_costs_a_login_in_ten_seconds_at_most(vault):
     assert vault.requests["login"] == 3
 
 
+def test_what_was_refused_with_an_old_token_is_sent_with_the_new_one_that_is_there(vault):
+    client = vault.client()
+    client.key("orders").encrypt(b"a")
+    session = client._core._session
+    old, until = session.token(vault.now() + 5), vault.now() + 5
+    new = session.after_refusal(old, "orders", until)
+    assert new != old and vault.requests["login"] == 2
+    assert session.after_refusal(old, "payments", until) == new
+    assert vault.requests["login"] == 2
+
+
 def test_a_token_file_is_read_again_where_its_token_is_refused(vault, tmp_path):
     file = tmp_path / "token"
     file.write_text(vault.new_token() + "\n")
