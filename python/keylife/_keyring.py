@@ -247,7 +247,7 @@ class Keyring:
         except KeylifeError as error:
             self._open_backoff.succeeded()
             if isinstance(error, AccessDenied):
-                self.clear()
+                self._forget_openings()
             answers = [error] * len(batch)
         with self._lock:
             for edk, answer in zip(batch, answers):
@@ -373,9 +373,12 @@ class Keyring:
         self._around.dropped()
 
     def clear(self) -> None:
-        with self._lock:
-            self._protecting = None
-            self.openings.clear()
+        self._protecting = None
+        self._forget_openings()
+
+    def _forget_openings(self) -> None:
+        """Without the right to decrypt nothing opens. What encrypts is another right."""
+        self.openings.clear()
         self._around.dropped()
 
     # Time.

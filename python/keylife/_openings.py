@@ -100,13 +100,12 @@ class Openings:
                 self.drop(opening.data_key.edk)
                 continue
             wanted = opening.used and opening.stale(now)
-            if opening.due <= now.mono + _SLACK * ttl:
-                if wanted:
-                    due = True
-                else:
-                    opening.due = opening.proof.mono + max(opening.keep, self._retain)  # when it is dropped
-            if wanted and opening.proof.age(now) >= ttl / 2:
+            its_time = opening.due <= now.mono + _SLACK * ttl
+            due = due or (wanted and its_time)
+            if wanted and (its_time or opening.proof.age(now) >= ttl / 2):
                 used.append(opening.data_key.edk)
+            elif its_time:
+                opening.due = opening.proof.mono + max(opening.keep, self._retain)  # when it is dropped
         return used if due else []
 
     def plan(self) -> None:
