@@ -32,6 +32,7 @@ MOUNT, KEY = "transit", "bench"
 ROUNDS = 7
 FIELD_SIZE = 64
 LOCAL_OPS, VAULT_OPS = 30_000, 1_000
+PEAK_PIECES = 10 << 10  # of a stream of 10 GiB
 PIECE, PIECES, HELD_PIECES = 1 << 20, 1 << 10, 64
 DATA_KEYS, BATCH = 10_000, 250
 CONTEXT = {"table": "cards", "row": "17"}
@@ -187,20 +188,20 @@ def read_all(stream: Any) -> int:
 
 
 def print_peak() -> None:
-    """Encrypts 1 GiB and decrypts it at the same time, in a process that does nothing else."""
+    """Encrypts 10 GiB and decrypts it at the same time, in a process that does nothing else."""
     source, target = os.pipe()
     with open_client() as client:
         key = client.key(KEY)
 
         def write() -> None:
             with open(target, "wb") as file, key.open(file, "wb") as stream:
-                for _ in range(PIECES):
+                for _ in range(PEAK_PIECES):
                     stream.write(bytes(PIECE))
 
         writer = threading.Thread(target=write)
         writer.start()
         with open(source, "rb") as file, key.open(file, "rb") as stream:
-            assert read_all(stream) == PIECES << 20
+            assert read_all(stream) == PEAK_PIECES << 20
         writer.join()
     # That of getrusage is also that of the program that started this one.
     status = Path("/proc/self/status").read_text()

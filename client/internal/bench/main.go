@@ -29,7 +29,7 @@ const (
 
 func main() {
 	server := flag.Int("server", 0, "process id of Vault")
-	peak := flag.Bool("peak", false, "put a stream through and print the peak of memory in MiB; nothing else")
+	peak := flag.Int("peak", 0, "put a stream of so many MiB through and print the peak of memory in MiB; nothing else")
 	flag.Parse()
 	if err := run(context.Background(), *server, *peak); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -37,13 +37,13 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, server int, peak bool) error {
+func run(ctx context.Context, server, peak int) error {
 	vault, err := api.NewClient(nil) // address and token from the environment
 	if err != nil {
 		return err
 	}
-	if peak {
-		return printPeak(ctx, vault)
+	if peak > 0 {
+		return printPeak(ctx, vault, peak)
 	}
 	results := map[string]any{"version": runtime.Version()}
 	for _, measure := range []func(context.Context, *bench) error{fields, streams, memory} {

@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	dataKeys  = 10_000
-	batchSize = 250
+	dataKeys   = 10_000
+	batchSize  = 250
+	peakPieces = 10 << 10 // a stream of 10 GiB
 )
 
 // memory tells how much 10,000 data keys take, and a stream.
@@ -114,7 +115,7 @@ func peakOfOther() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, err := exec.Command(self, "-peak").Output() //nolint:gosec // G204: itself
+	out, err := exec.Command(self, "-peak", strconv.Itoa(peakPieces)).Output() //nolint:gosec // G204: itself
 	if err != nil {
 		return 0, fmt.Errorf("stream in a process of its own: %w", err)
 	}

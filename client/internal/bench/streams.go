@@ -38,7 +38,7 @@ func streams(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	used, err := b.meter.inTurns(raw[0], own[0], raw[1], own[1])
+	used, err := b.meter.inTurns(raw[0], own[0], raw[1], own[1], own[2])
 	if err != nil {
 		return err
 	}
@@ -47,6 +47,7 @@ func streams(ctx context.Context, b *bench) error {
 	}
 	b.results["stream_encrypt_ratio"] = ratio(used["raw_encrypt"], used["stream_encrypt"])
 	b.results["stream_decrypt_ratio"] = ratio(used["raw_decrypt"], used["stream_decrypt"])
+	b.results["stream_read_ratio"] = ratio(used["raw_decrypt"], used["stream_read"])
 	return nil
 }
 
@@ -78,7 +79,8 @@ func rawSteps() (steps [2]step, err error) {
 	return [2]step{{"raw_encrypt", 1, encrypt}, {"raw_decrypt", 1, decrypt}}, nil
 }
 
-func ownSteps(ctx context.Context, key *client.Key) (steps [2]step, err error) {
+// ownSteps encrypt, decrypt by io.Copy, and decrypt by reads of a mebibyte, which copy the plaintext once more.
+func ownSteps(ctx context.Context, key *client.Key) (steps [3]step, err error) {
 	buffer := make([]byte, piece)
 	encryptTo := func(w io.Writer, count int) error {
 		stream, err := key.EncryptStream(ctx, w, fieldContext)
@@ -91,20 +93,33 @@ func ownSteps(ctx context.Context, key *client.Key) (steps [2]step, err error) {
 	if err := encryptTo(&message, heldPieces); err != nil {
 		return steps, err
 	}
-	encrypt := func() error { return encryptTo(io.Discard, pieces) }
-	decrypt := func() error {
-		for range pieces / heldPieces {
-			stream, err := key.DecryptStream(ctx, bytes.NewReader(message.Bytes()), fieldContext)
-			if err != nil {
-				return err
+	decrypt := func(take func(io.Reader) error) func() error {
+		return func() error {
+			for range pieces / heldPieces {
+				stream, err := key.DecryptStream(ctx, bytes.NewReader(message.Bytes()), fieldContext)
+				if err != nil {
+					return err
+				}
+				if err := take(stream); err != nil {
+					return err
+				}
 			}
-			if err := readPieces(stream, buffer, heldPieces); err != nil {
-				return err
-			}
+			return nil
 		}
-		return nil
 	}
-	return [2]step{{"stream_encrypt", 1, encrypt}, {"stream_decrypt", 1, decrypt}}, nil
+	return [3]step{
+		{"stream_encrypt", 1, func() error { return encryptTo(io.Discard, pieces) }},
+		{"stream_decrypt", 1, decrypt(copyPieces)},
+		{"stream_read", 1, decrypt(func(stream io.Reader) error { return readPieces(stream, buffer, heldPieces) })},
+	}, nil
+}
+
+func copyPieces(stream io.Reader) error {
+	n, err := io.Copy(io.Discard, stream)
+	if err == nil && n != heldPieces*piece {
+		err = fmt.Errorf("%d bytes, want %d", n, heldPieces*piece)
+	}
+	return err
 }
 
 func rawGCM() (cipher.AEAD, error) {
@@ -139,8 +154,8 @@ func readPieces(stream io.Reader, buffer []byte, count int) error {
 	return errors.New("more than was written")
 }
 
-// printPeak encrypts 1 GiB and decrypts it at the same time, in a process that does nothing else.
-func printPeak(ctx context.Context, vault *api.Client) error {
+// printPeak encrypts so many pieces and decrypts them at the same time, in a process that does nothing else.
+func printPeak(ctx context.Context, vault *api.Client, count int) error {
 	c, key, err := open(vault)
 	if err != nil {
 		return err
@@ -151,7 +166,7 @@ func printPeak(ctx context.Context, vault *api.Client) error {
 	go func() {
 		stream, err := key.EncryptStream(ctx, target, nil)
 		if err == nil {
-			err = writePieces(stream, make([]byte, piece), pieces)
+			err = writePieces(stream, make([]byte, piece), count)
 		}
 		written <- target.CloseWithError(err)
 	}()
@@ -159,7 +174,7 @@ func printPeak(ctx context.Context, vault *api.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := readPieces(stream, make([]byte, piece), pieces); err != nil {
+	if err := readPieces(stream, make([]byte, piece), count); err != nil {
 		return err
 	}
 	if err := <-written; err != nil {

@@ -116,12 +116,30 @@ func expand(prk []byte, info string) []byte {
 	return out
 }
 
+// newAEAD makes nonces of its own.
 func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := newBlock(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// newGCM opens segments, whose nonces follow from where they are.
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := newBlock(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func newBlock(key []byte) (cipher.Block, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("cipher of a data key: %w", err)
 	}
-	return cipher.NewGCMWithRandomNonce(block)
+	return block, nil
 }
 
 // associatedData binds suite and commitment to what is encrypted. The context follows.

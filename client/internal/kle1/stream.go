@@ -20,9 +20,9 @@ const (
 
 // streaming is what a stream of a data key and a context needs.
 type streaming struct {
-	header   Header
-	aad      []byte
-	segments *subtle.AESGCMHKDF
+	header Header
+	key    []byte
+	aad    []byte
 }
 
 // stream derives a stream's commitment, and its key. The commitment is of the context too: Tink derives a key for the segments from
@@ -40,10 +40,8 @@ func (k *DataKey) stream(c Context) (s streaming, err error) {
 	s.header, _ = parseHeader(Stream, []byte(k.head[fixedLen:]))
 	s.header.commitment = [commitmentSize]byte(expand(prk, string(info)))
 	prefix := s.header.associatedData()
-	if s.aad, err = c.after(prefix[:]); err != nil {
-		return streaming{}, err
-	}
-	s.segments, err = subtle.NewAESGCMHKDF(expand(prk, streamLabel), "SHA256", KeySize, segmentSize, 0)
+	s.aad, err = c.after(prefix[:])
+	s.key = expand(prk, streamLabel)
 	return s, err
 }
 
@@ -57,7 +55,11 @@ func (k *DataKey) NewWriter(w io.Writer, c Context) (io.WriteCloser, error) {
 	if _, err := w.Write(s.header.appendTo(nil)); err != nil {
 		return nil, err
 	}
-	segments, err := s.segments.NewEncryptingWriter(w, s.aad)
+	tink, err := subtle.NewAESGCMHKDF(s.key, "SHA256", KeySize, segmentSize, 0)
+	if err != nil {
+		return nil, err
+	}
+	segments, err := tink.NewEncryptingWriter(w, s.aad)
 	if err != nil {
 		return nil, err
 	}
@@ -88,62 +90,4 @@ func (w *writer) Close() error {
 	}
 	w.err = errors.New("write to a closed stream")
 	return nil
-}
-
-// NewReader opens the stream whose header was read from r. What it returns was authenticated, also that it is the
-// beginning; that nothing is missing at the end is known at io.EOF only.
-func (k *DataKey) NewReader(h Header, r io.Reader, c Context) (io.Reader, error) {
-	s, err := k.stream(c)
-	if err != nil {
-		return nil, err
-	}
-	if h.Suite != Stream || !sameCommitment(h.commitment[:], s.header.commitment[:]) {
-		return nil, ErrInvalidMessage
-	}
-	source := &source{r: r}
-	segments, err := s.segments.NewDecryptingReader(source, s.aad)
-	if err != nil {
-		return nil, source.cause()
-	}
-	return &reader{segments: segments, source: source}, nil
-}
-
-// reader keeps the first error: Tink's answers io.EOF after the last segment failed.
-type reader struct {
-	segments io.Reader
-	source   *source
-	err      error
-}
-
-func (r *reader) Read(p []byte) (n int, err error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	n, err = r.segments.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		n, err = 0, r.source.cause()
-	}
-	r.err = err
-	return n, err
-}
-
-// source remembers why it ended, so that an error of the reader below is not taken for an altered message.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (n int, err error) {
-	n, err = s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
-}
-
-func (s *source) cause() error {
-	if s.err != nil {
-		return s.err
-	}
-	return ErrInvalidMessage
 }
