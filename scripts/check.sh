@@ -184,7 +184,7 @@ drills() {
   step drills applications .
 }
 
-applications() { go -C test/apps test -race -count=1 -parallel 32 -run "$1" ./...; } # they wait most of the time
+applications() { go -C test/apps test -race -count=1 -timeout 60m -parallel 32 -run "$1" ./...; } # they wait most of the time
 
 # accepting lists the packages that have tests with the tag acceptance. All others are unit tests, wherever they lie.
 accepting() { comm -13 <(test_files) <(test_files -tags acceptance) | cut -d ' ' -f 1; }
