@@ -7,7 +7,7 @@ import itertools
 import os
 import uuid
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List, Union
 
 import hvac
 import pytest
@@ -88,7 +88,7 @@ def test_a_rotation_is_noticed(engine: Engine) -> None:
 
 def test_rewrap_moves_a_message_to_the_newest_version(engine: Engine) -> None:
     key = engine.key()
-    old = [key.encrypt(b"old", CARD), key.encrypt_text("old", CARD)]
+    old: List[Union[bytes, str]] = [key.encrypt(b"old", CARD), key.encrypt_text("old", CARD)]
     engine.rotate(key)
     moved = engine.only("rewrap", key.name).rewrap(old)
     assert [inspect(m).version for m in moved] == [2, 2]
