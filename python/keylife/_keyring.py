@@ -373,8 +373,9 @@ class Keyring:
         self._around.dropped()
 
     def clear(self) -> None:
-        self._protecting = None
-        self._forget_openings()
+        with self._lock:
+            self._protecting = None
+            self._forget_openings()
 
     def _forget_openings(self) -> None:
         """Without the right to decrypt nothing opens. What encrypts is another right."""

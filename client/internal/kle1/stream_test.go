@@ -138,6 +138,32 @@ func TestAReaderThatFailsIsNoAlteredMessage(t *testing.T) {
 	require.Len(t, opened, first+10)
 }
 
+// TestAStreamIsCopied is what io.Copy does: segments go to the writer without a copy of their own.
+func TestAStreamIsCopied(t *testing.T) {
+	k := newKey(t, material)
+	stream := writeStream(t, k, pattern(first+whole+9), file)
+	copied := func(stream []byte, room int) (string, error) {
+		r := bytes.NewReader(stream)
+		h, err := kle1.ReadHeader(r)
+		require.NoError(t, err)
+		plaintext, err := k.NewReader(h, r, file)
+		require.NoError(t, err)
+		out := &full{room: room}
+		n, err := io.Copy(struct{ io.Writer }{out}, plaintext)
+		require.EqualValues(t, out.Len(), n)
+		return out.String(), err
+	}
+	out, err := copied(stream, 1<<30)
+	require.NoError(t, err)
+	require.True(t, out == string(pattern(first+whole+9)))
+	out, err = copied(stream[:len(stream)-1], 1<<30)
+	require.ErrorIs(t, err, kle1.ErrInvalidMessage)
+	require.True(t, out == string(pattern(first+whole)), "what came before was authenticated")
+	out, err = copied(stream, first)
+	require.ErrorIs(t, err, errFull)
+	require.Len(t, out, first)
+}
+
 func TestAStreamThatFailedGoesOnFailing(t *testing.T) {
 	k := newKey(t, material)
 	stream := writeStream(t, k, pattern(10), file)
