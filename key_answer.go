@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -34,8 +35,8 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(vaultapi.Bool("supports_derivation", "The key can derive a key for each context."),
 		func(v engine.View) bool { return v.Key.Type.SupportsDerivation() }),
 	vaultapi.Show(vaultapi.Bool("imported_key", "The key was made elsewhere."), func(engine.View) bool { return false }),
-	vaultapi.ShowAs(vaultapi.Object("keys", "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds."),
-		func(v engine.View) map[string]int64 { return creationTimes(v.Dates) }),
+	vaultapi.ShowAs(vaultapi.Object("keys", "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds; of a type with a public half, to name, public_key, certificate_chain and creation_time."),
+		shownVersions),
 
 	vaultapi.Show(fPolicy, func(v engine.View) string { return v.Key.Policy }),
 	vaultapi.Show(fLevel, func(v engine.View) string { return string(v.Protection) }),
@@ -65,7 +66,7 @@ var fLevel = vaultapi.Text("protection", "Where the key itself is: software (a k
 var (
 	fKDF               = vaultapi.Text("kdf", "Key derivation function of derived keys.")
 	fConvergentVersion = vaultapi.Int("convergent_encryption_version", "Scheme of convergent keys; -1: each version says its own.")
-	keyFields          = keyAnswer.Fields(fConvergent, fKDF, fConvergentVersion)
+	keyFields          = keyAnswer.Fields(fConvergent, fKDF, fConvergentVersion, fKeySize)
 )
 
 // showKey renders a key as Transit does, with our fields beside Transit's.
@@ -77,6 +78,9 @@ func showKey(v engine.View) *logical.Response {
 	}
 	if v.Key.Convergent {
 		resp.Data[fConvergentVersion.Name] = -1
+	}
+	if v.Key.Type == keytype.HMAC {
+		resp.Data[fKeySize.Name] = v.Key.Size
 	}
 	if v.Unread != nil {
 		resp.AddWarning("the operation is done; what else keys/" + v.Key.Name + " shows cannot be read: " + v.Unread.Error())
@@ -103,6 +107,27 @@ func changeKey(change func(ctx context.Context, c *request, pre engine.Precondit
 		}
 		return showKey(view), nil
 	}
+}
+
+// publicVersion is how Transit shows a version with a public half.
+type publicVersion struct {
+	Name             string    `json:"name"`
+	PublicKey        string    `json:"public_key"`
+	CertificateChain string    `json:"certificate_chain"`
+	CreationTime     time.Time `json:"creation_time"`
+	HybridPublicKey  string    `json:"hybrid_public_key"` // of types that are Enterprise's
+}
+
+// shownVersions are the versions of a key in Transit's form.
+func shownVersions(v engine.View) any {
+	if !v.Key.Type.IsAsymmetric() {
+		return creationTimes(v.Dates)
+	}
+	out := make(map[string]publicVersion, len(v.Dates))
+	for n, at := range v.Dates {
+		out[strconv.Itoa(n)] = publicVersion{Name: v.Key.Type.VersionName(), PublicKey: v.PublicKeys[n], CreationTime: at}
+	}
+	return out
 }
 
 func creationTimes(dates map[int]time.Time) map[string]int64 {

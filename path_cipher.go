@@ -25,7 +25,7 @@ var (
 	fAAD            = vaultapi.Text("associated_data", "Base64 data that is authenticated with the ciphertext and not kept in it.").Secret()
 	fKeyVersion     = vaultapi.Int("key_version", "Version to encrypt with. 0: the active one. Others only for keys without a policy, from min_encryption_version on.")
 	fIV             = vaultapi.Text("iv", "Base64 initialisation vector of AES-CBC keys. No key type of this release takes one.").Secret()
-	fPadding        = vaultapi.Text("padding_scheme", "Padding scheme of RSA keys. No key type of this release takes one.")
+	fPadding        = vaultapi.Text("padding_scheme", "Padding scheme of RSA keys: oaep or pkcs1v15. Empty: oaep. Others take none.")
 	fDecryptPadding = vaultapi.Text("decrypt_padding_scheme", "As padding_scheme, for opening.")
 	fEncryptPadding = vaultapi.Text("encrypt_padding_scheme", "As padding_scheme, for encrypting anew.")
 	fCiphertext     = vaultapi.Text("ciphertext", "Ciphertext: vault:v<version>:<base64>.").Secret()

@@ -6,6 +6,7 @@ package keylife
 import (
 	"context"
 	"encoding/base64"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -17,14 +18,14 @@ import (
 )
 
 var (
-	fType             = vaultapi.Text("type", "Type of the key: aes128-gcm96, aes256-gcm96 or chacha20-poly1305.").Or(string(keytype.Default))
+	fType             = vaultapi.Text("type", "Type of the key: "+strings.Join(keytype.Names(), ", ")+".").Or(string(keytype.Default))
 	fDerived          = vaultapi.Bool("derived", "Derive a key for each context. Every use of the key then needs a context.")
 	fConvergent       = vaultapi.Bool("convergent_encryption", "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
 	fProtection       = vaultapi.Text("protection", "hsm: its versions are made on the token of config/hsm and never leave it, for keys of type aes256-gcm96 only. Empty: the mount wraps the key as it wraps all others. It does not change afterwards.")
 	fExportable       = vaultapi.Bool("exportable", "Allow export of the key. Cannot be unset.")
 	fPlaintextBackup  = vaultapi.Bool("allow_plaintext_backup", "Allow a backup of the key in the clear. Cannot be unset.")
 	fAutoRotatePeriod = vaultapi.Seconds("auto_rotate_period", "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
-	fKeySize          = vaultapi.Int("key_size", "Size of the key in bytes, for types that let it be chosen. No type of this release does.")
+	fKeySize          = vaultapi.Int("key_size", "Size in bytes of a key of type hmac: 32 to 512. 0: 32. Other types have a size of their own.")
 	fContext          = vaultapi.Text("context", "Base64 context for key derivation. Required for derived keys, ignored by others.").Secret().Query()
 	fPolicy           = vaultapi.Text("policy", "Name of the policy that governs the key.")
 	fOwner            = vaultapi.Text("owner", "Who answers for the key. Free text.")
@@ -88,8 +89,9 @@ func readCreation(c *request) (engine.Creation, error) {
 	if err != nil {
 		return engine.Creation{}, err
 	}
-	if size := fKeySize.Get(c); size != 0 {
-		return engine.Creation{}, vaultapi.InvalidField(fKeySize.Name, size, "is not valid for key type "+string(t))
+	size := fKeySize.Get(c)
+	if t == keytype.HMAC && size == 0 {
+		size = keytype.MinHMACSize
 	}
 	if err := checkOwner(fOwner.Get(c)); err != nil {
 		return engine.Creation{}, err
@@ -102,7 +104,7 @@ func readCreation(c *request) (engine.Creation, error) {
 	return engine.Creation{
 		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
-			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Convergent: fConvergent.Get(c), Protection: protection,
+			Name: fName.Get(c), Type: t, Size: size, Derived: fDerived.Get(c), Convergent: fConvergent.Get(c), Protection: protection,
 			Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
 			AutoRotatePeriod: time.Duration(fAutoRotatePeriod.Get(c)) * time.Second,
 		},

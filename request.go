@@ -41,6 +41,7 @@ type (
 // cause would be elsewhere.
 var statuses = []vaultapi.Status{
 	{Kind: envelope.ErrUnavailable, Code: http.StatusServiceUnavailable},
+	{Kind: refusal.ErrAsFault, Code: http.StatusInternalServerError},
 	{Kind: refusal.ErrRefused, Code: http.StatusBadRequest},
 	{Kind: dataplane.ErrFault, Code: http.StatusInternalServerError},
 	{Kind: refusal.ErrNotFound, Code: http.StatusNotFound},

@@ -18,8 +18,8 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if item.Nonce != "" || item.Padding != "" {
-		return Outcome{Err: item.checkExtras()}
+	if err := item.checkExtras(s.k.Key); err != nil {
+		return Outcome{Err: err}
 	}
 	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
 	if err != nil {
@@ -69,8 +69,8 @@ func (s *snapshot) opened(
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if item.Padding != "" {
-		return Outcome{Err: ErrPadding}
+	if err := checkPadding(s.k.Key, item.Padding); err != nil {
+		return Outcome{Err: err}
 	}
 	version, payload, err := envelope.Parse(item.Text)
 	if err != nil {
@@ -118,23 +118,35 @@ func (i *Item) params() (p envelope.Params, err error) {
 	if _, err = decodeBase64("iv", i.IV); err != nil {
 		return p, err
 	}
+	p.Padding = i.Padding
 	p.AssociatedData, p.AssociatedDataErr = decodeBase64("associated_data", i.AssociatedData)
 	return p, nil
 }
 
-// checkExtras refuses what no key type of this release takes. In Transit a broken plaintext comes before; that counts,
+// checkExtras refuses what the type does not take. In Transit a broken plaintext comes before; that counts,
 // as a batch with nothing but bad padding schemes has not failed.
-func (i *Item) checkExtras() error {
+func (i *Item) checkExtras(k *lifecycle.Key) error {
+	if i.Nonce == "" && i.Padding == "" {
+		return nil
+	}
 	if _, err := decodeBase64("plaintext", i.Text); err != nil {
 		return err
 	}
-	switch {
-	case i.Nonce != "":
+	if i.Nonce != "" {
 		return errNonce
-	case i.Padding != "":
+	}
+	return checkPadding(k, i.Padding)
+}
+
+// checkPadding refuses a padding scheme for what is no RSA key.
+func checkPadding(k *lifecycle.Key, padding string) error {
+	if padding == "" {
+		return nil
+	}
+	if !k.Type.IsRSA() {
 		return ErrPadding
 	}
-	return nil
+	return envelope.CheckPadding(padding)
 }
 
 func decodeBase64(field, text string) ([]byte, error) {

@@ -133,5 +133,5 @@ func Binding(instance, purpose string, k *lifecycle.Key, number int) envelope.Bi
 
 // Spec is what the ciphers of a key are made to.
 func Spec(k *lifecycle.Key) envelope.Spec {
-	return envelope.Spec{Algorithm: envelope.Algorithm(k.Type), Derived: k.Derived, Convergent: k.Convergent}
+	return envelope.Spec{Algorithm: envelope.Algorithm(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent}
 }

@@ -27,8 +27,8 @@ func (s *Session) EncryptOrCreate(ctx context.Context, spec lifecycle.Key, items
 	case disabled:
 		outcomes, err = s.Encrypt(ctx, spec.Name, items)
 		return outcomes, false, err
-	case !anySound(items):
-		return unsound(items), false, nil
+	case !anySound(&spec, items):
+		return unsound(&spec, items), false, nil
 	}
 	spec.Derived = items[0].Context != ""
 	for range creations {
@@ -48,9 +48,9 @@ func (s *Session) EncryptOrCreate(ctx context.Context, spec lifecycle.Key, items
 const creations = 3
 
 // anySound reports whether an item can be encrypted.
-func anySound(items []Item) bool {
+func anySound(k *lifecycle.Key, items []Item) bool {
 	for i := range items {
-		if items[i].check() == nil {
+		if items[i].check(k) == nil {
 			return true
 		}
 	}
@@ -58,21 +58,21 @@ func anySound(items []Item) bool {
 }
 
 // unsound says of each item what is wrong with it.
-func unsound(items []Item) []Outcome {
+func unsound(k *lifecycle.Key, items []Item) []Outcome {
 	outcomes := make([]Outcome, len(items))
 	for i := range items {
-		outcomes[i].Err = items[i].check()
+		outcomes[i].Err = items[i].check(k)
 	}
 	return outcomes
 }
 
-// check finds what is wrong with an item whatever the key.
-func (i *Item) check() error {
+// check finds what is wrong with an item for any key of the type.
+func (i *Item) check(k *lifecycle.Key) error {
 	params, err := i.params()
 	if err != nil {
 		return err
 	}
-	if err := i.checkExtras(); err != nil {
+	if err := i.checkExtras(k); err != nil {
 		return err
 	}
 	if _, err := firstVersion.Permissions(policy.EffectiveRules{}).ToProtect(i.Version); err != nil {

@@ -22,6 +22,7 @@ import (
 type View struct {
 	Key        lifecycle.Key
 	Dates      map[int]time.Time // when each version from the floor on was made
+	PublicKeys map[int]string    // the public halves of these versions, as Transit shows them; nil: the type has none
 	Plan       lifecycle.RotationPlan
 	Policy     *policy.Policy       // the revision in force; nil: none governs the key
 	Fault      error                // why the policy that the key names does not; nil: it does, or the key names none
@@ -190,7 +191,9 @@ func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
 	v := s.summary(ctx, &k)
 	v.Protection = s.protectionOf(ctx, &k, cmp.Or(k.Primary, k.Latest))
 	var err error
-	v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption)
+	if v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption); err == nil && k.Type.IsAsymmetric() {
+		v.PublicKeys, err = s.publicKeys(ctx, k)
+	}
 	return v, err
 }
 

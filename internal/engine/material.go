@@ -138,7 +138,7 @@ func (s *Session) makeVersion(
 		return nil, errSelfTest
 	}
 	return &lifecycle.Version{
-		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed, Object: object,
+		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed, Public: material.Public(), Object: object,
 	}, nil
 }
 
@@ -147,5 +147,5 @@ func (s *Session) newSecret(ctx context.Context, k *lifecycle.Key) (envelope.Mat
 	if err != nil {
 		return envelope.Material{}, err
 	}
-	return envelope.Generate(envelope.Algorithm(k.Type), random)
+	return envelope.Generate(dataplane.Spec(k), random)
 }

@@ -11,17 +11,25 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Algorithm names how a key encrypts, in Transit's words.
+// Algorithm names what a key does its work by, in Transit's words.
 type Algorithm string
 
-// The algorithms that encrypt.
+// The algorithms.
 const (
 	AES128GCM96      Algorithm = "aes128-gcm96"
 	AES256GCM96      Algorithm = "aes256-gcm96"
 	ChaCha20Poly1305 Algorithm = "chacha20-poly1305"
+	Ed25519          Algorithm = "ed25519"
+	ECDSAP256        Algorithm = "ecdsa-p256"
+	ECDSAP384        Algorithm = "ecdsa-p384"
+	ECDSAP521        Algorithm = "ecdsa-p521"
+	RSA2048          Algorithm = "rsa-2048"
+	RSA3072          Algorithm = "rsa-3072"
+	RSA4096          Algorithm = "rsa-4096"
+	HMAC             Algorithm = "hmac"
 )
 
-// All three algorithms have the same nonce and tag; the ciphertext format rests on it.
+// The algorithms that encrypt without an RSA key have the same nonce and tag; the ciphertext format rests on it.
 const (
 	nonceSize = 12
 	tagSize   = 16
@@ -30,7 +38,8 @@ const (
 // hmacKeySize is the size of the HMAC key that Transit gives every version.
 const hmacKeySize = 32
 
-// KeySize returns the length in bytes of the keys of a, and zero for an unknown algorithm.
+// KeySize returns the length in bytes of the keys of a, and zero where it is none of a's: for algorithms with a public half, for
+// hmac, and for an unknown one.
 func (a Algorithm) KeySize() int {
 	switch a {
 	case AES128GCM96:
@@ -40,6 +49,15 @@ func (a Algorithm) KeySize() int {
 	default:
 		return 0
 	}
+}
+
+// keyTypes are keysutil's names of the algorithms.
+var keyTypes = map[Algorithm]keysutil.KeyType{
+	AES128GCM96: keysutil.KeyType_AES128_GCM96, AES256GCM96: keysutil.KeyType_AES256_GCM96, ChaCha20Poly1305: keysutil.KeyType_ChaCha20_Poly1305,
+	Ed25519:   keysutil.KeyType_ED25519,
+	ECDSAP256: keysutil.KeyType_ECDSA_P256, ECDSAP384: keysutil.KeyType_ECDSA_P384, ECDSAP521: keysutil.KeyType_ECDSA_P521,
+	RSA2048: keysutil.KeyType_RSA2048, RSA3072: keysutil.KeyType_RSA3072, RSA4096: keysutil.KeyType_RSA4096,
+	HMAC: keysutil.KeyType_HMAC,
 }
 
 // aead returns the primitive for a key whose length has been checked.
@@ -56,16 +74,4 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
-}
-
-// keyType is keysutil's name for an algorithm that has been checked.
-func (a Algorithm) keyType() keysutil.KeyType {
-	switch a {
-	case AES128GCM96:
-		return keysutil.KeyType_AES128_GCM96
-	case AES256GCM96:
-		return keysutil.KeyType_AES256_GCM96
-	default:
-		return keysutil.KeyType_ChaCha20_Poly1305
-	}
 }

@@ -59,27 +59,35 @@ func decodeBlob(in []byte) (blob, error) {
 
 const (
 	materialMagic  = "KLM1"
+	keyPairMagic   = "KLM2"
 	referenceMagic = "KLR1"
 )
 
 // encodeMaterial returns the plaintext of a blob, for the caller to wipe:
 //
 //	"KLM1" | key_len u16 | key | hmac_key_len u16 | hmac key
+//	"KLM2" | the same, where the key may be empty | public_len u16 | public half
 //	"KLR1" | reference
 func encodeMaterial(m Material) ([]byte, error) {
 	if m.reference != nil {
 		return append([]byte(referenceMagic), m.reference...), nil
 	}
 	key, hmacKey := m.Reveal()
-	if len(key) == 0 || len(key) > math.MaxUint16 || len(hmacKey) > math.MaxUint16 {
-		return nil, internalError(fmt.Sprintf("seal key material: key of %d bytes, HMAC key of %d", len(key), len(hmacKey)))
+	empty := len(key) == 0 && m.public == nil
+	if empty || len(key) > math.MaxUint16 || len(hmacKey) > math.MaxUint16 || len(m.public) > math.MaxUint16 {
+		return nil, internalError(fmt.Sprintf("seal key material: key of %d bytes, HMAC key of %d, public half of %d", len(key), len(hmacKey), len(m.public)))
 	}
 	// At its full size from the start: a buffer that grows leaves copies behind.
-	out := append(make([]byte, 0, len(materialMagic)+4+len(key)+len(hmacKey)), materialMagic...)
-	out = binary.BigEndian.AppendUint16(out, uint16(len(key))) //nolint:gosec // checked above
-	out = append(out, key...)
-	out = binary.BigEndian.AppendUint16(out, uint16(len(hmacKey))) //nolint:gosec // checked above
-	return append(out, hmacKey...), nil
+	out := make([]byte, 0, len(materialMagic)+6+len(key)+len(hmacKey)+len(m.public))
+	if m.public == nil {
+		return appendPart(appendPart(append(out, materialMagic...), key), hmacKey), nil
+	}
+	return appendPart(appendPart(appendPart(append(out, keyPairMagic...), key), hmacKey), m.public), nil
+}
+
+func appendPart(dst, part []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(part))) //nolint:gosec // checked by encodeMaterial
+	return append(dst, part...)
 }
 
 // decodeMaterial returns copies, so that text can be wiped.
@@ -87,14 +95,31 @@ func decodeMaterial(text []byte) (Material, error) {
 	if reference, ok := bytes.CutPrefix(text, []byte(referenceMagic)); ok && len(reference) > 0 {
 		return NewReference(reference), nil
 	}
-	var magic []byte
-	var key, hmacKey cryptobyte.String
 	s := cryptobyte.String(text)
-	ok := s.ReadBytes(&magic, len(materialMagic)) && string(magic) == materialMagic &&
-		s.ReadUint16LengthPrefixed(&key) && !key.Empty() &&
-		s.ReadUint16LengthPrefixed(&hmacKey) && s.Empty()
-	if !ok {
+	var magic []byte
+	if !s.ReadBytes(&magic, len(materialMagic)) {
 		return Material{}, ErrCorrupt
 	}
-	return NewMaterial(key, hmacKey), nil
+	switch string(magic) {
+	case materialMagic:
+		if parts, ok := readParts(s, 2); ok && len(parts[0]) > 0 {
+			return NewMaterial(parts[0], parts[1]), nil
+		}
+	case keyPairMagic:
+		if parts, ok := readParts(s, 3); ok && len(parts[2]) > 0 {
+			return NewKeyPair(parts[0], parts[2], parts[1]), nil
+		}
+	}
+	return Material{}, ErrCorrupt
+}
+
+// readParts reads so many parts, each behind its length, and nothing after them.
+func readParts(s cryptobyte.String, n int) ([]cryptobyte.String, bool) {
+	parts := make([]cryptobyte.String, n)
+	for i := range parts {
+		if !s.ReadUint16LengthPrefixed(&parts[i]) {
+			return nil, false
+		}
+	}
+	return parts, s.Empty()
 }

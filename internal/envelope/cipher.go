@@ -4,14 +4,18 @@
 package envelope
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 )
 
-// Spec says how the ciphertexts of a key are made.
+// Spec says what a key does, and how.
 type Spec struct {
 	Algorithm Algorithm
+
+	// Size is the length in bytes of keys of algorithm hmac; zero for all others.
+	Size int
 
 	// Derived keys encrypt each context under a key of its own.
 	Derived bool
@@ -29,6 +33,9 @@ type Params struct {
 	// Nonce is refused by Encrypt, as all keys here choose their own, and ignored by Decrypt.
 	Nonce []byte
 
+	// Padding is the padding scheme of RSA keys, oaep or pkcs1v15; empty: oaep. Others take none.
+	Padding string
+
 	// AssociatedData is authenticated and not stored.
 	AssociatedData []byte
 
@@ -37,18 +44,19 @@ type Params struct {
 	AssociatedDataErr error
 }
 
-// mode is how ciphertexts come about: [direct], [derived] or [resident].
+// mode is how ciphertexts come about: [direct], [derived], [resident] or [asymmetric].
 type mode interface {
 	encrypt(ctx context.Context, plaintext string, p Params) (string, error)
 	decrypt(ctx context.Context, payload string, p Params) (string, error)
 }
 
-// Cipher encrypts and decrypts under one version of a key. It is immutable and safe for concurrent
-// use. One of [NewCipher] does no I/O but read randomness; one of [NewResidentCipher] asks a token.
+// Cipher encrypts and decrypts, signs and verifies, under one version of a key, as its algorithm can. It is immutable and safe
+// for concurrent use. One of [NewCipher] does no I/O but read randomness; one of [NewResidentCipher] asks a token.
 type Cipher struct {
 	spec    Spec
 	version int
 	mode    mode
+	hmacKey func() []byte // a function, because fmt prints none: see [Material]; nil: there is none
 }
 
 // NewCipher returns the cipher of version with the secret m, of which it keeps its own copies.
@@ -62,30 +70,40 @@ func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, err
 		return nil, err
 	}
 	newMode := newDirect
-	if spec.Derived {
+	switch {
+	case spec.Algorithm.isAsymmetric():
+		newMode = newAsymmetric
+	case spec.Algorithm == HMAC:
+		newMode = newNoMode
+	case spec.Derived:
 		newMode = newDerived
 	}
 	mode, err := newMode(spec, version, m, rand)
 	if err != nil {
 		return nil, err
 	}
-	return &Cipher{spec, version, mode}, nil
+	_, revealed := m.Reveal()
+	hmacKey := bytes.Clone(revealed)
+	return &Cipher{spec, version, mode, func() []byte { return hmacKey }}, nil
 }
 
 func check(spec Spec, version int, m Material) error {
 	key, hmacKey := m.Reveal()
-	want := spec.Algorithm.KeySize()
+	want, wantHMAC := spec.Algorithm.KeySize(), hmacKeySize
+	if spec.Algorithm == HMAC {
+		want, wantHMAC = spec.Size, spec.Size
+	}
 	switch {
-	case want == 0:
+	case want == 0 && !spec.Algorithm.isAsymmetric():
 		return internalError(fmt.Sprintf("new cipher: unknown algorithm %q", string(spec.Algorithm)))
 	case spec.Convergent && !spec.Derived:
 		return internalError("new cipher: convergent encryption needs a derived key")
 	case version < 1:
 		return internalError(fmt.Sprintf("new cipher: version %d is not positive", version))
-	case len(key) != want:
+	case want > 0 && len(key) != want:
 		return internalError(fmt.Sprintf("new cipher: key of %d bytes, %s takes %d", len(key), spec.Algorithm, want))
-	case len(hmacKey) != hmacKeySize:
-		return internalError(fmt.Sprintf("new cipher: HMAC key of %d bytes, want %d", len(hmacKey), hmacKeySize))
+	case len(hmacKey) != wantHMAC:
+		return internalError(fmt.Sprintf("new cipher: HMAC key of %d bytes, want %d", len(hmacKey), wantHMAC))
 	}
 	return nil
 }

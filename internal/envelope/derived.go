@@ -33,7 +33,7 @@ type derived struct {
 // version present that will be asked for.
 func newDerived(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
 	policy := keysutil.NewPolicy(keysutil.PolicyConfig{
-		Type:                 spec.Algorithm.keyType(),
+		Type:                 keyTypes[spec.Algorithm],
 		Derived:              true,
 		KDF:                  keysutil.Kdf_hkdf_sha256,
 		ConvergentEncryption: spec.Convergent,

@@ -91,7 +91,7 @@ func newCipher(t testing.TB, spec envelope.Spec, version int, m envelope.Materia
 // someCipher is a cipher of new material, for tests that do not care which.
 func someCipher(t testing.TB, spec envelope.Spec) *envelope.Cipher {
 	t.Helper()
-	m, err := envelope.Generate(spec.Algorithm, rand.Reader)
+	m, err := envelope.Generate(spec, rand.Reader)
 	require.NoError(t, err)
 	return newCipher(t, spec, 1, m)
 }

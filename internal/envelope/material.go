@@ -20,6 +20,10 @@ const redacted = "[redacted key material]"
 // a reference to that key, and no secret. It is immutable but for [Material.Wipe], and its copies share
 // one secret. The zero Material holds none.
 type Material struct {
+	// public is the public half in PKIX DER, of a key that has one. A version that was imported without its private half has
+	// no key.
+	public []byte
+
 	// A function, because fmt does not call our methods on an unexported field of somebody else's
 	// struct but prints what it finds there, through pointers too if the verb is a wrong one. Into a
 	// function it does not see, nor do JSON and the printers of test failures. It also makes == on
@@ -45,18 +49,39 @@ func NewReference(reference []byte) Material { return Material{reference: bytes.
 // Reference returns what names a key on a token; nil where the material is a secret.
 func (m Material) Reference() []byte { return m.reference }
 
-// Generate draws new material for alg from rand.
-func Generate(alg Algorithm, rand io.Reader) (Material, error) {
-	size := alg.KeySize()
-	if size == 0 {
-		return Material{}, internalError(fmt.Sprintf("generate key: unknown algorithm %q", string(alg)))
+// NewKeyPair returns the material of a key with a public half: copies of the private one in PKCS#8, which may be missing, of the
+// public one in PKIX, and of hmacKey.
+func NewKeyPair(private, public, hmacKey []byte) Material {
+	m := NewMaterial(private, hmacKey)
+	m.public = bytes.Clone(public)
+	return m
+}
+
+// Public returns the public half in PKIX DER; nil where there is none. It is no secret.
+func (m Material) Public() []byte { return m.public }
+
+// Generate draws new material for spec from rand.
+func Generate(spec Spec, rand io.Reader) (Material, error) {
+	if spec.Algorithm.isAsymmetric() {
+		return generateKeyPair(spec.Algorithm, rand)
 	}
-	both := make([]byte, size+hmacKeySize)
+	size := spec.Algorithm.KeySize() + hmacKeySize
+	if spec.Algorithm == HMAC {
+		size = spec.Size
+	}
+	if size <= hmacKeySize && spec.Algorithm != HMAC {
+		return Material{}, internalError(fmt.Sprintf("generate key: unknown algorithm %q", string(spec.Algorithm)))
+	}
+	both := make([]byte, size)
 	if err := fill(rand, both); err != nil {
 		clear(both)
 		return Material{}, fmt.Errorf("generate key: %w", err)
 	}
-	return own(both[:size:size], both[size:]), nil
+	if spec.Algorithm == HMAC {
+		return own(both, both), nil // as in Transit
+	}
+	at := spec.Algorithm.KeySize()
+	return own(both[:at:at], both[at:]), nil
 }
 
 // fill reads exactly len(buffer) bytes: a short read must never pass for randomness.
@@ -80,11 +105,17 @@ func (m Material) Reveal() (key, hmacKey []byte) {
 // that a key imported twice is recognized although Transit draws a new HMAC key for each import.
 // Half the output of HMAC-SHA256 is shown, so for a key that makes HMACs it is no valid tag.
 //
+// The fingerprint of a key with a public half is the first half of SHA-256 of that, in PKIX DER.
+//
 // The fingerprint of a reference is of its bytes, and says which object of a token it names. It says
 // nothing of the key, which nobody but the token knows.
 func (m Material) Fingerprint() string {
 	if m.reference != nil {
 		sum := sha256.Sum256(append([]byte("keylife/reference/fingerprint/v1"), m.reference...))
+		return hex.EncodeToString(sum[:16])
+	}
+	if m.public != nil {
+		sum := sha256.Sum256(m.public)
 		return hex.EncodeToString(sum[:16])
 	}
 	key, _ := m.Reveal()
@@ -98,7 +129,7 @@ func (m Material) Equal(o Material) bool {
 	key, hmacKey := m.Reveal()
 	otherKey, otherHMACKey := o.Reveal()
 	same := subtle.ConstantTimeCompare(key, otherKey) & subtle.ConstantTimeCompare(hmacKey, otherHMACKey)
-	return same == 1 && bytes.Equal(m.reference, o.reference)
+	return same == 1 && bytes.Equal(m.reference, o.reference) && bytes.Equal(m.public, o.public)
 }
 
 // Wipe zeroes the secret for m and all its copies. Nobody may be using them meanwhile; a [Cipher]

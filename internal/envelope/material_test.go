@@ -132,7 +132,7 @@ func TestWipeZeroesAllCopies(t *testing.T) {
 
 func TestCipherOutlivesTheWipeOfItsMaterial(t *testing.T) {
 	for _, spec := range specs() {
-		m, err := envelope.Generate(spec.Algorithm, rand.Reader)
+		m, err := envelope.Generate(spec, rand.Reader)
 		require.NoError(t, err)
 		in := envelope.Params{Context: []byte("context")}
 		c, reference := newCipher(t, spec, 1, m), newCipher(t, spec, 1, m)
@@ -166,34 +166,34 @@ func TestGenerateMakesKeysOfTheAlgorithmsSize(t *testing.T) {
 	for algorithm, size := range map[envelope.Algorithm]int{
 		envelope.AES128GCM96: 16, envelope.AES256GCM96: 32, envelope.ChaCha20Poly1305: 32,
 	} {
-		m, err := envelope.Generate(algorithm, rand.Reader)
+		m, err := envelope.Generate(envelope.Spec{Algorithm: algorithm}, rand.Reader)
 		require.NoError(t, err)
 		key, hmacKey := m.Reveal()
 		require.Len(t, key, size)
 		require.Len(t, hmacKey, 32)
 		require.NotEqual(t, key, hmacKey[:size])
 
-		other, err := envelope.Generate(algorithm, rand.Reader)
+		other, err := envelope.Generate(envelope.Spec{Algorithm: algorithm}, rand.Reader)
 		require.NoError(t, err)
 		require.False(t, m.Equal(other))
 	}
 }
 
 func TestGenerateRefusesUnknownAlgorithms(t *testing.T) {
-	_, err := envelope.Generate("aes192-gcm96", rand.Reader)
+	_, err := envelope.Generate(envelope.Spec{Algorithm: "aes192-gcm96"}, rand.Reader)
 	require.ErrorIs(t, err, envelope.ErrInternal)
 }
 
 func TestGenerateNeedsAllItsRandomness(t *testing.T) {
 	for _, source := range []io.Reader{strings.NewReader(""), strings.NewReader(strings.Repeat("x", 63)), iotest.ErrReader(errAway)} {
-		m, err := envelope.Generate(envelope.AES256GCM96, source)
+		m, err := envelope.Generate(envelope.Spec{Algorithm: envelope.AES256GCM96}, source)
 		require.ErrorIs(t, err, envelope.ErrInternal)
 		require.True(t, m.Equal(envelope.Material{}))
 	}
 }
 
 func TestGenerateReadsOnWhenReadsAreShort(t *testing.T) {
-	m, err := envelope.Generate(envelope.AES256GCM96, iotest.OneByteReader(rand.Reader))
+	m, err := envelope.Generate(envelope.Spec{Algorithm: envelope.AES256GCM96}, iotest.OneByteReader(rand.Reader))
 	require.NoError(t, err)
 	key, _ := m.Reveal()
 	require.NotEqual(t, make([]byte, 16), key[16:])

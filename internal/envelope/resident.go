@@ -30,7 +30,7 @@ func NewResidentCipher(version int, key ResidentKey) (*Cipher, error) {
 	if version < 1 || key == nil {
 		return nil, internalError(fmt.Sprintf("new cipher: version %d of a key on a token", version))
 	}
-	return &Cipher{Spec{Algorithm: AES256GCM96}, version, &resident{prefix(version), key}}, nil
+	return &Cipher{spec: Spec{Algorithm: AES256GCM96}, version: version, mode: &resident{prefix(version), key}}, nil
 }
 
 // OnToken reports whether the cipher asks a token for each text.

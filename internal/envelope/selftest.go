@@ -5,6 +5,8 @@ package envelope
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,6 +16,41 @@ import (
 // data comes to depend on it. It is no proof of the primitives; it catches material, randomness and
 // wiring that are broken. Errors match [ErrInternal].
 func (c *Cipher) SelfTest(ctx context.Context) error {
+	switch m := c.mode.(type) {
+	case noMode:
+		_, err := c.HMAC("sha2-256", []byte("keylife/self-test/v1"))
+		return err
+	case *asymmetric:
+		if !m.private {
+			return nil // it was not made here
+		}
+		return c.signatureTest(ctx)
+	default:
+		return c.cipherTest(ctx)
+	}
+}
+
+// signatureTest signs, and sees that the signature is one of its text and of no other.
+func (c *Cipher) signatureTest(ctx context.Context) error {
+	digest, other := sha256.Sum256([]byte("keylife/self-test/v1")), sha256.Sum256([]byte("keylife/self-test other text"))
+	p := SignParams{Context: []byte("self-test context"), SaltLength: rsa.PSSSaltLengthEqualsHash}
+	signature, err := c.Sign(ctx, digest[:], p)
+	if err != nil {
+		return selfTestError("sign", err)
+	}
+	version, payload, err := Parse(signature.Text)
+	if err != nil || version != c.version {
+		return internalError("self-test: the signature does not name its version")
+	}
+	for text, want := range map[[sha256.Size]byte]bool{digest: true, other: false} {
+		if valid, err := c.Verify(ctx, text[:], payload, p); err != nil || valid != want {
+			return internalError("self-test: the signature does not verify as it should")
+		}
+	}
+	return nil
+}
+
+func (c *Cipher) cipherTest(ctx context.Context) error {
 	plaintext := base64.StdEncoding.EncodeToString([]byte("keylife/self-test/v1"))
 	p := Params{Context: []byte("self-test context"), AssociatedData: []byte("self-test data")}
 

@@ -19,25 +19,50 @@ const (
 	AES128GCM96      Type = "aes128-gcm96"
 	AES256GCM96      Type = "aes256-gcm96"
 	ChaCha20Poly1305 Type = "chacha20-poly1305"
+	Ed25519          Type = "ed25519"
+	ECDSAP256        Type = "ecdsa-p256"
+	ECDSAP384        Type = "ecdsa-p384"
+	ECDSAP521        Type = "ecdsa-p521"
+	RSA2048          Type = "rsa-2048"
+	RSA3072          Type = "rsa-3072"
+	RSA4096          Type = "rsa-4096"
+	HMAC             Type = "hmac"
 )
 
 // Default is what a key gets whose creator names no type.
 const Default = AES256GCM96
+
+// The sizes that a key of type hmac may have, in bytes.
+const (
+	MinHMACSize = 32
+	MaxHMACSize = 512
+)
 
 // traits is what the rest of the package asks of a type.
 type traits struct {
 	strength   int  // security strength in bits, SP 800-57 Part 1 Rev 5 table 2
 	encryption bool // encrypts and decrypts
 	derivation bool // can derive a key per context
+	convergent bool // can encrypt equal plaintexts to equal ciphertexts
 	signing    bool
-	token      bool // its keys can be made on a token, and stay there
+	asymmetric bool   // has a public half
+	token      bool   // its keys can be made on a token, and stay there
+	shown      string // how a version's entry calls the type, where Transit has another word for it
 }
 
-// types is the whole list of key types; nothing else enumerates them.
+// types is the whole list of key types; nothing else enumerates them. That of rsa-4096 is SP 800-56B Rev 2, table 4.
 var types = map[Type]traits{
-	AES128GCM96:      {strength: 128, encryption: true, derivation: true},
-	AES256GCM96:      {strength: 256, encryption: true, derivation: true, token: true},
-	ChaCha20Poly1305: {strength: 256, encryption: true, derivation: true},
+	AES128GCM96:      {strength: 128, encryption: true, derivation: true, convergent: true},
+	AES256GCM96:      {strength: 256, encryption: true, derivation: true, convergent: true, token: true},
+	ChaCha20Poly1305: {strength: 256, encryption: true, derivation: true, convergent: true},
+	Ed25519:          {strength: 128, derivation: true, signing: true, asymmetric: true},
+	ECDSAP256:        {strength: 128, signing: true, asymmetric: true, shown: "P-256"},
+	ECDSAP384:        {strength: 192, signing: true, asymmetric: true, shown: "P-384"},
+	ECDSAP521:        {strength: 256, signing: true, asymmetric: true, shown: "P-521"},
+	RSA2048:          {strength: 112, encryption: true, signing: true, asymmetric: true},
+	RSA3072:          {strength: 128, encryption: true, signing: true, asymmetric: true},
+	RSA4096:          {strength: 152, encryption: true, signing: true, asymmetric: true},
+	HMAC:             {strength: 256},
 }
 
 // Parse returns the type of that name. The error is [refusal.ErrInvalid].
@@ -58,7 +83,7 @@ func Names() []string {
 	return names
 }
 
-// StrengthBits is the security strength in bits (SP 800-57 Part 1 Rev 5, section 5.6.1.1).
+// StrengthBits is the security strength in bits (SP 800-57 Part 1 Rev 5, section 5.6.1.1). That of hmac keys is of the shortest.
 func (t Type) StrengthBits() int { return types[t].strength }
 
 // SupportsEncryption reports whether keys of the type encrypt and decrypt.
@@ -67,8 +92,25 @@ func (t Type) SupportsEncryption() bool { return types[t].encryption }
 // SupportsDerivation reports whether keys of the type can derive one key per context.
 func (t Type) SupportsDerivation() bool { return types[t].derivation }
 
+// SupportsConvergent reports whether keys of the type can encrypt equal plaintexts to equal ciphertexts.
+func (t Type) SupportsConvergent() bool { return types[t].convergent }
+
 // CanStayOnToken reports whether keys of the type can be made on a token, and used there.
 func (t Type) CanStayOnToken() bool { return types[t].token }
 
 // SupportsSigning reports whether keys of the type sign and verify.
 func (t Type) SupportsSigning() bool { return types[t].signing }
+
+// IsAsymmetric reports whether keys of the type have a public half.
+func (t Type) IsAsymmetric() bool { return types[t].asymmetric }
+
+// IsRSA reports whether keys of the type are RSA keys.
+func (t Type) IsRSA() bool { return types[t].asymmetric && types[t].encryption }
+
+// VersionName is what Transit calls the type where it shows a version: the curve of an ECDSA key.
+func (t Type) VersionName() string {
+	if shown := types[t].shown; shown != "" {
+		return shown
+	}
+	return string(t)
+}

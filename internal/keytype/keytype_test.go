@@ -6,32 +6,50 @@ package keytype_test
 import (
 	"testing"
 
+	"github.com/hashicorp/vault/sdk/helper/keysutil"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/stretchr/testify/require"
 )
 
 func TestTypesAreTheOnesOfTransitWithTheirStrength(t *testing.T) {
-	want := map[string]int{"aes128-gcm96": 128, "aes256-gcm96": 256, "chacha20-poly1305": 256}
-	require.Equal(t, []string{"aes128-gcm96", "aes256-gcm96", "chacha20-poly1305"}, keytype.Names())
+	want := map[keytype.Type]int{
+		"aes128-gcm96": 128, "aes256-gcm96": 256, "chacha20-poly1305": 256, "ed25519": 128, "ecdsa-p256": 128, "ecdsa-p384": 192,
+		"ecdsa-p521": 256, "rsa-2048": 112, "rsa-3072": 128, "rsa-4096": 152, "hmac": 256,
+	}
+	require.Len(t, keytype.Names(), len(want))
 	for name, bits := range want {
-		got, err := keytype.Parse(name)
+		got, err := keytype.Parse(string(name))
 		require.NoError(t, err)
-		require.Equal(t, name, string(got))
+		require.Equal(t, name, got)
 		require.Equal(t, bits, got.StrengthBits())
-		require.True(t, got.SupportsEncryption())
-		require.True(t, got.SupportsDerivation())
-		require.False(t, got.SupportsSigning())
 	}
 	require.Equal(t, keytype.AES256GCM96, keytype.Default)
 }
 
+// TestTypesDoWhatTransitsDo holds the traits against what keysutil says of its types.
+func TestTypesDoWhatTransitsDo(t *testing.T) {
+	known := map[string]keysutil.KeyType{}
+	for kt := keysutil.KeyType(0); kt.String() != "[unknown]"; kt++ {
+		known[kt.String()] = kt
+	}
+	for _, name := range keytype.Names() {
+		kt, ours := known[name], keytype.Type(name)
+		require.Equal(t, name, kt.String())
+		require.Equal(t, kt.EncryptionSupported(), ours.SupportsEncryption(), name)
+		require.Equal(t, kt.DerivationSupported(), ours.SupportsDerivation(), name)
+		require.Equal(t, kt.SigningSupported(), ours.SupportsSigning(), name)
+		require.Equal(t, kt.ImportPublicKeySupported(), ours.IsAsymmetric(), name)
+		require.Equal(t, kt.PaddingSchemesSupported(), ours.IsRSA(), name)
+	}
+}
+
 func TestUnknownTypeIsRefusedWithTheListOfKnownOnes(t *testing.T) {
-	for _, name := range []string{"", "aes", "AES256-GCM96", "rsa-2048", "aes256-gcm96 "} {
+	for _, name := range []string{"", "aes", "AES256-GCM96", "rsa-1024", "aes256-gcm96 "} {
 		got, err := keytype.Parse(name)
 		require.ErrorIs(t, err, refusal.ErrInvalid, name)
 		require.ErrorContains(t, err, "type: ")
-		require.ErrorContains(t, err, "known are aes128-gcm96, aes256-gcm96, chacha20-poly1305")
+		require.ErrorContains(t, err, "known are aes128-gcm96, aes256-gcm96, chacha20-poly1305, ")
 		require.Empty(t, got)
 		require.Zero(t, keytype.Type(name).StrengthBits())
 	}

@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"time"
@@ -18,6 +19,7 @@ type Key struct {
 	ID   string // random, hex; ties stored material to this key and not to its name, which may be used again
 	Name string
 	Type keytype.Type
+	Size int // of a key of type hmac, in bytes; 0: of all others
 
 	Derived    bool // a key per context is derived (HKDF-SHA256)
 	Convergent bool // equal plaintext and context give equal ciphertext; needs Derived
@@ -126,6 +128,7 @@ type Version struct {
 	Created     time.Time
 	Fingerprint string // one-way digest of the material
 	Sealed      []byte // the material, sealed; opaque here
+	Public      []byte // the public half, PKIX DER; it stays when the version is destroyed. Empty: the type has none
 	Object      string // the CKA_ID, in hex, of the object on the token that is the key; empty: there is none
 }
 
@@ -135,8 +138,8 @@ func New(spec Key, at time.Time) (Key, error) {
 	if spec.Convergent && !spec.Derived {
 		return Key{}, refusal.InvalidField("convergent_encryption", true, "convergent encryption requires derivation to be enabled (derived=true)")
 	}
-	if spec.Derived && !spec.Type.SupportsDerivation() {
-		return Key{}, refusal.InvalidField("derived", true, "key type "+string(spec.Type)+" cannot derive keys")
+	if err := checkType(spec); err != nil {
+		return Key{}, err
 	}
 	if err := checkAutoRotate(spec); err != nil {
 		return Key{}, err
@@ -148,13 +151,28 @@ func New(spec Key, at time.Time) (Key, error) {
 		return Key{}, err
 	}
 	return Key{
-		ID: spec.ID, Name: spec.Name, Type: spec.Type, Derived: spec.Derived, Convergent: spec.Convergent, Protection: spec.Protection,
+		ID: spec.ID, Name: spec.Name, Type: spec.Type, Size: spec.Size, Derived: spec.Derived, Convergent: spec.Convergent, Protection: spec.Protection,
 		Exportable: spec.Exportable, AllowPlaintextBackup: spec.AllowPlaintextBackup, DeletionAllowed: spec.DeletionAllowed,
 		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
 		Latest: 1, Primary: 1, MinDecryption: 1,
 		Created: at, Recent: []time.Time{at}, Revision: 1,
 		Rotation: Rotation{Base: at, Last: at, Promoted: at, Trigger: ByCreation},
 	}, nil
+}
+
+// checkType refuses what no key of the type can be.
+func checkType(k Key) error {
+	switch t := k.Type; {
+	case k.Derived && !t.SupportsDerivation():
+		return refusal.AsFault(refusal.InvalidField("derived", true, "key derivation and convergent encryption not supported for keys of type "+string(t)))
+	case k.Convergent && !t.SupportsConvergent():
+		return refusal.InvalidField("convergent_encryption", true, "key type "+string(t)+" does not encrypt")
+	case t != keytype.HMAC && k.Size != 0:
+		return refusal.InvalidField("key_size", k.Size, "is not valid for key type "+string(t))
+	case t == keytype.HMAC && (k.Size < keytype.MinHMACSize || k.Size > keytype.MaxHMACSize):
+		return refusal.InvalidField("key_size", k.Size, fmt.Sprintf("must be from %d to %d bytes for keys of type hmac", keytype.MinHMACSize, keytype.MaxHMACSize))
+	}
+	return nil
 }
 
 // after returns the number after n. At the end of the numbers it begins anew: no act is held back by it.

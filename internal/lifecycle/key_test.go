@@ -53,7 +53,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 func requireNoProgressForgotten(t *testing.T, asked lifecycle.Key) {
 	t.Helper()
 	taken := []string{
-		"ID", "Name", "Type", "Derived", "Convergent", "Protection", "Exportable", "AllowPlaintextBackup", "DeletionAllowed",
+		"ID", "Name", "Type", "Size", "Derived", "Convergent", "Protection", "Exportable", "AllowPlaintextBackup", "DeletionAllowed",
 		"Policy", "Owner", "Labels", "AutoRotatePeriod",
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Key]()) {
@@ -64,10 +64,14 @@ func requireNoProgressForgotten(t *testing.T, asked lifecycle.Key) {
 
 func TestNewRefusesASpecThatBreaksARule(t *testing.T) {
 	for field, edit := range map[string]func(*lifecycle.Key){
-		"convergent_encryption: true: ": func(k *lifecycle.Key) { k.Convergent = true },
-		"derived: true: ":               func(k *lifecycle.Key) { k.Derived, k.Type = true, "rsa-2048" },
-		"auto_rotate_period: 59m59s: ":  func(k *lifecycle.Key) { k.AutoRotatePeriod = time.Hour - time.Second },
-		"auto_rotate_period: -1h0m0s: ": func(k *lifecycle.Key) { k.AutoRotatePeriod = -time.Hour },
+		"convergent_encryption: true: ":                 func(k *lifecycle.Key) { k.Convergent = true },
+		"derived: true: ":                               func(k *lifecycle.Key) { k.Derived, k.Type = true, "rsa-2048" },
+		"convergent_encryption: true: key type ed25519": func(k *lifecycle.Key) { k.Derived, k.Convergent, k.Type = true, true, "ed25519" },
+		"key_size: 32: ":                                func(k *lifecycle.Key) { k.Size = 32 },
+		"key_size: 31: ":                                func(k *lifecycle.Key) { k.Type, k.Size = "hmac", 31 },
+		"key_size: 513: ":                               func(k *lifecycle.Key) { k.Type, k.Size = "hmac", 513 },
+		"auto_rotate_period: 59m59s: ":                  func(k *lifecycle.Key) { k.AutoRotatePeriod = time.Hour - time.Second },
+		"auto_rotate_period: -1h0m0s: ":                 func(k *lifecycle.Key) { k.AutoRotatePeriod = -time.Hour },
 		"auto_rotate_period: 1h0m0s: policy \"pci\"": func(k *lifecycle.Key) {
 			k.AutoRotatePeriod, k.Policy = time.Hour, "pci"
 		},

@@ -22,6 +22,9 @@ var (
 	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
 	ErrRepeated = errors.New("repeated request")  // a request that was carried out already: it is answered, not carried out again
 
+	// ErrAsFault is beside the kind of a refusal that Transit answers as if the server were at fault, with 500. Clients branch on that.
+	ErrAsFault = errors.New("refused as a fault")
+
 	// ErrReadBack is no refusal: storage does not give back what it took. See Commit in package lifecycle.
 	ErrReadBack = errors.New("what was written does not come back")
 
@@ -128,6 +131,14 @@ func Deniedf(format string, args ...any) error {
 type deniedError struct{ kindError }
 
 func (e deniedError) Is(target error) bool { return target == ErrDenied || e.kindError.Is(target) }
+
+// AsFault adds [ErrAsFault] to a refusal, whose text and kind it keeps.
+func AsFault(err error) error { return asFault{err} }
+
+type asFault struct{ error }
+
+func (e asFault) Unwrap() error        { return e.error }
+func (e asFault) Is(target error) bool { return target == ErrAsFault }
 
 // CheckRevision compares the revision a caller expects (its "cas" field) with the one in force. A nil want always
 // passes. The error is [ErrConflict].

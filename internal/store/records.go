@@ -17,6 +17,7 @@ type keyRecord struct {
 	Schema               int                     `json:"schema"`
 	ID                   string                  `json:"id"`
 	Type                 string                  `json:"type"`
+	Size                 int                     `json:"size"`
 	Derived              bool                    `json:"derived"`
 	Convergent           bool                    `json:"convergent"`
 	Protection           string                  `json:"protection"` // hsm: its versions are on a token; empty: they are not
@@ -100,7 +101,7 @@ type predecessorJSON struct {
 func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
 	return keyRecord{
-		Schema: schema, ID: k.ID, Type: string(k.Type), Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
+		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
 		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
 		Latest: k.Latest, Primary: k.Primary,
@@ -133,7 +134,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	}
 	o := r.rotationRecord
 	return lifecycle.Key{
-		ID: r.ID, Name: name, Type: t, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
+		ID: r.ID, Name: name, Type: t, Size: r.Size, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
@@ -170,6 +171,7 @@ type versionRecord struct {
 	Created     time.Time `json:"created"`
 	Fingerprint string    `json:"fingerprint"`
 	Sealed      []byte    `json:"sealed"` // empty: the material is in the archive, or destroyed
+	Public      []byte    `json:"public"` // PKIX DER; null: the type has no public half
 	Object      string    `json:"object"` // of a key on a token: its CKA_ID, until it was destroyed there
 }
 

@@ -1,0 +1,135 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package envelope
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"io"
+	"strconv"
+
+	"github.com/hashicorp/vault/sdk/helper/keysutil"
+)
+
+// asymmetric signs, and with RSA encrypts, through keysutil. Without a private half it verifies and encrypts only.
+type asymmetric struct {
+	prefix  string
+	version int
+	policy  *keysutil.Policy
+	private bool
+}
+
+func newAsymmetric(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
+	private, public, err := spec.Algorithm.KeyPair(m)
+	if err != nil {
+		return nil, err
+	}
+	_, hmacKey := m.Reveal()
+	policy := keysutil.NewPolicy(keysutil.PolicyConfig{Type: keyTypes[spec.Algorithm], Derived: spec.Derived, KDF: keysutil.Kdf_hkdf_sha256})
+	policy.Keys = map[string]keysutil.KeyEntry{strconv.Itoa(version): entryOf(private, public, bytes.Clone(hmacKey))}
+	policy.LatestVersion = version
+	policy.MinDecryptionVersion = version
+	return &asymmetric{prefix(version), version, policy, private != nil}, nil
+}
+
+// NewVerifier returns the cipher of the public half alone, in PKIX DER: all that is left of a version that was destroyed. It
+// verifies.
+func NewVerifier(spec Spec, version int, public []byte) (*Cipher, error) {
+	m := NewKeyPair(nil, public, make([]byte, hmacKeySize))
+	mode, err := newAsymmetric(spec, version, m, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Cipher{spec: spec, version: version, mode: mode}, nil
+}
+
+// errNoPrivate is the one answer to what needs the private half of a version that has none.
+var errNoPrivate = inputError("requested version does not contain a private part")
+
+func (a *asymmetric) encrypt(_ context.Context, plaintext string, p Params) (string, error) {
+	out, err := a.policy.EncryptWithOptions(keysutil.EncryptionOptions{KeyVersion: a.version}, plaintext, keysutil.PaddingScheme(p.Padding))
+	if err == nil {
+		return out, nil
+	}
+	if _, broken := base64.StdEncoding.DecodeString(plaintext); broken != nil {
+		return "", plaintextError(broken)
+	}
+	return "", classify(err)
+}
+
+func (a *asymmetric) decrypt(_ context.Context, payload string, p Params) (string, error) {
+	if !a.private {
+		return "", errNoPrivate
+	}
+	out, err := a.policy.DecryptWithOptions(keysutil.EncryptionOptions{}, a.prefix+payload, keysutil.PaddingScheme(p.Padding))
+	return out, classify(err)
+}
+
+// CheckPadding refuses an unknown padding scheme of RSA keys. The error is [ErrInput].
+func CheckPadding(scheme string) error {
+	if _, err := keysutil.ParsePaddingScheme(scheme); err != nil {
+		return inputError(err.Error())
+	}
+	return nil
+}
+
+// SignParams are the inputs of a signature besides what is signed, in Transit's words. Scheme and SaltLength are for RSA alone.
+type SignParams struct {
+	Context    []byte // of derived keys
+	Hash       string // one of [IsHash]; empty: sha2-256
+	Marshaling string // asn1 or jws; empty: asn1
+	Scheme     string // pss or pkcs1v15; empty: pss
+	SaltLength int    // rsa.PSSSaltLengthAuto, rsa.PSSSaltLengthEqualsHash, or in bytes
+}
+
+func (p SignParams) options() *keysutil.SigningOptions {
+	return &keysutil.SigningOptions{
+		HashAlgorithm: keysutil.HashTypeMap[cmp.Or(p.Hash, "sha2-256")], Marshaling: keysutil.MarshalingTypeMap[cmp.Or(p.Marshaling, "asn1")],
+		SigAlgorithm: p.Scheme, SaltLength: p.SaltLength,
+	}
+}
+
+// Signature is what was signed with. PublicKey is that of the context, of derived keys.
+type Signature struct {
+	Text      string // prefix and version included
+	PublicKey []byte // raw, 32 bytes
+}
+
+// errNoSigning is answered where the algorithm does not sign.
+func (c *Cipher) errNoSigning(what string) error {
+	return inputError("message " + what + " not supported for key type " + string(c.spec.Algorithm))
+}
+
+// Sign signs input, which is a digest by p.Hash where the algorithm signs digests and not texts. Errors match [ErrInput] where the
+// caller's data or parameters are at fault.
+func (c *Cipher) Sign(_ context.Context, input []byte, p SignParams) (Signature, error) {
+	a, ok := c.mode.(*asymmetric)
+	switch {
+	case !ok:
+		return Signature{}, c.errNoSigning("signing")
+	case !a.private:
+		return Signature{}, errNoPrivate
+	}
+	result, err := a.policy.SignWithOptions(a.version, p.Context, input, p.options())
+	if err != nil {
+		return Signature{}, classify(err)
+	}
+	return Signature{result.Signature, result.PublicKey}, nil
+}
+
+// Verify reports whether a signature, of which [Parse] returned the payload, is one of input by this version. An error that matches
+// [ErrInput] says that it is none at all.
+func (c *Cipher) Verify(_ context.Context, input []byte, payload string, p SignParams) (bool, error) {
+	a, ok := c.mode.(*asymmetric)
+	if !ok {
+		return false, c.errNoSigning("verification")
+	}
+	valid, err := a.policy.VerifySignatureWithOptions(p.Context, input, a.prefix+payload, p.options())
+	return valid, classify(err)
+}
+
+// SignsDigests reports whether the algorithm signs a digest of the text, and not the text.
+func (c *Cipher) SignsDigests() bool { return keyTypes[c.spec.Algorithm].HashSignatureInput() }
