@@ -23,12 +23,14 @@ var (
 	fResults   = vaultapi.List("batch_results", "Results of the items: what a single request returns, or error; and reference.")
 )
 
-// batch is what a data plane request asks for.
-type batch struct {
-	items      []dataplane.Item
+// batchOf is what a data plane request asks for.
+type batchOf[I any] struct {
+	items      []I
 	references []string
 	single     bool // the item came in the fields of the request
 }
+
+type batch = batchOf[dataplane.Item]
 
 // readBatch reads the items of encrypt and decrypt.
 func readBatch(c *request, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
@@ -38,12 +40,12 @@ func readBatch(c *request, read func(from *vaultapi.Source) dataplane.Item) (bat
 	return readItems(c, vaultapi.Item, read)
 }
 
-func readItems(c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
+func readItems[I any](c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) I) (batchOf[I], error) {
 	items, err := vaultapi.ItemsOf(c, fBatch, mode)
 	if err != nil {
-		return batch{}, err
+		return batchOf[I]{}, err
 	}
-	b := batch{items: make([]dataplane.Item, items.Len()), references: make([]string, items.Len()), single: items.Single}
+	b := batchOf[I]{items: make([]I, items.Len()), references: make([]string, items.Len()), single: items.Single}
 	err = items.Each(func(n int, from *vaultapi.Source) { b.items[n], b.references[n] = read(from), fReference.Get(from) })
 	return b, err
 }

@@ -12,11 +12,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
-// leaseError ends a request: what cannot be counted does not leave protected.
-type leaseError struct{ error }
-
-func (l leaseError) Unwrap() error { return l.error }
-
 // itemCharge is what an item is charged for.
 type itemCharge struct {
 	policy.Usage
@@ -41,7 +36,7 @@ func (s *Session) charge(ctx context.Context, k Governed, version int, c itemCha
 	}
 	end, err := s.plane.successions.take(ctx, k.ID)
 	if err != nil {
-		return k, version, leaseError{err}
+		return k, version, requestError{err}
 	}
 	defer end()
 	return s.chargeInTurn(ctx, k, version, c, over)
@@ -108,7 +103,7 @@ func (s *Session) reserve(
 		return granted, err
 	})
 	if err != nil {
-		return over, leaseError{err}
+		return over, requestError{err} // what cannot be counted does not leave protected
 	}
 	return over, nil
 }

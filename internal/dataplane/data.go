@@ -32,6 +32,8 @@ type Outcome struct {
 	Err     error
 }
 
+func (o Outcome) failure() error { return o.Err }
+
 // ErrPadding is the error of an item that names a padding scheme for a key that takes none.
 var ErrPadding = refusal.Invalidf("padding_scheme: padding schemes are for RSA keys only")
 
@@ -92,48 +94,11 @@ func (s *Session) Rewrap(ctx context.Context, name string, items []Item) ([]Outc
 	return s.each(ctx, name, items, (*snapshot).rewrap)
 }
 
-// snapshot is the key of a request as the request sees it.
-type snapshot struct {
-	*Session
-	k Governed
-}
-
-type itemFunc = func(s *snapshot, ctx context.Context, item *Item) Outcome
-
-// snapshots is how often a request begins anew because its key was changed under it.
-const snapshots = 3
-
-// each runs an operation over the items.
-func (s *Session) each(ctx context.Context, name string, items []Item, do itemFunc) (outcomes []Outcome, err error) {
+func (s *Session) each(ctx context.Context, name string, items []Item, do func(*snapshot, context.Context, *Item) Outcome) ([]Outcome, error) {
 	if err := checkItems(items); err != nil {
 		return nil, err
 	}
-	for range snapshots {
-		k, err := s.Governed(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		snap := snapshot{s, k}
-		if outcomes, err = snap.all(ctx, items, do); !errors.Is(err, errStale) {
-			return outcomes, err
-		}
-	}
-	return nil, errStale
-}
-
-// all runs it over the items with one snapshot of the key.
-func (s *snapshot) all(ctx context.Context, items []Item, do itemFunc) ([]Outcome, error) {
-	outcomes := make([]Outcome, len(items))
-	for i := range items {
-		outcomes[i] = do(s, ctx, &items[i])
-		if err := outcomes[i].Err; err != nil && (errors.Is(err, errStale) || errors.As(err, new(leaseError))) {
-			return nil, err
-		}
-	}
-	if s.countDenied(ctx, items, outcomes) && s.plane.ReadOnly != nil && s.plane.ReadOnly() {
-		return outcomes, s.StoreDenied(ctx, s.k.Name) // no tick does it here; the storage says who can
-	}
-	return outcomes, nil
+	return each(ctx, s, name, items, do)
 }
 
 // Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.

@@ -11,24 +11,29 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
-// countDenied counts the uses among the outcomes that a state denied, of ciphertexts that the version made: what does not
-// authenticate says nothing about whether a version is needed, and anybody can make it up. The outcomes stay as they are,
-// so that nobody learns from them what authenticates. It reports whether it counted any.
-func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Outcome) (counted bool) {
-	var denied map[int][]*Item // by version; nil for most requests
+// deniedAmong returns the items that a state denied, by the version that they say made them; nil for most requests.
+func deniedAmong[I any, P itemOf[I], O resultOf](items []I, outcomes []O) (denied map[int][]cited) {
 	for i := range outcomes {
-		if err := outcomes[i].Err; err == nil || !errors.Is(err, refusal.ErrDenied) {
+		if err := outcomes[i].failure(); err == nil || !errors.Is(err, refusal.ErrDenied) {
 			continue
 		}
-		version, payload, err := envelope.Parse(items[i].Text)
-		if err != nil || envelope.Truncated(payload) {
+		item := P(&items[i])
+		version, ok := item.citedVersion()
+		if !ok {
 			continue
 		}
 		if denied == nil {
-			denied = map[int][]*Item{}
+			denied = map[int][]cited{}
 		}
-		denied[version] = append(denied[version], &items[i])
+		denied[version] = append(denied[version], item)
 	}
+	return denied
+}
+
+// countDenied counts the denied uses of what the version made: what does not authenticate says nothing about whether a version
+// is needed, and anybody can make it up. The outcomes stay as they are, so that nobody learns from them what authenticates. It
+// reports whether it counted any.
+func (s *snapshot) countDenied(ctx context.Context, denied map[int][]cited) (counted bool) {
 	for version, items := range denied {
 		counted = s.countGenuine(ctx, version, items) || counted
 	}
@@ -38,7 +43,7 @@ func (s *snapshot) countDenied(ctx context.Context, items []Item, outcomes []Out
 // countGenuine counts the items that the version made. One request of a key at a time opens material for it, and where a
 // use was counted since the last tick, further ones are counted unopened: they change no date by more than a minute.
 // Whatever cannot be told counts: a use that is not counted may end in a destroyed version.
-func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item) (counted bool) {
+func (s *snapshot) countGenuine(ctx context.Context, version int, items []cited) (counted bool) {
 	count := len(items)
 	if end, err := s.plane.openings.take(ctx, s.k.ID); err == nil {
 		defer end()
@@ -54,7 +59,7 @@ func (s *snapshot) countGenuine(ctx context.Context, version int, items []*Item)
 }
 
 // genuine returns how many of the items the version made. Its cipher is not kept: the state denies its use.
-func (s *snapshot) genuine(ctx context.Context, version int, items []*Item) (count int) {
+func (s *snapshot) genuine(ctx context.Context, version int, items []cited) (count int) {
 	c := opening{s.Session, s.k.Key, version}.peek(ctx)
 	if c == nil {
 		var err error
@@ -67,16 +72,21 @@ func (s *snapshot) genuine(ctx context.Context, version int, items []*Item) (cou
 		return len(items) // nobody can tell
 	}
 	for _, item := range items {
-		if item.mayOpen(ctx, c) {
+		if item.mayBeOf(ctx, c) {
 			count++
 		}
 	}
 	return count
 }
 
-// mayOpen reports whether the item's ciphertext authenticates under the cipher, or whether nobody can tell, because the token
-// that has to be asked is away.
-func (i *Item) mayOpen(ctx context.Context, c *envelope.Cipher) bool {
+// citedVersion is [cited]'s.
+func (i *Item) citedVersion() (int, bool) {
+	version, payload, err := envelope.Parse(i.Text)
+	return version, err == nil && !envelope.Truncated(payload)
+}
+
+// mayBeOf reports whether the item's ciphertext authenticates under the cipher, or whether nobody can tell.
+func (i *Item) mayBeOf(ctx context.Context, c *envelope.Cipher) bool {
 	params, err := i.params()
 	if err != nil {
 		return false

@@ -23,20 +23,31 @@ const ciphertextPrefix = "vault:v"
 // who alone knows them; a negative version is below every floor, which is also how keysutil ends up
 // refusing it.
 func Parse(ciphertext string) (version int, payload string, err error) {
-	rest, ok := strings.CutPrefix(ciphertext, ciphertextPrefix)
+	version, payload, err = parse(ciphertext, "ciphertext", "ciphertext")
+	if version == 0 && err == nil {
+		version = 1
+	}
+	return version, payload, err
+}
+
+// ParseMAC splits a message authentication code of a kind, which has the form of a ciphertext. There is no version 0.
+func ParseMAC(kind, mac string) (version int, payload string, err error) {
+	return parse(mac, kind+" to verify", kind)
+}
+
+// parse splits a text; its errors call it by these names, as Transit does.
+func parse(text, whole, what string) (version int, payload string, err error) {
+	rest, ok := strings.CutPrefix(text, ciphertextPrefix)
 	if !ok {
-		return 0, "", inputError("invalid ciphertext: no prefix")
+		return 0, "", inputError("invalid " + whole + ": no prefix")
 	}
 	number, payload, ok := strings.Cut(rest, ":")
 	if !ok {
-		return 0, "", inputError("invalid ciphertext: wrong number of fields")
+		return 0, "", inputError("invalid " + what + ": wrong number of fields")
 	}
 	version, err = strconv.Atoi(number)
 	if err != nil {
-		return 0, "", inputError("invalid ciphertext: version number could not be decoded")
-	}
-	if version == 0 {
-		version = 1
+		return 0, "", inputError("invalid " + what + ": version number could not be decoded")
 	}
 	return version, payload, nil
 }

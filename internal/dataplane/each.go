@@ -1,0 +1,74 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+)
+
+// snapshot is the key of a request as the request sees it.
+type snapshot struct {
+	*Session
+	k Governed
+}
+
+// snapshots is how often a request begins anew because its key was changed under it.
+const snapshots = 3
+
+// An itemOf is an item of any kind, such as [Item].
+type itemOf[I any] interface {
+	*I
+	cited
+}
+
+// cited is an item that brings something which a version made. Those that do not bring anything are never denied.
+type cited interface {
+	// citedVersion returns the version that the item says made it; false: nothing could have.
+	citedVersion() (int, bool)
+	// mayBeOf reports whether the version of the cipher made it, or whether nobody can tell because the token that has to be
+	// asked is away.
+	mayBeOf(ctx context.Context, c *envelope.Cipher) bool
+}
+
+// resultOf is what became of an item.
+type resultOf interface{ failure() error }
+
+// requestError is an error of an item that ends the request.
+type requestError struct{ error }
+
+func (r requestError) Unwrap() error { return r.error }
+
+// each runs an operation over the items.
+func each[I any, P itemOf[I], O resultOf](
+	ctx context.Context, s *Session, name string, items []I, do func(*snapshot, context.Context, P) O,
+) (outcomes []O, err error) {
+	for range snapshots {
+		k, err := s.Governed(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if outcomes, err = all(ctx, &snapshot{s, k}, items, do); !errors.Is(err, errStale) {
+			return outcomes, err
+		}
+	}
+	return nil, errStale
+}
+
+// all runs it over the items with one snapshot of the key.
+func all[I any, P itemOf[I], O resultOf](ctx context.Context, s *snapshot, items []I, do func(*snapshot, context.Context, P) O) ([]O, error) {
+	outcomes := make([]O, len(items))
+	for i := range items {
+		outcomes[i] = do(s, ctx, &items[i])
+		if err := outcomes[i].failure(); err != nil && (errors.Is(err, errStale) || errors.As(err, new(requestError))) {
+			return nil, err
+		}
+	}
+	if s.countDenied(ctx, deniedAmong[I, P](items, outcomes)) && s.plane.ReadOnly != nil && s.plane.ReadOnly() {
+		return outcomes, s.StoreDenied(ctx, s.k.Name) // no tick does it here; the storage says who can
+	}
+	return outcomes, nil
+}
