@@ -27,6 +27,9 @@ const (
 	RSA3072          Algorithm = "rsa-3072"
 	RSA4096          Algorithm = "rsa-4096"
 	HMAC             Algorithm = "hmac"
+	AES128CMAC       Algorithm = "aes128-cmac"
+	AES192CMAC       Algorithm = "aes192-cmac"
+	AES256CMAC       Algorithm = "aes256-cmac"
 )
 
 // The algorithms that encrypt without an RSA key have the same nonce and tag; the ciphertext format rests on it.
@@ -35,16 +38,26 @@ const (
 	tagSize   = 16
 )
 
-// hmacKeySize is the size of the HMAC key that Transit gives every version.
+// hmacKeySize is the size of the HMAC key that Transit gives every version of a type that does not make MACs itself.
 const hmacKeySize = 32
+
+// hmacKeySize returns the size of the HMAC key beside the keys of a. That of hmac is the key itself.
+func (a Algorithm) hmacKeySize() int {
+	if a == HMAC || a.isCMAC() {
+		return 0
+	}
+	return hmacKeySize
+}
 
 // KeySize returns the length in bytes of the keys of a, and zero where it is none of a's: for algorithms with a public half, for
 // hmac, and for an unknown one.
 func (a Algorithm) KeySize() int {
 	switch a {
-	case AES128GCM96:
+	case AES128GCM96, AES128CMAC:
 		return 16
-	case AES256GCM96, ChaCha20Poly1305:
+	case AES192CMAC:
+		return 24
+	case AES256GCM96, ChaCha20Poly1305, AES256CMAC:
 		return 32
 	default:
 		return 0
@@ -57,7 +70,8 @@ var keyTypes = map[Algorithm]keysutil.KeyType{
 	Ed25519:   keysutil.KeyType_ED25519,
 	ECDSAP256: keysutil.KeyType_ECDSA_P256, ECDSAP384: keysutil.KeyType_ECDSA_P384, ECDSAP521: keysutil.KeyType_ECDSA_P521,
 	RSA2048: keysutil.KeyType_RSA2048, RSA3072: keysutil.KeyType_RSA3072, RSA4096: keysutil.KeyType_RSA4096,
-	HMAC: keysutil.KeyType_HMAC,
+	HMAC:       keysutil.KeyType_HMAC,
+	AES128CMAC: keysutil.KeyType_AES128_CMAC, AES192CMAC: keysutil.KeyType_AES192_CMAC, AES256CMAC: keysutil.KeyType_AES256_CMAC,
 }
 
 // aead returns the primitive for a key whose length has been checked.

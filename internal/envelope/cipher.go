@@ -50,7 +50,7 @@ type mode interface {
 	decrypt(ctx context.Context, payload string, p Params) (string, error)
 }
 
-// Cipher encrypts and decrypts, signs and verifies, under one version of a key, as its algorithm can. It is immutable and safe
+// Cipher encrypts and decrypts, signs and verifies, makes MACs, under one version of a key, as its algorithm can. It is immutable and safe
 // for concurrent use. One of [NewCipher] does no I/O but read randomness; one of [NewResidentCipher] asks a token.
 type Cipher struct {
 	spec    Spec
@@ -75,6 +75,8 @@ func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, err
 		newMode = newAsymmetric
 	case spec.Algorithm == HMAC:
 		newMode = newNoMode
+	case spec.Algorithm.isCMAC():
+		newMode = newCMAC
 	case spec.Derived:
 		newMode = newDerived
 	}
@@ -82,14 +84,17 @@ func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, err
 	if err != nil {
 		return nil, err
 	}
-	_, revealed := m.Reveal()
-	hmacKey := bytes.Clone(revealed)
-	return &Cipher{spec, version, mode, func() []byte { return hmacKey }}, nil
+	c := &Cipher{spec: spec, version: version, mode: mode}
+	if _, revealed := m.Reveal(); len(revealed) > 0 {
+		hmacKey := bytes.Clone(revealed)
+		c.hmacKey = func() []byte { return hmacKey }
+	}
+	return c, nil
 }
 
 func check(spec Spec, version int, m Material) error {
 	key, hmacKey := m.Reveal()
-	want, wantHMAC := spec.Algorithm.KeySize(), hmacKeySize
+	want, wantHMAC := spec.Algorithm.KeySize(), spec.Algorithm.hmacKeySize()
 	if spec.Algorithm == HMAC {
 		want, wantHMAC = spec.Size, spec.Size
 	}

@@ -37,6 +37,9 @@ func IsHash(name string) bool {
 	return known
 }
 
+// MakesHMAC reports whether there are HMACs by a hash of the name.
+func MakesHMAC(hash string) bool { return keysutil.HashFuncMap[keysutil.HashTypeMap[hash]] != nil }
+
 // Digest returns the digest of input, by a hash of that name; input itself where it is none.
 func Digest(hash string, input []byte) []byte {
 	newHash := keysutil.HashFuncMap[keysutil.HashTypeMap[hash]]

@@ -65,14 +65,14 @@ func Generate(spec Spec, rand io.Reader) (Material, error) {
 	if spec.Algorithm.isAsymmetric() {
 		return generateKeyPair(spec.Algorithm, rand)
 	}
-	size := spec.Algorithm.KeySize() + hmacKeySize
+	at := spec.Algorithm.KeySize()
 	if spec.Algorithm == HMAC {
-		size = spec.Size
+		at = spec.Size
 	}
-	if size <= hmacKeySize && spec.Algorithm != HMAC {
+	if at == 0 {
 		return Material{}, internalError(fmt.Sprintf("generate key: unknown algorithm %q", string(spec.Algorithm)))
 	}
-	both := make([]byte, size)
+	both := make([]byte, at+spec.Algorithm.hmacKeySize())
 	if err := fill(rand, both); err != nil {
 		clear(both)
 		return Material{}, fmt.Errorf("generate key: %w", err)
@@ -80,7 +80,6 @@ func Generate(spec Spec, rand io.Reader) (Material, error) {
 	if spec.Algorithm == HMAC {
 		return own(both, both), nil // as in Transit
 	}
-	at := spec.Algorithm.KeySize()
 	return own(both[:at:at], both[at:]), nil
 }
 

@@ -17,6 +17,9 @@ import (
 // wiring that are broken. Errors match [ErrInternal].
 func (c *Cipher) SelfTest(ctx context.Context) error {
 	switch m := c.mode.(type) {
+	case cmacMode:
+		_, err := c.CMAC([]byte("keylife/self-test/v1"), 0)
+		return err
 	case noMode:
 		_, err := c.HMAC("sha2-256", []byte("keylife/self-test/v1"))
 		return err

@@ -27,6 +27,9 @@ const (
 	RSA3072          Type = "rsa-3072"
 	RSA4096          Type = "rsa-4096"
 	HMAC             Type = "hmac"
+	AES128CMAC       Type = "aes128-cmac"
+	AES192CMAC       Type = "aes192-cmac"
+	AES256CMAC       Type = "aes256-cmac"
 )
 
 // Default is what a key gets whose creator names no type.
@@ -45,6 +48,7 @@ type traits struct {
 	derivation bool // can derive a key per context
 	convergent bool // can encrypt equal plaintexts to equal ciphertexts
 	signing    bool
+	cmac       bool   // makes CMACs, and no HMACs
 	asymmetric bool   // has a public half
 	token      bool   // its keys can be made on a token, and stay there
 	shown      string // how a version's entry calls the type, where Transit has another word for it
@@ -63,6 +67,9 @@ var types = map[Type]traits{
 	RSA3072:          {strength: 128, encryption: true, signing: true, asymmetric: true},
 	RSA4096:          {strength: 152, encryption: true, signing: true, asymmetric: true},
 	HMAC:             {strength: 256},
+	AES128CMAC:       {strength: 128, cmac: true},
+	AES192CMAC:       {strength: 192, cmac: true},
+	AES256CMAC:       {strength: 256, cmac: true},
 }
 
 // Parse returns the type of that name. The error is [refusal.ErrInvalid].
@@ -100,6 +107,9 @@ func (t Type) CanStayOnToken() bool { return types[t].token }
 
 // SupportsSigning reports whether keys of the type sign and verify.
 func (t Type) SupportsSigning() bool { return types[t].signing }
+
+// SupportsCMAC reports whether keys of the type make CMACs. All others make HMACs.
+func (t Type) SupportsCMAC() bool { return types[t].cmac }
 
 // IsAsymmetric reports whether keys of the type have a public half.
 func (t Type) IsAsymmetric() bool { return types[t].asymmetric }

@@ -15,7 +15,7 @@ import (
 func TestTypesAreTheOnesOfTransitWithTheirStrength(t *testing.T) {
 	want := map[keytype.Type]int{
 		"aes128-gcm96": 128, "aes256-gcm96": 256, "chacha20-poly1305": 256, "ed25519": 128, "ecdsa-p256": 128, "ecdsa-p384": 192,
-		"ecdsa-p521": 256, "rsa-2048": 112, "rsa-3072": 128, "rsa-4096": 152, "hmac": 256,
+		"ecdsa-p521": 256, "rsa-2048": 112, "rsa-3072": 128, "rsa-4096": 152, "hmac": 256, "aes128-cmac": 128, "aes192-cmac": 192, "aes256-cmac": 256,
 	}
 	require.Len(t, keytype.Names(), len(want))
 	for name, bits := range want {
@@ -41,6 +41,7 @@ func TestTypesDoWhatTransitsDo(t *testing.T) {
 		require.Equal(t, kt.SigningSupported(), ours.SupportsSigning(), name)
 		require.Equal(t, kt.ImportPublicKeySupported(), ours.IsAsymmetric(), name)
 		require.Equal(t, kt.PaddingSchemesSupported(), ours.IsRSA(), name)
+		require.Equal(t, kt.CMACSupported(), ours.SupportsCMAC(), name)
 	}
 }
 
@@ -49,7 +50,7 @@ func TestUnknownTypeIsRefusedWithTheListOfKnownOnes(t *testing.T) {
 		got, err := keytype.Parse(name)
 		require.ErrorIs(t, err, refusal.ErrInvalid, name)
 		require.ErrorContains(t, err, "type: ")
-		require.ErrorContains(t, err, "known are aes128-gcm96, aes256-gcm96, chacha20-poly1305, ")
+		require.ErrorContains(t, err, "known are aes128-cmac, aes128-gcm96, ")
 		require.Empty(t, got)
 		require.Zero(t, keytype.Type(name).StrengthBits())
 	}
