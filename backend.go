@@ -135,6 +135,8 @@ var sharedPaths = sync.OnceValue(func() []path {
 		rotationStatusAPI{}.paths(),
 		policiesAPI{}.paths(),
 		cipherAPI{}.paths(),
+		macAPI{}.paths(),
+		utilityAPI{}.paths(),
 		custodyAPI{}.paths(),
 		hsmAPI{}.paths(),
 	)

@@ -5,10 +5,12 @@ package keylife
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -118,6 +120,15 @@ func (s *session) Retention(ctx context.Context) (dataplane.Retention, error) {
 // Random is dataplane.RandomSource's.
 func (s *session) Random(ctx context.Context, purpose string) (io.Reader, error) {
 	return s.b.keyring.Random(ctx, s.stored.KEKs(), purpose)
+}
+
+// hasTokenRandom reports whether the mount's token gives random bytes. A mount without keys has no token.
+func (s *session) hasTokenRandom(ctx context.Context) (bool, error) {
+	inForce, err := s.b.keyring.InForce(ctx, s.stored.KEKs())
+	if errors.Is(err, hsm.ErrKEKMissing) {
+		return false, nil
+	}
+	return err == nil && inForce.Settings.Enabled && inForce.Settings.RandomSource != hsm.RandomOS, err
 }
 
 // Away is dataplane.RetentionSource's.

@@ -25,7 +25,7 @@ func trials() []trial {
 	return slices.Concat(
 		nameTrials(), methodTrials(), keyTrials(), configTrials(), mountTrials(),
 		cipherTrials(), versionTrials(), upsertTrials(), ciphertextTrials(), batchTrials(), batchCodeTrials(),
-		fieldTrials(), itemTrials(), faultTrials(), rewrapItemTrials(), limitTrials(), trimTrials(),
+		fieldTrials(), itemTrials(), faultTrials(), rewrapItemTrials(), limitTrials(), trimTrials(), macTrials(),
 	)
 }
 

@@ -1,0 +1,196 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base64"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+// MACKind is a kind of message authentication code (MAC).
+type MACKind string
+
+// The kinds. The key of an HMAC is one that every version has beside its own.
+const (
+	HMAC MACKind = "HMAC"
+	CMAC MACKind = "CMAC"
+)
+
+// MACItem is one thing to authenticate, or a MAC to verify.
+type MACItem struct {
+	Input  *string // base64; nil: it is missing
+	MAC    string  // to verify
+	Kind   MACKind
+	Hash   string // of an HMAC
+	Length int    // of a CMAC, in bytes; 0: in full
+}
+
+// Verdict is what became of a MAC, or a signature, to verify.
+type Verdict struct {
+	Valid bool
+	Err   error
+}
+
+func (v Verdict) failure() error { return v.Err }
+
+// MAC authenticates the items with one version of the key; 0: the active one. All items are of one kind. The error is that of the
+// request; items fail on their own.
+func (s *Session) MAC(ctx context.Context, name string, version int, items []MACItem) ([]Outcome, error) {
+	if err := checkMACs(items); err != nil {
+		return nil, err
+	}
+	return each(ctx, s, name, items, func(s *snapshot, ctx context.Context, item *MACItem) Outcome {
+		return s.mac(ctx, version, item)
+	})
+}
+
+// VerifyMAC verifies the MACs of the items, which are all of one kind.
+func (s *Session) VerifyMAC(ctx context.Context, name string, items []MACItem) ([]Verdict, error) {
+	if err := checkMACs(items); err != nil {
+		return nil, err
+	}
+	return each(ctx, s, name, items, (*snapshot).verifyMAC)
+}
+
+// checkMACs refuses a request as a whole.
+func checkMACs(items []MACItem) error {
+	if len(items) == 0 {
+		return errNothingToSeal
+	}
+	for _, item := range items {
+		if item.Kind == HMAC && !envelope.MakesHMAC(item.Hash) {
+			return refusal.InvalidField("algorithm", item.Hash, "unsupported algorithm; must be sha1, sha2-224, sha2-256, sha2-384, sha2-512, sha3-224, sha3-256, sha3-384 or sha3-512")
+		}
+	}
+	return nil
+}
+
+// checkMAC refuses a kind of MAC that no version of the key makes.
+func checkMAC(k *lifecycle.Key, kind MACKind) error {
+	switch {
+	case k.Protection == lifecycle.Resident:
+		return refusal.Refusedf("key %q makes no %ss: its versions are on the token, and a key there has no HMAC key", k.Name, kind)
+	case k.Type.SupportsCMAC() != (kind == CMAC):
+		return refusal.Refusedf("key type %s does not support %s operations", k.Type, kind)
+	}
+	return nil
+}
+
+func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcome {
+	version, err := s.k.Permissions(s.k.Rules).ToProtect(requested)
+	if err == nil {
+		err = checkMAC(s.k.Key, item.Kind)
+	}
+	if err != nil {
+		return Outcome{Err: requestError{err}} // it is about all items
+	}
+	input, err := item.input("missing input for " + string(item.Kind))
+	if err != nil {
+		return Outcome{Err: err}
+	}
+	text, err := s.authenticate(ctx, s.k.Key, version, item, input)
+	if err != nil {
+		return Outcome{Err: classify(err)}
+	}
+	use := policy.Usage{Encryptions: 1, Bytes: int64(len(input))} // counted only now, as in encrypt
+	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, requested})
+	if err == nil && to != version {
+		text, err = s.authenticate(ctx, charged.Key, to, item, input)
+	}
+	if err != nil {
+		return Outcome{Err: classify(err)}
+	}
+	return Outcome{Text: text, Version: to}
+}
+
+func (s *snapshot) authenticate(ctx context.Context, k *lifecycle.Key, version int, item *MACItem, input []byte) (string, error) {
+	c, err := s.cipher(ctx, k, version)
+	if err != nil {
+		return "", err
+	}
+	mac, err := item.made(c, input)
+	if err != nil {
+		return "", err
+	}
+	return envelope.Format(version, mac), nil
+}
+
+func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
+	if err := checkMAC(s.k.Key, item.Kind); err != nil {
+		return Verdict{Err: requestError{err}}
+	}
+	input, err := item.input("missing input")
+	if err != nil {
+		return Verdict{Err: err}
+	}
+	version, payload, err := envelope.ParseMAC(string(item.Kind), item.MAC)
+	if err == nil {
+		err = s.k.Permissions(s.k.Rules).ToProcess(version)
+	}
+	if err != nil {
+		return Verdict{Err: err}
+	}
+	mac, err := base64.StdEncoding.DecodeString(payload)
+	if err != nil {
+		return Verdict{Err: refusal.Invalidf("unable to decode verification %s as base64: %s", item.Kind, err.Error())}
+	}
+	c, err := s.cipher(ctx, s.k.Key, version)
+	if err != nil {
+		return Verdict{Err: classify(err)}
+	}
+	made, err := item.made(c, input)
+	if err != nil {
+		return Verdict{Err: classify(err)}
+	}
+	return Verdict{Valid: hmac.Equal(mac, made)}
+}
+
+func (i *MACItem) input(missing string) ([]byte, error) {
+	if i.Input == nil {
+		return nil, refusal.Invalidf("%s", missing)
+	}
+	input, err := base64.StdEncoding.DecodeString(*i.Input)
+	if err != nil {
+		return nil, refusal.Invalidf("input: unable to decode input as base64: %s", err.Error())
+	}
+	return input, nil
+}
+
+// made returns the MAC that the version of a cipher makes of the input.
+func (i *MACItem) made(c *envelope.Cipher, input []byte) ([]byte, error) {
+	if i.Kind == CMAC {
+		return c.CMAC(input, i.Length)
+	}
+	return c.HMAC(i.Hash, input)
+}
+
+// citedVersion is [cited]'s.
+func (i *MACItem) citedVersion() (int, bool) {
+	version, _, err := envelope.ParseMAC(string(i.Kind), i.MAC)
+	return version, err == nil
+}
+
+// mayBeOf reports whether the MAC is one of the cipher's version. No key on a token makes any.
+func (i *MACItem) mayBeOf(_ context.Context, c *envelope.Cipher) bool {
+	input, err := i.input("")
+	if err != nil {
+		return false
+	}
+	_, payload, err := envelope.ParseMAC(string(i.Kind), i.MAC)
+	if err != nil {
+		return false
+	}
+	mac, err := base64.StdEncoding.DecodeString(payload)
+	if err != nil {
+		return false
+	}
+	made, err := i.made(c, input)
+	return err == nil && hmac.Equal(mac, made)
+}
