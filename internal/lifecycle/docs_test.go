@@ -22,7 +22,7 @@ var meaning = map[lifecycle.State]string{
 	lifecycle.Archived:    "out of use; uses are denied, and counted (see below)",
 	lifecycle.Compromised: "known or suspected to be known to others; for ever",
 	lifecycle.Retired:     "to be destroyed at a set time, restorable until then",
-	lifecycle.Destroyed:   "material erased; number, dates, fingerprint and custody remain",
+	lifecycle.Destroyed:   "material erased; number, dates, fingerprint, public half and custody remain",
 }
 
 const docsHead = `# States of keys and of their versions
@@ -32,14 +32,17 @@ Generated from the tables in ` + "`internal/lifecycle`" + ` by its test; do not 
 
 ## Versions
 
-*Protect* is encrypt and wrap, *process* is decrypt and unwrap, *rewrap* is to open a
-ciphertext only to protect it anew. *Pinned*: for callers who name the version, unless a
+*Protect* is encrypt, wrap, sign and make an HMAC, *process* is decrypt, unwrap and check an HMAC, *rewrap* is to open a
+ciphertext only to protect it anew, *verify* is to check a signature. *Pinned*: for callers who name the version, unless a
 policy governs the key and has not set ` + "`allow_pinned_encrypt`" + `. *By policy*: ` + "`suspended_processing`" + `, denied where
 nothing is said, and ` + "`compromised_processing`" + `, allowed where nothing is said. *Locked*: a version that was suspended, archived
 or retired when it was reported as compromised. Nothing opens it, by policy or to be rewrapped, until ` + "`recover`" + ` unlocks it.
+*By public half*: a signature is still checked with the public half, which is no secret and stays. It is not where the version was
+reported as compromised, is below ` + "`min_decryption_version`" + ` or has a key per context (` + "`derived`" + `), nor where the key as a whole
+is destroyed.
 
-| State | Protect | Process | Rewrap | |
-|---|---|---|---|---|
+| State | Protect | Process | Rewrap | Verify | |
+|---|---|---|---|---|---|
 `
 
 const docsTail = `
@@ -64,8 +67,8 @@ func TestDocsShowTheStatesAsTheyAre(t *testing.T) {
 	var out strings.Builder
 	out.WriteString(docsHead)
 	for _, s := range lifecycle.States() {
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s |\n", s, lifecycle.Grant(s, lifecycle.Protect),
-			lifecycle.Grant(s, lifecycle.Process), lifecycle.Grant(s, lifecycle.Rewrap), meaning[s])
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s | %s |\n", s, lifecycle.Grant(s, lifecycle.Protect),
+			lifecycle.Grant(s, lifecycle.Process), lifecycle.Grant(s, lifecycle.Rewrap), lifecycle.Grant(s, lifecycle.Verify), meaning[s])
 	}
 	out.WriteString("\n```mermaid\nstateDiagram-v2\n" + versionDiagram() + "```\n")
 	out.WriteString("\nT1 is a new version, T3 rollback, T14 (not shown) the rotation that follows at once when the active version is compromised.\n")

@@ -58,5 +58,5 @@ func KeyEdges() []KeyEdge {
 
 // Grant is the entry of the permission table in words.
 func Grant(s State, u Use) string {
-	return map[grant]string{never: "–", always: "yes", pinned: "pinned", byPolicy: "by policy", unlocked: "unless locked"}[permissions[s][u]]
+	return map[grant]string{never: "–", always: "yes", pinned: "pinned", byPolicy: "by policy", unlocked: "unless locked", publicHalf: "by public half"}[permissions[s][u]]
 }

@@ -11,52 +11,39 @@ import (
 // Use is what a caller wants of a version (SP 800-57 Part 1 Rev 5, section 5.3.3).
 type Use int
 
-// Protect applies protection (encrypt, wrap); Process removes or checks it (decrypt, unwrap). Rewrap opens a ciphertext
-// only to protect it anew: the way out of a compromised version, unless it was out of use before the report.
+// Protect applies protection (encrypt, wrap, sign, make a MAC); Process removes or checks it with a secret (decrypt, unwrap,
+// check a MAC). Rewrap opens a ciphertext only to protect it anew: the way out of a compromised version, unless it was out of use
+// before the report. Verify checks a signature, for which the public half is enough.
 const (
 	Protect Use = iota
 	Process
 	Rewrap
+	Verify
 )
 
 // grant is an answer of the permission table.
 type grant int
 
 const (
-	never    grant = iota
-	always         // the state alone permits it
-	pinned         // permitted to a caller who names the version, unless the rules of a policy forbid it
-	byPolicy       // the rules in force say, unless it was locked when it was reported as compromised
-	unlocked       // permitted unless it was locked then
+	never      grant = iota
+	always           // the state alone permits it
+	pinned           // permitted to a caller who names the version, unless the rules of a policy forbid it
+	byPolicy         // the rules in force say, unless it was locked when it was reported as compromised
+	unlocked         // permitted unless it was locked then
+	publicHalf       // permitted where the version has a public half for it, and was never reported as compromised
 )
 
 // permissions is the whole table state x use; nothing else decides what a version may do.
 var permissions = map[State]map[Use]grant{
-	NoState:     {Protect: never, Process: never, Rewrap: never},
-	PreActive:   {Protect: never, Process: always, Rewrap: never},
-	Active:      {Protect: always, Process: always, Rewrap: always},
-	Deactivated: {Protect: pinned, Process: always, Rewrap: always},
-	Suspended:   {Protect: never, Process: byPolicy, Rewrap: never},
-	Archived:    {Protect: never, Process: never, Rewrap: never},
-	Compromised: {Protect: never, Process: byPolicy, Rewrap: unlocked},
-	Retired:     {Protect: never, Process: never, Rewrap: never},
-	Destroyed:   {Protect: never, Process: never, Rewrap: never},
-}
-
-// permits answers from the table, under the rules in force.
-func (s State) permits(use Use, t policy.EffectiveRules, locked bool) bool {
-	switch permissions[s][use] {
-	case always:
-		return true
-	case pinned:
-		return t.PinnedEncrypt
-	case byPolicy:
-		return !locked && ((s == Suspended && t.SuspendedProcessing) || (s == Compromised && t.CompromisedProcessing))
-	case unlocked:
-		return !locked
-	default:
-		return false
-	}
+	NoState:     {Protect: never, Process: never, Rewrap: never, Verify: never},
+	PreActive:   {Protect: never, Process: always, Rewrap: never, Verify: always},
+	Active:      {Protect: always, Process: always, Rewrap: always, Verify: always},
+	Deactivated: {Protect: pinned, Process: always, Rewrap: always, Verify: always},
+	Suspended:   {Protect: never, Process: byPolicy, Rewrap: never, Verify: byPolicy},
+	Archived:    {Protect: never, Process: never, Rewrap: never, Verify: never},
+	Compromised: {Protect: never, Process: byPolicy, Rewrap: unlocked, Verify: byPolicy},
+	Retired:     {Protect: never, Process: never, Rewrap: never, Verify: never},
+	Destroyed:   {Protect: never, Process: never, Rewrap: never, Verify: publicHalf},
 }
 
 // Permissions say what the versions of a key may do under the rules in force. What a state refuses ends in a code of that
@@ -68,6 +55,25 @@ type Permissions struct {
 
 // Permissions returns what the key's versions may do under the rules.
 func (k Key) Permissions(t policy.EffectiveRules) Permissions { return Permissions{k, t} }
+
+// permits answers from the table for version v, which is in the state.
+func (p Permissions) permits(use Use, v int, s State) bool {
+	override, t := p.key.Overrides[v], p.rules
+	switch permissions[s][use] {
+	case always:
+		return true
+	case pinned:
+		return t.PinnedEncrypt
+	case byPolicy:
+		return !override.Locked && ((s == Suspended && t.SuspendedProcessing) || (s == Compromised && t.CompromisedProcessing))
+	case unlocked:
+		return !override.Locked
+	case publicHalf:
+		return p.key.VerifiesByPublicHalf() && !override.Compromise.reported() && !p.key.Status.IsDestroyed()
+	default:
+		return false
+	}
+}
 
 // ToProtect returns the version that new protection uses: the primary for a request of 0, else the one asked for if
 // the key's floors, its state and the rules in force permit. The error is [refusal.ErrInvalid] or [refusal.ErrRefused].
@@ -91,7 +97,7 @@ func (p Permissions) ToProtect(requested int) (int, error) {
 	if state == Deactivated && k.Overrides[v].Lapsed {
 		return 0, refusal.Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion [version_%s]", v, state)
 	}
-	if state.permits(Protect, p.rules, false) {
+	if p.permits(Protect, v, state) {
 		return v, nil
 	}
 	return 0, protectsNot(k, requested, v, state)
@@ -112,24 +118,29 @@ func protectsNot(k Key, requested, v int, state State) error {
 
 // ToProcess reports whether version v may decrypt under the rules in force. The error is [refusal.ErrInvalid], [refusal.ErrRefused],
 // or [refusal.ErrDenied] where the denied use counts against retiring the version.
-func (p Permissions) ToProcess(v int) error { return p.mayOpen(v, Process) }
+func (p Permissions) ToProcess(v int) error { return p.mayCheck(v, Process, "ciphertext") }
 
 // ToRewrap reports whether a ciphertext of version v may be opened to protect it anew. The errors are those of
 // ToProcess.
-func (p Permissions) ToRewrap(v int) error { return p.mayOpen(v, Rewrap) }
+func (p Permissions) ToRewrap(v int) error { return p.mayCheck(v, Rewrap, "ciphertext") }
 
-func (p Permissions) mayOpen(v int, use Use) error {
+// ToVerify reports whether a signature of version v may be verified. That of a destroyed version may, by the public half, which
+// is no secret and stays. The errors are those of ToProcess.
+func (p Permissions) ToVerify(v int) error { return p.mayCheck(v, Verify, "signature") }
+
+func (p Permissions) mayCheck(v int, use Use, what string) error {
 	k := p.key
 	if v > k.Latest {
-		return refusal.Invalidf("invalid ciphertext: version is too new: version %d, latest %d", v, k.Latest)
+		return refusal.Invalidf("invalid %s: version is too new: version %d, latest %d", what, v, k.Latest)
 	}
 	state := k.State(v)
+	permitted := v >= k.MinDecryption && p.permits(use, v, state)
 	switch {
-	case state == NoState, state == Destroyed:
+	case state == NoState, state == Destroyed && !permitted:
 		return refusal.Refusedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s [version_%[2]s]", v, state)
 	case k.Status.denies(use, p.rules):
 		return refusal.Deniedf("ciphertext or signature version is disallowed by policy: key %q is %s [key_%[2]s]", k.Name, k.Status.State)
-	case v >= k.MinDecryption && state.permits(use, p.rules, k.Overrides[v].Locked):
+	case permitted:
 		return nil
 	default:
 		return refusal.Deniedf("ciphertext or signature version is disallowed by policy (too old): version %d is %s [version_%[2]s]", v, state)

@@ -130,7 +130,7 @@ func TestWhatAStateRefusesEndsInItsCode(t *testing.T) {
 	rules := policy.EffectiveRules{}
 	uses := func(k lifecycle.Key, v int) map[string]error {
 		_, protect := k.Permissions(rules).ToProtect(v)
-		return map[string]error{"protect": protect, "process": k.Permissions(rules).ToProcess(v), "rewrap": k.Permissions(rules).ToRewrap(v)}
+		return map[string]error{"protect": protect, "process": k.Permissions(rules).ToProcess(v), "rewrap": k.Permissions(rules).ToRewrap(v), "verify": k.Permissions(rules).ToVerify(v)}
 	}
 	for _, h := range histories() {
 		k := h.key(t)

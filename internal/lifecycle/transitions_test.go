@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -116,7 +117,7 @@ func follows(t *testing.T, did lifecycle.Step, err error) string {
 func permissionTable(t *testing.T, out *strings.Builder) {
 	out.WriteString("What a version permits, by its state (row) and that of its key (column). Each of the eight letters is for a policy that allows\n" +
 		"nothing, p, s, ps, c, pc, sc, psc (pinned encrypt, suspended processing, compromised processing): y yes, d denied and counted, . refused.\n")
-	for _, use := range []string{"protect", "process", "rewrap"} {
+	for _, use := range []string{"protect", "process", "rewrap", "verify"} {
 		fmt.Fprintf(out, "\n%-29s", use)
 		for _, s := range keyStates {
 			fmt.Fprintf(out, " %-11s", s)
@@ -124,11 +125,17 @@ func permissionTable(t *testing.T, out *strings.Builder) {
 		for _, h := range histories() {
 			fmt.Fprintf(out, "\n%-29s", h.name)
 			for _, s := range keyStates {
-				fmt.Fprintf(out, " %-11s", answers(moved(t, h.key(t), s), use, h.version))
+				fmt.Fprintf(out, " %-11s", answers(signing(moved(t, h.key(t), s)), use, h.version))
 			}
 		}
 		out.WriteString("\n")
 	}
+}
+
+// signing returns the key as one that signs: no other use depends on the type.
+func signing(k lifecycle.Key) lifecycle.Key {
+	k.Type = keytype.ECDSAP256
+	return k
 }
 
 func answers(k lifecycle.Key, use string, v int) string {
@@ -141,6 +148,8 @@ func answers(k lifecycle.Key, use string, v int) string {
 			err = k.Permissions(rules).ToProcess(v)
 		case "rewrap":
 			err = k.Permissions(rules).ToRewrap(v)
+		case "verify":
+			err = k.Permissions(rules).ToVerify(v)
 		}
 		switch {
 		case err == nil:
