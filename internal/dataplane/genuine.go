@@ -63,7 +63,7 @@ func (s *snapshot) genuine(ctx context.Context, version int, items []cited) (cou
 	c := opening{s.Session, s.k.Key, version}.peek(ctx)
 	if c == nil {
 		var err error
-		if c, err = s.Materials().Cipher(ctx, s.k.Key, version); err != nil {
+		if c, err = s.witness(ctx, version, items[0]); err != nil {
 			s.plane.Log.Warn("a denied use counts unseen: the version cannot be opened", "key", s.k.Name, "version", version, "error", err)
 			return len(items)
 		}

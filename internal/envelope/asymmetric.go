@@ -120,7 +120,12 @@ func (c *Cipher) Sign(_ context.Context, input []byte, p SignParams) (Signature,
 	return Signature{result.Signature, result.PublicKey}, nil
 }
 
-// Verify reports whether a signature, of which [Parse] returned the payload, is one of input by this version. An error that matches
+// ParseSignature splits a signature, which has the form of a ciphertext, into its version and its payload. There is no version 0.
+func ParseSignature(signature string) (version int, payload string, err error) {
+	return parse(signature, "signature", "signature")
+}
+
+// Verify reports whether a signature, of which [ParseSignature] returned the payload, is one of input by this version. An error that matches
 // [ErrInput] says that it is none at all.
 func (c *Cipher) Verify(_ context.Context, input []byte, payload string, p SignParams) (bool, error) {
 	a, ok := c.mode.(*asymmetric)

@@ -78,40 +78,53 @@ func (p Permissions) permits(use Use, v int, s State) bool {
 // ToProtect returns the version that new protection uses: the primary for a request of 0, else the one asked for if
 // the key's floors, its state and the rules in force permit. The error is [refusal.ErrInvalid] or [refusal.ErrRefused].
 func (p Permissions) ToProtect(requested int) (int, error) {
+	return p.toProtect(requested, work{"encryption", "encrypt"})
+}
+
+// ToSign is ToProtect for a signature.
+func (p Permissions) ToSign(requested int) (int, error) {
+	return p.toProtect(requested, work{"signing", "sign"})
+}
+
+// work is how a refusal calls what is done to protect.
+type work struct{ noun, verb string }
+
+func (p Permissions) toProtect(requested int, w work) (int, error) {
 	k := p.key
 	v := requested
 	switch {
 	case v == 0:
 		v = k.Primary
 	case v < 0:
-		return 0, refusal.Invalidf("requested version for encryption is negative: key_version %d", v)
+		return 0, refusal.Invalidf("requested version for %s is negative: key_version %d", w.noun, v)
 	case v > k.Latest:
-		return 0, refusal.Invalidf("requested version for encryption is higher than the latest key version: key_version %d, latest %d", v, k.Latest)
+		return 0, refusal.Invalidf("requested version for %s is higher than the latest key version: key_version %d, latest %d", w.noun, v, k.Latest)
 	case v < k.MinEncryption:
-		return 0, refusal.Refusedf("requested version for encryption is less than the minimum encryption key version: key_version %d, minimum %d", v, k.MinEncryption)
+		return 0, refusal.Refusedf("requested version for %s is less than the minimum encryption key version: key_version %d, minimum %d", w.noun, v, k.MinEncryption)
 	}
 	if k.Status.State != Enabled {
-		return 0, refusal.Refusedf("key %q cannot encrypt: the key as a whole is %s [key_%[2]s]", k.Name, k.Status.State)
+		return 0, refusal.Refusedf("key %q cannot %s: the key as a whole is %s [key_%[3]s]", k.Name, w.verb, k.Status.State)
 	}
 	state := k.State(v)
 	if state == Deactivated && k.Overrides[v].Lapsed {
-		return 0, refusal.Refusedf("key_version %d never encrypts again: it lapsed, or failed a check after its promotion [version_%s]", v, state)
+		return 0, refusal.Refusedf("key_version %d never %ss again: it lapsed, or failed a check after its promotion [version_%s]", v, w.verb, state)
 	}
 	if p.permits(Protect, v, state) {
 		return v, nil
 	}
-	return 0, protectsNot(k, requested, v, state)
+	return 0, w.refused(k, requested, v)
 }
 
-// protectsNot says why version v, in its state, does not protect.
-func protectsNot(k Key, requested, v int, state State) error {
+// refused says why version v, in its state, does not protect.
+func (w work) refused(k Key, requested, v int) error {
+	state := k.State(v)
 	switch {
 	case state == Deactivated:
-		return refusal.Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may encrypt [version_%[2]s]", v, state, k.Policy, k.Primary)
+		return refusal.Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may %s [version_%[2]s]", v, state, k.Policy, k.Primary, w.verb)
 	case requested == 0 && v == 0:
-		return refusal.Refusedf("key %q cannot encrypt: it has no active version; rotate it [version_%s]", k.Name, state)
+		return refusal.Refusedf("key %q cannot %s: it has no active version; rotate it [version_%s]", k.Name, w.verb, state)
 	case requested == 0:
-		return refusal.Refusedf("key %q cannot encrypt: its version %d is %s [version_%[3]s]", k.Name, v, state)
+		return refusal.Refusedf("key %q cannot %s: its version %d is %s [version_%[4]s]", k.Name, w.verb, v, state)
 	}
 	return refusal.Refusedf("no such key version: key_version %d is %s [version_%[2]s]", v, state)
 }

@@ -1,0 +1,242 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+// Signing is how the items of a request are signed, in Transit's words.
+type Signing struct {
+	Hash       string // one of [envelope.IsHash]
+	Marshaling string // asn1 or jws
+	Scheme     string // of RSA keys, pss or pkcs1v15; empty: pss
+	SaltLength int    // of RSA keys, as [envelope.SignParams] has it
+	Prehashed  bool   // the input is a digest by the hash
+	Version    int    // to sign with; 0: the active one
+}
+
+// SignItem is one thing to sign, or a signature to verify. All texts but a signature are standard base64.
+type SignItem struct {
+	Input            *string // nil: it is missing
+	Context          string  // for derived keys
+	SignatureContext string  // accepted for Transit's clients; no key type of this release takes one
+	Signature        string  // to verify
+
+	how *Signing
+}
+
+// Signed is what became of an item to sign.
+type Signed struct {
+	envelope.Signature
+	Version int // 0 where nothing was signed
+	Err     error
+}
+
+func (s Signed) failure() error { return s.Err }
+
+// Sign signs the items with the key. The error is that of the request; items fail on their own.
+func (s *Session) Sign(ctx context.Context, name string, how Signing, items []SignItem) ([]Signed, error) {
+	if err := how.over(items); err != nil {
+		return nil, err
+	}
+	return each(ctx, s, name, items, (*snapshot).sign)
+}
+
+// VerifySignatures tells of which items the signature is one of the key.
+func (s *Session) VerifySignatures(ctx context.Context, name string, how Signing, items []SignItem) ([]Verdict, error) {
+	if err := how.over(items); err != nil {
+		return nil, err
+	}
+	return each(ctx, s, name, items, (*snapshot).verify)
+}
+
+// Check refuses a request to a key, whatever its items are.
+func (h *Signing) Check(ctx context.Context, s *Session, name string) error {
+	k, err := s.Key(ctx, name)
+	if err != nil {
+		return err
+	}
+	return h.check(k)
+}
+
+// over makes it how the items are signed.
+func (h *Signing) over(items []SignItem) error {
+	if len(items) == 0 {
+		return errNothingToSeal
+	}
+	for i := range items {
+		items[i].how = h
+	}
+	return nil
+}
+
+func (h *Signing) check(k *lifecycle.Key) error {
+	switch {
+	case !k.Type.SupportsSigning():
+		return refusal.Refusedf("key type %s does not support signing", k.Type)
+	case h.Hash == "none" && (!h.Prehashed || h.Scheme != "pkcs1v15"):
+		return refusal.Invalidf("hash_algorithm=none requires both prehashed=true and signature_algorithm=pkcs1v15")
+	}
+	return nil
+}
+
+func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
+	if err := item.how.check(s.k.Key); err != nil {
+		return Signed{Err: requestError{err}} // it is about all items
+	}
+	m, err := item.message(s.k.Key)
+	if err != nil {
+		return Signed{Err: err}
+	}
+	requested := item.how.Version
+	version, err := s.k.Permissions(s.k.Rules).ToSign(requested)
+	if err != nil {
+		return Signed{Err: orFault(s.k.Key, requested, err)}
+	}
+	signature, err := s.signature(ctx, s.k.Key, version, m)
+	if err != nil {
+		return Signed{Err: classify(err)}
+	}
+	use := policy.Usage{Encryptions: 1, Bytes: int64(len(m.input))} // counted only now, as in encrypt
+	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, requested})
+	if err == nil && to != version {
+		signature, err = s.signature(ctx, charged.Key, to, m)
+	}
+	if err != nil {
+		return Signed{Err: classify(err)}
+	}
+	return Signed{Signature: signature, Version: to}
+}
+
+// orFault is the refusal of a version that a caller named. Transit answers one that is out of range as a fault.
+func orFault(k *lifecycle.Key, requested int, refused error) error {
+	inRange := max(1, k.MinAvailable, k.MinDecryption, k.MinEncryption) <= requested && requested <= k.Latest
+	if requested == 0 || inRange {
+		return refused
+	}
+	return refusal.AsFault(refused)
+}
+
+// signature signs with a version. Transit answers what is wrong with the parameters as a fault.
+func (s *snapshot) signature(ctx context.Context, k *lifecycle.Key, version int, m message) (envelope.Signature, error) {
+	c, err := s.cipher(ctx, k, version)
+	if err != nil {
+		return envelope.Signature{}, err
+	}
+	signature, err := c.Sign(ctx, m.signedBy(c), m.SignParams)
+	if errors.Is(err, envelope.ErrInput) {
+		err = refusal.AsFault(err)
+	}
+	return signature, err
+}
+
+func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
+	if err := item.how.check(s.k.Key); err != nil {
+		return Verdict{Err: requestError{err}}
+	}
+	m, err := item.message(s.k.Key)
+	if err != nil {
+		return Verdict{Err: err}
+	}
+	version, payload, err := envelope.ParseSignature(item.Signature)
+	if err == nil {
+		err = s.k.Permissions(s.k.Rules).ToVerify(version)
+	}
+	if err != nil {
+		return Verdict{Err: err}
+	}
+	c, err := opening{s.Session, s.k.Key, version}.verifier(ctx)
+	if err != nil {
+		return Verdict{Err: classify(err)}
+	}
+	valid, err := c.Verify(ctx, m.signedBy(c), payload, m.SignParams)
+	if err != nil {
+		return Verdict{Err: classify(err)}
+	}
+	return Verdict{Valid: valid}
+}
+
+// message is what is signed, and how.
+type message struct {
+	envelope.SignParams
+	input     []byte
+	prehashed bool
+}
+
+// signedBy returns what the cipher signs of the message: its digest, but for algorithms that sign texts.
+func (m message) signedBy(c *envelope.Cipher) []byte {
+	if m.prehashed || !c.SignsDigests() {
+		return m.input
+	}
+	return envelope.Digest(m.Hash, m.input)
+}
+
+func (i *SignItem) message(k *lifecycle.Key) (m message, err error) {
+	h := i.how
+	m = message{prehashed: h.Prehashed, SignParams: envelope.SignParams{
+		Hash: h.Hash, Marshaling: h.Marshaling, Scheme: h.Scheme, SaltLength: h.SaltLength,
+	}}
+	if i.Input == nil {
+		return m, refusal.Invalidf("missing input")
+	}
+	if m.input, err = decodeBase64("input", *i.Input); err != nil {
+		return m, err
+	}
+	if m.Context, err = decodeBase64("context", i.Context); err != nil {
+		return m, err
+	}
+	if k.Type == keytype.Ed25519 {
+		err = i.checkPure()
+	}
+	return m, err
+}
+
+// checkPure refuses what would ask for another Ed25519 than the pure one (RFC 8032, section 5.1).
+func (i *SignItem) checkPure() error {
+	switch {
+	case i.how.Prehashed:
+		return refusal.InvalidField("prehashed", true, "must be false: Ed25519 signs texts, not digests")
+	case i.how.Hash == "sha2-512":
+		return refusal.InvalidField("hash_algorithm", i.how.Hash, "must not be set: Ed25519 signs texts, not digests")
+	case i.SignatureContext != "":
+		return refusal.Invalidf("signature_context: must be empty: Ed25519 signs without one")
+	}
+	return nil
+}
+
+// citedVersion is [cited]'s.
+func (i *SignItem) citedVersion() (int, bool) {
+	version, _, err := envelope.ParseSignature(i.Signature)
+	return version, err == nil
+}
+
+// mayBeOf reports whether the signature is one of the cipher's version.
+func (i *SignItem) mayBeOf(ctx context.Context, c *envelope.Cipher) bool {
+	m, err := i.message(&lifecycle.Key{})
+	if err != nil {
+		return false
+	}
+	_, payload, err := envelope.ParseSignature(i.Signature)
+	if err != nil {
+		return false
+	}
+	valid, err := c.Verify(ctx, m.signedBy(c), payload, m.SignParams)
+	return err == nil && valid
+}
+
+// witness returns the cipher that tells what the version made.
+func (s *snapshot) witness(ctx context.Context, version int, item cited) (*envelope.Cipher, error) {
+	if _, signature := item.(*SignItem); signature && s.k.VerifiesByPublicHalf() {
+		return opening{s.Session, s.k.Key, version}.verifier(ctx)
+	}
+	return s.Materials().Cipher(ctx, s.k.Key, version)
+}
