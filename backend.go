@@ -137,6 +137,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		cipherAPI{}.paths(),
 		macAPI{}.paths(),
 		utilityAPI{}.paths(),
+		signAPI{}.paths(),
 		custodyAPI{}.paths(),
 		hsmAPI{}.paths(),
 	)

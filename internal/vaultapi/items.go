@@ -105,7 +105,7 @@ func (s *Source) itemText(name string, raw any) string {
 		return value
 	case float64:
 		switch {
-		case s.mode != LooseItem:
+		case s.mode == Item:
 			s.Fail(fmt.Errorf("%s: must be a string, not a number", name))
 		case !isSafe(value):
 			s.Fail(Invalidf("%s: %s", name, numberAsText))

@@ -4,6 +4,7 @@
 package vaultapi
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,11 +25,13 @@ const (
 	Item
 	// LooseItem is Item for numbers that stand for texts too, and names of fields in any case.
 	LooseItem
+	// TextItem is Item for numbers that stand for texts too.
+	TextItem
 	// Document reads a text that has fields as attributes.
 	Document
 )
 
-func (m Mode) isItem() bool { return m == Item || m == LooseItem }
+func (m Mode) isItem() bool { return m == Item || m == LooseItem || m == TextItem }
 
 // Source is where fields are read from: a request, an item of a batch or a document.
 type Source struct {
@@ -62,6 +65,15 @@ func (s *Source) IsNull(name string) bool { return s.raw[name] == nil }
 
 // IsItem reports an item of a batch.
 func (s *Source) IsItem() bool { return s.mode.isItem() }
+
+// CheckAllTexts refuses an item with a member, known or not, that is neither a text nor stands for one.
+func (s *Source) CheckAllTexts() {
+	for _, name := range slices.Sorted(maps.Keys(s.raw)) {
+		if s.raw[name] != nil {
+			s.itemText(name, s.raw[name])
+		}
+	}
+}
 
 // Declares reports whether the source may have a field.
 func (s *Source) Declares(name string) bool { return s.fields != nil && s.fields.Has(name) }
