@@ -29,7 +29,7 @@ var (
 	fScheme        = vaultapi.Text("signature_algorithm", "Scheme of RSA keys: pss or pkcs1v15. Empty: pss. Without effect on others.")
 	fMarshaling    = vaultapi.Text("marshaling_algorithm", "Form of signatures: asn1, in standard base64, or jws, in URL-safe base64 without padding, where ECDSA has the two numbers side by side.").Or("asn1")
 	fSaltLength    = vaultapi.Text("salt_length", "Salt of PSS: auto (the longest for signing, any for verifying), hash (as long as the digest), or a number of bytes. Without effect on others.").Or("auto")
-	fSignatureCtx  = vaultapi.Text("signature_context", "Base64 context of Ed25519ctx. No key type of this release takes one.").Secret()
+	fSignatureCtx  = vaultapi.Text("signature_context", "Base64 context of Ed25519ctx. No key type of this release takes one.")
 	fSignText      = vaultapi.Text("signature", "Signature: vault:v<version>:<base64>.")
 	fSignPublicKey = vaultapi.Text("public_key", "Base64 public key of the context, of derived keys; publickey in a batch.")
 	fVerdict       = vaultapi.Bool("valid", "It is one of the key, of this input.")
@@ -116,7 +116,7 @@ func (a signAPI) sign(ctx context.Context, c *request) (*logical.Response, error
 	if err != nil {
 		return nil, cmp.Or(how.Check(ctx, c.Data(), fName.Get(c)), err)
 	}
-	signed, err := c.Data().Sign(ctx, fName.Get(c), how, in.items)
+	signed, err := how.Sign(ctx, c.Data(), fName.Get(c), in.items)
 	switch {
 	case err != nil:
 		return nil, err
@@ -175,7 +175,7 @@ func (a signAPI) verify(ctx context.Context, c *request) (*logical.Response, err
 	if err != nil {
 		return nil, vaultapi.Invalidf("%s", err.Error())
 	}
-	verdicts, err := c.Data().VerifySignatures(ctx, fName.Get(c), how, in.items)
+	verdicts, err := how.Verify(ctx, c.Data(), fName.Get(c), in.items)
 	if err != nil {
 		return nil, err
 	}

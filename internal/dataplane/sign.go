@@ -8,7 +8,6 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
-	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -43,23 +42,23 @@ type Signed struct {
 
 func (s Signed) failure() error { return s.Err }
 
-// Sign signs the items with the key. The error is that of the request; items fail on their own.
-func (s *Session) Sign(ctx context.Context, name string, how Signing, items []SignItem) ([]Signed, error) {
-	if err := how.over(items); err != nil {
+// Sign signs the items with a key. The error is that of the request; items fail on their own.
+func (h *Signing) Sign(ctx context.Context, s *Session, name string, items []SignItem) ([]Signed, error) {
+	if err := h.over(items); err != nil {
 		return nil, err
 	}
 	return each(ctx, s, name, items, (*snapshot).sign)
 }
 
-// VerifySignatures tells of which items the signature is one of the key.
-func (s *Session) VerifySignatures(ctx context.Context, name string, how Signing, items []SignItem) ([]Verdict, error) {
-	if err := how.over(items); err != nil {
+// Verify tells of which items the signature is one of the key.
+func (h *Signing) Verify(ctx context.Context, s *Session, name string, items []SignItem) ([]Verdict, error) {
+	if err := h.over(items); err != nil {
 		return nil, err
 	}
 	return each(ctx, s, name, items, (*snapshot).verify)
 }
 
-// Check refuses a request to a key, whatever its items are.
+// Check refuses what the key does to no item.
 func (h *Signing) Check(ctx context.Context, s *Session, name string) error {
 	k, err := s.Key(ctx, name)
 	if err != nil {
@@ -194,7 +193,7 @@ func (i *SignItem) message(k *lifecycle.Key) (m message, err error) {
 	if m.Context, err = decodeBase64("context", i.Context); err != nil {
 		return m, err
 	}
-	if k.Type == keytype.Ed25519 {
+	if envelope.Algorithm(k.Type) == envelope.Ed25519 {
 		err = i.checkPure()
 	}
 	return m, err
