@@ -77,7 +77,7 @@ func (f files) writeConfig(o Options, addresses []string) error {
 	if o.TLS != nil {
 		text += fmt.Sprintf(tlsListener, addresses[2], addresses[3], o.TLS.Certificate, o.TLS.Key, o.TLS.ClientCA)
 	}
-	return os.WriteFile(f.config, []byte(text), 0o600)
+	return os.WriteFile(f.config, []byte(text+o.Seal), 0o600)
 }
 
 // binary reads the path of an executable from an environment variable; the error says which command makes it.

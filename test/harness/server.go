@@ -29,6 +29,7 @@ type Options struct {
 	Clock    bool              // the plugin is built with the tag testclock, and Advance moves its time
 	PKCS11   bool              // the plugin is the one that speaks PKCS#11
 	Env      []string          // what the plugin is registered with for its environment, as NAME=value
+	Seal     string            // a stanza of the configuration: what unseals the server by itself
 	TLS      *TLS              // listens a second time, to clients that show a certificate
 }
 
@@ -50,9 +51,10 @@ type Server struct {
 	http    *http.Client
 	client  *api.Client
 	process *process
+	sealed  bool   // something else unseals it
 	clock   *clock // nil: the plugin goes by the machine's time
 
-	unsealKey, token string
+	unsealKey, token string // no unseal key where the server unseals itself
 }
 
 // Start runs a server for one test and stops it with the test. When the test fails, the end of the log is shown.
@@ -123,7 +125,7 @@ func newServer(vault, dir string, o Options) (*Server, error) {
 	if err := f.writeConfig(o, addresses); err != nil {
 		return nil, err
 	}
-	s := &Server{vault: vault, files: f, address: "http://" + addresses[0], tls: "https://" + addresses[2]}
+	s := &Server{vault: vault, files: f, sealed: o.Seal != "", address: "http://" + addresses[0], tls: "https://" + addresses[2]}
 	if o.Clock {
 		s.clock = &clock{path: f.clock}
 	}

@@ -37,19 +37,28 @@ func (s *Server) setUp(sum string, o Options) error {
 }
 
 func (s *Server) initialise() error {
-	reply, err := s.client.Sys().Init(&api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	request := &api.InitRequest{SecretShares: 1, SecretThreshold: 1}
+	if s.sealed {
+		request = &api.InitRequest{RecoveryShares: 1, RecoveryThreshold: 1}
+	}
+	reply, err := s.client.Sys().Init(request)
 	if err != nil {
 		return fmt.Errorf("initialise: %w", err)
 	}
-	s.unsealKey, s.token = reply.Keys[0], reply.RootToken
+	s.token = reply.RootToken
+	if !s.sealed {
+		s.unsealKey = reply.Keys[0]
+	}
 	s.client.SetToken(s.token)
 	return nil
 }
 
 // unseal returns when the node serves requests: first it is unsealed, then elected, then it has set up its mounts.
 func (s *Server) unseal() error {
-	if _, err := s.client.Sys().Unseal(s.unsealKey); err != nil {
-		return fmt.Errorf("unseal: %w", err)
+	if !s.sealed {
+		if _, err := s.client.Sys().Unseal(s.unsealKey); err != nil {
+			return fmt.Errorf("unseal: %w", err)
+		}
 	}
 	return poll(activeTimeout, func() error {
 		leader, err := s.client.Sys().Leader()
