@@ -130,6 +130,8 @@ clients() {
   step "client, govulncheck" vulnerabilities client
   step "applications, lint" linted test/apps
   step "applications, tidy" go -C test/apps mod tidy -diff
+  step "clients of Transit, lint" linted test/clients
+  step "clients of Transit, tidy" go -C test/clients mod tidy -diff
   step "client, tests" go -C client test -race -shuffle=on ./...
   step "python, types" in_python mypy --strict --cache-dir=/dev/null keylife
   step "applications, types" in_python mypy --strict --cache-dir=/dev/null --ignore-missing-imports ../test/apps/python
@@ -176,6 +178,7 @@ acceptance() {
   mapfile -t packages < <(accepting)
   step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"
   step "applications" applications 'OnBothEngines|Example'
+  step "clients of Transit" go -C test/clients test -race -count=1 -timeout 20m ./...
 }
 
 # drills take Vault and rights away under load, and measure what becomes of it in seconds. Beside other work they would measure that.
