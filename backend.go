@@ -109,7 +109,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	b.Backend = &framework.Backend{
 		Help:         strings.TrimSpace(help),
 		BackendType:  logical.TypeLogical,
-		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped()},
+		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped(), Unauthenticated: []string{publicJWKS + "*"}},
 		Paths:        b.paths(o),
 		PeriodicFunc: b.tick,
 		Invalidate:   b.invalidate,
@@ -139,6 +139,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		utilityAPI{}.paths(),
 		signAPI{}.paths(),
 		custodyAPI{}.paths(),
+		jwksAPI{}.paths(),
 		hsmAPI{}.paths(),
 	)
 })

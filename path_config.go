@@ -20,11 +20,15 @@ import (
 
 var (
 	fDisableUpsert = vaultapi.Bool("disable_upsert", "Encrypting with a key that does not exist is an error, rather than making it.")
+	fPublicJWKS    = vaultapi.Texts("public_jwks", "Keys whose public keys anybody may read on jwks/:name, without a token: names, or what names begin with and a * behind it.")
 	fRequirePolicy = vaultapi.Bool("require_policy", "Every new key has a policy, and no key is detached from its policy.")
 	fDefaultPolicy = vaultapi.Text("default_policy", "Policy of new keys whose maker names none. It has to exist. Empty: none.")
 	fAcknowledge   = vaultapi.Bool("acknowledge", "Believe the clock as it is now.")
 
-	upsertFields     = vaultapi.FieldsOf(fDisableUpsert)
+	keysAnswer = vaultapi.Answer[lifecycle.KeysSettings]{
+		vaultapi.Show(fDisableUpsert, func(s lifecycle.KeysSettings) bool { return s.DisableUpsert }),
+		vaultapi.Show(fPublicJWKS, func(s lifecycle.KeysSettings) []string { return append([]string{}, s.PublicJWKS...) }),
+	}
 	governanceAnswer = vaultapi.Answer[policy.Governance]{
 		vaultapi.Show(fRequirePolicy, func(g policy.Governance) bool { return g.RequirePolicy }),
 		vaultapi.Show(fDefaultPolicy, func(g policy.Governance) string { return g.DefaultPolicy }),
@@ -40,19 +44,19 @@ func (a configAPI) paths() []path { return []path{a.engineConfig(), a.keysConfig
 
 func (a configAPI) keysConfig() path {
 	return path{
-		Pattern: "config/keys", Fields: vaultapi.FieldsOf(fDisableUpsert, fReason),
+		Pattern: "config/keys", Fields: keysAnswer.Fields(fReason),
 		Operations: operations{
 			logical.UpdateOperation: {
-				Handle: a.writeKeys, ID: vaultapi.ID{Verb: "configure", Suffix: "keys"}, Answer: "The configuration.", Fields: upsertFields,
-				Summary: "Configure the keys of the mount. What is not given gets its default.",
+				Handle: a.writeKeys, ID: vaultapi.ID{Verb: "configure", Suffix: "keys"}, Answer: "The configuration.", Fields: keysAnswer.Fields(),
+				Summary: "Configure the keys of the mount. Without disable_upsert that gets its default.",
 			},
 			logical.ReadOperation: {
-				Handle: a.readKeys, ID: vaultapi.ID{Verb: "read", Suffix: "keys-configuration"}, Answer: "The configuration.", Fields: upsertFields,
+				Handle: a.readKeys, ID: vaultapi.ID{Verb: "read", Suffix: "keys-configuration"}, Answer: "The configuration.", Fields: keysAnswer.Fields(),
 				Summary: "Read the configuration of the mount's keys.",
 			},
 		},
 		Synopsis:    "Configure the keys of the mount.",
-		Description: "With disable_upsert, encrypt does not make a key whose name it does not know: a misspelt name is then an error.",
+		Description: "With disable_upsert, encrypt does not make a key whose name it does not know: a misspelt name is then an error. public_jwks is left as it is where it is not given.",
 	}
 }
 
@@ -61,19 +65,21 @@ func (configAPI) writeKeys(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	disable := fDisableUpsert.Get(c)
-	if err := c.Settings().SetDisableUpsert(ctx, disable, pre.Reason); err != nil {
-		return nil, err
-	}
-	return vaultapi.Data(fDisableUpsert.Is(disable)), nil
-}
-
-func (configAPI) readKeys(ctx context.Context, c *request) (*logical.Response, error) {
-	disable, err := c.stored.Settings().DisableUpsert(ctx)
+	s, err := c.Settings().SetKeys(ctx, engine.KeysChange{
+		DisableUpsert: fDisableUpsert.Get(c), PublicJWKS: fPublicJWKS.LookupNonNull(c), Reason: pre.Reason,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fDisableUpsert.Is(disable)), nil
+	return keysAnswer.Of(s), nil
+}
+
+func (configAPI) readKeys(ctx context.Context, c *request) (*logical.Response, error) {
+	s, err := c.Settings().Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keysAnswer.Of(s), nil
 }
 
 func (a configAPI) engineConfig() path {

@@ -124,7 +124,7 @@ var versionAnswer = vaultapi.Answer[version]{
 		func(v version) bool { return v.Pending }),
 	vaultapi.Show(vaultapi.Bool("locked", "It was out of use when it was reported as compromised: nothing opens it until it is recovered."),
 		func(v version) bool { return v.Override.Locked }),
-	vaultapi.Show(vaultapi.Text("public_key", "Public key; empty for symmetric types."), func(version) string { return "" }),
+	vaultapi.Show(vaultapi.Text("public_key", "Public key, PEM or for Ed25519 base64; empty for symmetric types and derived keys."), func(v version) string { return v.PublicKey }),
 	vaultapi.Show(vaultapi.Text("compromise_reason_code", "KMIP revocation reason, if the version was reported as compromised."),
 		func(v version) string { return v.Override.Compromise.Code }),
 	vaultapi.Show(vaultapi.Text("compromise_occurred_time", "When it happened, as reported, RFC 3339."),

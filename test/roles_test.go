@@ -72,6 +72,7 @@ func keyPermits() []permit {
 		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor)},
 		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor)},
 		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
+		{"GET", "keys/orders/jwks", "", to(auditor)},
 
 		{"POST", "keys/new", object("policy", "pci"), to(operator)},
 		{"POST", "keys/free", "{}", to(operator)},

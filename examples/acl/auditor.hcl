@@ -23,6 +23,10 @@ path "keylife/keys/+/compromise-report" {
   capabilities = ["read"]
 }
 
+path "keylife/keys/+/jwks" {
+  capabilities = ["read"]
+}
+
 path "keylife/keys/+/versions" {
   capabilities = ["list"]
 }

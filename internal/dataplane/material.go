@@ -115,13 +115,29 @@ func (m Materials) load(ctx context.Context, k *lifecycle.Key, number int) (c *e
 	return c, hardware, err
 }
 
+// cipher is Cipher. Where the material was erased the public half is left, and verifies.
 func (m Materials) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
+	if k.State(number) == lifecycle.Destroyed && lifecycle.VerifiesByPublicHalf(k) {
+		return m.verifier(ctx, k, number)
+	}
 	material, err := m.Load(ctx, k, number)
 	if err != nil {
 		return nil, fmt.Errorf("load key %q version %d: %w", k.Name, number, err)
 	}
 	defer material.Wipe()
 	return m.CipherOf(k, number, material)
+}
+
+// verifier returns the cipher of the public half of a version.
+func (m Materials) verifier(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
+	v, err := m.Source.Version(ctx, k.Name, number)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("load key %q version %d: %w", k.Name, number, err)
+	case v.KeyID != k.ID:
+		return nil, errOtherKey
+	}
+	return envelope.NewVerifier(Spec(k), number, v.Public)
 }
 
 // Binding is what the material of a version is bound to.

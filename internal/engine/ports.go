@@ -97,7 +97,10 @@ type SettingsStore interface {
 	Governance(ctx context.Context) (policy.Governance, error)
 	// SetGovernance commits what change makes of it. The error is that of the policy that is to be the default.
 	SetGovernance(ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event)) (policy.Governance, error)
-	SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error
+	KeysSettings(ctx context.Context) (lifecycle.KeysSettings, error)
+	// SetKeysSettings commits what change makes of them, or returns its error and writes nothing.
+	SetKeysSettings(ctx context.Context,
+		change func(lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error)) (lifecycle.KeysSettings, error)
 	// AcknowledgeClock commits what the clock guard is to believe.
 	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error
 }

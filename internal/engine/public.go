@@ -12,8 +12,8 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
-// publicKeys returns the public halves of the versions from the floor on. Those of derived keys belong to no context, and are not
-// shown.
+// publicKeys returns the public halves of the versions from the floor on, the staged one among them. Those of derived keys belong to
+// no context, and are not shown.
 func (s Keys) publicKeys(ctx context.Context, k lifecycle.Key) (map[int]string, error) {
 	public := make(map[int]string, k.Latest-k.MinDecryption+1)
 	if k.Derived {
@@ -22,14 +22,22 @@ func (s Keys) publicKeys(ctx context.Context, k lifecycle.Key) (map[int]string, 
 	for n := k.MinDecryption; n <= k.Latest; n++ {
 		v, err := s.store.Versions.Version(ctx, k.Name, n)
 		switch {
-		case errors.Is(err, refusal.ErrNotFound) || err == nil && (v.KeyID != k.ID || len(v.Public) == 0):
+		case errors.Is(err, refusal.ErrNotFound) || err == nil && v.KeyID != k.ID:
 			continue
 		case err != nil:
 			return nil, err
 		}
-		if public[n], err = envelope.FormatPublic(v.Public); err != nil {
+		if public[n], err = publicKeyOf(&k, v); err != nil {
 			return nil, err
 		}
 	}
 	return public, nil
+}
+
+// publicKeyOf is the public half of a version as it is shown; empty: it has none, or one for each context.
+func publicKeyOf(k *lifecycle.Key, v lifecycle.Version) (string, error) {
+	if k.Derived || len(v.Public) == 0 {
+		return "", nil
+	}
+	return envelope.FormatPublic(v.Public)
 }

@@ -69,12 +69,36 @@ func configured(before, after policy.Governance, reason string) lifecycle.Event 
 	return lifecycle.Event{Act: string(acts.ConfigureEngine), Reason: reason, Details: details}
 }
 
-// SetDisableUpsert says whether encrypting with a key that does not exist is an error, rather than making it.
-func (s Settings) SetDisableUpsert(ctx context.Context, disable bool, reason string) error {
-	return s.store.Settings.SetDisableUpsert(ctx, disable, lifecycle.Event{
-		Act: string(acts.ConfigureKeys), Reason: reason,
-		Details: map[string]string{"disable_upsert": fmt.Sprintf("%t -> %t", !disable, disable)},
+// KeysChange is what an operator asks to change for all keys.
+type KeysChange struct {
+	DisableUpsert bool
+	PublicJWKS    *[]string // nil leaves it as it is
+	Reason        string
+}
+
+// Keys returns the settings for all keys.
+func (s Settings) Keys(ctx context.Context) (lifecycle.KeysSettings, error) {
+	return s.store.Settings.KeysSettings(ctx)
+}
+
+// SetKeys changes the settings for all keys.
+func (s Settings) SetKeys(ctx context.Context, c KeysChange) (lifecycle.KeysSettings, error) {
+	var changed map[string]string
+	after, err := s.store.Settings.SetKeysSettings(ctx, func(before lifecycle.KeysSettings) (next lifecycle.KeysSettings, e lifecycle.Event, err error) {
+		next = before
+		next.DisableUpsert = c.DisableUpsert
+		if c.PublicJWKS != nil {
+			if next, err = next.WithPublicJWKS(*c.PublicJWKS); err != nil {
+				return before, e, err
+			}
+		}
+		changed = before.Differences(next)
+		return next, lifecycle.Event{Act: string(acts.ConfigureKeys), Reason: c.Reason, Details: changed}, nil
 	})
+	if err == nil && len(changed) > 0 {
+		s.Log.Info("configured keys", "disable_upsert", after.DisableUpsert, "public_jwks", after.PublicJWKS, "reason", c.Reason)
+	}
+	return after, err
 }
 
 // Clock returns what the clock guard remembers.

@@ -23,6 +23,7 @@ type VersionDetail struct {
 	DeniedErr         error                // why Denied has only what is not stored yet
 	Pending           bool                 // its material may not be where the state says
 	Gone              bool                 // destroyed by itself: what becomes of the key changes it no more
+	PublicKey         string               // as Transit shows it; empty: there is none
 	Protection        lifecycle.Protection // empty: it was destroyed, or nobody can tell
 	LastAct           int                  // the custody record of the act that changed it last; 0: none is known
 	ActsSince         int                  // from this record on LastAct knows every act; 0: it knows none
@@ -42,13 +43,20 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 		return VersionDetail{}, err
 	}
 	pending, err := s.displaced(ctx, k, v)
+	if err != nil {
+		return VersionDetail{}, err
+	}
 	protection := s.protectionOf(ctx, k, number)
+	public, err := publicKeyOf(k, v)
+	if err != nil {
+		return VersionDetail{}, err
+	}
 	v.Sealed = nil
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
 	return VersionDetail{
-		Version: v, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
+		Version: v, PublicKey: public, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
 		Pending: pending, Gone: k.IsDestroyed(number), LastAct: lifecycle.LastActOf(*k, number), ActsSince: k.LastActs.Since,
-	}, err
+	}, nil
 }
 
 // displaced reports whether the material of a version is not where its state says. Whether what was destroyed has left the

@@ -46,7 +46,8 @@ type Mount struct {
 	objects  map[string]lifecycle.Object // keys on the token that may belong to no version
 	clock    lifecycle.Clock
 	governed policy.Governance
-	upserts  bool // they are disabled
+
+	keysSettings lifecycle.KeysSettings
 
 	calls  map[string]int
 	faults map[string]error

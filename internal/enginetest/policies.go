@@ -200,15 +200,28 @@ func (s settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event
 	return nil
 }
 
-func (s settings) SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error {
-	if err := s.called(ctx, "SetDisableUpsert", ""); err != nil {
-		return err
+func (s settings) KeysSettings(ctx context.Context) (lifecycle.KeysSettings, error) {
+	err := s.called(ctx, "KeysSettings", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keysSettings, err
+}
+
+func (s settings) SetKeysSettings(
+	ctx context.Context, change func(lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error),
+) (lifecycle.KeysSettings, error) {
+	if err := s.called(ctx, "SetKeysSettings", ""); err != nil {
+		return lifecycle.KeysSettings{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next, event, err := change(s.keysSettings)
+	if err != nil {
+		return next, err
+	}
 	s.mustBeAct(acts.Mount, event)
-	s.upserts = disable
-	return nil
+	s.keysSettings = next
+	return next, nil
 }
 
 // mustBeAct complains of an event that is no act of the scope.
@@ -222,7 +235,7 @@ func (s settings) DisableUpsert(ctx context.Context) (bool, error) {
 	err := s.called(ctx, "DisableUpsert", "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.upserts, err
+	return s.keysSettings.DisableUpsert, err
 }
 
 func (s settings) Governance(ctx context.Context) (policy.Governance, error) {

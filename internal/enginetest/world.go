@@ -119,8 +119,14 @@ func (w *World) Policy(name string, edit func(d *policy.Document)) {
 // Create makes a key; an empty policy: none.
 func (w *World) Create(name, policy string) {
 	w.T.Helper()
+	w.CreateOf(name, policy, keytype.Default)
+}
+
+// CreateOf is Create for a key of the type.
+func (w *World) CreateOf(name, policy string, of keytype.Type) {
+	w.T.Helper()
 	_, existed, err := w.Session().Keys().Create(context.Background(), engine.Creation{
-		Spec: lifecycle.Key{Name: name, Type: keytype.Default}, Policy: &policy,
+		Spec: lifecycle.Key{Name: name, Type: of}, Policy: &policy,
 	})
 	require.NoError(w.T, err)
 	require.False(w.T, existed)
@@ -181,7 +187,7 @@ func (w *World) Reseal(ctx context.Context, name string, n int) error {
 func (w *World) DisableUpserts(disable bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.upserts = disable
+	w.keysSettings.DisableUpsert = disable
 }
 
 // PolicyInForce returns the revision of a policy that is in force.

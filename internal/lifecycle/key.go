@@ -194,12 +194,6 @@ func (k Key) Failed(cause string, p *policy.Policy, at time.Time) Key {
 	return next
 }
 
-// VerifiesByPublicHalf reports whether the public halves of the key's versions are enough to verify with: those of derived keys
-// belong to no context.
-func (k Key) VerifiesByPublicHalf() bool {
-	return k.Type.SupportsSigning() && k.Type.IsAsymmetric() && !k.Derived
-}
-
 // Attributes are what a policy asks of the key.
 func (k Key) Attributes() policy.Attributes {
 	return policy.Attributes{

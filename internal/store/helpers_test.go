@@ -97,7 +97,11 @@ func (w *world) SetGovernance(ctx context.Context, change func(policy.Governance
 }
 
 func (w *world) SetDisableUpsert(ctx context.Context, disable bool) error {
-	return w.Settings.SetDisableUpsert(ctx, disable, lifecycle.Event{Act: "configure-keys"})
+	_, err := w.SetKeysSettings(ctx, func(s lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error) {
+		s.DisableUpsert = disable
+		return s, lifecycle.Event{Act: "configure-keys"}, nil
+	})
+	return err
 }
 
 // AddSigningKey adds one whose seed is not sealed, as SigningKeys returns them.

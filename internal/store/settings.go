@@ -19,37 +19,57 @@ const (
 
 // settingsRecord is config/keys.
 type settingsRecord struct {
-	Schema        int  `json:"schema"`
-	DisableUpsert bool `json:"disable_upsert"`
+	Schema        int      `json:"schema"`
+	DisableUpsert bool     `json:"disable_upsert"`
+	PublicJWKS    []string `json:"public_jwks"`
 	journaled
 }
 
 // DisableUpsert reports whether encrypt must not create keys.
 func (r Settings) DisableUpsert(ctx context.Context) (bool, error) {
-	var rec settingsRecord
-	_, _, err := read(ctx, r.conn, settingsPath, &rec)
-	return rec.DisableUpsert, err
+	s, err := r.KeysSettings(ctx)
+	return s.DisableUpsert, err
 }
 
-// SetDisableUpsert sets whether encrypt must not create keys, between the two custody records of the event. Setting what is
-// set writes nothing.
-func (r Settings) SetDisableUpsert(ctx context.Context, disable bool, event lifecycle.Event) error {
+// KeysSettings returns those of the mount for all of its keys.
+func (r Settings) KeysSettings(ctx context.Context) (lifecycle.KeysSettings, error) {
+	s, _, err := r.keysSettings(ctx)
+	return s, err
+}
+
+func (r Settings) keysSettings(ctx context.Context) (lifecycle.KeysSettings, unknown, error) {
+	var rec settingsRecord
+	rest, _, err := read(ctx, r.conn, settingsPath, &rec)
+	return lifecycle.KeysSettings{DisableUpsert: rec.DisableUpsert, PublicJWKS: rec.PublicJWKS}, rest, err
+}
+
+// SetKeysSettings commits what change makes of them, as one Put between the two custody records of the event. Setting what is set
+// writes nothing. An error of change comes back as it is.
+func (r Settings) SetKeysSettings(
+	ctx context.Context, change func(lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error),
+) (lifecycle.KeysSettings, error) {
 	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
-		return err
+		return lifecycle.KeysSettings{}, err
 	}
 	defer unlock()
+	var next lifecycle.KeysSettings
+	var event lifecycle.Event
 	var rest unknown
 	write, err := r.decided(ctx, func() (write bool, err error) {
-		var rec settingsRecord
-		rest, _, err = read(ctx, r.conn, settingsPath, &rec)
-		return rec.DisableUpsert != disable, err
+		var current lifecycle.KeysSettings
+		if current, rest, err = r.keysSettings(ctx); err != nil {
+			return false, err
+		}
+		next, event, err = change(current)
+		return !next.Equal(current), err
 	})
 	if err != nil || !write {
-		return err
+		return next, err
 	}
-	return Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
-		return r.put(ctx, settingsPath, settingsRecord{Schema: schema, DisableUpsert: disable, journaled: begun}, rest)
+	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
+		rec := settingsRecord{Schema: schema, DisableUpsert: next.DisableUpsert, PublicJWKS: next.PublicJWKS, journaled: begun}
+		return r.put(ctx, settingsPath, rec, rest)
 	})
 }
 

@@ -29,7 +29,7 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 		"keys/k":        {"type", "derived", "convergent_encryption", "protection", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "policy", "owner", "labels"},
 		"policies/k":    inPolicies,
 		"config/engine": {"require_policy", "default_policy", "reason"},
-		"config/keys":   {"disable_upsert"},
+		"config/keys":   {"disable_upsert", "public_jwks"},
 		"config/clock":  {"acknowledge"},
 		"config/hsm": {
 			"enabled", "library", "token_label", "token_serial", "pin", "pin_env", "pin_file", "mechanism", "gcm_iv_mode", "rsa_oaep_hash",

@@ -1,0 +1,93 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package envelope_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+)
+
+func unbase64URL(t *testing.T, text string) []byte {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	require.NoError(t, err)
+	return raw
+}
+
+func jwkOf(t *testing.T, public crypto.PublicKey) envelope.JWK {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(public)
+	require.NoError(t, err)
+	j, err := envelope.JWKOf(der)
+	require.NoError(t, err)
+	return j
+}
+
+// RFC 7638, section 3.1.
+func TestTheKeyIDIsTheThumbprintOfTheStandard(t *testing.T) {
+	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+	public := &rsa.PublicKey{N: new(big.Int).SetBytes(unbase64URL(t, n)), E: 65537}
+	want := envelope.JWK{Type: "RSA", Modulus: n, Exponent: "AQAB", ID: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Use: "sig"}
+	require.Equal(t, want, jwkOf(t, public))
+}
+
+// RFC 8037, appendices A.2 and A.3.
+func TestAnEd25519KeyIsThatOfTheStandard(t *testing.T) {
+	const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+	want := envelope.JWK{Type: "OKP", Curve: "Ed25519", X: x, ID: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", Algorithm: "EdDSA", Use: "sig"}
+	require.Equal(t, want, jwkOf(t, ed25519.PublicKey(unbase64URL(t, x))))
+}
+
+// RFC 7517, appendix A.1.
+func TestAnECKeyIsThatOfTheStandard(t *testing.T) {
+	const x, y = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
+	j := jwkOf(t, &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(unbase64URL(t, x)), Y: new(big.Int).SetBytes(unbase64URL(t, y))})
+	require.Equal(t, []string{"EC", "P-256", x, y, "ES256", "sig"}, []string{j.Type, j.Curve, j.X, j.Y, j.Algorithm, j.Use})
+}
+
+// A library that others verify with reads what we show, and finds the same thumbprint: many keys, so that coordinates that begin
+// with a zero byte are among them.
+func TestALibraryReadsTheKeys(t *testing.T) {
+	for _, alg := range []envelope.Algorithm{envelope.Ed25519, envelope.ECDSAP256, envelope.ECDSAP384, envelope.ECDSAP521, envelope.RSA2048} {
+		for range map[bool]int{true: 1, false: 600}[alg == envelope.RSA2048] {
+			m, err := envelope.Generate(envelope.Spec{Algorithm: alg}, rand.Reader)
+			require.NoError(t, err)
+			j, err := envelope.JWKOf(m.Public())
+			require.NoError(t, err)
+			text, err := json.Marshal(j)
+			require.NoError(t, err)
+			var read jose.JSONWebKey
+			require.NoError(t, read.UnmarshalJSON(text), "%s", text)
+			require.True(t, read.Valid() && read.IsPublic())
+			_, public, err := alg.KeyPair(m)
+			require.NoError(t, err)
+			require.Equal(t, public, read.Key)
+			thumbprint, err := read.Thumbprint(crypto.SHA256)
+			require.NoError(t, err)
+			require.Equal(t, base64.RawURLEncoding.EncodeToString(thumbprint), j.ID)
+			require.Equal(t, j.Algorithm, read.Algorithm)
+		}
+	}
+}
+
+func TestWhatIsNoPublicHalfIsNoKey(t *testing.T) {
+	for _, der := range [][]byte{nil, {}, []byte("x"), {0x30, 0}} {
+		_, err := envelope.JWKOf(der)
+		require.ErrorIs(t, err, envelope.ErrInternal)
+	}
+}
