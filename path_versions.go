@@ -125,6 +125,8 @@ var versionAnswer = vaultapi.Answer[version]{
 	vaultapi.Show(vaultapi.Bool("locked", "It was out of use when it was reported as compromised: nothing opens it until it is recovered."),
 		func(v version) bool { return v.Override.Locked }),
 	vaultapi.Show(vaultapi.Text("public_key", "Public key, PEM or for Ed25519 base64; empty for symmetric types and derived keys."), func(v version) string { return v.PublicKey }),
+	vaultapi.Show(vaultapi.Bool("private_key_erased", "Its private half is erased, or about to be, as it signs never again; the rest stays where its state says."),
+		func(v version) bool { return v.PrivateErased }),
 	vaultapi.Show(vaultapi.Text("compromise_reason_code", "KMIP revocation reason, if the version was reported as compromised."),
 		func(v version) string { return v.Override.Compromise.Code }),
 	vaultapi.Show(vaultapi.Text("compromise_occurred_time", "When it happened, as reported, RFC 3339."),

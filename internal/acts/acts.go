@@ -32,6 +32,8 @@ const (
 	Destroy    Name = "destroy"
 	Compromise Name = "compromise"
 
+	ErasePrivate Name = "erase-private" // what only signs, and will not again, keeps its public half alone
+
 	Write            Name = "write" // of a policy: a revision
 	ConfigureEngine  Name = "configure-engine"
 	ConfigureKeys    Name = "configure-keys"

@@ -57,6 +57,10 @@ var catalogue = []Act{
 	{Name: Restore, Scope: Key, ReasonName: "restore", Dated: true, Restores: true, Help: "Undo the retirement of a key, before it is destroyed."},
 	{Name: Destroy, Scope: Key, KMIP: "Destroy", Clock: OnlyByClock, Destroys: true, Help: "Erase the material of a retired key when its time has come."},
 	{
+		Name: ErasePrivate, Scope: Key, KMIP: "Destroy", Clock: OnlyByClock, Destroys: true,
+		Help: "Erase the private halves of versions that sign never again; they verify as before.",
+	},
+	{
 		Name: Trim, Scope: Key, KMIP: "Destroy", Destroys: true,
 		Help: "Destroy the oldest versions of a key without a policy at once, as in Transit: min_available_version must not be above min_decryption_version and min_encryption_version, which both have to be set.",
 	},

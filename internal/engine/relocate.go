@@ -29,8 +29,8 @@ func (a Acts) relocateNow(ctx context.Context, name string) (pending bool) {
 }
 
 // Relocate brings the material of a key to where its record says it belongs: into the archive, back from it, or out of
-// existence; left: not all of it. It is replayed from the intent until it is done, by the request that opened it or by a
-// tick.
+// existence, and without its private half where that is to go; left: not all of it. It is replayed from the intent until it is
+// done, by the request that opened it or by a tick.
 func (a Acts) Relocate(ctx context.Context, name string) (left bool, err error) {
 	r := &relocation{Acts: a, read: map[entry]lifecycle.Version{}}
 	r.forget = func() { clear(r.read) }
@@ -62,13 +62,14 @@ type entry struct {
 	purpose string
 }
 
-// resealed is material that was opened and sealed for another purpose.
+// resealed is material that was opened and sealed anew: for another purpose, or without its private half.
 type resealed struct {
-	entry // that it was sealed for
-	keyID string
-	from  []byte // as it was stored
-	to    []byte
-	err   error // why there is none
+	entry        // that it was sealed for
+	private bool // whether its private half was to stay
+	keyID   string
+	from    []byte // as it was stored
+	to      []byte
+	err     error // why there is none
 }
 
 // stored reads an entry once, for as long as no other writer has the key's lock.
@@ -106,11 +107,10 @@ func (r *relocation) relocate(ctx context.Context, k *lifecycle.Key, n int) erro
 
 func (r *relocation) toArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
 	if len(v.Sealed) == 0 {
-		return nil
+		return r.inArchive(ctx, k, v.Number)
 	}
-	archived := v
-	var err error
-	if archived.Sealed, err = r.reseal(k, v, envelope.PurposeOnline, envelope.PurposeArchive); err != nil {
+	archived, err := r.reseal(k, v, envelope.PurposeOnline, envelope.PurposeArchive)
+	if err != nil {
 		return err
 	}
 	if err := r.store.Material.PutArchived(ctx, k.Name, archived); err != nil {
@@ -122,13 +122,13 @@ func (r *relocation) toArchive(ctx context.Context, k *lifecycle.Key, v lifecycl
 func (r *relocation) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {
 	archived, err := r.stored(ctx, k.Name, entry{v.Number, envelope.PurposeArchive})
 	if errors.Is(err, refusal.ErrNotFound) {
-		return nil
+		return r.withoutPrivate(ctx, k, v, envelope.PurposeOnline, r.store.Material.PutVersion)
 	}
 	if err != nil {
 		return err
 	}
 	if len(v.Sealed) == 0 {
-		if v.Sealed, err = r.reseal(k, archived, envelope.PurposeArchive, envelope.PurposeOnline); err != nil {
+		if v, err = r.reseal(k, archived, envelope.PurposeArchive, envelope.PurposeOnline); err != nil {
 			return err
 		}
 		if err := r.store.Material.PutVersion(ctx, k.Name, v); err != nil {
@@ -138,21 +138,52 @@ func (r *relocation) fromArchive(ctx context.Context, k *lifecycle.Key, v lifecy
 	return r.store.Material.DropArchived(ctx, k.Name, v.Number)
 }
 
-// reseal returns the material of a stored version, sealed for another purpose, if it was sealed from the very bytes.
-func (r *relocation) reseal(k *lifecycle.Key, v lifecycle.Version, from, to string) ([]byte, error) {
-	want := entry{v.Number, to}
-	if r.sealed.entry == want && r.sealed.keyID == k.ID && bytes.Equal(r.sealed.from, v.Sealed) {
-		return r.sealed.to, r.sealed.err
+// inArchive erases what is not to stay of a version that is archived already.
+func (r *relocation) inArchive(ctx context.Context, k *lifecycle.Key, number int) error {
+	if lifecycle.KeepsPrivate(*k, number) {
+		return nil
+	}
+	archived, err := r.stored(ctx, k.Name, entry{number, envelope.PurposeArchive})
+	if errors.Is(err, refusal.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.withoutPrivate(ctx, k, archived, envelope.PurposeArchive, r.store.Material.PutArchived)
+}
+
+// withoutPrivate replaces what is stored of a version by what has no private half, where it is not to have one any more.
+func (r *relocation) withoutPrivate(
+	ctx context.Context, k *lifecycle.Key, v lifecycle.Version, purpose string, put func(ctx context.Context, name string, v lifecycle.Version) error,
+) error {
+	if v.PublicOnly || len(v.Sealed) == 0 || lifecycle.KeepsPrivate(*k, v.Number) {
+		return nil
+	}
+	public, err := r.reseal(k, v, purpose, purpose)
+	if err != nil {
+		return err
+	}
+	return put(ctx, k.Name, public)
+}
+
+// reseal returns a stored version with its material sealed anew, for another purpose or without its private half, if it was sealed
+// from the very bytes.
+func (r *relocation) reseal(k *lifecycle.Key, v lifecycle.Version, from, to string) (lifecycle.Version, error) {
+	want, private := entry{v.Number, to}, lifecycle.KeepsPrivate(*k, v.Number)
+	if r.sealed.entry == want && r.sealed.private == private && r.sealed.keyID == k.ID && bytes.Equal(r.sealed.from, v.Sealed) {
+		v.Sealed, v.PublicOnly = r.sealed.to, v.PublicOnly || !private
+		return v, r.sealed.err
 	}
 	of := *k
-	return nil, r.lacks(func(ctx context.Context) error {
-		r.sealed = resealed{entry: want, keyID: of.ID, from: v.Sealed}
+	return v, r.lacks(func(ctx context.Context) error {
+		r.sealed = resealed{entry: want, private: private, keyID: of.ID, from: v.Sealed}
 		r.sealed.to, r.sealed.err = r.moved(ctx, &of, v, from, to)
 		return r.sealed.err
 	})
 }
 
-// moved opens the material of a version and seals it for another purpose. It must not be called under the lock of a key.
+// moved opens the material of a version and seals it anew. It must not be called under the lock of a key.
 func (r *relocation) moved(ctx context.Context, k *lifecycle.Key, v lifecycle.Version, from, to string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, wrapTime)
 	defer cancel()
@@ -161,6 +192,10 @@ func (r *relocation) moved(ctx context.Context, k *lifecycle.Key, v lifecycle.Ve
 		return nil, err
 	}
 	defer material.Wipe()
+	if !lifecycle.KeepsPrivate(*k, v.Number) {
+		material = material.WithoutPrivate()
+		defer material.Wipe()
+	}
 	sealed, err := r.data.Materials().Seal(ctx, k, v, material, to)
 	return sealed.Sealed, err
 }

@@ -21,6 +21,7 @@ type VersionDetail struct {
 	Override          lifecycle.StateOverride
 	Denied            lifecycle.Denials
 	DeniedErr         error                // why Denied has only what is not stored yet
+	PrivateErased     bool                 // its private half is erased, or about to be, though the rest stays
 	Pending           bool                 // its material may not be where the state says
 	Gone              bool                 // destroyed by itself: what becomes of the key changes it no more
 	PublicKey         string               // as Transit shows it; empty: there is none
@@ -54,23 +55,21 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 	v.Sealed = nil
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
 	return VersionDetail{
-		Version: v, PublicKey: public, State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
+		Version: v, PublicKey: public, PrivateErased: !lifecycle.KeepsPrivate(*k, number),
+		State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
 		Pending: pending, Gone: k.IsDestroyed(number), LastAct: lifecycle.LastActOf(*k, number), ActsSince: k.LastActs.Since,
 	}, nil
 }
 
 // displaced reports whether the material of a version is not where its state says. Whether what was destroyed has left the
-// archive too, only the intent tells.
+// archive too, and whether a private half has, only the intent tells.
 func (s Versions) displaced(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) (bool, error) {
-	sealed := len(v.Sealed) > 0
-	switch lifecycle.LocationOf(*k, v.Number) {
-	case lifecycle.InUse:
-		return !sealed, nil
-	case lifecycle.InArchive:
-		return sealed, nil
-	}
-	if sealed || v.Object != "" {
+	sealed, location := len(v.Sealed) > 0, lifecycle.LocationOf(*k, v.Number)
+	switch {
+	case location == lifecycle.InUse && !sealed, location != lifecycle.InUse && sealed, location == lifecycle.Erased && v.Object != "":
 		return true, nil
+	case location != lifecycle.Erased && lifecycle.KeepsPrivate(*k, v.Number):
+		return false, nil
 	}
 	left, err := s.store.Moves.Displaced(ctx, *k)
 	return left.From <= v.Number && v.Number <= left.To, err

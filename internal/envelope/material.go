@@ -60,6 +60,12 @@ func NewKeyPair(private, public, hmacKey []byte) Material {
 // Public returns the public half in PKIX DER; nil where there is none. It is no secret.
 func (m Material) Public() []byte { return m.public }
 
+// WithoutPrivate returns copies of the public half and of the HMAC key alone.
+func (m Material) WithoutPrivate() Material {
+	_, hmacKey := m.Reveal()
+	return NewKeyPair(nil, m.public, hmacKey)
+}
+
 // Generate draws new material for spec from rand.
 func Generate(spec Spec, rand io.Reader) (Material, error) {
 	if spec.Algorithm.isAsymmetric() {

@@ -37,6 +37,8 @@ func (k Key) Apply(op Op, v int, o Order) (Key, Step, error) {
 	switch {
 	case op == Rollback:
 		return rollback(k, o)
+	case op == ErasePrivate:
+		return erasePrivate(k, o)
 	case v == 0:
 		return applyToKey(k, op, o)
 	default:

@@ -32,6 +32,7 @@ func Differences(k, next Key) map[string]string {
 	note("min_decryption_version", k.MinDecryption, next.MinDecryption)
 	note("min_encryption_version", k.MinEncryption, next.MinEncryption)
 	note("min_available_version", k.MinAvailable, next.MinAvailable)
+	note("private_from", k.PrivateFrom, next.PrivateFrom)
 	note("deletion_allowed", k.DeletionAllowed, next.DeletionAllowed)
 	note("exportable", k.Exportable, next.Exportable)
 	note("allow_plaintext_backup", k.AllowPlaintextBackup, next.AllowPlaintextBackup)

@@ -167,4 +167,6 @@ var why = map[Op]string{
 	Archive: "archive_after or recipient_period has passed since its deactivation",
 	Retire:  "retire_after and quiet_period have passed since it was archived, if no use is denied until then",
 	Destroy: "destroy_delay has passed since it was retired",
+
+	ErasePrivate: "erase_private_key, and rollback_window or originator_period ends: no version before the active one signs again",
 }

@@ -86,6 +86,7 @@ func document(t testing.TB) policy.Document {
 		PostChecks:           []string{"round_trip", "fingerprint_unique"},
 
 		AllowPinnedEncrypt:    true,
+		ErasePrivateKey:       true,
 		StagingTime:           span(t, "2d"),
 		RollbackWindow:        span(t, "12h"),
 		OriginatorPeriod:      span(t, "400d"),

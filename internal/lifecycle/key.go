@@ -44,6 +44,7 @@ type Key struct {
 	MinEncryption  int // versions below do not protect even when named; 0: no floor
 	MinAvailable   int // versions below were trimmed; 0: none was
 	DestroyedBelow int // versions below are destroyed; 0: none is
+	PrivateFrom    int // versions below have no private half any more; 0: all have what they were made with
 
 	Overrides Overrides // versions whose state does not follow from the above
 	Status    KeyStatus
@@ -129,6 +130,7 @@ type Version struct {
 	Fingerprint string // one-way digest of the material
 	Sealed      []byte // the material, sealed; opaque here
 	Public      []byte // the public half, PKIX DER; it stays when the version is destroyed. Empty: the type has none
+	PublicOnly  bool   // the private half was erased: Sealed has none
 	Object      string // the CKA_ID, in hex, of the object on the token that is the key; empty: there is none
 }
 

@@ -34,11 +34,14 @@ func LocationOf(k Key, v int) MaterialLocation {
 	}
 }
 
-// Displaced returns the versions of the key whose material belongs elsewhere in next, from the first to the last of them; zero:
+// KeepsPrivate reports whether the material of version v is to have its private half still.
+func KeepsPrivate(k Key, v int) bool { return v >= k.PrivateFrom }
+
+// Displaced returns the versions of the key whose material belongs elsewhere in next, or loses its private half, from the first to the last of them; zero:
 // none. Between the floors and the overrides all versions belong in one place, so few are asked, however many there are.
 func Displaced(k, next Key) (r Range) {
 	ask := func(v int) {
-		if v < 1 || v > k.Latest || LocationOf(k, v) == LocationOf(next, v) {
+		if v < 1 || v > k.Latest || LocationOf(k, v) == LocationOf(next, v) && (KeepsPrivate(k, v) == KeepsPrivate(next, v) || LocationOf(k, v) == Erased) {
 			return
 		}
 		if r.From == 0 || v < r.From {
@@ -48,7 +51,7 @@ func Displaced(k, next Key) (r Range) {
 	}
 	ask(1)
 	ask(k.Latest)
-	for _, floor := range []int{k.MinAvailable, k.DestroyedBelow, next.MinAvailable, next.DestroyedBelow} {
+	for _, floor := range []int{k.MinAvailable, k.DestroyedBelow, k.PrivateFrom, next.MinAvailable, next.DestroyedBelow, next.PrivateFrom} {
 		ask(floor - 1)
 		ask(floor)
 	}

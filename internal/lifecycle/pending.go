@@ -65,6 +65,9 @@ func (a agenda) fromPointers() []Pending {
 	if lapse := a.lapse(); !lapse.IsZero() {
 		pending = append(pending, Pending{lapse, Lapse, k.Primary})
 	}
+	if below, at := erasable(k, t); below > 0 {
+		pending = append(pending, Pending{At: at, Op: ErasePrivate})
+	}
 	if t.ArchiveAfter > 0 && readableFrom(k, k.MinDecryption) > t.MinVersionsKept && k.versionState(k.Oldest.Version) == Deactivated && k.Overrides.roomFor(k.Oldest.Version) {
 		pending = append(pending, Pending{k.Oldest.Deactivated.Add(t.ArchiveAfter), Archive, k.Oldest.Version})
 	}

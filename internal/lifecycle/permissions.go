@@ -106,6 +106,9 @@ func (p Permissions) toProtect(requested int, w work) (int, error) {
 		return 0, refusal.Refusedf("key %q cannot %s: the key as a whole is %s [key_%[3]s]", k.Name, w.verb, k.Status.State)
 	}
 	state := k.State(v)
+	if v < k.PrivateFrom && v > 0 {
+		return 0, refusal.Refusedf("key_version %d never signs again: its private half was erased [version_%s]", v, state)
+	}
 	if state == Deactivated && k.Overrides[v].Lapsed {
 		return 0, refusal.Refusedf("key_version %d never %ss again: it lapsed, or failed a check after its promotion [version_%s]", v, w.verb, state)
 	}

@@ -70,7 +70,7 @@ func rollbackTarget(k Key, v int) int {
 		}
 		oldest = min(oldest, a.Version)
 	}
-	for n := oldest - 1; n >= max(k.MinDecryption, k.MinEncryption, k.MinAvailable, k.DestroyedBelow, 1); n-- {
+	for n := oldest - 1; n >= max(k.MinDecryption, k.MinEncryption, k.MinAvailable, k.DestroyedBelow, k.PrivateFrom, 1); n-- {
 		if mayReturn(k, n) {
 			return n
 		}
@@ -78,11 +78,11 @@ func rollbackTarget(k Key, v int) int {
 	return 0
 }
 
-// mayReturn reports whether version v is deactivated, is not below the floor of encryption, was never reported as
+// mayReturn reports whether version v is deactivated, is not below the floor of encryption, has its private half, was never reported as
 // compromised, has not lapsed and was not recovered only for a time.
 func mayReturn(k Key, v int) bool {
 	override := k.Overrides[v]
-	return k.versionState(v) == Deactivated && v >= k.MinEncryption && !override.Compromise.reported() && !override.Lapsed && override.ArchiveAt.IsZero()
+	return k.versionState(v) == Deactivated && v >= max(k.MinEncryption, k.PrivateFrom) && !override.Compromise.reported() && !override.Lapsed && override.ArchiveAt.IsZero()
 }
 
 // predecessors returns the predecessors of the version that follows the active one.

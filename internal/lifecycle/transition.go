@@ -14,7 +14,7 @@ import (
 // Op is an act on a version or on a key as a whole; see the catalogue in internal/acts.
 type Op = acts.Name
 
-// The operations. Destroy and Lapse are the clock's alone.
+// The operations. Destroy, Lapse and ErasePrivate are the clock's alone.
 const (
 	Promote          = acts.Promote
 	Suspend          = acts.Suspend
@@ -27,6 +27,7 @@ const (
 	ReportCompromise = acts.Compromise
 	Rollback         = acts.Rollback // moves pointers: see rollback.go
 	Lapse            = acts.Lapse
+	ErasePrivate     = acts.ErasePrivate // moves a floor: see erase_private.go
 )
 
 // edge is one row of the transition table.

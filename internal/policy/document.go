@@ -38,6 +38,7 @@ type Document struct {
 	PostChecks           []string // after it was
 
 	AllowPinnedEncrypt    bool          // a version that is not the active one may encrypt for callers who name it
+	ErasePrivateKey       bool          // a version that will never be active again keeps its public half alone
 	StagingTime           schedule.Span // how long a new version is pre-active; 0: not at all
 	RollbackWindow        schedule.Span // after a promotion; no text: a day, at most a quarter of the period
 	OriginatorPeriod      schedule.Span // SP 800-57 Part 1 Rev 5, 5.3.4; no text: a year, or the rotation period if that is longer

@@ -8,6 +8,7 @@ import "time"
 // EffectiveRules are the rules of a policy that bear on states; for a key without a policy, those of Transit.
 type EffectiveRules struct {
 	PinnedEncrypt         bool // Deactivated versions protect for callers who name them
+	ErasePrivateKey       bool // what only signs keeps its public half alone once it signs never again
 	SuspendedProcessing   bool
 	CompromisedProcessing bool
 	StagingTime           time.Duration
@@ -71,6 +72,7 @@ func RulesFor(p *Policy, governed bool, k Attributes) EffectiveRules {
 func (p *Policy) effectiveRules(k Attributes) EffectiveRules {
 	return EffectiveRules{
 		PinnedEncrypt:         p.AllowPinnedEncrypt,
+		ErasePrivateKey:       p.ErasePrivateKey,
 		SuspendedProcessing:   p.SuspendedProcessing == Allow,
 		CompromisedProcessing: p.CompromisedProcessing == Allow,
 		StagingTime:           p.StagingTime.Duration,

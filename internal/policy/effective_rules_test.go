@@ -92,7 +92,7 @@ func TestRulesAreThoseOfThePolicy(t *testing.T) {
 	p, err := policy.New("pci", 1, document(t), start)
 	require.NoError(t, err)
 	require.Equal(t, policy.EffectiveRules{
-		PinnedEncrypt: true, SuspendedProcessing: true, CompromisedProcessing: false,
+		PinnedEncrypt: true, ErasePrivateKey: true, SuspendedProcessing: true, CompromisedProcessing: false,
 		StagingTime: 2 * day, RollbackWindow: 12 * time.Hour, ArchiveAfter: 60 * day, RetireAfter: 90 * day,
 		QuietPeriod: 7 * day, DestroyDelay: 45 * day, MinVersionsKept: 3, OriginatorPeriod: 400 * day, Lapses: true,
 		Limits: policy.Limits{Encryptions: 1_000_000, Bytes: 1 << 40}, OnLimit: policy.OnLimitBlock,

@@ -56,6 +56,11 @@ var flags = []Field{
 		help: "A version that is not the active one may encrypt for callers who name it.",
 		docs: Docs{Rule: "true: a deactivated version protects for callers who name it", Source: "PCI 3.7.5"},
 	}),
+	define(row[bool]{
+		name: "erase_private_key", kind: flag, at: func(d *Document) *bool { return &d.ErasePrivateKey }, sparse: true,
+		help: "The private half of a version of a key that only signs is erased when no rollback can make it active again. It verifies as before.",
+		docs: Docs{Rule: "true: for keys of a type that signs and does not encrypt, the private half of a superseded version is erased when `rollback_window` is over, or its `originator_period`. It verifies as before, and never signs again, also not for callers who name it. It cannot be undone", Source: "57 5.3.6"},
+	}),
 }
 
 // lists hold texts, each of them checked.

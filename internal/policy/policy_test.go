@@ -51,7 +51,7 @@ const documentHash = "8ec602f1692b68e34d72bb5983cb0b1ec2bde7e69a4daab503d3f932af
 
 func TestHashOfADocumentNeverChanges(t *testing.T) {
 	first := document(t)
-	first.RotationBlackout = nil // which the first release did not have
+	first.RotationBlackout, first.ErasePrivateKey = nil, false // which the first release did not have
 	require.Equal(t, documentHash, hashOf(t, first))
 	first.RotationBlackout = []string{}
 	require.Equal(t, documentHash, hashOf(t, first))
@@ -101,6 +101,7 @@ func edits(t testing.TB) map[string]func(*policy.Document) {
 		"PostChecks":           func(d *policy.Document) { d.PostChecks = []string{"fingerprint_unique", "round_trip"} },
 
 		"AllowPinnedEncrypt":    func(d *policy.Document) { d.AllowPinnedEncrypt = false },
+		"ErasePrivateKey":       func(d *policy.Document) { d.ErasePrivateKey = false },
 		"StagingTime":           func(d *policy.Document) { d.StagingTime = span(t, "48h") },
 		"RollbackWindow":        func(d *policy.Document) { d.RollbackWindow = schedule.Span{} },
 		"OriginatorPeriod":      func(d *policy.Document) { d.OriginatorPeriod = span(t, "401d") },

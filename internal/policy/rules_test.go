@@ -96,6 +96,7 @@ func typeRules() []fieldRule {
 		{"Exportable", "no", func(d doc) { d.Exportable = false }, ""},
 		{"AllowPlaintextBackup", "no", func(d doc) { d.AllowPlaintextBackup = false }, ""},
 		{"AllowPinnedEncrypt", "no", func(d doc) { d.AllowPinnedEncrypt = false }, ""},
+		{"ErasePrivateKey", "no", func(d doc) { d.ErasePrivateKey = false }, ""},
 	}
 }
 
@@ -160,7 +161,7 @@ func numberRules(t testing.TB) []fieldRule {
 
 // unruled are the fields that hold no wrong value: lengths of time are bounded when they are read (see span_test.go), and
 // these have no rule beyond that.
-var unruled = []string{"Exportable", "AllowPlaintextBackup", "AllowPinnedEncrypt", "RetireAfter", "QuietPeriod"}
+var unruled = []string{"Exportable", "AllowPlaintextBackup", "AllowPinnedEncrypt", "ErasePrivateKey", "RetireAfter", "QuietPeriod"}
 
 func TestEveryFieldOfAPolicyIsValidated(t *testing.T) {
 	good, bad := map[string]bool{}, map[string]bool{}

@@ -208,6 +208,9 @@ func (p *processor) transition(
 		return c, nil, err
 	}
 	c.Event = engine.EventOf(step, "due at "+entry.At.UTC().Format(time.RFC3339))
+	if entry.Op == lifecycle.ErasePrivate {
+		c.Event.Details = lifecycle.Differences(k, c.Key)
+	}
 	c, err = p.acts.Complete(ctx, c, policy, order.At)
 	return c, &step, err
 }

@@ -34,6 +34,7 @@ type keyRecord struct {
 	MinEncryption        int                     `json:"min_encryption"`
 	MinAvailable         int                     `json:"min_available"`
 	DestroyedBelow       int                     `json:"destroyed_below"`
+	PrivateFrom          int                     `json:"private_from"`
 	Staged               int                     `json:"staged"`
 	Marks                map[string]overrideJSON `json:"marks"`
 	State                string                  `json:"state"`
@@ -106,7 +107,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
 		Latest: k.Latest, Primary: k.Primary,
 		MinDecryption: k.MinDecryption, MinEncryption: k.MinEncryption, MinAvailable: k.MinAvailable,
-		DestroyedBelow: k.DestroyedBelow, Staged: k.Staged, Marks: overridesJSON(k.Overrides),
+		DestroyedBelow: k.DestroyedBelow, PrivateFrom: k.PrivateFrom, Staged: k.Staged, Marks: overridesJSON(k.Overrides),
 		State: k.Status.State.String(), StateAt: k.Status.At, DestroyTime: k.Status.Until(), StateBefore: k.Status.Before.String(), Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
@@ -139,7 +140,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
-		DestroyedBelow: r.DestroyedBelow, Staged: r.Staged, Overrides: overrides, Hold: r.Hold,
+		DestroyedBelow: r.DestroyedBelow, PrivateFrom: r.PrivateFrom, Staged: r.Staged, Overrides: overrides, Hold: r.Hold,
 		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
 		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Before: before}.WithUntil(r.DestroyTime),
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
@@ -154,7 +155,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 }
 
 func (r keyRecord) sane() bool {
-	for _, floor := range []int{r.MinDecryption, r.MinEncryption, r.MinAvailable, max(r.DestroyedBelow-1, 0), r.Primary, r.Staged} {
+	for _, floor := range []int{r.MinDecryption, r.MinEncryption, r.MinAvailable, max(r.DestroyedBelow-1, 0), max(r.PrivateFrom-1, 0), r.Primary, r.Staged} {
 		if floor < 0 || floor > r.Latest {
 			return false
 		}
@@ -170,9 +171,10 @@ type versionRecord struct {
 	Number      int       `json:"number"`
 	Created     time.Time `json:"created"`
 	Fingerprint string    `json:"fingerprint"`
-	Sealed      []byte    `json:"sealed"` // empty: the material is in the archive, or destroyed
-	Public      []byte    `json:"public"` // PKIX DER; null: the type has no public half
-	Object      string    `json:"object"` // of a key on a token: its CKA_ID, until it was destroyed there
+	Sealed      []byte    `json:"sealed"`      // empty: the material is in the archive, or destroyed
+	Public      []byte    `json:"public"`      // PKIX DER; null: the type has no public half
+	PublicOnly  bool      `json:"public_only"` // the private half was erased, and Sealed has none
+	Object      string    `json:"object"`      // of a key on a token: its CKA_ID, until it was destroyed there
 }
 
 // datesRecord is dates/<name>/<page>: when the versions page*pageSize+1 ... (page+1)*pageSize were made.

@@ -57,7 +57,7 @@ func (r Versions) versionAt(ctx context.Context, path string, n int) (lifecycle.
 		return lifecycle.Version{}, fmt.Errorf("%s: %w", path, refusal.ErrNotFound)
 	}
 	return lifecycle.Version{
-		KeyID: rec.KeyID, Number: rec.Number, Created: rec.Created, Fingerprint: rec.Fingerprint, Sealed: rec.Sealed, Public: rec.Public, Object: rec.Object,
+		KeyID: rec.KeyID, Number: rec.Number, Created: rec.Created, Fingerprint: rec.Fingerprint, Sealed: rec.Sealed, Public: rec.Public, PublicOnly: rec.PublicOnly, Object: rec.Object,
 	}, nil
 }
 
@@ -94,7 +94,7 @@ func (r Versions) putNew(ctx context.Context, name string, v lifecycle.Version, 
 
 func (r Versions) putVersionAt(ctx context.Context, path string, v lifecycle.Version) error {
 	return r.put(ctx, path, versionRecord{
-		Schema: schema, KeyID: v.KeyID, Number: v.Number, Created: v.Created, Fingerprint: v.Fingerprint, Sealed: v.Sealed, Public: v.Public, Object: v.Object,
+		Schema: schema, KeyID: v.KeyID, Number: v.Number, Created: v.Created, Fingerprint: v.Fingerprint, Sealed: v.Sealed, Public: v.Public, PublicOnly: v.PublicOnly, Object: v.Object,
 	}, nil)
 }
 

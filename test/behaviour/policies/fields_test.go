@@ -31,7 +31,7 @@ func everyField() map[string]any {
 		"rotation_window", "0 1 * * *", "rotation_window_length", "3h",
 		"rotation_blackout", []any{"12-24", "2027-12-15/2028-01-05"}, "rotation_retry_base", "2m", "rotation_retry_max", 7200,
 		"rotation_retry_cycles", 3, "max_encryptions", 1_000_000, "max_bytes", 1<<53-1, "on_limit", "block",
-		"pre_checks", []any{"clock_sane"}, "post_checks", []any{}, "allow_pinned_encrypt", true, "staging_time", "2h",
+		"pre_checks", []any{"clock_sane"}, "post_checks", []any{}, "allow_pinned_encrypt", true, "erase_private_key", true, "staging_time", "2h",
 		"rollback_window", "12h", "originator_period", "400d", "recipient_period", "800d", "archive_after", "300d",
 		"retire_after", 86400, "quiet_period", "1d12h", "destroy_delay", "60d", "min_versions_kept", 3,
 		"compromised_processing", "deny", "suspended_processing", "allow",
@@ -189,6 +189,7 @@ var badFields = map[string][]badField{
 	"pre_checks":             {{value: []any{"luck"}, says: "luck|clock_sane"}},
 	"post_checks":            {{value: "luck", says: "luck|round_trip"}},
 	"allow_pinned_encrypt":   {{value: -1, says: "-1|true or false"}},
+	"erase_private_key":      {{value: -1, says: "-1|true or false"}},
 	"staging_time":           {{value: "90d", says: "90d|shorter than the rotation period"}, {value: "soon", says: "soon|duration"}},
 	"rollback_window":        {{value: "soon", says: "soon|duration"}},
 	"originator_period":      {{value: "90d", says: "90d|rotation period with its jitter"}, {value: "soon", says: "soon|duration"}},
@@ -288,7 +289,7 @@ func TestNumbersAndBooleansMayBeTexts(t *testing.T) {
 		default:
 		}
 	}
-	require.Len(t, texts, 9)
+	require.Len(t, texts, 10)
 	written := m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, policy))).Data
 	m.Storage.Reset()
 	require.Equal(t, written, m.Must(m.Do(logical.UpdateOperation, "policies/p", texts)).Data, "the same value")
