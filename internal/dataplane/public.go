@@ -13,7 +13,7 @@ import (
 // verifier returns the cipher that verifies signatures of the version. Mostly it is that of the public half, which is no secret:
 // nothing is unwrapped, it has no time in memory, and it outlives the material.
 func (o opening) verifier(ctx context.Context) (*envelope.Cipher, error) {
-	if !o.k.VerifiesByPublicHalf() {
+	if !lifecycle.VerifiesByPublicHalf(o.k) {
 		return o.s.cipher(ctx, o.k, o.number)
 	}
 	h, err := o.s.plane.ciphers.LoadOnce(ctx, publicHalfOf(o.k, o.number), func() (*held, error) { return o.publicHalf(ctx) })

@@ -234,7 +234,7 @@ func (i *SignItem) mayBeOf(ctx context.Context, c *envelope.Cipher) bool {
 
 // witness returns the cipher that tells what the version made.
 func (s *snapshot) witness(ctx context.Context, version int, item cited) (*envelope.Cipher, error) {
-	if _, signature := item.(*SignItem); signature && s.k.VerifiesByPublicHalf() {
+	if _, signature := item.(*SignItem); signature && lifecycle.VerifiesByPublicHalf(s.k.Key) {
 		return opening{s.Session, s.k.Key, version}.verifier(ctx)
 	}
 	return s.Materials().Cipher(ctx, s.k.Key, version)
