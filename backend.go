@@ -140,6 +140,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		signAPI{}.paths(),
 		custodyAPI{}.paths(),
 		jwksAPI{}.paths(),
+		exportAPI{}.paths(),
 		hsmAPI{}.paths(),
 	)
 })

@@ -26,7 +26,7 @@ type intended struct {
 }
 
 func intendedDifferences() []intended {
-	return slices.Concat(associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences(), codeDifferences())
+	return slices.Concat(associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(), textDifferences(), codeDifferences(), exportDifferences())
 }
 
 func TestIntendedDifferencesFromTransit(t *testing.T) {

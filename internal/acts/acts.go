@@ -18,6 +18,7 @@ const (
 	Configure Name = "configure"
 	Hold      Name = "hold"
 	Trim      Name = "trim"
+	Export    Name = "export" // of material, in the clear
 	Delete    Name = "delete"
 
 	Promote    Name = "promote"

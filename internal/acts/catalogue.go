@@ -9,6 +9,7 @@ var catalogue = []Act{
 	{Name: Rotate, Scope: Key, KMIP: "Re-key", ReasonName: "rotate-manual", Clock: AlsoByClock, Help: "Make a new version of the key and encrypt with it from now on."},
 	{Name: Configure, Scope: Key, KMIP: "Modify Attribute", ReasonName: "configure", Help: "Change the settings of a key."},
 	{Name: Hold, Scope: Key, ReasonName: "hold", Help: "Set or lift the legal hold of a key: under it nothing of the key is retired, destroyed or deleted."},
+	{Name: Export, Scope: Key, KMIP: "Get", ReasonName: "export", Help: "Give out material of versions in the clear: the record says which, never the material."},
 
 	{
 		Name: Promote, Scope: Version, KMIP: "Activate", ReasonName: "promote", Clock: AlsoByClock,

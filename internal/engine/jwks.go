@@ -15,7 +15,7 @@ import (
 // PublishedKey is the public half of a version as verifiers read it. A verifier ignores members that it does not know (RFC 7517,
 // section 4).
 type PublishedKey struct {
-	envelope.JWK
+	envelope.WebKey
 	Version int `json:"key_version"`
 }
 
@@ -40,7 +40,7 @@ func (s Keys) JWKS(ctx context.Context, name string) ([]PublishedKey, error) {
 		if v.KeyID != k.ID {
 			return nil, refusal.NoKey(name) // deleted since, and made anew
 		}
-		j, err := envelope.JWKOf(v.Public)
+		j, err := envelope.WebKeyOf(v.Public)
 		if err != nil {
 			return nil, err
 		}

@@ -66,7 +66,7 @@ func (s keyStore) UpdateKey(ctx context.Context, name string, act func(lifecycle
 		if err != nil {
 			return err
 		}
-		if c.Version == nil && reflect.DeepEqual(c.Key, k) {
+		if c.Version == nil && !c.KeyStays && reflect.DeepEqual(c.Key, k) {
 			next = k
 			return nil
 		}

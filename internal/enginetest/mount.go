@@ -244,6 +244,10 @@ func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
 		assert.NotContains(m.t, m.versions, place{k.Name, v.Number}, "%s: what is stored is overwritten", what)
 		assert.Equal(m.t, v.Created, k.Recent[len(k.Recent)-1], "%s: the version has two dates", what)
 	}
+	if c.KeyStays {
+		assert.Equal(m.t, was, k, "%s: the key was to stay as it is", what)
+		assert.NotEmpty(m.t, c.Event.Act, "%s: custody keeps the act", what)
+	}
 	assert.Equal(m.t, lifecycle.Displaced(was, k), c.Relocate, "%s: material is left where it does not belong", what)
 }
 

@@ -29,11 +29,11 @@ func unbase64URL(t *testing.T, text string) []byte {
 	return raw
 }
 
-func jwkOf(t *testing.T, public crypto.PublicKey) envelope.JWK {
+func jwkOf(t *testing.T, public crypto.PublicKey) envelope.WebKey {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
 	require.NoError(t, err)
-	j, err := envelope.JWKOf(der)
+	j, err := envelope.WebKeyOf(der)
 	require.NoError(t, err)
 	return j
 }
@@ -42,14 +42,14 @@ func jwkOf(t *testing.T, public crypto.PublicKey) envelope.JWK {
 func TestTheKeyIDIsTheThumbprintOfTheStandard(t *testing.T) {
 	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 	public := &rsa.PublicKey{N: new(big.Int).SetBytes(unbase64URL(t, n)), E: 65537}
-	want := envelope.JWK{Type: "RSA", Modulus: n, Exponent: "AQAB", ID: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Use: "sig"}
+	want := envelope.WebKey{Type: "RSA", Modulus: n, Exponent: "AQAB", ID: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Use: "sig"}
 	require.Equal(t, want, jwkOf(t, public))
 }
 
 // RFC 8037, appendices A.2 and A.3.
 func TestAnEd25519KeyIsThatOfTheStandard(t *testing.T) {
 	const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
-	want := envelope.JWK{Type: "OKP", Curve: "Ed25519", X: x, ID: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", Algorithm: "EdDSA", Use: "sig"}
+	want := envelope.WebKey{Type: "OKP", Curve: "Ed25519", X: x, ID: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", Algorithm: "EdDSA", Use: "sig"}
 	require.Equal(t, want, jwkOf(t, ed25519.PublicKey(unbase64URL(t, x))))
 }
 
@@ -67,7 +67,7 @@ func TestALibraryReadsTheKeys(t *testing.T) {
 		for range map[bool]int{true: 1, false: 600}[alg == envelope.RSA2048] {
 			m, err := envelope.Generate(envelope.Spec{Algorithm: alg}, rand.Reader)
 			require.NoError(t, err)
-			j, err := envelope.JWKOf(m.Public())
+			j, err := envelope.WebKeyOf(m.Public())
 			require.NoError(t, err)
 			text, err := json.Marshal(j)
 			require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestALibraryReadsTheKeys(t *testing.T) {
 
 func TestWhatIsNoPublicHalfIsNoKey(t *testing.T) {
 	for _, der := range [][]byte{nil, {}, []byte("x"), {0x30, 0}} {
-		_, err := envelope.JWKOf(der)
+		_, err := envelope.WebKeyOf(der)
 		require.ErrorIs(t, err, envelope.ErrInternal)
 	}
 }

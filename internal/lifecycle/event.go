@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"maps"
 
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -41,12 +42,25 @@ func (e Event) With(name, text string) Event {
 	return e
 }
 
+// mostNamed is how many versions a custody record names.
+const mostNamed = 64
+
+// About returns the event as one about versions, which are sorted. A detail tells of many which they are.
+func (e Event) About(versions []int) Event {
+	if len(versions) <= mostNamed {
+		e.Versions = versions
+		return e
+	}
+	return e.With("versions", fmt.Sprintf("%d of %d to %d", len(versions), versions[0], versions[len(versions)-1]))
+}
+
 // Commit is one act on a key: the key after it, what it made, and what custody says of it.
 type Commit struct {
 	Key      Key
 	Version  *Version // a new version; nil: none
 	Event    Event
 	Relocate Range // versions whose material has to move or go, after the commit
+	KeyStays bool  // nothing of the key changes, and custody keeps the act all the same
 	Verify   bool  // the entry of the new version is read back before the commit, and has to be what was written
 }
 

@@ -41,6 +41,15 @@ func (p *Policy) AdmitsVersion(t keytype.Type, now time.Time) error {
 	return p.refuse(p.typeFindings(t, now))
 }
 
+// LetsLeave reports whether material of a key may leave under the policy, which may be stricter than when the key was bound; of k, the
+// flags count that it needs. A nil policy lets it. The error is [refusal.ErrRefused] and names field, value and rule.
+func (p *Policy) LetsLeave(k Attributes) error {
+	if p == nil {
+		return nil
+	}
+	return p.refuse(p.flagFindings(k))
+}
+
 func (p *Policy) refuse(findings []Finding) error {
 	if len(findings) == 0 {
 		return nil

@@ -101,7 +101,7 @@ func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Ke
 		if c.Commit, err = act(c.current); err != nil {
 			return err
 		}
-		if c.Version == nil && reflect.DeepEqual(c.Key, c.current) {
+		if c.Version == nil && !c.KeyStays && reflect.DeepEqual(c.Key, c.current) {
 			next = c.current
 			return nil
 		}
@@ -135,7 +135,9 @@ func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	var next lifecycle.Key
 	outcome, err := Journals(r).recorded(ctx, act{c.Key.Name, c.Key.ID, event}, at, func(ctx context.Context, begun custody.Head) (err error) {
 		c.head = begun
-		c.Key.LastActs = c.current.LastActs.After(begun.Count, event, c.current, c.Key)
+		if !c.KeyStays {
+			c.Key.LastActs = c.current.LastActs.After(begun.Count, event, c.current, c.Key)
+		}
 		next, err = r.commit(ctx, c)
 		return err
 	})

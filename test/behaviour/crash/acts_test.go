@@ -79,6 +79,14 @@ var acts = []act{
 		},
 	},
 	{
+		name: "export",
+		prepare: func(m *mounttest.Mount) {
+			prepareKey(m)
+			m.Must(m.Write("keys/k/config", "exportable", true))
+		},
+		run: func(m *mounttest.Mount) mounttest.Answer { return m.Read("export/encryption-key/k") },
+	},
+	{
 		name: "bind to another policy",
 		prepare: func(m *mounttest.Mount) {
 			m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "1h"))

@@ -1,0 +1,87 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package engine
+
+import (
+	"strings"
+
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+// ExportKind is which of what a version holds is asked for.
+type ExportKind string
+
+// The kinds.
+const (
+	EncryptionKey    ExportKind = "encryption-key"
+	SigningKey       ExportKind = "signing-key"
+	HMACKey          ExportKind = "hmac-key"
+	CMACKey          ExportKind = "cmac-key"
+	PublicKey        ExportKind = "public-key"
+	CertificateChain ExportKind = "certificate-chain"
+)
+
+// ExportKinds lists them.
+func ExportKinds() []string {
+	return []string{string(EncryptionKey), string(SigningKey), string(HMACKey), string(CMACKey), string(PublicKey), string(CertificateChain)}
+}
+
+// exportKind says which keys have it, how another is refused, and how it is taken: from material, or from what is no secret.
+type exportKind struct {
+	supported func(k *lifecycle.Key) bool
+	refused   string
+
+	private func(a envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error)
+	public  func(k *lifecycle.Key, v lifecycle.Version, e envelope.Encoding) (any, error)
+}
+
+var exportKinds = map[ExportKind]exportKind{
+	EncryptionKey: {supported: encrypts, refused: "encryption not supported for the key", private: envelope.Algorithm.EncodeKey},
+	SigningKey:    {supported: signs, refused: "signing not supported for the key", private: envelope.Algorithm.EncodeKey},
+	CMACKey:       {supported: func(*lifecycle.Key) bool { return false }, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
+	HMACKey: {
+		supported: every,
+		private: func(_ envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error) {
+			return envelope.EncodeHMACKey(m, e)
+		},
+	},
+	PublicKey: {supported: every, public: publicKey},
+	CertificateChain: {
+		supported: signs, refused: "certificate chain not supported for keys that do not support signing",
+		public: func(*lifecycle.Key, lifecycle.Version, envelope.Encoding) (any, error) {
+			return nil, refusal.AsFault(refusal.Refusedf("selected key version does not have a certificate chain imported"))
+		},
+	},
+}
+
+// publicKey refuses a version without a public half as Transit does, as if the server were at fault.
+func publicKey(k *lifecycle.Key, v lifecycle.Version, e envelope.Encoding) (any, error) {
+	if len(v.Public) == 0 {
+		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", k.Type, PublicKey))
+	}
+	return envelope.EncodePublic(v.Public, e)
+}
+
+func every(*lifecycle.Key) bool      { return true }
+func encrypts(k *lifecycle.Key) bool { return k.Type.SupportsEncryption() }
+func signs(k *lifecycle.Key) bool    { return k.Type.SupportsSigning() }
+
+// kind returns the row of what is asked for.
+func (in Exporting) kind() (exportKind, error) {
+	kind, known := exportKinds[in.Kind]
+	if !known {
+		return kind, refusal.Invalidf("invalid export type: %.64s: must be one of %s", string(in.Kind), strings.Join(ExportKinds(), ", "))
+	}
+	return kind, nil
+}
+
+// check refuses keys that have no such thing.
+func (e exportKind) check(k *lifecycle.Key) error {
+	if e.supported(k) {
+		return nil
+	}
+	return refusal.Refusedf("%s", e.refused)
+}

@@ -1,0 +1,47 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import "github.com/keylife/vault-plugin-keylife/internal/refusal"
+
+// This file says what of a key leaves the mount in the clear.
+
+// MayLeave reports whether the key lets its material leave. The error is [refusal.ErrRefused].
+func (k Key) MayLeave() error {
+	if !k.Exportable {
+		return refusal.Refusedf("private key material is not exportable")
+	}
+	if why := k.WhyNoMaterialLeaves(); why != "" {
+		return refusal.Refusedf("private key material is not exportable: %s", why)
+	}
+	return nil
+}
+
+// ToShow reports whether version v is one of those that are given out from the floor on, in whatever state. The error is
+// [refusal.ErrRefused].
+func (p Permissions) ToShow(v int) error {
+	switch {
+	case v < p.key.MinDecryption:
+		return refusal.Refusedf("version for export is below minimum decryption version: version %d, min_decryption_version %d", v, p.key.MinDecryption)
+	case v > p.key.Latest:
+		return refusal.Refusedf("version does not exist or cannot be found: version %d, latest %d", v, p.key.Latest)
+	}
+	return nil
+}
+
+// ToExport reports whether the material of version v may leave. Who has it does with it what a version does, so one that must
+// not process does not leave. A refusal is no denied use: no ciphertext asked for it. The error is [refusal.ErrRefused].
+func (p Permissions) ToExport(v int) error {
+	if err := p.ToShow(v); err != nil {
+		return err
+	}
+	k := p.key
+	if k.Status.denies(Process, p.rules) {
+		return refusal.Refusedf("key %q is %s: its material does not leave the mount [key_%[2]s]", k.Name, k.Status.State)
+	}
+	if state := k.State(v); !p.permits(Process, v, state) {
+		return refusal.Refusedf("version %d is %s: its material does not leave the mount [version_%[2]s]", v, state)
+	}
+	return nil
+}
