@@ -102,7 +102,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	b.mount = vaultapi.Mount[*request]{
 		Prefix:   "keylife",
 		Bind:     b.bind,
-		Names:    vaultapi.NameRule{Fields: []string{fName.Name, fPolicy.Name, fDefaultPolicy.Name}, Longest: maxName},
+		Names:    vaultapi.NameRule{Fields: []string{fName.Name, fPolicy.Name, fDefaultPolicy.Name, fSource.Name, fDestination.Name}, Longest: maxName},
 		Statuses: statuses,
 		Guard:    b.engine.Guard,
 	}
@@ -138,6 +138,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		macAPI{}.paths(),
 		utilityAPI{}.paths(),
 		signAPI{}.paths(),
+		importAPI{}.paths(),
 		custodyAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),

@@ -34,7 +34,7 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(vaultapi.Bool("supports_signing", "The key signs."), func(v engine.View) bool { return v.Key.Type.SupportsSigning() }),
 	vaultapi.Show(vaultapi.Bool("supports_derivation", "The key can derive a key for each context."),
 		func(v engine.View) bool { return v.Key.Type.SupportsDerivation() }),
-	vaultapi.Show(vaultapi.Bool("imported_key", "The key was made elsewhere."), func(engine.View) bool { return false }),
+	vaultapi.Show(vaultapi.Bool("imported_key", "The newest version was made elsewhere."), func(v engine.View) bool { return v.Key.Imported }),
 	vaultapi.ShowAs(vaultapi.Object("keys", "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds; of a type with a public half, to name, public_key, certificate_chain and creation_time."),
 		shownVersions),
 
@@ -66,7 +66,8 @@ var fLevel = vaultapi.Text("protection", "Where the key itself is: software (a k
 var (
 	fKDF               = vaultapi.Text("kdf", "Key derivation function of derived keys.")
 	fConvergentVersion = vaultapi.Int("convergent_encryption_version", "Scheme of convergent keys; -1: each version says its own.")
-	keyFields          = keyAnswer.Fields(fConvergent, fKDF, fConvergentVersion, fKeySize)
+	fMayRotate         = vaultapi.Bool("imported_key_allow_rotation", "The key may get versions that are made here.")
+	keyFields          = keyAnswer.Fields(fConvergent, fKDF, fConvergentVersion, fKeySize, fMayRotate)
 )
 
 // showKey renders a key as Transit does, with our fields beside Transit's.
@@ -78,6 +79,9 @@ func showKey(v engine.View) *logical.Response {
 	}
 	if v.Key.Convergent {
 		resp.Data[fConvergentVersion.Name] = -1
+	}
+	if v.Key.Imported {
+		resp.Data[fMayRotate.Name] = v.Key.AllowRotation
 	}
 	if v.Key.Type == keytype.HMAC {
 		resp.Data[fKeySize.Name] = v.Key.Size

@@ -18,6 +18,7 @@ import (
 // superset are the members that keylife may add to a view of a key.
 var superset = []string{
 	"policy", "labels", "owner", "next_rotation_time", "rotation_status", "revision",
+	"keys", // of hmac keys, whose versions Transit does not show (hashicorp/vault#31656)
 	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted", "protection",
 }
 

@@ -14,6 +14,7 @@ type Name string
 // The acts. A name may be an act on several scopes.
 const (
 	Create    Name = "create"
+	Import    Name = "import" // a key, a version, or the private half of a version
 	Rotate    Name = "rotate"
 	Configure Name = "configure"
 	Hold      Name = "hold"

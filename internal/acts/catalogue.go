@@ -6,11 +6,16 @@ package acts
 // catalogue holds the acts by scope, in the order in which require_reason lists them.
 var catalogue = []Act{
 	{Name: Create, Scope: Key, KMIP: "Create", ReasonName: "create", Help: "Make a key with its first version."},
+	{Name: Import, Scope: Key, KMIP: "Import", ReasonName: "import", Help: "Make a key of material from elsewhere."},
 	{Name: Rotate, Scope: Key, KMIP: "Re-key", ReasonName: "rotate-manual", Clock: AlsoByClock, Help: "Make a new version of the key and encrypt with it from now on."},
 	{Name: Configure, Scope: Key, KMIP: "Modify Attribute", ReasonName: "configure", Help: "Change the settings of a key."},
 	{Name: Hold, Scope: Key, ReasonName: "hold", Help: "Set or lift the legal hold of a key: under it nothing of the key is retired, destroyed or deleted."},
 	{Name: Export, Scope: Key, KMIP: "Get", ReasonName: "export", Help: "Give out material of versions in the clear: the record says which, never the material."},
 
+	{
+		Name: Import, Scope: Version, KMIP: "Import", ReasonName: "import",
+		Help: "Give an imported key a version of material from elsewhere, or a version its private half.",
+	},
 	{
 		Name: Promote, Scope: Version, KMIP: "Activate", ReasonName: "promote", Clock: AlsoByClock,
 		Help: "Make a staged version the active one; the active one is deactivated.",

@@ -83,7 +83,12 @@ func (m Materials) Open(ctx context.Context, k *lifecycle.Key, v lifecycle.Versi
 	if err != nil {
 		return envelope.Material{}, err
 	}
-	return envelope.Open(ctx, wrapper, v.Sealed, Binding(instance, purpose, k, v.Number))
+	opened, err := envelope.Open(ctx, wrapper, v.Sealed, Binding(instance, purpose, k, v.Number))
+	if err == nil && k.IsPublicOnly(v.Number) { // what an import that was cut short has stored is not in force
+		defer opened.Wipe()
+		return opened.PublicOnly(), nil
+	}
+	return opened, err
 }
 
 // Seal returns the version with its material sealed for a purpose.

@@ -112,10 +112,11 @@ type versionID struct {
 type cipherID struct {
 	name string
 	versionID
+	publicOnly bool // of a version before its private half was imported
 }
 
 func cipherOf(k *lifecycle.Key, number int) cipherID {
-	return cipherID{k.Name, versionID{k.ID, number}}
+	return cipherID{k.Name, versionID{k.ID, number}, k.IsPublicOnly(number)}
 }
 
 func (c cipherID) group() string { return c.name }

@@ -38,10 +38,13 @@ type Session struct {
 	*Engine
 	store Storage
 	data  *dataplane.Session
+	made  materialSource // nil: the material of new versions is made here
 }
 
 // Session binds the engine to the storage of one request, and to the data plane during it.
-func (e *Engine) Session(s Storage, data *dataplane.Session) *Session { return &Session{e, s, data} }
+func (e *Engine) Session(s Storage, data *dataplane.Session) *Session {
+	return &Session{Engine: e, store: s, data: data}
+}
 
 // Keys returns what is done with whole keys.
 func (s *Session) Keys() Keys { return Keys{s} }

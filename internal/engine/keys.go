@@ -44,6 +44,8 @@ type Creation struct {
 	Owner  *string
 	Labels map[string]string
 	Precondition
+
+	from *imported // what is imported; nil: the key is made here
 }
 
 // spec is the key as it is to be made.
@@ -57,6 +59,16 @@ func (c Creation) spec() lifecycle.Key {
 		spec.Owner = *c.Owner
 	}
 	return spec
+}
+
+// event is what custody keeps of it.
+func (c Creation) event() lifecycle.Event {
+	e := lifecycle.Event{Act: string(acts.Create), Versions: []int{1}, From: lifecycle.NoState.String(), To: lifecycle.Active.String(), Reason: c.Reason}
+	if c.from != nil {
+		e.Act = string(acts.Import)
+		e = e.With(importedPart, c.from.part())
+	}
+	return e
 }
 
 // Keys is what is done with whole keys.
@@ -125,7 +137,8 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	if err != nil {
 		return err
 	}
-	if err := policy.CheckReason(acts.Create, pre.Reason); err != nil {
+	event := in.event()
+	if err := policy.CheckReason(acts.Name(event.Act), pre.Reason); err != nil {
 		return err
 	}
 	if k.ID, err = s.newID(); err != nil {
@@ -136,7 +149,6 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 		return err
 	}
 	k.Rotation.Reason = pre.Reason
-	event := lifecycle.Event{Act: string(acts.Create), Versions: []int{1}, From: lifecycle.NoState.String(), To: lifecycle.Active.String(), Reason: pre.Reason}
 	c, err := s.Acts().Complete(ctx, lifecycle.Commit{Key: k, Version: version, Event: event}, policy, at)
 	if err != nil {
 		return err
@@ -147,7 +159,7 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	}
 	s.claimed(ctx, version)
 	s.Plane.ForgetDenied(k.Name)
-	s.Log.Info("created key", "key", k.Name, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
+	s.Log.Info("created key", "key", k.Name, "act", event.Act, "type", string(k.Type), "policy", k.Policy, "reason", pre.Reason)
 	return nil
 }
 

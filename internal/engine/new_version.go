@@ -22,16 +22,29 @@ type Rotation struct {
 	Reason  string
 	Slot    time.Time // the point of the schedule that it counts from; zero: now
 	Stage   bool      // it is to be promoted later
+	from    *imported // what is imported; nil: the version is made here
 }
 
 // of returns the key with one version more, and the state of that.
 func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to lifecycle.State, err error) {
+	if w.from != nil {
+		next, err = k.Import(w.Reason, w.from.size, !w.from.material.HasKey(), at)
+		return next, lifecycle.Active, err
+	}
 	if w.Stage {
 		next, err = k.Stage(w.Trigger, w.Reason, w.Slot, at)
 		return next, lifecycle.PreActive, err
 	}
 	next, err = k.Rotate(w.Trigger, w.Reason, w.Slot, at)
 	return next, lifecycle.Active, err
+}
+
+// act is what custody and policies call it.
+func (w Rotation) act() acts.Name {
+	if w.from != nil {
+		return acts.Import
+	}
+	return acts.Rotate
 }
 
 // NewVersion is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
@@ -42,8 +55,8 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	if err != nil {
 		return c, err
 	}
-	if why.Trigger == lifecycle.ByOperator {
-		if err := policy.CheckReason(acts.Rotate, why.Reason); err != nil {
+	if act := why.act(); why.Trigger == lifecycle.ByOperator || why.from != nil {
+		if err := policy.CheckReason(act, why.Reason); err != nil {
 			return c, err
 		}
 	}
@@ -61,8 +74,11 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 		return c, err
 	}
 	c.Event = lifecycle.Event{
-		Act: string(acts.Rotate), Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.Reason,
+		Act: string(why.act()), Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.Reason,
 		Details: map[string]string{"trigger": string(why.Trigger), "fingerprint": c.Version.Fingerprint},
+	}
+	if why.from != nil {
+		c.Event = c.Event.With(importedPart, why.from.part())
 	}
 	if k.Latest > was {
 		c.Event.Details[abandonedVersions] = fmt.Sprintf("%d to %d", was+1, k.Latest)

@@ -19,7 +19,11 @@ import (
 
 // newMaterial returns the material of a new version, and the id of its key on the token, if it has one there.
 func (s *Session) newMaterial(ctx context.Context, k *lifecycle.Key, number int) (m envelope.Material, object string, err error) {
-	if k.Protection != lifecycle.Resident {
+	switch {
+	case s.made != nil:
+		m, err = s.made(ctx, k, number)
+		return m, "", err
+	case k.Protection != lifecycle.Resident:
 		m, err = s.newSecret(ctx, k)
 		return m, "", err
 	}

@@ -48,6 +48,11 @@ func (a Algorithm) hmacKeySize() int {
 	}
 	return hmacKeySize
 }
+// The sizes in bytes that keys of algorithm hmac may have.
+const (
+	minHMACSize = 32
+	maxHMACSize = 512
+)
 
 // KeySize returns the length in bytes of the keys of a, and zero where it is none of a's: for algorithms with a public half, for
 // hmac, and for an unknown one.

@@ -95,8 +95,9 @@ func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, err
 func check(spec Spec, version int, m Material) error {
 	key, hmacKey := m.Reveal()
 	want, wantHMAC := spec.Algorithm.KeySize(), spec.Algorithm.hmacKeySize()
-	if spec.Algorithm == HMAC {
-		want, wantHMAC = spec.Size, spec.Size
+	if spec.Algorithm == HMAC { // versions that were imported have each a size of their own
+		want = min(max(len(key), minHMACSize), maxHMACSize)
+		wantHMAC = want
 	}
 	switch {
 	case want == 0 && !spec.Algorithm.isAsymmetric():

@@ -29,7 +29,7 @@ func unbase64URL(t *testing.T, text string) []byte {
 	return raw
 }
 
-func jwkOf(t *testing.T, public crypto.PublicKey) envelope.WebKey {
+func webKeyOf(t *testing.T, public crypto.PublicKey) envelope.WebKey {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
 	require.NoError(t, err)
@@ -43,20 +43,20 @@ func TestTheKeyIDIsTheThumbprintOfTheStandard(t *testing.T) {
 	const n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 	public := &rsa.PublicKey{N: new(big.Int).SetBytes(unbase64URL(t, n)), E: 65537}
 	want := envelope.WebKey{Type: "RSA", Modulus: n, Exponent: "AQAB", ID: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Use: "sig"}
-	require.Equal(t, want, jwkOf(t, public))
+	require.Equal(t, want, webKeyOf(t, public))
 }
 
 // RFC 8037, appendices A.2 and A.3.
 func TestAnEd25519KeyIsThatOfTheStandard(t *testing.T) {
 	const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 	want := envelope.WebKey{Type: "OKP", Curve: "Ed25519", X: x, ID: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", Algorithm: "EdDSA", Use: "sig"}
-	require.Equal(t, want, jwkOf(t, ed25519.PublicKey(unbase64URL(t, x))))
+	require.Equal(t, want, webKeyOf(t, ed25519.PublicKey(unbase64URL(t, x))))
 }
 
 // RFC 7517, appendix A.1.
 func TestAnECKeyIsThatOfTheStandard(t *testing.T) {
 	const x, y = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
-	j := jwkOf(t, &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(unbase64URL(t, x)), Y: new(big.Int).SetBytes(unbase64URL(t, y))})
+	j := webKeyOf(t, &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(unbase64URL(t, x)), Y: new(big.Int).SetBytes(unbase64URL(t, y))})
 	require.Equal(t, []string{"EC", "P-256", x, y, "ES256", "sig"}, []string{j.Type, j.Curve, j.X, j.Y, j.Algorithm, j.Use})
 }
 

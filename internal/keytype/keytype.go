@@ -117,6 +117,14 @@ func (t Type) IsAsymmetric() bool { return types[t].asymmetric }
 // IsRSA reports whether keys of the type are RSA keys.
 func (t Type) IsRSA() bool { return types[t].asymmetric && types[t].encryption }
 
+// SizeOf returns the size in bytes of a key of the type which is so long; 0: all keys of the type have the same.
+func (t Type) SizeOf(length int) int {
+	if t != HMAC {
+		return 0
+	}
+	return length
+}
+
 // VersionName is what Transit calls the type where it shows a version: the curve of an ECDSA key.
 func (t Type) VersionName() string {
 	if shown := types[t].shown; shown != "" {

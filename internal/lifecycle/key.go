@@ -26,6 +26,10 @@ type Key struct {
 
 	Protection Protection // where the key itself is; it never changes
 
+	Imported      bool  // its newest version was made elsewhere
+	AllowRotation bool  // of a key that was imported: it may get versions that are made here
+	PublicOnly    []int // the versions of which there is no private half, ascending; shared, so never changed in place
+
 	Exportable           bool // one-way
 	AllowPlaintextBackup bool // one-way
 	DeletionAllowed      bool
@@ -120,6 +124,7 @@ const (
 	ByPeriod   Trigger = "period"   // the originator period of the active version ended
 	ByClock    Trigger = "clock"    // the dates of the active version are by a clock that was ahead
 	ByIncident Trigger = "incident" // the active version was reported as compromised
+	ByImport   Trigger = "import"   // it was made elsewhere
 )
 
 // Version is what is stored of one version of a key.
@@ -143,6 +148,9 @@ func New(spec Key, at time.Time) (Key, error) {
 	if err := checkType(spec); err != nil {
 		return Key{}, err
 	}
+	if err := spec.checkImport(); err != nil {
+		return Key{}, err
+	}
 	if err := checkAutoRotate(spec); err != nil {
 		return Key{}, err
 	}
@@ -152,13 +160,18 @@ func New(spec Key, at time.Time) (Key, error) {
 	if err := spec.checkProtection(); err != nil {
 		return Key{}, err
 	}
+	trigger := ByCreation
+	if spec.Imported {
+		trigger = ByImport
+	}
 	return Key{
 		ID: spec.ID, Name: spec.Name, Type: spec.Type, Size: spec.Size, Derived: spec.Derived, Convergent: spec.Convergent, Protection: spec.Protection,
 		Exportable: spec.Exportable, AllowPlaintextBackup: spec.AllowPlaintextBackup, DeletionAllowed: spec.DeletionAllowed,
+		Imported: spec.Imported, AllowRotation: spec.AllowRotation, PublicOnly: spec.PublicOnly,
 		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
 		Latest: 1, Primary: 1, MinDecryption: 1,
 		Created: at, Recent: []time.Time{at}, Revision: 1,
-		Rotation: Rotation{Base: at, Last: at, Promoted: at, Trigger: ByCreation},
+		Rotation: Rotation{Base: at, Last: at, Promoted: at, Trigger: trigger},
 	}, nil
 }
 

@@ -66,7 +66,7 @@ func (r KEKs) CreateKeyring(ctx context.Context, ring keyring.KEKs) (keyring.KEK
 	if existing, found, err := r.Keyring(ctx); err != nil || found {
 		return existing, err
 	}
-	names, err := Keys(r).KeyNames(ctx)
+	names, err := r.list(ctx, keysPrefix)
 	if err != nil {
 		return keyring.KEKs{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
@@ -51,8 +52,11 @@ func (r Keys) key(ctx context.Context, name string) (lifecycle.Key, custody.Head
 	return k, custody.Head{Count: rec.JournalCount, Hash: rec.JournalHash}, rest, nil
 }
 
-// KeyNames returns the names of all keys in alphabetical order.
-func (r Keys) KeyNames(ctx context.Context) ([]string, error) { return r.list(ctx, keysPrefix) }
+// KeyNames returns the names of all keys in alphabetical order, but that of the wrapping key.
+func (r Keys) KeyNames(ctx context.Context) ([]string, error) {
+	names, err := r.list(ctx, keysPrefix)
+	return slices.DeleteFunc(names, func(name string) bool { return name == lifecycle.WrappingKey }), err
+}
 
 // CreateKey commits a new key with its first version. The error is [refusal.ErrExists] where the name is taken.
 func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
@@ -142,7 +146,7 @@ func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 		return err
 	})
 	switch {
-	case outcome == custody.Failed && c.Version != nil: // nothing refers to it, and nothing will
+	case outcome == custody.Failed && c.Version != nil && c.Version.Number > c.current.Latest: // nothing refers to it, and nothing will
 		err := r.delete(context.WithoutCancel(ctx), versionPath(c.Key.Name, c.Version.Number))
 		r.dropped("version of an act that failed is left", err)
 	case outcome == custody.Done && next.ID == "": // the write of the record was reported as failed

@@ -5,6 +5,7 @@ package store
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
@@ -21,6 +22,9 @@ type keyRecord struct {
 	Derived              bool                    `json:"derived"`
 	Convergent           bool                    `json:"convergent"`
 	Protection           string                  `json:"protection"` // hsm: its versions are on a token; empty: they are not
+	Imported             bool                    `json:"imported"`
+	AllowRotation        bool                    `json:"allow_rotation"`
+	PublicOnly           []int                   `json:"public_only"` // versions without a private half, ascending
 	Exportable           bool                    `json:"exportable"`
 	AllowPlaintextBackup bool                    `json:"allow_plaintext_backup"`
 	DeletionAllowed      bool                    `json:"deletion_allowed"`
@@ -103,6 +107,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
 	return keyRecord{
 		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
+		Imported: k.Imported, AllowRotation: k.AllowRotation, PublicOnly: k.PublicOnly,
 		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
 		Latest: k.Latest, Primary: k.Primary,
@@ -136,6 +141,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	o := r.rotationRecord
 	return lifecycle.Key{
 		ID: r.ID, Name: name, Type: t, Size: r.Size, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
+		Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly,
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
@@ -160,7 +166,7 @@ func (r keyRecord) sane() bool {
 			return false
 		}
 	}
-	return r.Latest >= 1 &&
+	return r.Latest >= 1 && slices.IsSorted(r.PublicOnly) &&
 		len(r.Recent) <= r.Latest && len(r.Recent) == r.Latest%pageSize && r.Failures >= 0 && r.AutoRotatePeriod >= 0
 }
 

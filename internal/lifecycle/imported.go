@@ -1,0 +1,106 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+// WrappingKey is the name of the key that keys are wrapped for which are to be imported. No request can name it: it has a colon.
+const WrappingKey = "import:wrapping-key"
+
+// NewWrappingKey is that key as it is to be made.
+func NewWrappingKey() Key { return Key{Name: WrappingKey, Type: keytype.RSA4096} }
+
+// IsWrappingKey reports whether the key is that of the mount for imports. No policy governs it.
+func (k Key) IsWrappingKey() bool { return k.Name == WrappingKey }
+
+// mostPublicOnly bounds how many versions without a private half a key may have: its record names them.
+const mostPublicOnly = 1024
+
+// checkImport refuses what no imported key can be.
+func (k Key) checkImport() error {
+	switch {
+	case !k.Imported:
+		return nil
+	case k.AutoRotatePeriod != 0 && !k.AllowRotation:
+		return refusal.AsFault(refusal.InvalidField("auto_rotate_period", k.AutoRotatePeriod, "allow_rotation must be set to true if auto-rotation is enabled"))
+	case k.Derived && len(k.PublicOnly) > 0:
+		return errDerivedPublic
+	}
+	return nil
+}
+
+// errDerivedPublic refuses a public half where keys are derived from the private one.
+var errDerivedPublic = refusal.AsFault(refusal.Invalidf("unable to import only public key for derived Ed25519 key: imported key should not be an Ed25519 key pair but is instead an HKDF key"))
+
+// checkTrigger refuses a version that is made here, of a key that is to have those of its owner only.
+func (k Key) checkTrigger(trigger Trigger) error {
+	if trigger == ByImport || !k.Imported || k.AllowRotation {
+		return nil
+	}
+	return refusal.AsFault(refusal.Refusedf("imported key %s does not allow rotation within Vault", k.Name))
+}
+
+// CheckImport refuses to give a version that was made elsewhere to a key that was not.
+func (k Key) CheckImport() error {
+	if k.Imported || k.AllowRotation {
+		return nil
+	}
+	return refusal.AsFault(refusal.Refusedf("the import_version endpoint can only be used with an imported key: key %q was made here", k.Name))
+}
+
+// Import returns the key with a new active version that was made elsewhere, of so many bytes if the key's type has no size of its
+// own. The error is [refusal.ErrRefused].
+func (k Key) Import(reason string, size int, publicOnly bool, at time.Time) (Key, error) {
+	next, err := k.Rotate(ByImport, reason, time.Time{}, at)
+	if err != nil {
+		return k, err
+	}
+	next.Size = size
+	if !publicOnly {
+		return next, nil
+	}
+	if k.Derived {
+		return k, errDerivedPublic
+	}
+	next.PublicOnly = append(next.stillPublicOnly(), next.Latest)
+	if len(next.PublicOnly) > mostPublicOnly {
+		return k, refusal.Refusedf("key %q has %d versions without a private half, and can have no more", k.Name, mostPublicOnly)
+	}
+	return next, nil
+}
+
+// stillPublicOnly are the versions without a private half that are not destroyed, for the caller to change.
+func (k Key) stillPublicOnly() []int {
+	return slices.DeleteFunc(slices.Clone(k.PublicOnly), k.IsDestroyed)
+}
+
+// IsPublicOnly reports whether a version has no private half. What is stored of it counts for nothing there: the record does.
+func (k Key) IsPublicOnly(version int) bool {
+	_, found := slices.BinarySearch(k.PublicOnly, version)
+	return found
+}
+
+// Complete returns the key with the private half of a version that had none. The error is [refusal.ErrRefused].
+func (k Key) Complete(version int) (Key, error) {
+	switch {
+	case version < 1 || version > k.Latest:
+		return k, refusal.AsFault(refusal.NoVersion(k.Name, version))
+	case k.Status.State != Enabled:
+		return k, refusal.Refusedf("key %q is %s: nothing is imported", k.Name, k.Status.State)
+	case !k.IsPublicOnly(version):
+		return k, refusal.AsFault(refusal.Refusedf("private key imported, key version cannot be updated: version %d of key %q has one", version, k.Name))
+	case LocationOf(k, version) != InUse:
+		return k, refusal.Refusedf("version %d of key %q is %s: its private half is not imported", version, k.Name, k.State(version))
+	}
+	next := k
+	next.PublicOnly = slices.DeleteFunc(slices.Clone(k.PublicOnly), func(n int) bool { return n == version })
+	next.Revision = after(k.Revision)
+	return next, nil
+}
