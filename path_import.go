@@ -39,7 +39,10 @@ var (
 type importAPI struct{}
 
 func (a importAPI) paths() []path {
-	return []path{a.wrappingKey(), a.importKey(), a.importVersion(), a.byokExport()}
+	return []path{
+		a.wrappingKey(), a.importKey(), a.importVersion(),
+		a.byokExport("", "wrapped-key"), a.byokExport("/"+framework.GenericNameRegex(fByokVersion.Name), "wrapped-key-version", fByokVersion),
+	}
 }
 
 func (a importAPI) wrappingKey() path {
@@ -82,11 +85,11 @@ func (a importAPI) importVersion() path {
 	}
 }
 
-func (a importAPI) byokExport() path {
+func (a importAPI) byokExport(behind, id string, more ...vaultapi.Declared) path {
 	return path{
-		Pattern: "byok-export/" + framework.GenericNameRegex(fDestination.Name) + "/" + framework.GenericNameRegex(fByokSource.Name) + framework.OptionalParamRegex(fByokVersion.Name),
-		ID:      vaultapi.ID{Verb: "export", Suffix: "wrapped-key|wrapped-key-version"},
-		Fields:  vaultapi.FieldsOf(fDestination, fByokSource, fByokVersion, fExportHash.Query()),
+		Pattern: "byok-export/" + framework.GenericNameRegex(fDestination.Name) + "/" + framework.GenericNameRegex(fByokSource.Name) + behind,
+		ID:      vaultapi.ID{Suffix: id},
+		Fields:  vaultapi.FieldsOf(fDestination, fByokSource, fExportHash.Query()).With(more...),
 		Operations: operations{logical.ReadOperation: {
 			Handle: a.export, Summary: "Read a key wrapped with another one, as an import takes it.", Answer: "The versions of the key.", Fields: byokExportNames,
 		}},
@@ -136,7 +139,7 @@ func (a importAPI) create(ctx context.Context, c *request) (*logical.Response, e
 		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
 			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
-			AllowRotation: fAllowRotation.Get(c), AutoRotatePeriod: time.Duration(fAutoRotatePeriod.Get(c)) * time.Second,
+			Origin: lifecycle.Origin{AllowRotation: fAllowRotation.Get(c)}, AutoRotatePeriod: time.Duration(fAutoRotatePeriod.Get(c)) * time.Second,
 		},
 	}, in)
 }

@@ -89,7 +89,7 @@ var rotationAnswer = vaultapi.Answer[rotation]{
 		func(r rotation) string { return vaultapi.Time(r.Plan.Next) }),
 	vaultapi.Show(vaultapi.Text("last_rotation_time", "When the newest version was made, RFC 3339."),
 		func(r rotation) string { return vaultapi.Time(r.Key.Rotation.Last) }),
-	vaultapi.Show(vaultapi.Text("last_rotation_trigger", "What made it: creation, operator, schedule, period, usage, clock or incident."),
+	vaultapi.Show(vaultapi.Text("last_rotation_trigger", "What made it: creation, operator, schedule, period, usage, clock, incident or import."),
 		func(r rotation) string { return string(r.Key.Rotation.Trigger) }),
 	vaultapi.Show(vaultapi.Text("last_rotation_reason", "Why, as the operator or the schedule said."), func(r rotation) string { return r.Key.Rotation.Reason }),
 	vaultapi.Show(vaultapi.Int("failures", "Automatic attempts that failed since."), func(r rotation) int { return r.Key.Rotation.Failures }),

@@ -63,7 +63,7 @@ func TestWhatStopsIsNeverHeldBackNorRestores(t *testing.T) {
 
 func TestReasonsAreThoseOfTheManual(t *testing.T) {
 	require.Equal(t, []string{
-		"create", "rotate-manual", "configure", "hold", "export", "promote", "suspend", "resume", "archive", "recover", "retire", "restore",
+		"create", "import", "rotate-manual", "configure", "hold", "export", "promote", "suspend", "resume", "archive", "recover", "retire", "restore",
 		"compromise", "rollback",
 	}, acts.Reasons())
 }

@@ -192,7 +192,7 @@ func (s Versions) Import(ctx context.Context, name string, in Import, pre Precon
 	if err != nil {
 		return asFault(err)
 	}
-	if err := of.CheckImport(); err != nil {
+	if err := lifecycle.CheckImport(*of); err != nil {
 		return err
 	}
 	if _, err := envelope.WrapHash(in.Hash); err != nil {
@@ -230,7 +230,7 @@ func (s Versions) Import(ctx context.Context, name string, in Import, pre Precon
 func (p *Prepared) importVersion(
 	ctx context.Context, k lifecycle.Key, from *imported, number int, reason string, at time.Time,
 ) (c lifecycle.Commit, err error) {
-	if err := k.CheckImport(); err != nil {
+	if err := lifecycle.CheckImport(k); err != nil {
 		return c, err
 	}
 	if number == 0 && from.material.HasKey() && k.IsPublicOnly(k.Latest) {
@@ -261,14 +261,14 @@ var (
 )
 
 // complete decides the import of a private half. The version is stored anew before the commit, and has its private half from the
-// commit on: the record says so, see [lifecycle.Key.IsPublicOnly].
+// commit on: the record says so, see [lifecycle.Origin].
 func (p *Prepared) complete(
 	ctx context.Context, k lifecycle.Key, rules *policy.Policy, from *imported, number int, reason string, at time.Time,
 ) (c lifecycle.Commit, err error) {
 	if !from.material.HasKey() {
 		return c, errPublicAgain
 	}
-	if c.Key, err = k.Complete(number); err != nil {
+	if c.Key, err = lifecycle.WithPrivate(k, number); err != nil {
 		return c, err
 	}
 	stored, err := p.store.Versions.Version(ctx, k.Name, number)

@@ -28,7 +28,7 @@ type Rotation struct {
 // of returns the key with one version more, and the state of that.
 func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to lifecycle.State, err error) {
 	if w.from != nil {
-		next, err = k.Import(w.Reason, w.from.size, !w.from.material.HasKey(), at)
+		next, err = lifecycle.WithImport(k, w.Reason, w.from.size, !w.from.material.HasKey(), at)
 		return next, lifecycle.Active, err
 	}
 	if w.Stage {

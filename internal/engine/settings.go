@@ -128,7 +128,7 @@ func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
 
 // withDefaultPolicy returns a key that is being made under the policy that it gets where its maker named none.
 func (s *Session) withDefaultPolicy(ctx context.Context, k lifecycle.Key, asked *string) (lifecycle.Key, error) {
-	if k.Policy != "" || k.IsWrappingKey() {
+	if k.Policy != "" || k.Name == lifecycle.WrappingKey {
 		return k, nil
 	}
 	g, err := s.store.Settings.Governance(ctx)

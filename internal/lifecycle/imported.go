@@ -17,14 +17,34 @@ const WrappingKey = "import:wrapping-key"
 // NewWrappingKey is that key as it is to be made.
 func NewWrappingKey() Key { return Key{Name: WrappingKey, Type: keytype.RSA4096} }
 
-// IsWrappingKey reports whether the key is that of the mount for imports. No policy governs it.
-func (k Key) IsWrappingKey() bool { return k.Name == WrappingKey }
+// Origin says of a key and its versions where they were made.
+type Origin struct {
+	Imported      bool  // the newest version was made elsewhere
+	AllowRotation bool  // of a key that was imported: it may get versions that are made here
+	PublicOnly    []int // the versions of which there is no private half, ascending; shared, so never changed in place
+}
+
+// IsPublicOnly reports whether a version has no private half. What is stored of it counts for nothing there: the record does.
+func (o Origin) IsPublicOnly(version int) bool {
+	_, found := slices.BinarySearch(o.PublicOnly, version)
+	return found
+}
+
+// permits reports whether the key may get a version by that trigger.
+func (o Origin) permits(trigger Trigger) bool {
+	return trigger == ByImport || !o.Imported || o.AllowRotation
+}
+
+// without returns the versions without a private half but those of a kind, for the caller to change.
+func (o Origin) without(drop func(version int) bool) []int {
+	return slices.DeleteFunc(slices.Clone(o.PublicOnly), drop)
+}
 
 // mostPublicOnly bounds how many versions without a private half a key may have: its record names them.
 const mostPublicOnly = 1024
 
-// checkImport refuses what no imported key can be.
-func (k Key) checkImport() error {
+// checkOrigin refuses what no imported key can be.
+func checkOrigin(k Key) error {
 	switch {
 	case !k.Imported:
 		return nil
@@ -39,25 +59,22 @@ func (k Key) checkImport() error {
 // errDerivedPublic refuses a public half where keys are derived from the private one.
 var errDerivedPublic = refusal.AsFault(refusal.Invalidf("unable to import only public key for derived Ed25519 key: imported key should not be an Ed25519 key pair but is instead an HKDF key"))
 
-// checkTrigger refuses a version that is made here, of a key that is to have those of its owner only.
-func (k Key) checkTrigger(trigger Trigger) error {
-	if trigger == ByImport || !k.Imported || k.AllowRotation {
-		return nil
-	}
+// errNoRotation refuses a version that is made here, of a key that is to have those of its owner only.
+func errNoRotation(k Key) error {
 	return refusal.AsFault(refusal.Refusedf("imported key %s does not allow rotation within Vault", k.Name))
 }
 
 // CheckImport refuses to give a version that was made elsewhere to a key that was not.
-func (k Key) CheckImport() error {
+func CheckImport(k Key) error {
 	if k.Imported || k.AllowRotation {
 		return nil
 	}
 	return refusal.AsFault(refusal.Refusedf("the import_version endpoint can only be used with an imported key: key %q was made here", k.Name))
 }
 
-// Import returns the key with a new active version that was made elsewhere, of so many bytes if the key's type has no size of its
+// WithImport returns the key with a new active version that was made elsewhere, of so many bytes if the key's type has no size of its
 // own. The error is [refusal.ErrRefused].
-func (k Key) Import(reason string, size int, publicOnly bool, at time.Time) (Key, error) {
+func WithImport(k Key, reason string, size int, publicOnly bool, at time.Time) (Key, error) {
 	next, err := k.Rotate(ByImport, reason, time.Time{}, at)
 	if err != nil {
 		return k, err
@@ -69,26 +86,15 @@ func (k Key) Import(reason string, size int, publicOnly bool, at time.Time) (Key
 	if k.Derived {
 		return k, errDerivedPublic
 	}
-	next.PublicOnly = append(next.stillPublicOnly(), next.Latest)
+	next.PublicOnly = append(next.without(next.IsDestroyed), next.Latest)
 	if len(next.PublicOnly) > mostPublicOnly {
 		return k, refusal.Refusedf("key %q has %d versions without a private half, and can have no more", k.Name, mostPublicOnly)
 	}
 	return next, nil
 }
 
-// stillPublicOnly are the versions without a private half that are not destroyed, for the caller to change.
-func (k Key) stillPublicOnly() []int {
-	return slices.DeleteFunc(slices.Clone(k.PublicOnly), k.IsDestroyed)
-}
-
-// IsPublicOnly reports whether a version has no private half. What is stored of it counts for nothing there: the record does.
-func (k Key) IsPublicOnly(version int) bool {
-	_, found := slices.BinarySearch(k.PublicOnly, version)
-	return found
-}
-
-// Complete returns the key with the private half of a version that had none. The error is [refusal.ErrRefused].
-func (k Key) Complete(version int) (Key, error) {
+// WithPrivate returns the key with the private half of a version that had none. The error is [refusal.ErrRefused].
+func WithPrivate(k Key, version int) (Key, error) {
 	switch {
 	case version < 1 || version > k.Latest:
 		return k, refusal.AsFault(refusal.NoVersion(k.Name, version))
@@ -100,7 +106,7 @@ func (k Key) Complete(version int) (Key, error) {
 		return k, refusal.Refusedf("version %d of key %q is %s: its private half is not imported", version, k.Name, k.State(version))
 	}
 	next := k
-	next.PublicOnly = slices.DeleteFunc(slices.Clone(k.PublicOnly), func(n int) bool { return n == version })
+	next.PublicOnly = k.without(func(n int) bool { return n == version })
 	next.Revision = after(k.Revision)
 	return next, nil
 }

@@ -26,9 +26,7 @@ type Key struct {
 
 	Protection Protection // where the key itself is; it never changes
 
-	Imported      bool  // its newest version was made elsewhere
-	AllowRotation bool  // of a key that was imported: it may get versions that are made here
-	PublicOnly    []int // the versions of which there is no private half, ascending; shared, so never changed in place
+	Origin
 
 	Exportable           bool // one-way
 	AllowPlaintextBackup bool // one-way
@@ -148,7 +146,7 @@ func New(spec Key, at time.Time) (Key, error) {
 	if err := checkType(spec); err != nil {
 		return Key{}, err
 	}
-	if err := spec.checkImport(); err != nil {
+	if err := checkOrigin(spec); err != nil {
 		return Key{}, err
 	}
 	if err := checkAutoRotate(spec); err != nil {
@@ -167,7 +165,7 @@ func New(spec Key, at time.Time) (Key, error) {
 	return Key{
 		ID: spec.ID, Name: spec.Name, Type: spec.Type, Size: spec.Size, Derived: spec.Derived, Convergent: spec.Convergent, Protection: spec.Protection,
 		Exportable: spec.Exportable, AllowPlaintextBackup: spec.AllowPlaintextBackup, DeletionAllowed: spec.DeletionAllowed,
-		Imported: spec.Imported, AllowRotation: spec.AllowRotation, PublicOnly: spec.PublicOnly,
+		Origin: spec.Origin,
 		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
 		Latest: 1, Primary: 1, MinDecryption: 1,
 		Created: at, Recent: []time.Time{at}, Revision: 1,

@@ -54,7 +54,7 @@ func requireNoProgressForgotten(t *testing.T, asked lifecycle.Key) {
 	t.Helper()
 	taken := []string{
 		"ID", "Name", "Type", "Size", "Derived", "Convergent", "Protection", "Exportable", "AllowPlaintextBackup", "DeletionAllowed",
-		"Policy", "Owner", "Labels", "AutoRotatePeriod",
+		"Policy", "Owner", "Labels", "AutoRotatePeriod", "Origin", "Imported", "AllowRotation", "PublicOnly",
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Key]()) {
 		set := !reflect.ValueOf(asked).FieldByName(field.Name).IsZero()

@@ -117,7 +117,7 @@ func (p planner) obstacle() string {
 	switch {
 	case refusal != nil:
 		return "but " + refusal.Error()
-	case k.checkTrigger(BySchedule) != nil:
+	case !k.permits(BySchedule):
 		return "but it was imported without allow_rotation: its owner has to import the next version"
 	case k.Staged != 0:
 		return fmt.Sprintf("and version %d is still %s", k.Staged, stagedBlocker(k))

@@ -54,8 +54,8 @@ func withNewVersion(k Key, trigger Trigger, reason string, slot, at time.Time) (
 		return k, refusal.Refusedf("key %q is %s: it gets no new versions", k.Name, k.Status.State)
 	case k.Staged != 0:
 		return k, refusal.Refusedf("version %d of key %q is %s first", k.Staged, k.Name, stagedBlocker(k))
-	case k.checkTrigger(trigger) != nil:
-		return k, k.checkTrigger(trigger)
+	case !k.permits(trigger):
+		return k, errNoRotation(k)
 	case k.Latest >= math.MaxInt32:
 		return k, refusal.Refusedf("key %q has version %d, and no number is left for another one: make a new key", k.Name, k.Latest)
 	}

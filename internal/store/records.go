@@ -141,7 +141,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	o := r.rotationRecord
 	return lifecycle.Key{
 		ID: r.ID, Name: name, Type: t, Size: r.Size, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
-		Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly,
+		Origin:     lifecycle.Origin{Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly},
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
