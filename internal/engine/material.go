@@ -96,16 +96,7 @@ func (s *Session) firstVersion(ctx context.Context, k *lifecycle.Key, policy *po
 func (s *Session) makeVersion(
 	ctx context.Context, k *lifecycle.Key, number int, policy *policy.Policy, at time.Time,
 ) (*lifecycle.Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, wrapTime)
-	defer cancel()
-	if err := requireHardware(ctx, s.data.Wrappers, policy); err != nil {
-		return nil, err
-	}
-	if err := s.requireToken(ctx, k, number); err != nil {
-		return nil, err
-	}
-	wrapper, instance, err := s.data.Wrappers.Wrapper(ctx, envelope.PurposeOnline, true)
-	if err != nil {
+	if err := s.requireWrapper(ctx, k, number, policy); err != nil {
 		return nil, err
 	}
 	material, object, err := s.newMaterial(ctx, k, number)
@@ -113,11 +104,43 @@ func (s *Session) makeVersion(
 		return nil, err
 	}
 	defer material.Wipe()
+	sealed, err := s.sealTested(ctx, k, number, material)
+	if err != nil {
+		return nil, err
+	}
+	return &lifecycle.Version{
+		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed, Public: material.Public(), Object: object,
+	}, nil
+}
+
+// requireWrapper sees to it that there is a wrapper for new material, and one that the policy and the key take.
+func (s *Session) requireWrapper(ctx context.Context, k *lifecycle.Key, number int, policy *policy.Policy) error {
+	ctx, cancel := context.WithTimeout(ctx, wrapTime)
+	defer cancel()
+	if err := requireHardware(ctx, s.data.Wrappers, policy); err != nil {
+		return err
+	}
+	if err := s.requireToken(ctx, k, number); err != nil {
+		return err
+	}
+	_, _, err := s.data.Wrappers.Wrapper(ctx, envelope.PurposeOnline, true)
+	return err
+}
+
+// sealTested returns material sealed, once it has been seen to work and to come back. Its time begins only here: to draw a long RSA
+// key takes seconds.
+func (s *Session) sealTested(ctx context.Context, k *lifecycle.Key, number int, material envelope.Material) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, wrapTime)
+	defer cancel()
 	c, err := s.data.Materials().CipherOf(k, number, material)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.SelfTest(ctx); err != nil {
+		return nil, err
+	}
+	wrapper, instance, err := s.data.Wrappers.Wrapper(ctx, envelope.PurposeOnline, false)
+	if err != nil {
 		return nil, err
 	}
 	bound := dataplane.Binding(instance, envelope.PurposeOnline, k, number)
@@ -137,12 +160,12 @@ func (s *Session) makeVersion(
 	if !opened.Equal(material) {
 		return nil, errSelfTest
 	}
-	return &lifecycle.Version{
-		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed, Public: material.Public(), Object: object,
-	}, nil
+	return sealed, nil
 }
 
 func (s *Session) newSecret(ctx context.Context, k *lifecycle.Key) (envelope.Material, error) {
+	ctx, cancel := context.WithTimeout(ctx, wrapTime) // of the token that random bytes may come from
+	defer cancel()
 	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
 	if err != nil {
 		return envelope.Material{}, err

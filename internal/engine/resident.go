@@ -27,6 +27,8 @@ func (s *Session) newMaterial(ctx context.Context, k *lifecycle.Key, number int)
 		m, err = s.newSecret(ctx, k)
 		return m, "", err
 	}
+	ctx, cancel := context.WithTimeout(ctx, wrapTime)
+	defer cancel()
 	id, description, err := s.store.Token.DrawKey(ctx, k.ID, number)
 	if err != nil {
 		return m, "", err
