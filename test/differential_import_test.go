@@ -23,6 +23,9 @@ import (
 	"encoding/pem"
 	"fmt"
 	"hash"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -282,4 +285,31 @@ func TestAKeyMovesBetweenTheEngines(t *testing.T) {
 		to.vars["ct"] = from.vars["ct"]
 		require.Equal(t, hello, to.send(t, s, post("decrypt/$K", object("ciphertext", "$ct"))).Data()["plaintext"])
 	}
+}
+
+// TestVaultsOwnCommandsImport runs those of Vault's command line on a keylife mount.
+func TestVaultsOwnCommandsImport(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	sh := shellOn(t, s, freshMount(t, s, harness.PluginName))
+	keys := makeOutsideKeys(t)
+	for _, name := range []string{"aes32", "other32", "ed", "rsa2048"} {
+		require.NoError(t, os.WriteFile(filepath.Join(sh.dir, name), []byte(base64.StdEncoding.EncodeToString(keys.keys[name])), 0o600))
+	}
+	for _, command := range []string{
+		"vault transit import keylife/keys/symmetric @aes32 type=aes256-gcm96 exportable=true",
+		"vault transit import-version keylife/keys/symmetric @other32",
+		"vault transit import keylife/keys/edwards @ed type=ed25519",
+		"vault transit import keylife/keys/rsa @rsa2048 type=rsa-2048 allow_rotation=true",
+	} {
+		got, ok := sh.run(t, command)
+		require.True(t, ok, "%s\n%s", command, strings.Join(got, "\n"))
+		require.Contains(t, strings.Join(got, "\n"), "Success!")
+	}
+	view := s.Must(t, "GET", sh.mount+"/keys/symmetric", nil)
+	require.Equal(t, json.Number("2"), view["latest_version"])
+	require.Equal(t, true, view["imported_key"])
+	got, ok := sh.run(t, "vault transit import keylife/keys/symmetric @aes32")
+	require.False(t, ok)
+	require.Contains(t, strings.Join(got, "\n"), "the import path cannot be used with an existing key")
 }
