@@ -139,6 +139,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		utilityAPI{}.paths(),
 		signAPI{}.paths(),
 		importAPI{}.paths(),
+		certificateAPI{}.paths(),
 		custodyAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),

@@ -129,7 +129,7 @@ func shownVersions(v engine.View) any {
 	}
 	out := make(map[string]publicVersion, len(v.Dates))
 	for n, at := range v.Dates {
-		out[strconv.Itoa(n)] = publicVersion{Name: v.Key.Type.VersionName(), PublicKey: v.PublicKeys[n], CreationTime: at}
+		out[strconv.Itoa(n)] = publicVersion{Name: v.Key.Type.VersionName(), PublicKey: v.PublicKeys[n], CertificateChain: v.Chains[n], CreationTime: at}
 	}
 	return out
 }

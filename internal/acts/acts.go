@@ -13,14 +13,15 @@ type Name string
 
 // The acts. A name may be an act on several scopes.
 const (
-	Create    Name = "create"
-	Import    Name = "import" // a key, a version, or the private half of a version
-	Rotate    Name = "rotate"
-	Configure Name = "configure"
-	Hold      Name = "hold"
-	Trim      Name = "trim"
-	Export    Name = "export" // of material, in the clear
-	Delete    Name = "delete"
+	Create         Name = "create"
+	Import         Name = "import" // a key, a version, or the private half of a version
+	Rotate         Name = "rotate"
+	Configure      Name = "configure"
+	Hold           Name = "hold"
+	SetCertificate Name = "set-certificate"
+	Trim           Name = "trim"
+	Delete         Name = "delete"
+	Export         Name = "export" // of material, in the clear
 
 	Promote    Name = "promote"
 	Rollback   Name = "rollback"

@@ -41,6 +41,7 @@ var catalogue = []Act{
 	},
 	{Name: Lapse, Scope: Version, Clock: OnlyByClock, Help: "End the originator-usage period of the active version: it protects no longer, and there is no successor."},
 	{Name: Destroy, Scope: Version, KMIP: "Destroy", Clock: OnlyByClock, Destroys: true, Help: "Erase the material of a retired version when its time has come."},
+	{Name: SetCertificate, Scope: Version, KMIP: "Certify", Help: "Give a version the certificate of its public half."},
 
 	{
 		Name: Rollback, Scope: Key, ReasonName: "rollback", Dated: true, Restores: true,

@@ -22,6 +22,7 @@ import (
 type View struct {
 	Key        lifecycle.Key
 	Dates      map[int]time.Time // when each version from the floor on was made
+	Chains     map[int]string    // the certificate chains of these versions, PEM
 	PublicKeys map[int]string    // the public halves of these versions, as Transit shows them; nil: the type has none
 	Plan       lifecycle.RotationPlan
 	Policy     *policy.Policy       // the revision in force; nil: none governs the key
@@ -204,7 +205,9 @@ func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
 	v.Protection = s.protectionOf(ctx, &k, cmp.Or(k.Primary, k.Latest))
 	var err error
 	if v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption); err == nil && k.Type.IsAsymmetric() {
-		v.PublicKeys, err = s.publicKeys(ctx, k)
+		if v.PublicKeys, err = s.publicKeys(ctx, k); err == nil {
+			v.Chains, err = s.certificateChains(ctx, &k)
+		}
 	}
 	return v, err
 }

@@ -54,6 +54,8 @@ type VersionStore interface {
 	IsStored(ctx context.Context, k lifecycle.Key, n int) (bool, error)
 	// Dates returns when the versions from..latest were made.
 	Dates(ctx context.Context, k lifecycle.Key, from int) (map[int]time.Time, error)
+	// CertificateChain returns the chain of that digest, which a version of the key has, in DER.
+	CertificateChain(ctx context.Context, name, digest string) ([][]byte, error)
 }
 
 // RelocationStore keeps which material has to move.

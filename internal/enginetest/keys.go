@@ -190,6 +190,15 @@ func (s versionStore) Dates(ctx context.Context, k lifecycle.Key, from int) (map
 	return dates, nil
 }
 
+func (s versionStore) CertificateChain(ctx context.Context, name, digest string) ([][]byte, error) {
+	if err := s.called(ctx, "CertificateChain", name); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chains[name+"/"+digest], nil
+}
+
 func (s versionStore) PutVersion(ctx context.Context, name string, v lifecycle.Version) error {
 	if err := s.called(ctx, "PutVersion", name); err != nil {
 		return err

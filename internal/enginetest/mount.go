@@ -34,6 +34,7 @@ type Mount struct {
 	keys     map[string]lifecycle.Key
 	versions map[place]lifecycle.Version
 	archive  map[place]lifecycle.Version
+	chains   map[string][][]byte        // by name and digest
 	policies map[string][]policy.Policy // all revisions
 	leases   map[lease]policy.Usage
 	denied   map[string]map[int]lifecycle.Denials
@@ -83,7 +84,7 @@ type Done struct {
 func NewMount(t testing.TB) *Mount {
 	return &Mount{
 		t: t, writing: map[string]*keyLock{}, keys: map[string]lifecycle.Key{}, versions: map[place]lifecycle.Version{},
-		archive: map[place]lifecycle.Version{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
+		archive: map[place]lifecycle.Version{}, chains: map[string][][]byte{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
 		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
@@ -237,7 +238,9 @@ func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
 		assert.NotEmpty(m.t, c.Event.Act, "%s: a new version is kept by custody", what)
 		assert.NotNil(m.t, c.Version, "%s: no version", what)
 	}
-	if v := c.Version; v != nil {
+	if v := c.Version; v != nil && v.Number <= was.Latest {
+		assert.True(m.t, was.IsPublicOnly(v.Number) && !k.IsPublicOnly(v.Number), "%s: a version is made anew for its private half only", what)
+	} else if v != nil {
 		assert.Equal(m.t, k.Latest, v.Number, what)
 		assert.Equal(m.t, k.ID, v.KeyID, what)
 		assert.NotEmpty(m.t, v.Sealed, what)
@@ -257,6 +260,9 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 	m.keys[k.Name] = k
 	if c.Version != nil {
 		m.versions[place{k.Name, c.Version.Number}] = *c.Version
+	}
+	if c.Chain != nil {
+		m.chains[k.Name+"/"+c.Chain.Digest] = c.Chain.DER
 	}
 	if c.Relocate != (lifecycle.Range{}) {
 		r := c.Relocate

@@ -59,9 +59,10 @@ type Commit struct {
 	Key      Key
 	Version  *Version // a new version; nil: none
 	Event    Event
-	Relocate Range // versions whose material has to move or go, after the commit
-	KeyStays bool  // nothing of the key changes, and custody keeps the act all the same
-	Verify   bool  // the entry of the new version is read back before the commit, and has to be what was written
+	Chain    *CertificateChain // of a version that the key names it for; nil: none
+	Relocate Range             // versions whose material has to move or go, after the commit
+	Verify   bool              // the entry of the new version is read back before the commit, and has to be what was written
+	KeyStays bool              // nothing of the key changes, and custody keeps the act all the same
 }
 
 // Followed returns the commit with another step of the same act: the key after it, and the version that it made; nil: none.

@@ -32,6 +32,8 @@ type Key struct {
 	AllowPlaintextBackup bool // one-way
 	DeletionAllowed      bool
 
+	Certificates Certificates // of versions that have one
+
 	Policy string // name of the policy that governs the key; empty: none
 	Owner  string
 	Labels map[string]string

@@ -15,6 +15,7 @@
 //	usage/<name>             denied uses of all versions, as earlier builds wrote them
 //	leases/<name>/<n>        how much of a version was leased to be encrypted with
 //	dates/<name>/<page>      creation times of pageSize versions, written once when full
+//	certificates/<name>/<digest> a certificate chain of a version
 //	policies/<name>          the policy's revision in force
 //	revisions/<name>/<n>     every revision of a policy, immutable
 //	bound/<policy>/<name>    which keys may be bound to a policy

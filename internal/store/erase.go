@@ -114,7 +114,7 @@ func (r Keys) finishErasure(ctx context.Context, name string, limit int) error {
 			return err
 		}
 	}
-	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix, deniedPrefix} {
+	for _, folder := range []string{versionsPrefix, archivePrefix, datesPrefix, leasesPrefix, deniedPrefix, certificatesPrefix} {
 		left, err := r.deleteFolder(ctx, folder+name+"/", &limit)
 		if err != nil || left {
 			return err

@@ -37,7 +37,7 @@ func goldenKey() lifecycle.Key {
 	return lifecycle.Key{
 		ID: "6f72646572", Name: "orders", Type: keytype.AES128GCM96, Derived: true, Convergent: true,
 		Exportable: true, AllowPlaintextBackup: true, DeletionAllowed: true,
-		Origin: lifecycle.Origin{Imported: true, AllowRotation: true, PublicOnly: []int{2}},
+		Origin: lifecycle.Origin{Imported: true, AllowRotation: true, PublicOnly: []int{2}}, Certificates: lifecycle.Certificates{{Version: 2, Digest: "0a1b"}},
 		Policy: "pci", Owner: "payments", Labels: map[string]string{"env": "prod", "team": "cards"},
 		AutoRotatePeriod: time.Hour, Latest: 3, Primary: 2, Staged: 3, MinDecryption: 2, MinEncryption: 3, MinAvailable: 1,
 		DestroyedBelow: 1,
@@ -142,6 +142,7 @@ func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
 	require.NoError(t, err)
 	want := goldenKey()
 	want.Predecessors, want.Status.Before, want.LastActs, want.Origin = nil, lifecycle.Enabled, lifecycle.LastActs{}, lifecycle.Origin{}
+	want.Certificates = nil
 	want.Rotation.ExhaustedBy = policy.Usage{}
 	want.Overrides[2] = lifecycle.StateOverride{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
 	require.Equal(t, want, k)

@@ -182,6 +182,7 @@ func (r Keys) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 			r.dropped("stale index entry is left", r.delete(ctx, e.was))
 		}
 	}
+	r.dropChains(ctx, c)
 	if c.current.Policy != "" && c.current.Policy != next.Policy {
 		r.dropped("stale index entry is left", r.delete(ctx, boundPath(c.current.Policy, next.Name)))
 	}
@@ -195,6 +196,9 @@ func (r Keys) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
 		if err := Versions(r).putNew(ctx, c.Key.Name, *c.Version, c.Verify); err != nil {
 			return lifecycle.Key{}, err
 		}
+	}
+	if err := r.putChain(ctx, c); err != nil {
+		return lifecycle.Key{}, err
 	}
 	if c.Relocate != (lifecycle.Range{}) {
 		if err := Relocations(r).intendRelocation(ctx, c.Key.Name, c.Relocate); err != nil {

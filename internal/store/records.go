@@ -25,6 +25,7 @@ type keyRecord struct {
 	Imported             bool                    `json:"imported"`
 	AllowRotation        bool                    `json:"allow_rotation"`
 	PublicOnly           []int                   `json:"public_only"` // versions without a private half, ascending
+	Certificates         []certificateJSON       `json:"certificates"`
 	Exportable           bool                    `json:"exportable"`
 	AllowPlaintextBackup bool                    `json:"allow_plaintext_backup"`
 	DeletionAllowed      bool                    `json:"deletion_allowed"`
@@ -107,7 +108,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
 	return keyRecord{
 		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
-		Imported: k.Imported, AllowRotation: k.AllowRotation, PublicOnly: k.PublicOnly,
+		Imported: k.Imported, AllowRotation: k.AllowRotation, PublicOnly: k.PublicOnly, Certificates: certificatesJSON(k.Certificates),
 		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
 		Latest: k.Latest, Primary: k.Primary,
@@ -141,7 +142,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	o := r.rotationRecord
 	return lifecycle.Key{
 		ID: r.ID, Name: name, Type: t, Size: r.Size, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
-		Origin:     lifecycle.Origin{Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly},
+		Origin: lifecycle.Origin{Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly}, Certificates: certificatesOf(r.Certificates),
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
 		Latest: r.Latest, Primary: r.Primary,
