@@ -118,8 +118,8 @@ func opened(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 }
 
 // batchStatus gives a batch with failed items its status: 400 if one failed by the caller's fault, 500 if only by
-// ours, and the caller's own status instead if another item succeeded. A padding scheme that does not fit counts as
-// no failure, as in Transit.
+// ours, and the caller's own status instead if another item succeeded. What keys of the type do
+// not take counts as no failure, as in Transit.
 func batchStatus(c *request, b batch, outcomes []dataplane.Outcome, resp *logical.Response) (*logical.Response, error) {
 	status := statusOf(outcomes)
 	if b.single || status == http.StatusOK {
@@ -139,7 +139,7 @@ func statusOf(outcomes []dataplane.Outcome) int {
 	status := http.StatusOK
 	for _, o := range outcomes {
 		switch {
-		case o.Err == nil || errors.Is(o.Err, dataplane.ErrPadding):
+		case o.Err == nil || errors.Is(o.Err, dataplane.ErrExtra):
 		case errors.Is(o.Err, dataplane.ErrFault):
 			status = http.StatusInternalServerError
 		default:

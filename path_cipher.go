@@ -4,7 +4,6 @@
 package keylife
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -126,7 +125,7 @@ func readDecrypt(from *vaultapi.Source) dataplane.Item {
 func readRewrap(from *vaultapi.Source) dataplane.Item {
 	item := dataplane.Item{
 		Text: fCiphertext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
-		Version: fKeyVersion.Get(from), Padding: cmp.Or(fDecryptPadding.Get(from), fEncryptPadding.Get(from)),
+		Version: fKeyVersion.Get(from), Padding: fDecryptPadding.Get(from), NewPadding: fEncryptPadding.Get(from),
 	}
 	requireCiphertext(from, item)
 	return item
@@ -229,14 +228,16 @@ func (a cipherAPI) rewrap(ctx context.Context, c *request) (*logical.Response, e
 
 func readDatakey(c *request) (form string, bits int, item dataplane.Item, err error) {
 	form, bits = fForm.Get(c), fBits.Get(c)
-	item = dataplane.Item{Context: fContext.Get(c), Nonce: fNonce.Get(c), AssociatedData: fAAD.Get(c), Version: fKeyVersion.Get(c)}
+	item = dataplane.Item{
+		Context: fContext.Get(c), Nonce: fNonce.Get(c), AssociatedData: fAAD.Get(c), Padding: fPadding.Get(c), Version: fKeyVersion.Get(c),
+	}
 	switch {
-	case fPadding.Lookup(c) != nil:
-		err = dataplane.ErrPadding
 	case form != "plaintext" && form != "wrapped":
 		err = vaultapi.Invalidf("Invalid path, must be 'plaintext' or 'wrapped', not %q", form)
 	case !slices.Contains([]int{128, 256, 512}, bits):
 		err = vaultapi.InvalidField(fBits.Name, bits, "invalid bit length; must be 128, 256 or 512")
+	case fPadding.Lookup(c) != nil && item.Padding == "":
+		err = vaultapi.InvalidField(fPadding.Name, "", "must be oaep or pkcs1v15")
 	case !isBase64(item.Context):
 		err = vaultapi.Invalidf("context: failed to base64-decode context")
 	case !isBase64(item.Nonce):

@@ -26,7 +26,8 @@ func trials() []trial {
 		nameTrials(), methodTrials(), keyTrials(), configTrials(), mountTrials(),
 		cipherTrials(), versionTrials(), upsertTrials(), ciphertextTrials(), batchTrials(), batchCodeTrials(),
 		fieldTrials(), itemTrials(), faultTrials(), rewrapItemTrials(), limitTrials(), trimTrials(), macTrials(),
-		signTrials(), exportTrials(),
+		signTrials(), exportTrials(), rsaTrials(),
+		,
 	)
 }
 

@@ -21,7 +21,8 @@ type Item struct {
 	Nonce          string // accepted for Transit's clients, refused where Transit refuses it
 	AssociatedData string
 	IV             string // accepted for Transit's clients; no key type of this release takes one
-	Padding        string // RSA padding scheme; no key type of this release takes one
+	Padding        string // of RSA keys; where it is rewrapped, for opening it
+	NewPadding     string // of RSA keys, where it is rewrapped, for protecting it anew
 	Version        int    // to protect with; 0: the active version
 }
 
@@ -34,8 +35,14 @@ type Outcome struct {
 
 func (o Outcome) failure() error { return o.Err }
 
-// ErrPadding is the error of an item that names a padding scheme for a key that takes none.
-var ErrPadding = refusal.Invalidf("padding_scheme: padding schemes are for RSA keys only")
+// ErrExtra is matched by the error of an item that brings what keys of its type do not take: a padding scheme, or associated data.
+var ErrExtra = errors.New("not taken by keys of this type")
+
+// extraError keeps the text of its cause.
+type extraError struct{ error }
+
+func (e extraError) Is(target error) bool { return target == ErrExtra }
+func (e extraError) Unwrap() error        { return e.error }
 
 // ErrFault is matched by an item's error that is not the caller's fault.
 var ErrFault = errors.New("internal error")

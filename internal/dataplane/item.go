@@ -69,7 +69,7 @@ func (s *snapshot) opened(
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := checkPadding(s.k.Key, item.Padding); err != nil {
+	if err := item.checkType(s.k.Key); err != nil {
 		return Outcome{Err: err}
 	}
 	version, payload, err := envelope.Parse(item.Text)
@@ -102,7 +102,7 @@ func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
 		return opened
 	}
 	again := *item
-	again.Text = opened.Text
+	again.Text, again.Padding = opened.Text, item.NewPadding
 	return s.encrypt(ctx, &again)
 }
 
@@ -126,7 +126,7 @@ func (i *Item) params() (p envelope.Params, err error) {
 // checkExtras refuses what the type does not take. In Transit a broken plaintext comes before; that counts,
 // as a batch with nothing but bad padding schemes has not failed.
 func (i *Item) checkExtras(k *lifecycle.Key) error {
-	if i.Nonce == "" && i.Padding == "" {
+	if i.Nonce == "" && i.Padding == "" && i.AssociatedData == "" {
 		return nil
 	}
 	if _, err := decodeBase64("plaintext", i.Text); err != nil {
@@ -135,18 +135,34 @@ func (i *Item) checkExtras(k *lifecycle.Key) error {
 	if i.Nonce != "" {
 		return errNonce
 	}
-	return checkPadding(k, i.Padding)
+	return i.checkType(k)
 }
 
-// checkPadding refuses a padding scheme for what is no RSA key.
-func checkPadding(k *lifecycle.Key, padding string) error {
-	if padding == "" {
+// checkType refuses padding schemes for what is no RSA key, and associated data for what does not authenticate any.
+func (i *Item) checkType(k *lifecycle.Key) error {
+	if err := checkPadding(k, "padding_scheme", i.Padding); err != nil {
+		return err
+	}
+	if err := checkPadding(k, "encrypt_padding_scheme", i.NewPadding); err != nil {
+		return err
+	}
+	if i.AssociatedData != "" && !k.Type.Authenticates() {
+		return extraError{refusal.Invalidf("associated_data: keys of type %s authenticate none", k.Type)}
+	}
+	return nil
+}
+
+func checkPadding(k *lifecycle.Key, field, scheme string) error {
+	if scheme == "" {
 		return nil
 	}
 	if !k.Type.IsRSA() {
-		return ErrPadding
+		return extraError{refusal.Invalidf("%s: padding schemes are for RSA keys, and the key is of type %s", field, k.Type)}
 	}
-	return envelope.CheckPadding(padding)
+	if err := envelope.CheckPadding(scheme); err != nil {
+		return extraError{refusal.InvalidField(field, scheme, err.Error()+"; must be oaep or pkcs1v15")}
+	}
+	return nil
 }
 
 func decodeBase64(field, text string) ([]byte, error) {

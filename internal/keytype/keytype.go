@@ -96,6 +96,9 @@ func (t Type) StrengthBits() int { return types[t].strength }
 // SupportsEncryption reports whether keys of the type encrypt and decrypt.
 func (t Type) SupportsEncryption() bool { return types[t].encryption }
 
+// Authenticates reports whether keys of the type authenticate data that they do not encrypt.
+func (t Type) Authenticates() bool { return types[t].encryption && !types[t].asymmetric }
+
 // SupportsDerivation reports whether keys of the type can derive one key per context.
 func (t Type) SupportsDerivation() bool { return types[t].derivation }
 
