@@ -118,6 +118,7 @@ func TestASignatureIsChargedAsAnEncryption(t *testing.T) {
 		require.NoError(t, last.Err)
 	}
 	require.Equal(t, 2, last.Version, "the successor signs")
+	require.Contains(t, last.Text, "vault:v2:")
 	require.True(t, verify(t, w, "text", last.Text).Valid)
 }
 
