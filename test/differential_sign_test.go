@@ -6,8 +6,14 @@
 package test_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
 
 // signingKinds are the types that sign. Those that take long to make behave as their smaller kin.
@@ -51,7 +57,7 @@ func signTrials() []trial {
 		all = append(all, signBatches(s)...)
 		all = append(all, verifyBatches(s)...)
 	}
-	return append(all, signNobody()...)
+	return slices.Concat(all, signNobody(), verifyMACTrials())
 }
 
 func signRoundTrips(s signer) []trial {
@@ -254,6 +260,80 @@ func signNobody() []trial {
 			post("verify/$K", items(object("input", hello, "signature", signature))), post("verify/$K", items(object("input", hello))), get("keys/$K"),
 		)
 		all = append(all, trial{name: "sign with " + first.method + first.body, steps: steps})
+	}
+	return all
+}
+
+// signDifferences are what sign and verify answer otherwise than Transit, on purpose.
+func signDifferences() []intended {
+	signs := signer{flavour{"ed25519", "plain"}}
+	refused := func(words ...string) func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+		return func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			t.Helper()
+			for _, word := range words {
+				require.Contains(t, fmt.Sprint(answer.Body["errors"]), word)
+			}
+		}
+	}
+	var all []intended
+	for _, field := range []string{"input", "context", "reference", "key_version", "nonsense"} {
+		all = append(all, intended{
+			name: "a number that is no text: sign item " + field, reason: "the plugin boundary: it would be another number",
+			before: []step{signs.create()}, differs: post("sign/$K", items(with(object(), "input", literal(`""`)), with(object(), field, literal(`1.5`)))),
+			transit: 200, keylife: 400, holds: refused(field, "2^53"),
+		})
+	}
+	for _, field := range []string{"input", "context", "reference", "signature"} {
+		item := with(object(), "signature", literal(`"$a"`))
+		if field == "signature" {
+			item = object()
+		}
+		all = append(all, intended{
+			name: "a boolean that is no text: verify item " + field, reason: "Transit answers 200 with an error in the item; a malformed batch verifies nothing",
+			before: []step{signs.create(), signs.sign("a")}, differs: post("verify/$K", items(with(item, field, literal(`true`)))),
+			transit: 200, keylife: 400, holds: refused(field, "must be a string"),
+		})
+	}
+	return append(all, intended{
+		name: "verify of an HMAC by no hash", reason: "Transit panics, and closes the connection: 400 instead; here with a hash that there is not",
+		before: []step{signs.create()}, differs: post("verify/$K", object("input", hello, "hmac", "vault:v1:AAAA", "hash_algorithm", "other")),
+		transit: 400, keylife: 400, holds: func(t *testing.T, s *harness.Server, k *side, _ harness.Reply) {
+			none := k.send(t, s, post("verify/$K", object("input", hello, "hmac", "vault:v1:AAAA", "hash_algorithm", "none")))
+			require.Equal(t, 400, none.Status, "%v", none.Body)
+		},
+	}, rsaDifference("rewrap/$K", object("ciphertext", "$ct", "associated_data", aad)), rsaDifference("datakey/wrapped/$K", object("associated_data", aad)))
+}
+
+func rsaDifference(path, body string) intended {
+	rsa := flavour{"rsa-2048", "plain"}
+	return intended{
+		name: "no associated_data with RSA: " + path, reason: "Transit ignores it with a warning; here rewrap and datakey take it, where the type does",
+		before: []step{rsa.create(), rsa.encrypt("ct")}, differs: post(path, body), transit: 200, keylife: 400,
+		holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			require.Contains(t, fmt.Sprint(answer.Body["errors"]), "associated_data")
+		},
+	}
+}
+
+// verifyMACTrials verify HMACs at the path that verifies signatures, too.
+func verifyMACTrials() []trial {
+	var all []trial
+	for _, kind := range []string{"aes256-gcm96", "ed25519"} {
+		verify := func(namesAndValues ...any) step {
+			return post("verify/$K", object(append([]any{"input", hello}, namesAndValues...)...))
+		}
+		all = append(all, trial{name: "verify an HMAC " + kind, steps: []step{
+			post("keys/$K", object("type", kind)), post("hmac/$K", object("input", hello)).as("h", "hmac"), post("hmac/$K/sha2-512", object("input", hello)).as("l", "hmac"),
+			verify("hmac", "$h"), verify("hmac", "$l"), verify("hmac", "$l", "hash_algorithm", "sha2-512"), verify("hmac", "$l", "algorithm", "sha2-512"),
+			verify("hmac", "$h", "algorithm", "sha2-512", "hash_algorithm", "sha2-256"), verify("hmac", "$h", "algorithm", "other", "hash_algorithm", "sha2-256"),
+			verify("hmac", "$h", "algorithm", "other"), verify("hmac", "$h", "algorithm", ""), verify("hmac", "$h", "hash_algorithm", ""), verify("hmac", "$h", "hash_algorithm", nil),
+			verify("hmac", "$h", "hash_algorithm", "other"), verify("hmac", "$h", "salt_length", "other"), verify("hmac", "$h", "marshaling_algorithm", "other"),
+			post("verify/$K/sha2-512", object("input", hello, "hmac", "$l", "hash_algorithm", "sha1")), post("verify/$K/other", object("input", hello, "hmac", "$h")),
+			verify("hmac", ""), verify("hmac", nil), verify("hmac", "text"), verify("hmac", "vault:v1"), verify("hmac", "vault:v9:AAAA"), verify("hmac", "vault:v0:AAAA"),
+			verify("hmac", "vault:v1:"+bad64), verify("hmac", "vault:v1:AAAA"), post("verify/$K", object("hmac", "$h")), post("verify/$K", object("input", bad64, "hmac", "$h")),
+			post("verify/$K", items(object("input", hello, "hmac", "$h", "reference", "r"), object("input", other, "hmac", "$h"), object("input", bad64, "hmac", "$h"))),
+			post("verify/$K", items(object("input", hello, "hmac", "text"), object("hmac", "$h"))), rotate(), verify("hmac", "$h"), floor(2), verify("hmac", "$h"),
+		}})
 	}
 	return all
 }

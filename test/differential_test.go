@@ -27,7 +27,6 @@ func trials() []trial {
 		cipherTrials(), versionTrials(), upsertTrials(), ciphertextTrials(), batchTrials(), batchCodeTrials(),
 		fieldTrials(), itemTrials(), faultTrials(), rewrapItemTrials(), limitTrials(), trimTrials(), macTrials(),
 		signTrials(), exportTrials(), rsaTrials(),
-		,
 	)
 }
 
