@@ -143,6 +143,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		custodyAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),
+		backupAPI{}.paths(),
 		hsmAPI{}.paths(),
 	)
 })

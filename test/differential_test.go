@@ -25,8 +25,8 @@ func trials() []trial {
 	return slices.Concat(
 		nameTrials(), methodTrials(), keyTrials(), configTrials(), mountTrials(),
 		cipherTrials(), versionTrials(), upsertTrials(), ciphertextTrials(), batchTrials(), batchCodeTrials(),
-		fieldTrials(), itemTrials(), faultTrials(), rewrapItemTrials(), limitTrials(), trimTrials(), macTrials(),
-		signTrials(), exportTrials(), rsaTrials(),
+		fieldTrials(), itemTrials(), faultTrials(), rewrapItemTrials(), limitTrials(), trimTrials(),
+		macTrials(), signTrials(), exportTrials(), rsaTrials(), backupTrials(),
 	)
 }
 

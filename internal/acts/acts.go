@@ -13,15 +13,18 @@ type Name string
 
 // The acts. A name may be an act on several scopes.
 const (
-	Create         Name = "create"
-	Import         Name = "import" // a key, a version, or the private half of a version
-	Rotate         Name = "rotate"
-	Configure      Name = "configure"
-	Hold           Name = "hold"
-	SetCertificate Name = "set-certificate"
-	Trim           Name = "trim"
+	Create    Name = "create"
+	Rotate    Name = "rotate"
+	Configure Name = "configure"
+	Hold      Name = "hold"
+	Trim      Name = "trim"
+	Export    Name = "export" // of material, in the clear
+	Backup    Name = "backup" // of all of it, in the clear
+
+	RestoreBackup  Name = "restore-backup"
 	Delete         Name = "delete"
-	Export         Name = "export" // of material, in the clear
+	Import         Name = "import" // a key, a version, or the private half of a version
+	SetCertificate Name = "set-certificate"
 
 	Promote    Name = "promote"
 	Rollback   Name = "rollback"

@@ -63,7 +63,8 @@ func TestWhatStopsIsNeverHeldBackNorRestores(t *testing.T) {
 
 func TestReasonsAreThoseOfTheManual(t *testing.T) {
 	require.Equal(t, []string{
-		"create", "import", "rotate-manual", "configure", "hold", "export", "promote", "suspend", "resume", "archive", "recover", "retire", "restore",
+		"create", "import", "rotate-manual", "configure", "hold", "export", "backup", "restore-backup", "promote", "suspend", "resume", "archive", "recover", "retire",
+		"restore",
 		"compromise", "rollback",
 	}, acts.Reasons())
 }

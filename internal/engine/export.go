@@ -6,7 +6,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,11 +138,9 @@ func (e *exporting) open(ctx context.Context, s *Session, k *lifecycle.Key) {
 }
 
 func (e *exporting) openOne(ctx context.Context, s *Session, k *lifecycle.Key, n int) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, wrapTime)
-	defer cancel()
-	material, err := s.data.Materials().Load(ctx, k, n)
+	material, err := s.loaded(ctx, k, n)
 	if err != nil {
-		return nil, fmt.Errorf("load key %q version %d: %w", k.Name, n, err)
+		return nil, err
 	}
 	defer material.Wipe()
 	return e.kind.private(dataplane.Spec(k).Algorithm, material, e.Encoding)

@@ -104,12 +104,22 @@ func (s *Session) makeVersion(
 		return nil, err
 	}
 	defer material.Wipe()
+	v, err := s.sealVersion(ctx, k, number, material)
+	if err != nil {
+		return nil, err
+	}
+	v.Created, v.Object = at, object
+	return v, nil
+}
+
+// sealVersion returns the version of that material, sealed once it has been seen to work and to come back.
+func (s *Session) sealVersion(ctx context.Context, k *lifecycle.Key, number int, material envelope.Material) (*lifecycle.Version, error) {
 	sealed, err := s.sealTested(ctx, k, number, material)
 	if err != nil {
 		return nil, err
 	}
 	return &lifecycle.Version{
-		KeyID: k.ID, Number: number, Created: at, Fingerprint: material.Fingerprint(), Sealed: sealed, Public: material.Public(), Object: object,
+		KeyID: k.ID, Number: number, Fingerprint: material.Fingerprint(), Sealed: sealed, Public: material.Public(),
 	}, nil
 }
 

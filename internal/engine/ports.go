@@ -35,7 +35,7 @@ type KeyStore interface {
 	Key(ctx context.Context, name string) (lifecycle.Key, error)
 	// KeyNames returns all names in alphabetical order.
 	KeyNames(ctx context.Context) ([]string, error)
-	// CreateKey commits a new key, or returns refusal.ErrExists.
+	// CreateKey commits a new key with its first version, or a restored one with all of them, or returns refusal.ErrExists.
 	CreateKey(ctx context.Context, c lifecycle.Commit) error
 	// UpdateKey commits what act makes of the key, while no other writer of the key runs. An error of act comes back
 	// as it is and nothing is written. The error is refusal.ErrRepeated, beside the key as it is, for a request that

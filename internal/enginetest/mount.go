@@ -234,6 +234,10 @@ func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
 	for n := 1; n <= was.Latest; n++ {
 		assert.False(m.t, was.IsDestroyed(n) && !k.IsDestroyed(n), "%s: version %d was destroyed", what, n)
 	}
+	if len(c.Restored) > 0 {
+		m.checkRestored(was, c)
+		return
+	}
 	if k.Latest > was.Latest {
 		assert.NotEmpty(m.t, c.Event.Act, "%s: a new version is kept by custody", what)
 		assert.NotNil(m.t, c.Version, "%s: no version", what)
@@ -254,6 +258,22 @@ func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
 	assert.Equal(m.t, lifecycle.Displaced(was, k), c.Relocate, "%s: material is left where it does not belong", what)
 }
 
+// checkRestored complains of a restored key that lacks something.
+func (m *Mount) checkRestored(was lifecycle.Key, c lifecycle.Commit) {
+	m.t.Helper()
+	k := c.Key
+	assert.Empty(m.t, was.ID, "%s is restored over another key", k.Name)
+	assert.NotEmpty(m.t, c.Event.Act)
+	assert.Len(m.t, k.Recent, k.Latest)
+	assert.Len(m.t, c.Restored, k.Latest-max(k.MinAvailable, 1)+1)
+	for _, v := range c.Restored {
+		assert.Equal(m.t, k.ID, v.KeyID)
+		assert.Equal(m.t, k.IsDestroyed(v.Number), len(v.Sealed) == 0)
+		assert.Equal(m.t, k.Recent[v.Number-1], v.Created, "version %d has two dates", v.Number)
+	}
+	assert.Equal(m.t, lifecycle.DisplacedAtFirst(k), c.Relocate)
+}
+
 // put stores the key of a commit and lists it.
 func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 	k := c.Key
@@ -263,6 +283,9 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 	}
 	if c.Chain != nil {
 		m.chains[k.Name+"/"+c.Chain.Digest] = c.Chain.DER
+	}
+	for _, v := range c.Restored {
+		m.versions[place{k.Name, v.Number}] = v
 	}
 	if c.Relocate != (lifecycle.Range{}) {
 		r := c.Relocate

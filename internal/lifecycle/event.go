@@ -57,7 +57,8 @@ func (e Event) About(versions []int) Event {
 // Commit is one act on a key: the key after it, what it made, and what custody says of it.
 type Commit struct {
 	Key      Key
-	Version  *Version // a new version; nil: none
+	Version  *Version  // a new version; nil: none
+	Restored []Version // the versions of a key that is restored, the oldest first; what was destroyed of them has no material
 	Event    Event
 	Chain    *CertificateChain // of a version that the key names it for; nil: none
 	Relocate Range             // versions whose material has to move or go, after the commit

@@ -18,6 +18,28 @@ func (k Key) MayLeave() error {
 	return nil
 }
 
+// MayBeBackedUp reports whether a backup of the key may be made. A key that was stopped or taken out of use as a whole stays where it is.
+// The error is [refusal.ErrRefused], and [refusal.ErrAsFault] where Transit refuses it, too.
+func (k Key) MayBeBackedUp() error {
+	switch why := k.WhyNoMaterialLeaves(); {
+	case !k.Exportable:
+		return refusal.AsFault(refusal.Refusedf("exporting is disallowed on the policy: key %q is not exportable", k.Name))
+	case !k.AllowPlaintextBackup:
+		return refusal.AsFault(refusal.Refusedf("plaintext backup is disallowed on the policy: key %q has no allow_plaintext_backup", k.Name))
+	case why != "":
+		return refusal.Refusedf("key %q has no backup: %s", k.Name, why)
+	case k.Status.State != Enabled:
+		return refusal.Refusedf("key %q is %s: its material does not leave the mount [key_%[2]s]", k.Name, k.Status.State)
+	}
+	return nil
+}
+
+// CheckReplace reports whether a restored key may take the place of the key, which destroys it at once. The error is [refusal.ErrRefused].
+func (k Key) CheckReplace() error {
+	k.DeletionAllowed = true // force says so
+	return k.CheckDelete()
+}
+
 // ToShow reports whether version v is one of those that are given out from the floor on, in whatever state. The error is
 // [refusal.ErrRefused].
 func (p Permissions) ToShow(v int) error {

@@ -64,3 +64,18 @@ func Displaced(k, next Key) (r Range) {
 	}
 	return r
 }
+
+// DisplacedAtFirst returns the versions of a new key whose material is to be moved once the key is there: a restored key begins with all
+// of it in use.
+func DisplacedAtFirst(k Key) (r Range) {
+	for v := range k.Overrides {
+		if LocationOf(k, v) != InArchive {
+			continue
+		}
+		if r.From == 0 || v < r.From {
+			r.From = v
+		}
+		r.To = max(r.To, v)
+	}
+	return r
+}

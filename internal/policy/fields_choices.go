@@ -69,7 +69,7 @@ var lists = []Field{
 		name: "require_reason", kind: list[string](), at: func(d *Document) *[]string { return &d.RequireReason }, def: []string{"rotate-manual", "suspend", "compromise", "retire", "recover", "restore", "rollback"},
 		rule: eachOf(acts.Reasons()),
 		help: "Operations that need a reason of at least 10 bytes.",
-		docs: Docs{Type: "list of operations", Rule: "of these, `create`, `configure`, `hold`, `promote`, `resume`, `archive`; `recover` also when `min_decryption_version` is lowered; they need a reason of at least 10 bytes"},
+		docs: Docs{Type: "list of operations", Rule: "of these, `create`, `configure`, `hold`, `export`, `backup`, `restore-backup`, `promote`, `resume`, `archive`; `recover` also when `min_decryption_version` is lowered; they need a reason of at least 10 bytes"},
 	}),
 	define(row[[]string]{
 		name: "pre_checks", kind: list[string](), at: func(d *Document) *[]string { return &d.PreChecks }, def: preChecks,

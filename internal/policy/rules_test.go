@@ -101,7 +101,7 @@ func typeRules() []fieldRule {
 }
 
 func choiceRules() []fieldRule {
-	const reasons = "unknown; known are create, rotate-manual, configure, hold, export, promote, suspend, resume, archive, recover, retire, restore, compromise, rollback"
+	const reasons = "unknown; known are create, rotate-manual, configure, hold, export, backup, restore-backup, promote, suspend, resume, archive, recover, retire, restore, compromise, rollback"
 	return []fieldRule{
 		{"HSM", "none", func(d doc) { d.HSM = "" }, `hsm: "": must be optional or required`},
 		{"HSM", "optional", func(d doc) { d.HSM = policy.Optional }, ""},

@@ -4,6 +4,7 @@
 package store_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -69,6 +70,59 @@ func rotateAndMove(w *world, attempt string) error {
 	return err
 }
 
+// restoreOrders makes the key "orders" with so many versions at once.
+func restoreOrders(versions int, policy string) func(w *world, attempt string) error {
+	return func(w *world, attempt string) error {
+		dates := make([]time.Time, versions)
+		for i := range dates {
+			dates[i] = start.Add(time.Duration(i) * time.Hour)
+		}
+		spec := lifecycle.Key{
+			ID: "id " + attempt, Name: "orders", Type: keytype.Default, Policy: policy, Latest: versions, Primary: versions, MinDecryption: 1,
+		}
+		k, err := lifecycle.Restored(spec, dates, start.Add(time.Duration(versions)*time.Hour))
+		if err != nil {
+			return err
+		}
+		k.Due = start.Add(time.Hour)
+		c := lifecycle.Commit{Key: k, Event: lifecycle.Event{Act: "restore-backup", From: "none", To: "active", Policy: k.Policy}}
+		for n := 1; n <= versions; n++ {
+			v := version(k, attempt)
+			v.Number, v.Created, v.Sealed = n, dates[n-1], fmt.Appendf(nil, "%s %d", attempt, n)
+			c.Restored = append(c.Restored, v)
+		}
+		return w.CreateKey(ctx, c)
+	}
+}
+
+// TestARestoredKeyHasItsPagesOfDates: many leave the record at once.
+func TestARestoredKeyHasItsPagesOfDates(t *testing.T) {
+	for _, versions := range []int{store.PageSize - 1, store.PageSize, 2*store.PageSize + 3} {
+		w := newWorld()
+		require.NoError(t, restoreOrders(versions, "")(w, "first"))
+		checkWhole(t, w)
+		k, err := w.Key(ctx, "orders")
+		require.NoError(t, err)
+		require.Len(t, k.Recent, versions%store.PageSize)
+		require.NoError(t, rotateOrders(w, "next"))
+		checkWhole(t, w)
+	}
+}
+
+// TestNothingIsLeftOfARestoreThatDidNotCommit: the tick erases what was written.
+func TestNothingIsLeftOfARestoreThatDidNotCommit(t *testing.T) {
+	const intent, versions, due = 1, 3, 1
+	for at := custodyWrites; at <= custodyWrites+intent+versions+due; at++ {
+		w := newWorld()
+		w.disk.FailWriteAs(at, storagetest.Last)
+		require.Error(t, restoreOrders(versions, "")(w, "first"), "write %d", at)
+		w.disk.Heal()
+		w.restart()
+		w.finish(t)
+		require.Empty(t, w.of(t, "orders"), "write %d", at)
+	}
+}
+
 // custodyWrites is what custody adds to every act: the record that it begins, and the one that it ended.
 const custodyWrites = 2
 
@@ -77,6 +131,8 @@ func keyActs() []act {
 	return []act{
 		{name: "create", arrange: nothing, do: createOrders(""), writes: custodyWrites + 3, again: refusal.ErrExists},
 		{name: "create bound", arrange: func(t *testing.T, w *world) { w.putPolicy(t, "pci", "") }, do: createOrders("pci"), writes: custodyWrites + 4, again: refusal.ErrExists},
+		{name: "restore", arrange: nothing, do: restoreOrders(3, ""), writes: custodyWrites + 1 + 3 + 2 + 1, again: refusal.ErrExists},
+		{name: "restore bound", arrange: func(t *testing.T, w *world) { w.putPolicy(t, "pci", "") }, do: restoreOrders(3, "pci"), writes: custodyWrites + 1 + 3 + 3 + 1, again: refusal.ErrExists},
 		{name: "rotate", arrange: withKey(3, true), do: rotateOrders, writes: custodyWrites + 2},
 		{name: "rotate and move", arrange: withKey(3, true), do: rotateAndMove, writes: custodyWrites + 4},
 		{name: "rotate to a full page", arrange: withKey(store.PageSize-1, false), do: rotateOrders, writes: custodyWrites + 3},
@@ -128,6 +184,7 @@ func deleteActs() []act {
 		{name: "delete after one that did not commit", arrange: halfDeleted(2), do: deleteOrders, writes: 1 + custodyWrites + commit + 3 + rest + bound, again: gone},
 		{name: "finish an erasure", arrange: halfDeleted(5), do: finishOrders, writes: 2 + rest + bound},
 		{name: "drop the intent of a deletion that did not commit", arrange: halfDeleted(2), do: finishOrders, writes: 1},
+		{name: "restore over a half-deleted key", arrange: halfDeleted(5), do: restoreOrders(2, ""), writes: 2 + rest + bound + custodyWrites + 1 + 2 + 2 + 1, again: refusal.ErrExists},
 		{name: "create over a half-deleted key", arrange: halfDeleted(5), do: createOrders("pci"), writes: 2 + rest + bound + custodyWrites + 4, again: refusal.ErrExists},
 	}
 }

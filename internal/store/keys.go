@@ -58,7 +58,7 @@ func (r Keys) KeyNames(ctx context.Context) ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return name == lifecycle.WrappingKey }), err
 }
 
-// CreateKey commits a new key with its first version. The error is [refusal.ErrExists] where the name is taken.
+// CreateKey commits a new key with its first version, or a restored one with all of its versions. The error is [refusal.ErrExists] where the name is taken.
 func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	name := c.Key.Name
 	unlock, err := r.lock(ctx, &r.s.keys, name)
@@ -75,7 +75,9 @@ func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	if err := r.finishErasure(ctx, name, allOfIt); err != nil {
 		return err
 	}
-	_, err = r.record(ctx, change{Commit: c}, false)
+	made := change{Commit: c}
+	_, err = r.record(ctx, made, false)
+	r.restored(ctx, made, err)
 	return err
 }
 
@@ -192,6 +194,9 @@ func (r Keys) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 // prepare writes what is harmless should the commit not come: a version above the latest, a page of dates, and the
 // intent to move material to where the record says it belongs.
 func (r Keys) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
+	if err := r.prepareRestored(ctx, c); err != nil {
+		return lifecycle.Key{}, err
+	}
 	if c.Version != nil {
 		if err := Versions(r).putNew(ctx, c.Key.Name, *c.Version, c.Verify); err != nil {
 			return lifecycle.Key{}, err

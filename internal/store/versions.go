@@ -98,19 +98,17 @@ func (r Versions) putVersionAt(ctx context.Context, path string, v lifecycle.Ver
 	}, nil)
 }
 
-// page moves a full page of creation times out of the key record. The page of an act that does not commit is
+// page moves full pages of creation times out of the key record: more than one for a restored key. The page of an act that does not commit is
 // written again, as it will then be, by the one that does.
 func (r Versions) page(ctx context.Context, k lifecycle.Key) (lifecycle.Key, error) {
 	k.Recent = times(seconds(k.Recent)) // as it will be read back
-	if len(k.Recent) < pageSize {
-		return k, nil
+	for len(k.Recent) >= pageSize {
+		rec := datesRecord{Schema: schema, KeyID: k.ID, Created: seconds(k.Recent[:pageSize])}
+		if err := r.put(ctx, datesPath(k.Name, Pages(k)), rec, nil); err != nil {
+			return lifecycle.Key{}, err
+		}
+		k.Recent = k.Recent[pageSize:]
 	}
-	page := k.Latest/pageSize - 1
-	rec := datesRecord{Schema: schema, KeyID: k.ID, Created: seconds(k.Recent[:pageSize])}
-	if err := r.put(ctx, datesPath(k.Name, page), rec, nil); err != nil {
-		return lifecycle.Key{}, err
-	}
-	k.Recent = k.Recent[pageSize:]
 	return k, nil
 }
 

@@ -28,6 +28,7 @@ type act struct {
 	again      func(m *mounttest.Mount) mounttest.Answer // a later try; nil: run
 	after      func(t *testing.T, m *mounttest.Mount)
 	unrecorded bool // nobody asks for it, or it is about no key
+	twofold    bool // custody keeps two acts of it
 }
 
 var acts = []act{
@@ -85,6 +86,23 @@ var acts = []act{
 			m.Must(m.Write("keys/k/config", "exportable", true))
 		},
 		run: func(m *mounttest.Mount) mounttest.Answer { return m.Read("export/encryption-key/k") },
+	},
+	{
+		name:    "back up",
+		prepare: prepareBackup,
+		run:     func(m *mounttest.Mount) mounttest.Answer { return m.Read("backup/k") },
+	},
+	{
+		name:  "restore",
+		run:   func(m *mounttest.Mount) mounttest.Answer { return m.Write("restore/k", "backup", backup()) },
+		again: restoreAgain,
+	},
+	{
+		name: "restore in the place of a key", twofold: true,
+		prepare: prepareBackup,
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("restore/k", "backup", backup(), "force", true)
+		},
 	},
 	{
 		name: "bind to another policy",
@@ -160,6 +178,38 @@ func prepareFullPage(m *mounttest.Mount) {
 	m.Must(m.Read("keys/k"))
 }
 
+func prepareBackup(m *mounttest.Mount) {
+	prepareKey(m)
+	m.Must(m.Write("keys/k/config", "exportable", true, "allow_plaintext_backup", true))
+}
+
+// aBackup is of a key with two versions, of which one is archived.
+var aBackup struct {
+	sync.Once
+	text string
+}
+
+func backup() string { return aBackup.text }
+
+func makeBackup(t *testing.T) {
+	t.Helper()
+	aBackup.Do(func() {
+		m := mounttest.New(t)
+		prepareBackup(m)
+		m.Must(m.Write("keys/k/versions/1/archive"))
+		aBackup.text = m.Must(m.Read("backup/k")).Data["backup"].(string)
+	})
+}
+
+// restoreAgain restores what may be there already.
+func restoreAgain(m *mounttest.Mount) mounttest.Answer {
+	a := m.Write("restore/k", "backup", backup())
+	if strings.Contains(a.Err, "already exists") {
+		return mounttest.Answer{Status: 204}
+	}
+	return a
+}
+
 func prepareKey(m *mounttest.Mount) {
 	m.Must(m.Write("keys/k"))
 	m.Must(m.Write("keys/k/rotate", "reason", "because of a test"))
@@ -175,6 +225,7 @@ func deleteAgain(m *mounttest.Mount) mounttest.Answer {
 }
 
 func TestEveryActSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
+	makeBackup(t)
 	for i, a := range acts {
 		for f, fate := range storagetest.Fates() {
 			if racetest.Spared(t, i+f) {

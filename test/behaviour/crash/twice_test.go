@@ -42,7 +42,7 @@ func conditional() []act {
 func sendings() []sending {
 	var all []sending
 	for _, a := range slices.Concat(acts, conditional()) {
-		if a.unrecorded {
+		if a.unrecorded || a.twofold {
 			continue
 		}
 		all = append(all, sending{a.name, func(t *testing.T) *mounttest.Mount {
@@ -65,6 +65,7 @@ func sendings() []sending {
 const twice = "an id that comes twice"
 
 func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
+	makeBackup(t)
 	for i, x := range sendings() {
 		if racetest.Spared(t, i) {
 			continue
@@ -87,7 +88,23 @@ func TestARequestThatComesTwiceIsDoneOnceAndAnsweredTwice(t *testing.T) {
 	}
 }
 
+// TestAKeyThatIsReplacedIsReplacedOnce: the deletion and the new key are two acts of one request.
+func TestAKeyThatIsReplacedIsReplacedOnce(t *testing.T) {
+	makeBackup(t)
+	m := mounttest.New(t)
+	prepareBackup(m)
+	replace := func(m *mounttest.Mount) mounttest.Answer {
+		return m.Write("restore/k", "backup", backup(), "force", true)
+	}
+	m.Must(m.As(twice, replace))
+	id := idOf(m)
+	m.Must(m.As(twice, replace))
+	require.Equal(t, id, idOf(m), "the second replaced the key again")
+	require.Equal(t, []custody.Outcome{custody.Done, custody.Done}, outcomes(m, twice))
+}
+
 func TestARequestThatComesAgainAfterAFailedWriteIsDoneOnce(t *testing.T) {
+	makeBackup(t)
 	for i, x := range sendings() {
 		for f, fate := range storagetest.Fates() {
 			if racetest.Spared(t, i+f) {

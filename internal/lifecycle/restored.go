@@ -1,0 +1,82 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+// Restored returns the first revision of a key that was backed up. Of the spec count what [New] takes, the pointers, the floors, the
+// overrides and the hold. The dates are those of its versions, from 1 to the latest; zero: unknown. Periods in which a version must not be
+// retired begin anew: what was denied since the backup is not known. The error is [refusal.ErrInvalid].
+func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
+	next, err := New(spec, at)
+	if err != nil {
+		return Key{}, err
+	}
+	next.Latest, next.Primary, next.Staged, next.Hold = spec.Latest, spec.Primary, spec.Staged, spec.Hold
+	next.MinDecryption, next.MinEncryption, next.MinAvailable = spec.MinDecryption, spec.MinEncryption, spec.MinAvailable
+	next.Recent = inOrder(dates, at)
+	d := draftOf(next)
+	for v, override := range spec.Overrides {
+		if override.State == Archived || override.State == Compromised {
+			override.At = at
+		}
+		d.set(v, override)
+	}
+	d.compactDestroyed()
+	next = d.finished()
+	if err := next.checkRestored(); err != nil {
+		return Key{}, err
+	}
+	last := next.Recent[next.Latest-1]
+	next.Created = next.Recent[0]
+	next.Rotation = Rotation{Base: last, Last: last, Trigger: ByCreation}
+	if next.Primary > 0 {
+		next.Rotation.Promoted = next.Recent[next.Primary-1]
+	}
+	return next, nil
+}
+
+// inOrder returns dates of which none is before the one before it, or in the future.
+func inOrder(dates []time.Time, at time.Time) []time.Time {
+	out := slices.Clone(dates)
+	first := at
+	if i := slices.IndexFunc(out, func(t time.Time) bool { return !t.IsZero() }); i >= 0 {
+		first = out[i]
+	}
+	for i := range out {
+		if out[i].Before(first) {
+			out[i] = first
+		}
+		if out[i].After(at) {
+			out[i] = at
+		}
+		first = out[i]
+	}
+	return out
+}
+
+// checkRestored holds what every act holds of a key.
+func (k Key) checkRestored() error {
+	for _, pointer := range []struct {
+		name    string
+		version int
+		state   State
+	}{{"primary_version", k.Primary, Active}, {"staged_version", k.Staged, PreActive}} {
+		v := pointer.version
+		if v == 0 {
+			continue
+		}
+		state := k.versionState(v)
+		stopped := state == Suspended || state == Compromised && pointer.state == Active
+		if state != pointer.state && !stopped || v < k.MinDecryption || v < k.MinEncryption {
+			return refusal.Invalidf("%s: %d: is %s, or below a floor: the version cannot be %s", pointer.name, v, state, pointer.state)
+		}
+	}
+	return k.Overrides.checkRoom(k.Overrides, k.Name, false)
+}
