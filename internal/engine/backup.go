@@ -68,7 +68,7 @@ func (b *backup) decide(ctx context.Context) PreparedAct {
 }
 
 func (b *backup) allowed(ctx context.Context, s *Session, k lifecycle.Key) (*policy.Policy, error) {
-	if err := k.MayBeBackedUp(); err != nil {
+	if err := lifecycle.CheckBackup(k); err != nil {
 		return nil, err
 	}
 	policy, err := s.mayLeave(ctx, k, true)

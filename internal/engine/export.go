@@ -116,7 +116,7 @@ func (e *exporting) allowed(ctx context.Context, s *Session, k lifecycle.Key) ([
 // mayLeave returns the policy of a key whose material is to leave. The error is [refusal.ErrRefused] where the key, or its policy,
 // does not let it.
 func (s *Session) mayLeave(ctx context.Context, k lifecycle.Key, backup bool) (*policy.Policy, error) {
-	if err := k.MayLeave(); err != nil {
+	if err := lifecycle.CheckExport(k); err != nil {
 		return nil, err
 	}
 	p, err := s.demanded(ctx, &k)

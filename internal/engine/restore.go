@@ -68,7 +68,7 @@ func (s Keys) taken(ctx context.Context, in Restoring) (bool, error) {
 		if !in.Force {
 			return lifecycle.Commit{}, refusal.AsFault(refusal.Existsf("key %q already exists", in.Name))
 		}
-		return lifecycle.Commit{Key: k}, k.CheckReplace()
+		return lifecycle.Commit{Key: k}, lifecycle.CheckReplace(k)
 	})
 	if errors.Is(err, refusal.ErrNotFound) {
 		return false, nil
@@ -78,7 +78,7 @@ func (s Keys) taken(ctx context.Context, in Restoring) (bool, error) {
 
 // replace deletes the key that is there.
 func (s Keys) replace(ctx context.Context, in Restoring) error {
-	_, err := s.store.Keys.DeleteKey(ctx, in.Name, lifecycle.Key.CheckReplace, in.Reason)
+	_, err := s.store.Keys.DeleteKey(ctx, in.Name, lifecycle.CheckReplace, in.Reason)
 	s.Plane.ForgetKey(in.Name)
 	if errors.Is(err, refusal.ErrNotFound) || errors.Is(err, refusal.ErrRepeated) {
 		return nil

@@ -7,8 +7,8 @@ import "github.com/keylife/vault-plugin-keylife/internal/refusal"
 
 // This file says what of a key leaves the mount in the clear.
 
-// MayLeave reports whether the key lets its material leave. The error is [refusal.ErrRefused].
-func (k Key) MayLeave() error {
+// CheckExport reports whether the key lets its material leave. The error is [refusal.ErrRefused].
+func CheckExport(k Key) error {
 	if !k.Exportable {
 		return refusal.Refusedf("private key material is not exportable")
 	}
@@ -18,9 +18,9 @@ func (k Key) MayLeave() error {
 	return nil
 }
 
-// MayBeBackedUp reports whether a backup of the key may be made. A key that was stopped or taken out of use as a whole stays where it is.
+// CheckBackup reports whether a backup of the key may be made. A key that was stopped or taken out of use as a whole stays where it is.
 // The error is [refusal.ErrRefused], and [refusal.ErrAsFault] where Transit refuses it, too.
-func (k Key) MayBeBackedUp() error {
+func CheckBackup(k Key) error {
 	switch why := k.WhyNoMaterialLeaves(); {
 	case !k.Exportable:
 		return refusal.AsFault(refusal.Refusedf("exporting is disallowed on the policy: key %q is not exportable", k.Name))
@@ -35,7 +35,7 @@ func (k Key) MayBeBackedUp() error {
 }
 
 // CheckReplace reports whether a restored key may take the place of the key, which destroys it at once. The error is [refusal.ErrRefused].
-func (k Key) CheckReplace() error {
+func CheckReplace(k Key) error {
 	k.DeletionAllowed = true // force says so
 	return k.CheckDelete()
 }

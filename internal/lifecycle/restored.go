@@ -30,7 +30,7 @@ func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	}
 	d.compactDestroyed()
 	next = d.finished()
-	if err := next.checkRestored(); err != nil {
+	if err := checkRestored(next); err != nil {
 		return Key{}, err
 	}
 	last := next.Recent[next.Latest-1]
@@ -62,7 +62,7 @@ func inOrder(dates []time.Time, at time.Time) []time.Time {
 }
 
 // checkRestored holds what every act holds of a key.
-func (k Key) checkRestored() error {
+func checkRestored(k Key) error {
 	for _, pointer := range []struct {
 		name    string
 		version int
