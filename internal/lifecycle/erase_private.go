@@ -11,7 +11,7 @@ import (
 )
 
 // This file is about private signature keys, which are destroyed when they sign never again, while their public halves go on
-// verifying (SP 800-57 Part 1 Rev 5, section 5.3.6, table 1). The state of their versions stays as it is.
+// verifying (SP 800-57 Part 1 Rev 5, sections 5.3.4 and 5.3.6). The state of their versions stays as it is.
 
 // erasable returns below which version the private halves are to be erased, and when: the clock does it once no rollback can make one
 // of them active again. 0: nothing is to be erased.

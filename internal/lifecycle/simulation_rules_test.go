@@ -6,6 +6,7 @@ package lifecycle_test
 import (
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
@@ -58,6 +59,7 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 		}
 		b.version(s, v, before.State(v), state)
 	}
+	b.privateHalves(s, what, before)
 	if k.Primary > 0 && b.protects[k.Primary].IsZero() {
 		b.protects[k.Primary] = s.now // promoted while the key is suspended
 	}
@@ -79,6 +81,23 @@ func (b *rulebook) afterStep(s *simulation, what string, before lifecycle.Key) {
 		require.False(t, s.now.Before(b.whole), "the key was destroyed before its time")
 		require.False(t, before.Hold)
 	}
+}
+
+// privateHalves holds what is true of the versions that lost theirs.
+func (b *rulebook) privateHalves(s *simulation, what string, before lifecycle.Key) {
+	t, k := s.t, s.key
+	require.GreaterOrEqual(t, k.PrivateFrom, before.PrivateFrom, "a private half came back")
+	for _, v := range []int{k.Primary, k.Staged} {
+		require.True(t, v == 0 || v >= k.PrivateFrom, "version %d may sign and has no private half, after %s", v, what)
+	}
+	if k.PrivateFrom == before.PrivateFrom {
+		return
+	}
+	require.Equal(t, "erase-private", what)
+	require.Equal(t, keytype.Ed25519, k.Type)
+	require.True(t, s.policy.ErasePrivateKey && !before.Hold)
+	require.False(t, s.weather.frozen[s.minute], "erased while the clock is not believed")
+	require.Zero(t, k.RollbackTarget())
 }
 
 // version holds what is true of one version that went from one state to another.

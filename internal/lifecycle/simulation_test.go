@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
@@ -26,7 +27,7 @@ var floors = happened{
 	"staged": 500, "promote": 500, "lapse": 50, "archive": 6000, "retire": 2000, "destroy": 2000,
 	"failed": 1000, "retrying": 500, "stalled": 200, "overdue": 500, "disproved": 500, "rolled back": 50, "nothing to roll back to": 5,
 	"catch-up": 300, "in a window": 3000, "rotated beside a blackout": 500, "promoted beside a blackout": 100, "promoted in a window": 500, "on the day of a change": 20, "frozen": 1000, "put off by a denial": 20,
-	"denied": 300, "looser": 200, "revised": 500, "held": 50, "blocked": 50, "key suspended": 50, "key archived": 20,
+	"erase-private": 300, "denied": 300, "looser": 200, "revised": 500, "held": 50, "blocked": 50, "key suspended": 50, "key archived": 20,
 }
 
 // TestAYearOfAThousandKeys lets a year pass for keys of all kinds, and does to them what the tick does: whatever fails,
@@ -92,6 +93,9 @@ func newSimulation(t *testing.T, w weather, r *rand.Rand) *simulation {
 	s := &simulation{
 		t: t, r: r, weather: w, key: k, policy: simPolicy(t, r, 1, born), dates: map[int]time.Time{1: born}, denied: map[int]time.Time{},
 		failing: pick(r, 0, 0, 0, 0.1, 0.9), seen: happened{}, minute: int(born.Sub(w.born)/time.Minute) + 1,
+	}
+	if r.IntN(4) == 0 {
+		s.key.Type = keytype.Ed25519
 	}
 	s.rules = newRulebook(s)
 	return s

@@ -143,5 +143,6 @@ func simDocument(t *testing.T, r *rand.Rand) policy.Document {
 	d.RetireAfter, d.QuietPeriod = s("0", "1d", "10d"), s("0", "1d", "14d", "30d")
 	d.DestroyDelay, d.MinVersionsKept = s("1d", "7d", "30d"), r.IntN(4)
 	d.RequireReason = nil
+	d.ErasePrivateKey = r.IntN(2) == 0
 	return d
 }
