@@ -65,7 +65,7 @@ func (p Permissions) permits(use Use, v int, s State) bool {
 	case pinned:
 		return t.PinnedEncrypt
 	case byPolicy:
-		return !override.Locked && ((s == Suspended && t.SuspendedProcessing) || (s == Compromised && t.CompromisedProcessing))
+		return !override.Locked && s.processing(t)
 	case unlocked:
 		return !override.Locked
 	case publicHalf:
@@ -73,6 +73,11 @@ func (p Permissions) permits(use Use, v int, s State) bool {
 	default:
 		return false
 	}
+}
+
+// processing is what the rules in force say of the state.
+func (s State) processing(t policy.EffectiveRules) bool {
+	return s == Suspended && t.SuspendedProcessing || s == Compromised && t.CompromisedProcessing
 }
 
 // ToProtect returns the version that new protection uses: the primary for a request of 0, else the one asked for if

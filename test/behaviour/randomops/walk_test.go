@@ -14,24 +14,31 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
-var names = []string{"a", "b", "c"} // b is under a policy
+// names are those of the keys: b is under a policy, and s and t sign, t under the policy.
+var names = []string{"a", "b", "c", "s", "t"}
 
-// walk is one random walk over three keys.
+func governed(name string) bool { return name == "b" || name == "t" }
+
+func signs(name string) bool { return name == "s" || name == "t" }
+
+// walk is one random walk over the keys.
 type walk struct {
 	*mounttest.Mount
-	rng  *rand.Rand
-	keys map[string]modelKey
-	held map[string]map[int]string // a ciphertext of each version
-	note []string                  // what was done, for the one who has to find out
+	rng    *rand.Rand
+	keys   map[string]modelKey
+	held   map[string]map[int]string // a ciphertext of each version
+	erased map[string]int            // versions up to it have lost their private half
+	note   []string                  // what was done, for the one who has to find out
 }
 
 func newWalk(t *testing.T, seed uint64) *walk {
-	w := &walk{Mount: mounttest.New(t), rng: rand.New(rand.NewPCG(seed, 0)), keys: map[string]modelKey{}, held: map[string]map[int]string{}}
-	w.Must(w.Write("policies/p", "owner", "o", "rotation_period", 0, "destroy_delay", "24h", "quiet_period", 0, "min_versions_kept", 0))
+	w := &walk{Mount: mounttest.New(t), rng: rand.New(rand.NewPCG(seed, 0)), keys: map[string]modelKey{}, held: map[string]map[int]string{}, erased: map[string]int{}}
+	w.Must(w.Write("policies/p", "owner", "o", "rotation_period", 0, "destroy_delay", "24h", "quiet_period", 0, "min_versions_kept", 0, "erase_private_key", true))
 	for _, name := range names {
 		w.create(name)
 	}
@@ -39,8 +46,10 @@ func newWalk(t *testing.T, seed uint64) *walk {
 }
 
 func (w *walk) create(name string) {
-	w.Must(w.Write("keys/"+name, "policy", map[bool]string{true: "p"}[name == "b"]))
-	w.keys[name], w.held[name] = newModelKey(name == "b", w.Clock.Now()), map[int]string{}
+	of := map[bool]string{true: "ecdsa-p256", false: "aes256-gcm96"}[signs(name)]
+	w.Must(w.Write("keys/"+name, "type", of, "policy", map[bool]string{true: "p"}[governed(name)]))
+	w.keys[name], w.held[name] = newModelKey(governed(name), w.Clock.Now()), map[int]string{}
+	w.erased[name] = 0
 }
 
 // truth reads what the model says from the API.
@@ -91,7 +100,7 @@ func (w *walk) step() {
 		w.wait()
 		return
 	}
-	name := names[w.rng.IntN(3)]
+	name := names[w.rng.IntN(len(names))]
 	before := w.keys[name]
 	path, data, do := w.act(name, before)
 	after := before.clone()
@@ -147,6 +156,10 @@ func (w *walk) compare(name string) {
 	w.T.Helper()
 	k := w.keys[name]
 	require.Equal(w.T, k.String(), w.truth(name), w.story())
+	if signs(name) {
+		w.comparePublic(name, k)
+		return
+	}
 	pinned := 1 + w.rng.IntN(k.count)
 	for _, v := range []int{0, pinned} {
 		a := w.Write("encrypt/"+name, "plaintext", mounttest.B64("secret"), "key_version", v)
@@ -163,6 +176,31 @@ func (w *walk) compare(name string) {
 		}
 		a = w.Write("rewrap/"+name, "ciphertext", ciphertext)
 		require.Equal(w.T, map[bool]int{true: 200, false: 400}[k.rewraps(v) && k.protects(0)], a.Status, "rewrap of %d: %s: %s", v, a.Err, w.story())
+	}
+}
+
+// comparePublic holds what verifiers are shown against the model.
+func (w *walk) comparePublic(name string, k modelKey) {
+	w.T.Helper()
+	want, got := []int{}, []int{}
+	for v := k.count; v >= k.minDec; v-- {
+		if state := k.shows(v); state == "pre_active" || state == "active" || state == "deactivated" {
+			want = append(want, v)
+		}
+	}
+	for _, key := range w.Must(w.Read("keys/" + name + "/jwks")).Data["keys"].([]any) {
+		got = append(got, key.(engine.PublishedKey).Version)
+	}
+	require.Equal(w.T, want, got, w.story())
+	for v := 1; v <= k.count; v++ {
+		view := w.Must(w.Read(fmt.Sprintf("keys/%s/versions/%d", name, v))).Data
+		require.NotEmpty(w.T, view["public_key"], "version %d: %s", v, w.story())
+		erased := view["private_key_erased"].(bool)
+		require.False(w.T, w.erased[name] >= v && !erased, "the private half of version %d is back: %s", v, w.story())
+		require.False(w.T, erased && (!k.governed || k.shows(v) == "active" || v == k.staged), "version %d may sign and cannot: %s", v, w.story())
+		if erased {
+			w.erased[name] = max(w.erased[name], v)
+		}
 	}
 }
 
