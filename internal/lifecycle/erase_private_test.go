@@ -66,11 +66,12 @@ func TestAVersionThatMayBecomeActiveKeepsItsPrivateHalf(t *testing.T) {
 			k.Staged = 0
 			return signing(rotated(t, k, lifecycle.ByOperator, "", 0, later))
 		}(), 6},
-		"retired, staged before":      {signing(rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later)), 6},
-		"active":                      {signing(newKey(t, 5)), 5},
-		"suspended, active before":    {signing(steps(t, newKey(t, 5), 5, lifecycle.Suspend)), 5},
-		"none: the active one lapsed": {signing(steps(t, newKey(t, 5), 5, lifecycle.Lapse)), 6},
-		"the only one":                {signing(newKey(t, 1)), 0},
+		"retired, staged before":             {signing(rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later)), 6},
+		"staged again, below the active one": {signing(step(t, rotated(t, steps(t, staged(t, 5), 6, lifecycle.Retire), lifecycle.ByOperator, "", 0, later), lifecycle.Restore, 6, free(later.Add(day)))), 6},
+		"active":                             {signing(newKey(t, 5)), 5},
+		"suspended, active before":           {signing(steps(t, newKey(t, 5), 5, lifecycle.Suspend)), 5},
+		"none: the active one lapsed":        {signing(steps(t, newKey(t, 5), 5, lifecycle.Lapse)), 6},
+		"the only one":                       {signing(newKey(t, 1)), 0},
 	} {
 		next, _ := erased(t, row.k, later.Add(100*day))
 		require.Equal(t, row.want, next.PrivateFrom, name)
