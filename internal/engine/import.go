@@ -219,7 +219,6 @@ func (s Versions) Import(ctx context.Context, name string, in Import, pre Precon
 	if err != nil {
 		return err
 	}
-	s.Plane.ForgetKey(name) // ciphers without a private half
 	s.Log.Info("imported version", "key", name, "version", k.Latest, "imported", from.part(), "reason", pre.Reason)
 	_, err = s.SystemActs().CheckPromoted(ctx, k)
 	return err

@@ -27,6 +27,7 @@ type importCrash struct {
 
 func TestAnImportSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 	private, public := mounttest.OutsideRSA(t)
+	first, second := mounttest.Certified(t, public), mounttest.Certified(t, public)
 	mounttest.NewForImports(t)
 	for i, x := range []importCrash{
 		{
@@ -49,6 +50,19 @@ func TestAnImportSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 			},
 			body: func(m *mounttest.Mount) []any { return []any{"ciphertext", m.Wrapped(private), "version", 1} },
 			done: func(m *mounttest.Mount) bool { return opens(m, m.Encrypt("k", "secret")) },
+		},
+		{
+			name: "a certificate", path: "keys/k/set-certificate", least: 4,
+			prepare: func(m *mounttest.Mount) {
+				m.Must(m.Write("keys/k/import", "type", "rsa-2048", "ciphertext", m.Wrapped(private)))
+				m.Must(m.Write("keys/k/set-certificate", "certificate_chain", first))
+			},
+			body: func(*mounttest.Mount) []any { return []any{"certificate_chain", second} },
+			done: func(m *mounttest.Mount) bool {
+				shown := mounttest.CertificateChain(m, "k", 1)
+				require.Contains(m.T, []string{first, second}, shown, "one of the two, whatever failed")
+				return shown == second
+			},
 		},
 	} {
 		for f, fate := range storagetest.Fates() {
