@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
@@ -52,7 +53,7 @@ func (a certificateAPI) request(ctx context.Context, c *request) (*logical.Respo
 	if err != nil {
 		return nil, err
 	}
-	text, err := c.Data().CertificateRequest(ctx, k.Name, fVersionOrActive.Get(c), fRequest.Get(c))
+	text, err := dataplane.CertificateRequest(ctx, c.Data(), k.Name, fVersionOrActive.Get(c), fRequest.Get(c))
 	if err != nil {
 		return nil, err
 	}

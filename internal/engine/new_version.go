@@ -47,6 +47,14 @@ func (w Rotation) act() acts.Name {
 	return acts.Rotate
 }
 
+// checkReason asks the policy, unless it was the clock that asked for the version.
+func (w Rotation) checkReason(p *policy.Policy) error {
+	if w.Trigger != lifecycle.ByOperator && w.from == nil {
+		return nil
+	}
+	return p.CheckReason(w.act(), w.Reason)
+}
+
 // NewVersion is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
 // passed the policy's checks before; those after its promotion are for [Acts.CheckPromoted], or a tick. What can be refused is
 // refused before a wrapper is asked for anything.
@@ -55,10 +63,8 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	if err != nil {
 		return c, err
 	}
-	if act := why.act(); why.Trigger == lifecycle.ByOperator || why.from != nil {
-		if err := policy.CheckReason(act, why.Reason); err != nil {
-			return c, err
-		}
+	if err := why.checkReason(policy); err != nil {
+		return c, err
 	}
 	was := k.Latest
 	if k, err = p.abandonStored(ctx, k, policy, at); err != nil {

@@ -71,7 +71,7 @@ func TestAnImportIsInCustodyAndItsMaterialIsNowhere(t *testing.T) {
 	var seen []string
 	for _, line := range m.Storage.Journal() {
 		if line.Kind == "begin" {
-			seen = append(seen, string(line.Act)+" "+line.Details["imported"])
+			seen = append(seen, line.Act+" "+line.Details["imported"])
 		}
 	}
 	require.Equal(t, []string{"import key", "import key"}, seen)
