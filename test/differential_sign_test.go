@@ -222,7 +222,7 @@ func verifyBatches(s signer) []trial {
 	batch := func(more string, of ...string) step {
 		return post("verify/$K", strings.Replace(items(of...), "{", "{"+more, 1))
 	}
-	only := func(namesAndValues ...any) string { return s.body(namesAndValues...) }
+	only := s.body
 	return []trial{
 		{name: "verify a batch " + s.String(), steps: []step{
 			s.create(), s.sign("a"), batch("", item()), batch("", item("reference", "r"), only("input", bad64, "signature", "$a"), only("input", other, "signature", "$a")),

@@ -143,3 +143,39 @@ func TestTheFirstErrorOfAnItemStays(t *testing.T) {
 	_, err = s.send(logical.UpdateOperation, "transit/k", map[string]any{"secret": "x", "list": []any{map[string]any{"secret": 8675309.0}}})
 	require.NotContains(t, err.Error(), "8675309")
 }
+
+func TestATextItemTakesNumbersForTextsAndNamesAsTheyAre(t *testing.T) {
+	rows, _, err := rowsOf(t, map[string]any{"list": []any{map[string]any{"text": 5.0}, map[string]any{"TEXT": "x"}}}, vaultapi.TextItem)
+	require.NoError(t, err)
+	require.Equal(t, "5", rows[0].text)
+	require.NotEqual(t, "x", rows[1].text)
+}
+
+func TestAnItemOfTextsAloneHasNoOtherMember(t *testing.T) {
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{"x", ""},
+		{5.0, ""},
+		{nil, ""},
+		{true, "[0].nonsense: must be a string, not bool"},
+		{[]any{}, "[0].nonsense: must be a string"},
+		{1.5, "[0].nonsense: must be a text; a number is taken for one only"},
+	} {
+		s := newServer(t)
+		s.handle = func(r *vaultapi.Request) (*logical.Response, error) {
+			items, err := vaultapi.ItemsOf(r, fList, vaultapi.TextItem)
+			require.NoError(t, err)
+			err = items.Each(func(_ int, item *vaultapi.Source) { item.CheckAllTexts() })
+			if c.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.want)
+			}
+			return nil, nil
+		}
+		_, err := s.send(logical.UpdateOperation, "transit/k", map[string]any{"list": []any{map[string]any{"nonsense": c.value}}})
+		require.NoError(t, err)
+	}
+}
