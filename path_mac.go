@@ -91,6 +91,9 @@ func inputOf(from *vaultapi.Source) *string {
 
 // readMAC reads a MAC to verify. A request of one item without an input is about the empty text.
 func readMAC(from *vaultapi.Source, kind dataplane.MACKind, hash string, length int) dataplane.MACItem {
+	if from.IsItem() {
+		from.CheckAllTexts()
+	}
 	item := dataplane.MACItem{Kind: kind, Input: inputOf(from), Hash: hash, Length: length}
 	if item.Input == nil && !from.IsItem() {
 		item.Input = new(string)
@@ -104,7 +107,12 @@ func readMAC(from *vaultapi.Source, kind dataplane.MACKind, hash string, length 
 
 // make answers 200 whatever becomes of the items of a batch, unless one failed by our fault: then the request did.
 func (a macAPI) make(ctx context.Context, c *request, field vaultapi.Field[string], read func(*vaultapi.Source) dataplane.MACItem) (*logical.Response, error) {
-	in, err := readItems(c, vaultapi.LooseItem, read)
+	in, err := readItems(c, vaultapi.TextItem, func(from *vaultapi.Source) dataplane.MACItem {
+		if from.IsItem() {
+			from.CheckAllTexts() // key_version, say, counts beside batch_input only, and must not seem to count here
+		}
+		return read(from)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -187,7 +187,7 @@ func (a signAPI) verifyMACs(ctx context.Context, c *request, kind dataplane.MACK
 		return readMAC(from, kind, macHash(c), macSizeOf(c, from))
 	})
 	if err != nil {
-		return nil, vaultapi.Invalidf("%s", err.Error())
+		return nil, err // 500, as in Transit
 	}
 	verdicts, err := c.Data().VerifyMAC(ctx, fName.Get(c), in.items)
 	if err != nil {

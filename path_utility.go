@@ -153,7 +153,7 @@ func (utilityAPI) draw(ctx context.Context, c *request, source string, n int) (r
 			return nil, false, err
 		}
 		if _, err := io.ReadFull(token, raw); err != nil {
-			return nil, false, fmt.Errorf("draw random bytes of the token: %w", err)
+			return nil, false, err
 		}
 	}
 	if onToken && source == "seal" {

@@ -28,7 +28,7 @@ type intended struct {
 func intendedDifferences() []intended {
 	return slices.Concat(
 		associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(),
-		textDifferences(), codeDifferences(), exportDifferences(), signDifferences(), backupDifferences(),
+		textDifferences(), codeDifferences(), exportDifferences(), signDifferences(), backupDifferences(), macDifferences(),
 	)
 }
 

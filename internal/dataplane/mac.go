@@ -84,7 +84,7 @@ func checkMAC(k *lifecycle.Key, kind MACKind) error {
 }
 
 func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcome {
-	version, err := s.k.Permissions(s.k.Rules).ToProtect(requested)
+	version, err := s.k.Permissions(s.k.Rules).ToAuthenticate(requested)
 	if err == nil {
 		err = checkMAC(s.k.Key, item.Kind)
 	}
@@ -132,7 +132,7 @@ func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
 	}
 	version, payload, err := envelope.ParseMAC(string(item.Kind), item.MAC)
 	if err == nil {
-		err = s.k.Permissions(s.k.Rules).ToProcess(version)
+		err = s.k.Permissions(s.k.Rules).ToVerifyMAC(version)
 	}
 	if err != nil {
 		return Verdict{Err: err}

@@ -91,6 +91,11 @@ func (p Permissions) ToSign(requested int) (int, error) {
 	return p.toProtect(requested, work{"signing", "sign"})
 }
 
+// ToAuthenticate is ToProtect for a message authentication code (MAC).
+func (p Permissions) ToAuthenticate(requested int) (int, error) {
+	return p.toProtect(requested, work{"authentication", "authenticate"})
+}
+
 // work is how a refusal calls what is done to protect.
 type work struct{ noun, verb string }
 
@@ -140,6 +145,9 @@ func (w work) refused(k Key, requested, v int) error {
 // ToProcess reports whether version v may decrypt under the rules in force. The error is [refusal.ErrInvalid], [refusal.ErrRefused],
 // or [refusal.ErrDenied] where the denied use counts against retiring the version.
 func (p Permissions) ToProcess(v int) error { return p.mayCheck(v, Process, "ciphertext") }
+
+// ToVerifyMAC is ToProcess for a MAC.
+func (p Permissions) ToVerifyMAC(v int) error { return p.mayCheck(v, Process, "MAC") }
 
 // ToRewrap reports whether a ciphertext of version v may be opened to protect it anew. The errors are those of
 // ToProcess.
