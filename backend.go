@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -45,6 +46,7 @@ type backend struct {
 	system    *vaultapi.CachedSystemView
 	mount     vaultapi.Mount[*request]
 	ready     sync.Once
+	unsized   atomic.Bool // another node may have set the size of the cache
 }
 
 // Options are what [New] lets its caller replace. The zero value is what runs in production.
@@ -112,8 +114,12 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped(), Unauthenticated: []string{publicJWKS + "*"}},
 		Paths:        b.paths(o),
 		PeriodicFunc: b.tick,
-		Invalidate:   b.invalidate,
-		Clean:        b.clean,
+		InitializeFunc: func(ctx context.Context, req *logical.InitializationRequest) error {
+			b.boundCache(ctx, req.Storage)
+			return nil
+		},
+		Invalidate: b.invalidate,
+		Clean:      b.clean,
 	}
 	steady := *conf
 	steady.System = b.system
@@ -140,6 +146,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		signAPI{}.paths(),
 		importAPI{}.paths(),
 		certificateAPI{}.paths(),
+		cacheAPI{}.paths(),
 		custodyAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),
@@ -187,6 +194,9 @@ func (b *backend) invalidate(_ context.Context, path string) {
 		if store.IsMountRecord(path) {
 			b.store.Forget(custody.MountChain)
 		}
+		if store.IsCacheSize(path) {
+			b.unsized.Store(true)
+		}
 		if store.IsHSM(path) {
 			b.keks.Forget()
 			b.keyring.Forget()
@@ -216,9 +226,23 @@ func (b *backend) bind(r *vaultapi.Request) *request {
 			b.keyring.DisableCache()
 		}
 	})
+	if b.unsized.CompareAndSwap(true, false) {
+		b.boundCache(context.Background(), r.Logical.Storage)
+	}
 	c := &request{Request: r}
 	c.open(b, r.Logical)
 	return c
+}
+
+// boundCache bounds the cache as cache-config says. The cache has another size where that cannot be read, and all works.
+func (b *backend) boundCache(ctx context.Context, storage logical.Storage) {
+	size, err := b.store.On(storage, system).Settings().CacheSize(ctx)
+	if err != nil {
+		b.unsized.Store(true)
+		b.Logger().Warn("the size of the cache cannot be read; the next request tries again", "error", err)
+		return
+	}
+	b.plane.BoundCache(size)
 }
 
 // session is a request that no handler answers.

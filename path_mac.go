@@ -116,7 +116,7 @@ func (a macAPI) make(ctx context.Context, c *request, field vaultapi.Field[strin
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := c.Data().MAC(ctx, fName.Get(c), fMACVersion.Get(c), in.items)
+	outcomes, err := c.MACs().Make(ctx, fName.Get(c), fMACVersion.Get(c), in.items)
 	switch {
 	case err != nil:
 		return nil, err

@@ -189,7 +189,7 @@ func (a signAPI) verifyMACs(ctx context.Context, c *request, kind dataplane.MACK
 	if err != nil {
 		return nil, err // 500, as in Transit
 	}
-	verdicts, err := c.Data().VerifyMAC(ctx, fName.Get(c), in.items)
+	verdicts, err := c.MACs().Verify(ctx, fName.Get(c), in.items)
 	if err != nil {
 		return nil, err
 	}

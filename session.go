@@ -44,6 +44,9 @@ func (s *session) open(b *backend, req *logical.Request) {
 // Data returns what encrypts and decrypts.
 func (s *session) Data() *dataplane.Session { return &s.data }
 
+// MACs returns what makes and verifies message authentication codes.
+func (s *session) MACs() dataplane.MACs { return dataplane.MACs{Session: &s.data} }
+
 // Engine returns the acts on keys and policies.
 func (s *session) Engine() *engine.Session {
 	return s.b.engine.Session(engine.Storage{

@@ -23,7 +23,7 @@ func macTrials() []trial {
 	for _, kind := range []string{"aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "hmac"} {
 		all = append(all, hmacTrials(kind)...)
 	}
-	return slices.Concat(all, hmacBatchTrials(), verifyHMACTrials(), hashTrials(), randomTrials())
+	return slices.Concat(all, hmacBatchTrials(), verifyHMACTrials(), hashTrials(), randomTrials(), cacheTrials())
 }
 
 // macDifferences are where MACs, digests and random bytes differ.
@@ -47,6 +47,13 @@ func macDifferences() []intended {
 			differs: post("random/-1", ""), transit: 200, keylife: 400,
 			holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
 				require.Contains(t, fmt.Sprint(answer.Body["errors"]), "bytes: -1")
+			},
+		},
+		{
+			name: "a cache of 4294967296", reason: "an integer of a request has at most 32 bits",
+			differs: post("cache-config", object("size", literal("4294967296"))), transit: 200, keylife: 400,
+			holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+				require.Contains(t, fmt.Sprint(answer.Body["errors"]), "size: 4294967296")
 			},
 		},
 		{name: "random/+4", reason: "as above", differs: post("random/+4", ""), transit: 200, keylife: 200, holds: holds("random_bytes", 8)},
@@ -207,6 +214,16 @@ func hashTrials() []trial {
 		all = append(all, trial{name: "hash format " + string(format), steps: steps})
 	}
 	return all
+}
+
+func cacheTrials() []trial {
+	return []trial{{name: "cache-config", own: true, steps: []step{
+		get("cache-config"), post("cache-config", "{}"), post("cache-config", object("size", 10)), get("cache-config"), post("cache-config", object("size", 9)),
+		post("cache-config", object("size", 1)), post("cache-config", object("size", -1)), post("cache-config", object("size", "12")), get("cache-config"),
+		post("cache-config", object("size", "x")), post("cache-config", object("size", literal("1.5"))), post("cache-config", object("size", nil)), get("cache-config"),
+		post("cache-config", object("size", 20)), f0().create(), f0().encrypt("ct"), f0().decrypt("$ct"), post("cache-config", ""), get("cache-config"), del("cache-config"),
+		post("cache-config", object("size", 0, "nonsense", 1)), list("cache-config"),
+	}}}
 }
 
 func randomTrials() []trial {

@@ -43,6 +43,7 @@ const (
 	Write            Name = "write" // of a policy: a revision
 	ConfigureEngine  Name = "configure-engine"
 	ConfigureKeys    Name = "configure-keys"
+	ConfigureCache   Name = "configure-cache"
 	AcknowledgeClock Name = "acknowledge-clock"
 	RotateSigningKey Name = "rotate-signing-key"
 	ConfigureHSM     Name = "configure-hsm"

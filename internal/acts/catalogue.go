@@ -80,6 +80,7 @@ var catalogue = []Act{
 
 	{Name: ConfigureEngine, Scope: Mount, Help: "Change how the keys of the mount come under a policy."},
 	{Name: ConfigureKeys, Scope: Mount, Help: "Allow or forbid that encrypting makes a missing key."},
+	{Name: ConfigureCache, Scope: Mount, Help: "Say how many versions of keys are kept in memory."},
 	{Name: AcknowledgeClock, Scope: Mount, Help: "Say that the clock is right, so that the clock guard lets destruction go on."},
 	{Name: RotateSigningKey, Scope: Mount, Help: "Make a new key for checkpoints, signed by the old one."},
 	{Name: ConfigureHSM, Scope: Mount, Help: "Say which token wraps the material of the mount, and how it is reached."},

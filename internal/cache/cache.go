@@ -227,6 +227,13 @@ func (c *Cache[K, V]) DropIf(old func(V) bool) {
 	}
 }
 
+// Resize keeps at most so many snapshots from now on.
+func (c *Cache[K, V]) Resize(size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lru.Resize(size)
+}
+
 // Disable forgets everything, for good.
 func (c *Cache[K, V]) Disable() {
 	c.mu.Lock()

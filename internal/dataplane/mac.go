@@ -40,23 +40,26 @@ type Verdict struct {
 
 func (v Verdict) failure() error { return v.Err }
 
-// MAC authenticates the items with one version of the key; 0: the active one. All items are of one kind. The error is that of the
+// MACs are what is done with message authentication codes.
+type MACs struct{ *Session }
+
+// Make authenticates the items with one version of the key; 0: the active one. All items are of one kind. The error is that of the
 // request; items fail on their own.
-func (s *Session) MAC(ctx context.Context, name string, version int, items []MACItem) ([]Outcome, error) {
+func (s MACs) Make(ctx context.Context, name string, version int, items []MACItem) ([]Outcome, error) {
 	if err := checkMACs(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s, name, items, func(s *snapshot, ctx context.Context, item *MACItem) Outcome {
+	return each(ctx, s.Session, name, items, func(s *snapshot, ctx context.Context, item *MACItem) Outcome {
 		return s.mac(ctx, version, item)
 	})
 }
 
-// VerifyMAC verifies the MACs of the items, which are all of one kind.
-func (s *Session) VerifyMAC(ctx context.Context, name string, items []MACItem) ([]Verdict, error) {
+// Verify verifies the MACs of the items, which are all of one kind.
+func (s MACs) Verify(ctx context.Context, name string, items []MACItem) ([]Verdict, error) {
 	if err := checkMACs(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s, name, items, (*snapshot).verifyMAC)
+	return each(ctx, s.Session, name, items, (*snapshot).verifyMAC)
 }
 
 // checkMACs refuses a request as a whole.

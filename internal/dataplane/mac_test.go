@@ -31,9 +31,11 @@ func cmacOf(text, mac string, length int) dataplane.MACItem {
 	return item
 }
 
+func macs(w *enginetest.World) dataplane.MACs { return dataplane.MACs{Session: w.Data()} }
+
 func makeMAC(t testing.TB, w *enginetest.World, item dataplane.MACItem) string {
 	t.Helper()
-	made, err := w.Data().MAC(context.Background(), "k", 0, []dataplane.MACItem{item})
+	made, err := macs(w).Make(context.Background(), "k", 0, []dataplane.MACItem{item})
 	require.NoError(t, err)
 	require.NoError(t, made[0].Err)
 	return made[0].Text
@@ -41,7 +43,7 @@ func makeMAC(t testing.TB, w *enginetest.World, item dataplane.MACItem) string {
 
 func verifyMAC(t testing.TB, w *enginetest.World, item dataplane.MACItem) dataplane.Verdict {
 	t.Helper()
-	verdicts, err := w.Data().VerifyMAC(context.Background(), "k", []dataplane.MACItem{item})
+	verdicts, err := macs(w).Verify(context.Background(), "k", []dataplane.MACItem{item})
 	require.NoError(t, err)
 	return verdicts[0]
 }
@@ -83,10 +85,10 @@ func TestAKeyMakesMACsOfOneKind(t *testing.T) {
 		keytype.AES128CMAC: hmacOf("x", "vault:v1:AAAA"), keytype.AES256GCM96: cmacOf("x", "vault:v1:AAAA", 0), keytype.HMAC: cmacOf("x", "vault:v1:AAAA", 0),
 	} {
 		w := keyOf(t, kind)
-		_, err := w.Data().MAC(t.Context(), "k", 0, []dataplane.MACItem{item})
+		_, err := macs(w).Make(t.Context(), "k", 0, []dataplane.MACItem{item})
 		require.ErrorIs(t, err, refusal.ErrRefused)
 		require.ErrorContains(t, err, "key type "+string(kind)+" does not support "+string(item.Kind)+" operations")
-		_, err = w.Data().VerifyMAC(t.Context(), "k", []dataplane.MACItem{item})
+		_, err = macs(w).Verify(t.Context(), "k", []dataplane.MACItem{item})
 		require.ErrorIs(t, err, refusal.ErrRefused)
 	}
 }
@@ -116,7 +118,7 @@ func TestAMACCountsAsAnEncryption(t *testing.T) {
 	w := limited(t, 3, policy.OnLimitRotate)
 	w.Encrypt("k", "x")
 	var versions []int
-	made, err := w.Data().MAC(t.Context(), "k", 0, []dataplane.MACItem{hmacOf("x", ""), hmacOf("x", ""), hmacOf("x", ""), hmacOf("x", "")})
+	made, err := macs(w).Make(t.Context(), "k", 0, []dataplane.MACItem{hmacOf("x", ""), hmacOf("x", ""), hmacOf("x", ""), hmacOf("x", "")})
 	require.NoError(t, err)
 	for _, o := range made {
 		require.NoError(t, o.Err)
@@ -128,7 +130,7 @@ func TestAMACCountsAsAnEncryption(t *testing.T) {
 
 	w = limited(t, 1, policy.OnLimitBlock)
 	broken := "no*base64"
-	made, err = w.Data().MAC(t.Context(), "k", 0, []dataplane.MACItem{{Kind: dataplane.HMAC, Hash: "sha2-256", Input: &broken}, {Kind: dataplane.HMAC, Hash: "sha2-256"}, hmacOf("x", ""), hmacOf("x", "")})
+	made, err = macs(w).Make(t.Context(), "k", 0, []dataplane.MACItem{{Kind: dataplane.HMAC, Hash: "sha2-256", Input: &broken}, {Kind: dataplane.HMAC, Hash: "sha2-256"}, hmacOf("x", ""), hmacOf("x", "")})
 	require.NoError(t, err)
 	require.ErrorIs(t, made[0].Err, refusal.ErrInvalid)
 	require.ErrorContains(t, made[1].Err, "missing input for HMAC")
@@ -140,7 +142,7 @@ func TestTheStateOfAVersionIsTheStateOfItsMACs(t *testing.T) {
 	w := keyOf(t, keytype.AES256GCM96)
 	mac := makeMAC(t, w, hmacOf("x", ""))
 	suspend(t, w)
-	_, err := w.Data().MAC(t.Context(), "k", 0, []dataplane.MACItem{hmacOf("x", "")})
+	_, err := macs(w).Make(t.Context(), "k", 0, []dataplane.MACItem{hmacOf("x", "")})
 	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.ErrorContains(t, err, "cannot authenticate")
 	require.ErrorContains(t, err, "[key_suspended]")
@@ -170,23 +172,23 @@ func TestADeniedMACCountsIfItIsOneOfTheVersion(t *testing.T) {
 
 func TestARequestForMACsIsRefusedAsAWhole(t *testing.T) {
 	w := keyOf(t, keytype.HMAC)
-	s, ctx := w.Data(), t.Context()
+	s, ctx := macs(w), t.Context()
 	for _, hash := range []string{"none", "", "md5"} {
 		item := hmacOf("x", "vault:v1:AAAA")
 		item.Hash = hash
-		_, err := s.MAC(ctx, "k", 0, []dataplane.MACItem{hmacOf("x", ""), item})
+		_, err := s.Make(ctx, "k", 0, []dataplane.MACItem{hmacOf("x", ""), item})
 		require.ErrorIs(t, err, refusal.ErrInvalid, hash)
 		require.ErrorContains(t, err, "algorithm: ")
-		_, err = s.VerifyMAC(ctx, "k", []dataplane.MACItem{item})
+		_, err = s.Verify(ctx, "k", []dataplane.MACItem{item})
 		require.ErrorIs(t, err, refusal.ErrInvalid, hash)
 	}
 	for _, version := range []int{-1, 2} {
-		_, err := s.MAC(ctx, "k", version, []dataplane.MACItem{hmacOf("x", "")})
+		_, err := s.Make(ctx, "k", version, []dataplane.MACItem{hmacOf("x", "")})
 		require.ErrorIs(t, err, refusal.ErrInvalid)
 		require.ErrorContains(t, err, "key_version")
 	}
-	_, err := s.MAC(ctx, "k", 0, nil)
+	_, err := s.Make(ctx, "k", 0, nil)
 	require.ErrorIs(t, err, refusal.ErrInvalid)
-	_, err = s.MAC(ctx, "other", 0, []dataplane.MACItem{hmacOf("x", "")})
+	_, err = s.Make(ctx, "other", 0, []dataplane.MACItem{hmacOf("x", "")})
 	require.ErrorIs(t, err, refusal.ErrNotFound)
 }

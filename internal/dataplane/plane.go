@@ -73,6 +73,15 @@ func (p *Plane) DisableCache() {
 	p.ciphers.Disable()
 }
 
+// BoundCache keeps that many ciphers in memory at most; 0: as many as by default. What is beyond goes, the least recently used
+// first.
+func (p *Plane) BoundCache(size int) {
+	if size == 0 {
+		size = ciphersCached
+	}
+	p.ciphers.Resize(size)
+}
+
 // KeyChanged forgets the snapshot of a key after an act on it, also when the outcome is unknown.
 func (p *Plane) KeyChanged(name string) { p.keys.Drop(name) }
 

@@ -103,6 +103,8 @@ type SettingsStore interface {
 	// SetKeysSettings commits what change makes of them, or returns its error and writes nothing.
 	SetKeysSettings(ctx context.Context,
 		change func(lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error)) (lifecycle.KeysSettings, error)
+	// SetCacheSize commits it with an event that is made from what it was; where it is set already nothing is done.
+	SetCacheSize(ctx context.Context, size int, event func(was int) lifecycle.Event) error
 	// AcknowledgeClock commits what the clock guard is to believe.
 	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error
 }

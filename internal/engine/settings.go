@@ -101,6 +101,25 @@ func (s Settings) SetKeys(ctx context.Context, c KeysChange) (lifecycle.KeysSett
 	return after, err
 }
 
+// minCacheSize is the least that a cache is worth, as in Transit.
+const minCacheSize = 10
+
+// SetCacheSize says how many versions of keys are kept in memory, from now on; 0: as many as are by default.
+func (s Settings) SetCacheSize(ctx context.Context, size int, reason string) error {
+	if size != 0 && size < minCacheSize {
+		return refusal.InvalidField("size", size, "size must be 0 or a value greater or equal to 10")
+	}
+	err := s.store.Settings.SetCacheSize(ctx, size, func(was int) lifecycle.Event {
+		return lifecycle.Event{
+			Act: string(acts.ConfigureCache), Reason: reason, Details: map[string]string{"size": fmt.Sprintf("%d -> %d", was, size)},
+		}
+	})
+	if err == nil {
+		s.Plane.BoundCache(size)
+	}
+	return err
+}
+
 // Clock returns what the clock guard remembers.
 func (s Settings) Clock(ctx context.Context) (lifecycle.Clock, error) {
 	return s.store.Settings.Clock(ctx)

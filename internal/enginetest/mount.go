@@ -49,6 +49,7 @@ type Mount struct {
 	governed policy.Governance
 
 	keysSettings lifecycle.KeysSettings
+	cacheSize    int
 
 	calls  map[string]int
 	faults map[string]error

@@ -224,6 +224,17 @@ func (s settings) SetKeysSettings(
 	return next, nil
 }
 
+func (s settings) SetCacheSize(ctx context.Context, size int, event func(was int) lifecycle.Event) error {
+	if err := s.called(ctx, "SetCacheSize", ""); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mustBeAct(acts.Mount, event(s.cacheSize))
+	s.cacheSize = size
+	return nil
+}
+
 // mustBeAct complains of an event that is no act of the scope.
 func (m *Mount) mustBeAct(scope acts.Scope, e lifecycle.Event) {
 	if _, known := acts.Of(scope, acts.Name(e.Act)); !known {

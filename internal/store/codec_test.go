@@ -131,6 +131,10 @@ func readers(kek string) []reader {
 				return w.RelocateAsATick(ctx, "orders", func(lifecycle.Key, int) error { panic("internal error: called") })
 			},
 		}},
+		{"config/cache", "cache", map[string]func(w *world) error{
+			"read": func(w *world) error { _, err := w.CacheSize(ctx); return err },
+			"set":  func(w *world) error { return w.SetCacheSize(ctx, 20) },
+		}},
 		{"config/keys", "settings", map[string]func(w *world) error{
 			"read": func(w *world) error { _, err := w.DisableUpsert(ctx); return err },
 			"set":  func(w *world) error { return w.SetDisableUpsert(ctx, false) },
@@ -188,7 +192,7 @@ func TestRecordThatIsNoneOfItsKindIsReportedAndNotQuoted(t *testing.T) {
 		`{"schema":null}`, `{"schema":0,"secret":"s3cr3t"}`, `{"schema":-1}`, `{"schema":"1"}`, `{"schema":1.5}`,
 		`{"schema":1e99}`, `{"schema":[1]}`,
 		// right schema, wrong kinds of values: each record has one of these fields
-		`{"schema":1,"created":{"secret":"s3cr3t"},"disable_upsert":"s3cr3t","keys":7,"high":"s3cr3t","denied":"s3cr3t","number":"s3cr3t","from":"s3cr3t","due":["s3cr3t"],"after":7,"revision":"s3cr3t"}`,
+		`{"schema":1,"created":{"secret":"s3cr3t"},"disable_upsert":"s3cr3t","size":"s3cr3t","keys":7,"high":"s3cr3t","denied":"s3cr3t","number":"s3cr3t","from":"s3cr3t","due":["s3cr3t"],"after":7,"revision":"s3cr3t"}`,
 	} {
 		t.Run(record, func(t *testing.T) {
 			eachReader(t, record, func(t *testing.T, path string, err error) {

@@ -64,6 +64,7 @@ func clockSet(t *testing.T, w *world) {
 func allSet(t *testing.T, w *world) {
 	clockSet(t, w)
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	require.NoError(t, w.SetCacheSize(ctx, 10))
 	_, err := w.SetGovernance(ctx, func(policy.Governance) policy.Governance { return policy.Governance{RequirePolicy: true} })
 	require.NoError(t, err)
 	_, err = w.AddSigningKey(ctx, nextSigningKey)
@@ -127,6 +128,8 @@ func mountActs() []act {
 		{name: "change a setting after others", arrange: allSet, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, false) }, writes: 3},
 		{name: "set the clock", arrange: nothing, do: func(w *world, _ string) error { return w.SetClock(ctx, goldenClock()) }, writes: 1},
 		{name: "add denied uses", arrange: withKey(1, false), do: func(w *world, _ string) error { return addDenied(w) }, writes: 1},
+		{name: "bound the cache", arrange: nothing, do: func(w *world, _ string) error { return w.SetCacheSize(ctx, 10) }, writes: 3},
+		{name: "bound the cache anew", arrange: allSet, do: func(w *world, _ string) error { return w.SetCacheSize(ctx, 20) }, writes: 3},
 		{name: "disable upsert", arrange: nothing, do: func(w *world, _ string) error { return w.SetDisableUpsert(ctx, true) }, writes: 3},
 		{name: "configure the HSM", arrange: allSet, do: func(w *world, _ string) error { return configureHSM(w, true) }, writes: 3},
 		{name: "delete the HSM", arrange: tokenSet, do: func(w *world, _ string) error { return configureHSM(w, false) }, writes: 3},

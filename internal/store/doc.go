@@ -22,7 +22,7 @@
 //	schedule/<minute>/<name> which keys are to be looked at, and when
 //	alerts/<status>/<minute>-<name> which keys are retrying, stalled, overdue or stopped, and since when
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
-//	config/keys, config/engine            settings
+//	config/keys, config/engine, config/cache  settings
 //	config/clock                          what the clock guard remembers
 //	config/barrier                        says nothing; see write.go
 //	config/kek, config/archive-kek        the mount's key encryption keys                (secret)

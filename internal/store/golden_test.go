@@ -353,6 +353,7 @@ func goldenWorld(t *testing.T) *world {
 	require.NoError(t, w.SetKEKs(ctx, func(keyring.HSM) ([]keyring.TokenKEK, lifecycle.Event, error) {
 		return []keyring.TokenKEK{goldenKEK()}, lifecycle.Event{}, nil
 	}))
+	require.NoError(t, w.SetCacheSize(ctx, 1000))
 	paged := goldenKey()
 	paged.Name, paged.Latest, paged.Recent = "paged", 256, nil
 	for n := range paged.Latest {
@@ -379,7 +380,7 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 	for path, name := range map[string]string{
 		"keys/orders": "key", "versions/orders/2": "version", "dates/paged/0": "dates",
 		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
-		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "denied/orders/0": "denied",
+		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "config/cache": "cache", "denied/orders/0": "denied",
 		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
 		"intents/rewrap/use": "rewrap", "keys/resident": "key-resident", "versions/resident/1": "version-resident", "intents/objects/" + object: "object",
 		"config/hsm": "hsm", "config/keks": "keks",

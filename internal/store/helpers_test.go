@@ -96,6 +96,10 @@ func (w *world) SetGovernance(ctx context.Context, change func(policy.Governance
 	})
 }
 
+func (w *world) SetCacheSize(ctx context.Context, size int) error {
+	return w.Settings.SetCacheSize(ctx, size, func(int) lifecycle.Event { return lifecycle.Event{Act: "configure-cache"} })
+}
+
 func (w *world) SetDisableUpsert(ctx context.Context, disable bool) error {
 	_, err := w.SetKeysSettings(ctx, func(s lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error) {
 		s.DisableUpsert = disable

@@ -111,7 +111,7 @@ func checkMount(t testing.TB, w *world) {
 		}
 	}
 	for path, acts := range map[string][]string{
-		"config/engine": {"configure-engine"}, "config/keys": {"configure-keys"}, "config/clock": {"acknowledge-clock"},
+		"config/engine": {"configure-engine"}, "config/keys": {"configure-keys"}, "config/cache": {"configure-cache"}, "config/clock": {"acknowledge-clock"},
 		"config/custody": {"rotate-signing-key"}, "config/hsm": {"configure-hsm", "delete-hsm"},
 		"config/keks": {"create-kek", "rotate-kek", "retire-kek", "destroy-kek"},
 	} {

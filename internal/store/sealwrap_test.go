@@ -33,6 +33,7 @@ func everything(t *testing.T) *world {
 	require.NoError(t, err)
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
+	require.NoError(t, w.SetCacheSize(ctx, 10))
 	tokenSet(t, w)
 	w.putPolicy(t, "pci", "")
 	w.putPolicy(t, "pci", "second")
@@ -74,7 +75,7 @@ func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
 	}
 	require.Equal(t, map[string]bool{ // as in the layout of the package's comment
 		"keys": true, "versions": true, "dates": true, "policies": true, "revisions": true, "bound": true,
-		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/kek": true,
+		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/cache": true, "config/kek": true,
 		"archive": true, "journal": true, "denied": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
 		"config/clock": true, "config/hsm": true, "config/keks": true, "intents/rewrap": true,
 	}, kinds)

@@ -15,6 +15,7 @@ const (
 	settingsPath   = "config/keys"
 	governancePath = "config/engine"
 	clockPath      = "config/clock"
+	cachePath      = "config/cache"
 )
 
 // settingsRecord is config/keys.
@@ -70,6 +71,45 @@ func (r Settings) SetKeysSettings(
 	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
 		rec := settingsRecord{Schema: schema, DisableUpsert: next.DisableUpsert, PublicJWKS: next.PublicJWKS, journaled: begun}
 		return r.put(ctx, settingsPath, rec, rest)
+	})
+}
+
+// cacheRecord is config/cache.
+type cacheRecord struct {
+	Schema int `json:"schema"`
+	Size   int `json:"size"`
+	journaled
+}
+
+// IsCacheSize reports whether the storage path is that of the size of the cache.
+func IsCacheSize(path string) bool { return path == cachePath }
+
+// CacheSize returns how many versions of keys are to be kept in memory; 0: as many as are by default.
+func (r Settings) CacheSize(ctx context.Context) (int, error) {
+	var rec cacheRecord
+	_, _, err := read(ctx, r.conn, cachePath, &rec)
+	return rec.Size, err
+}
+
+// SetCacheSize sets it, between the two custody records of the event. Setting what is set writes nothing.
+func (r Settings) SetCacheSize(ctx context.Context, size int, event func(was int) lifecycle.Event) error {
+	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var rec cacheRecord
+	var rest unknown
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		rec = cacheRecord{}
+		rest, _, err = read(ctx, r.conn, cachePath, &rec)
+		return rec.Size != size, err
+	})
+	if err != nil || !write {
+		return err
+	}
+	return Journals(r).onMount(ctx, event(rec.Size), func(ctx context.Context, begun journaled) error {
+		return r.put(ctx, cachePath, cacheRecord{Schema: schema, Size: size, journaled: begun}, rest)
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
 func TestUpsertIsAllowedUntilDisabled(t *testing.T) {
@@ -27,4 +29,21 @@ func TestSettingWhatIsSetWritesNothing(t *testing.T) {
 	w.disk.Reset()
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
 	require.Zero(t, w.disk.Reset().Writes())
+}
+
+func TestTheSizeOfTheCacheIsWhatWasSetLast(t *testing.T) {
+	w := newWorld()
+	size, err := w.CacheSize(ctx)
+	require.NoError(t, err)
+	require.Zero(t, size)
+	for _, want := range []int{10, 20, 0} {
+		require.NoError(t, w.SetCacheSize(ctx, want))
+		size, err := w.CacheSize(ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, size)
+	}
+	w.disk.Reset()
+	require.NoError(t, w.SetCacheSize(ctx, 0))
+	require.Zero(t, w.disk.Reset().Writes())
+	require.Equal(t, "configure-cache done; configure-cache done; configure-cache done", w.story(t, custody.MountChain))
 }

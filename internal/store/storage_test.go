@@ -62,6 +62,7 @@ var reads = map[string]func(w *world) error{
 	"get versions/orders/1":      func(w *world) error { _, err := w.Version(ctx, "orders", 1); return err },
 	"get policies/pci":           func(w *world) error { _, err := w.Policy(ctx, "pci"); return err },
 	"get config/kek":             func(w *world) error { _, _, err := w.Keyring(ctx); return err },
+	"get config/cache":           func(w *world) error { _, err := w.CacheSize(ctx); return err },
 	"get config/keys":            func(w *world) error { _, err := w.DisableUpsert(ctx); return err },
 	"get intents/reschedule/pci": func(w *world) error { _, _, err := w.ReindexCursor(ctx, "pci"); return err },
 	"list keys/":                 func(w *world) error { _, err := w.KeyNames(ctx); return err },

@@ -59,6 +59,13 @@ var policyActs = []act{
 		},
 	},
 	{
+		name: "bound the cache",
+		run:  func(m *mounttest.Mount) mounttest.Answer { return m.Write("cache-config", "size", 10) },
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, 10, m.Must(m.Read("cache-config")).Data["size"])
+		},
+	},
+	{
 		name: "create under the default policy",
 		prepare: func(m *mounttest.Mount) {
 			m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "24h"))

@@ -30,6 +30,7 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 		"policies/k":    inPolicies,
 		"config/engine": {"require_policy", "default_policy", "reason"},
 		"config/keys":   {"disable_upsert", "public_jwks"},
+		"cache-config":  {"size"},
 		"config/clock":  {"acknowledge"},
 		"config/hsm": {
 			"enabled", "library", "token_label", "token_serial", "pin", "pin_env", "pin_file", "mechanism", "gcm_iv_mode", "rsa_oaep_hash",
