@@ -29,6 +29,7 @@ func intendedDifferences() []intended {
 	return slices.Concat(
 		associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(),
 		textDifferences(), codeDifferences(), exportDifferences(), signDifferences(), backupDifferences(), macDifferences(),
+		addedDifferences(),
 	)
 }
 
@@ -110,6 +111,19 @@ func convergentDifferences() []intended {
 		})
 	}
 	return all
+}
+
+// addedDifferences are what Transit does not have.
+func addedDifferences() []intended {
+	return []intended{{
+		name: "keys of type xchacha20-poly1305", reason: "as in OpenBao (hashicorp/vault#13243)",
+		differs: post("keys/$K", object("type", "xchacha20-poly1305")), transit: 400, keylife: 200,
+		holds: func(t *testing.T, s *harness.Server, k *side, _ harness.Reply) {
+			t.Helper()
+			require.True(t, k.remember(kept{"ct", "ciphertext"}, k.send(t, s, f0().encrypt("ct"))))
+			require.Equal(t, 200, k.send(t, s, f0().decrypt("$ct")).Status)
+		},
+	}}
 }
 
 func createDifferences() []intended {

@@ -16,23 +16,24 @@ type Algorithm string
 
 // The algorithms.
 const (
-	AES128GCM96      Algorithm = "aes128-gcm96"
-	AES256GCM96      Algorithm = "aes256-gcm96"
-	ChaCha20Poly1305 Algorithm = "chacha20-poly1305"
-	Ed25519          Algorithm = "ed25519"
-	ECDSAP256        Algorithm = "ecdsa-p256"
-	ECDSAP384        Algorithm = "ecdsa-p384"
-	ECDSAP521        Algorithm = "ecdsa-p521"
-	RSA2048          Algorithm = "rsa-2048"
-	RSA3072          Algorithm = "rsa-3072"
-	RSA4096          Algorithm = "rsa-4096"
-	HMAC             Algorithm = "hmac"
-	AES128CMAC       Algorithm = "aes128-cmac"
-	AES192CMAC       Algorithm = "aes192-cmac"
-	AES256CMAC       Algorithm = "aes256-cmac"
+	AES128GCM96       Algorithm = "aes128-gcm96"
+	AES256GCM96       Algorithm = "aes256-gcm96"
+	ChaCha20Poly1305  Algorithm = "chacha20-poly1305"
+	XChaCha20Poly1305 Algorithm = "xchacha20-poly1305"
+	Ed25519           Algorithm = "ed25519"
+	ECDSAP256         Algorithm = "ecdsa-p256"
+	ECDSAP384         Algorithm = "ecdsa-p384"
+	ECDSAP521         Algorithm = "ecdsa-p521"
+	RSA2048           Algorithm = "rsa-2048"
+	RSA3072           Algorithm = "rsa-3072"
+	RSA4096           Algorithm = "rsa-4096"
+	HMAC              Algorithm = "hmac"
+	AES128CMAC        Algorithm = "aes128-cmac"
+	AES192CMAC        Algorithm = "aes192-cmac"
+	AES256CMAC        Algorithm = "aes256-cmac"
 )
 
-// The algorithms that encrypt without an RSA key have the same nonce and tag; the ciphertext format rests on it.
+// The nonce and the tag of the algorithms that encrypt without an RSA key. XChaCha20-Poly1305 alone has a longer nonce.
 const (
 	nonceSize = 12
 	tagSize   = 16
@@ -62,14 +63,14 @@ func (a Algorithm) KeySize() int {
 		return 16
 	case AES192CMAC:
 		return 24
-	case AES256GCM96, ChaCha20Poly1305, AES256CMAC:
+	case AES256GCM96, ChaCha20Poly1305, XChaCha20Poly1305, AES256CMAC:
 		return 32
 	default:
 		return 0
 	}
 }
 
-// keyTypes are keysutil's names of the algorithms.
+// keyTypes are keysutil's names of the algorithms that it knows.
 var keyTypes = map[Algorithm]keysutil.KeyType{
 	AES128GCM96: keysutil.KeyType_AES128_GCM96, AES256GCM96: keysutil.KeyType_AES256_GCM96, ChaCha20Poly1305: keysutil.KeyType_ChaCha20_Poly1305,
 	Ed25519:   keysutil.KeyType_ED25519,
@@ -81,10 +82,14 @@ var keyTypes = map[Algorithm]keysutil.KeyType{
 
 // aead returns the primitive for a key whose length has been checked.
 func (a Algorithm) aead(key []byte) (cipher.AEAD, error) {
-	if a == ChaCha20Poly1305 {
+	switch a {
+	case ChaCha20Poly1305:
 		return chacha20poly1305.New(key)
+	case XChaCha20Poly1305:
+		return chacha20poly1305.NewX(key)
+	default:
+		return newGCM(key)
 	}
-	return newGCM(key)
 }
 
 func newGCM(key []byte) (cipher.AEAD, error) {

@@ -44,7 +44,7 @@ type Params struct {
 	AssociatedDataErr error
 }
 
-// mode is how ciphertexts come about: [direct], [derived], [resident] or [asymmetric].
+// mode is how ciphertexts come about: [direct], [derived], [extended], [resident] or [asymmetric].
 type mode interface {
 	encrypt(ctx context.Context, plaintext string, p Params) (string, error)
 	decrypt(ctx context.Context, payload string, p Params) (string, error)
@@ -77,6 +77,8 @@ func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, err
 		newMode = newNoMode
 	case spec.Algorithm.isCMAC():
 		newMode = newCMAC
+	case spec.Algorithm == XChaCha20Poly1305 && spec.Derived:
+		newMode = newExtended
 	case spec.Derived:
 		newMode = newDerived
 	}
@@ -102,6 +104,8 @@ func check(spec Spec, version int, m Material) error {
 	switch {
 	case want == 0 && !spec.Algorithm.isAsymmetric():
 		return internalError(fmt.Sprintf("new cipher: unknown algorithm %q", string(spec.Algorithm)))
+	case spec.Convergent && spec.Algorithm == XChaCha20Poly1305:
+		return internalError("new cipher: XChaCha20-Poly1305 has no convergent encryption")
 	case spec.Convergent && !spec.Derived:
 		return internalError("new cipher: convergent encryption needs a derived key")
 	case version < 1:

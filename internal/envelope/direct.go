@@ -18,6 +18,7 @@ import (
 type direct struct {
 	prefix string
 	aead   cipher.AEAD
+	nonce  int // its size
 	rand   io.Reader
 	pool   scratchPool
 }
@@ -28,14 +29,14 @@ func newDirect(spec Spec, version int, m Material, rand io.Reader) (mode, error)
 	if err != nil {
 		return nil, fmt.Errorf("%w: new cipher: %w", ErrInternal, err)
 	}
-	return &direct{prefix: prefix(version), aead: aead, rand: rand}, nil
+	return &direct{prefix: prefix(version), aead: aead, nonce: aead.NonceSize(), rand: rand}, nil
 }
 
 func (d *direct) encrypt(_ context.Context, plaintext string, p Params) (string, error) {
-	s := d.pool.get(nonceSize + base64.StdEncoding.DecodedLen(len(plaintext)) + tagSize)
+	s := d.pool.get(d.nonce + base64.StdEncoding.DecodedLen(len(plaintext)) + tagSize)
 	defer d.pool.put(s)
 
-	nonce, text := s.bytes[:nonceSize], s.bytes[nonceSize:]
+	nonce, text := s.bytes[:d.nonce], s.bytes[d.nonce:]
 	n, err := base64.StdEncoding.Decode(text, []byte(plaintext))
 	if err != nil {
 		return "", plaintextError(err)
@@ -51,7 +52,7 @@ func (d *direct) encrypt(_ context.Context, plaintext string, p Params) (string,
 		return "", fmt.Errorf("draw nonce: %w", err)
 	}
 	sealed := d.aead.Seal(text[:0], nonce, text[:n], p.AssociatedData)
-	return encode(d.prefix, s.bytes[:nonceSize+len(sealed)]), nil
+	return encode(d.prefix, s.bytes[:d.nonce+len(sealed)]), nil
 }
 
 func (d *direct) decrypt(_ context.Context, payload string, p Params) (string, error) {
@@ -60,15 +61,15 @@ func (d *direct) decrypt(_ context.Context, payload string, p Params) (string, e
 
 	n, err := base64.StdEncoding.Decode(s.bytes, []byte(payload))
 	if err != nil {
-		return "", inputError("invalid ciphertext: could not decode base64")
+		return "", errPayload
 	}
 	if p.AssociatedDataErr != nil {
 		return "", internalError(p.AssociatedDataErr.Error())
 	}
-	if n < nonceSize {
+	if n < d.nonce {
 		return "", inputError("invalid ciphertext length")
 	}
-	nonce, text := s.bytes[:nonceSize], s.bytes[nonceSize:n]
+	nonce, text := s.bytes[:d.nonce], s.bytes[d.nonce:n]
 	plain, err := d.aead.Open(text[:0], nonce, text, p.AssociatedData)
 	if err != nil {
 		return "", errAuthentication

@@ -32,6 +32,9 @@ var (
 // the text of the cipher in use and so tells key types apart; this is the text of AES-GCM.
 var errAuthentication = inputError("cipher: message authentication failed")
 
+// errPayload is the answer to a ciphertext that is no base64.
+var errPayload = inputError("invalid ciphertext: could not decode base64")
+
 // failure gives a text one of the classes above without showing the class: clients match on
 // Transit's texts, which carry no prefix.
 type failure struct {

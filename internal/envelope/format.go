@@ -12,7 +12,7 @@ import (
 // A ciphertext, as Transit writes it and as clients and their regular expressions expect it:
 //
 //	vault:v 12 : bm9uY2UgY2lwaGVydGV4dCB0YWc=
-//	        |    `- standard base64 of nonce 12 | ciphertext | tag 16
+//	        |    `- standard base64 of nonce 12 or 24 | ciphertext | tag 16
 //	        `- version, decimal
 const ciphertextPrefix = "vault:v"
 
@@ -52,7 +52,7 @@ func parse(text, whole, what string) (version int, payload string, err error) {
 	return version, payload, nil
 }
 
-// Truncated reports a payload that is too short for a nonce and a tag, so that no cipher opens it.
+// Truncated reports a payload that is too short for the shortest nonce and a tag, so that no cipher opens it.
 func Truncated(payload string) bool {
 	return len(payload) < base64.StdEncoding.EncodedLen(nonceSize+tagSize)
 }

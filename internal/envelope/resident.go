@@ -70,7 +70,7 @@ func (r *resident) decrypt(ctx context.Context, payload string, p Params) (strin
 	in, err := base64.StdEncoding.DecodeString(payload)
 	switch {
 	case err != nil:
-		return "", inputError("invalid ciphertext: could not decode base64")
+		return "", errPayload
 	case p.AssociatedDataErr != nil:
 		return "", internalError(p.AssociatedDataErr.Error())
 	case len(in) < nonceSize:

@@ -16,20 +16,21 @@ type Type string
 
 // The key types of this release.
 const (
-	AES128GCM96      Type = "aes128-gcm96"
-	AES256GCM96      Type = "aes256-gcm96"
-	ChaCha20Poly1305 Type = "chacha20-poly1305"
-	Ed25519          Type = "ed25519"
-	ECDSAP256        Type = "ecdsa-p256"
-	ECDSAP384        Type = "ecdsa-p384"
-	ECDSAP521        Type = "ecdsa-p521"
-	RSA2048          Type = "rsa-2048"
-	RSA3072          Type = "rsa-3072"
-	RSA4096          Type = "rsa-4096"
-	HMAC             Type = "hmac"
-	AES128CMAC       Type = "aes128-cmac"
-	AES192CMAC       Type = "aes192-cmac"
-	AES256CMAC       Type = "aes256-cmac"
+	AES128GCM96       Type = "aes128-gcm96"
+	AES256GCM96       Type = "aes256-gcm96"
+	ChaCha20Poly1305  Type = "chacha20-poly1305"
+	XChaCha20Poly1305 Type = "xchacha20-poly1305" // OpenBao's; Vault has none
+	Ed25519           Type = "ed25519"
+	ECDSAP256         Type = "ecdsa-p256"
+	ECDSAP384         Type = "ecdsa-p384"
+	ECDSAP521         Type = "ecdsa-p521"
+	RSA2048           Type = "rsa-2048"
+	RSA3072           Type = "rsa-3072"
+	RSA4096           Type = "rsa-4096"
+	HMAC              Type = "hmac"
+	AES128CMAC        Type = "aes128-cmac"
+	AES192CMAC        Type = "aes192-cmac"
+	AES256CMAC        Type = "aes256-cmac"
 )
 
 // Default is what a key gets whose creator names no type.
@@ -56,20 +57,21 @@ type traits struct {
 
 // types is the whole list of key types; nothing else enumerates them. That of rsa-4096 is SP 800-56B Rev 2, table 4.
 var types = map[Type]traits{
-	AES128GCM96:      {strength: 128, encryption: true, derivation: true, convergent: true},
-	AES256GCM96:      {strength: 256, encryption: true, derivation: true, convergent: true, token: true},
-	ChaCha20Poly1305: {strength: 256, encryption: true, derivation: true, convergent: true},
-	Ed25519:          {strength: 128, derivation: true, signing: true, asymmetric: true},
-	ECDSAP256:        {strength: 128, signing: true, asymmetric: true, shown: "P-256"},
-	ECDSAP384:        {strength: 192, signing: true, asymmetric: true, shown: "P-384"},
-	ECDSAP521:        {strength: 256, signing: true, asymmetric: true, shown: "P-521"},
-	RSA2048:          {strength: 112, encryption: true, signing: true, asymmetric: true},
-	RSA3072:          {strength: 128, encryption: true, signing: true, asymmetric: true},
-	RSA4096:          {strength: 152, encryption: true, signing: true, asymmetric: true},
-	HMAC:             {strength: 256},
-	AES128CMAC:       {strength: 128, cmac: true},
-	AES192CMAC:       {strength: 192, cmac: true},
-	AES256CMAC:       {strength: 256, cmac: true},
+	AES128GCM96:       {strength: 128, encryption: true, derivation: true, convergent: true},
+	AES256GCM96:       {strength: 256, encryption: true, derivation: true, convergent: true, token: true},
+	ChaCha20Poly1305:  {strength: 256, encryption: true, derivation: true, convergent: true},
+	XChaCha20Poly1305: {strength: 256, encryption: true, derivation: true},
+	Ed25519:           {strength: 128, derivation: true, signing: true, asymmetric: true},
+	ECDSAP256:         {strength: 128, signing: true, asymmetric: true, shown: "P-256"},
+	ECDSAP384:         {strength: 192, signing: true, asymmetric: true, shown: "P-384"},
+	ECDSAP521:         {strength: 256, signing: true, asymmetric: true, shown: "P-521"},
+	RSA2048:           {strength: 112, encryption: true, signing: true, asymmetric: true},
+	RSA3072:           {strength: 128, encryption: true, signing: true, asymmetric: true},
+	RSA4096:           {strength: 152, encryption: true, signing: true, asymmetric: true},
+	HMAC:              {strength: 256},
+	AES128CMAC:        {strength: 128, cmac: true},
+	AES192CMAC:        {strength: 192, cmac: true},
+	AES256CMAC:        {strength: 256, cmac: true},
 }
 
 // Parse returns the type of that name. The error is [refusal.ErrInvalid].

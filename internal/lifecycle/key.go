@@ -181,7 +181,7 @@ func checkType(k Key) error {
 	case k.Derived && !t.SupportsDerivation():
 		return refusal.AsFault(refusal.InvalidField("derived", true, "key derivation and convergent encryption not supported for keys of type "+string(t)))
 	case k.Convergent && !t.SupportsConvergent():
-		return refusal.InvalidField("convergent_encryption", true, "key type "+string(t)+" does not encrypt")
+		return refusal.InvalidField("convergent_encryption", true, "key type "+string(t)+" has no convergent encryption")
 	case t != keytype.HMAC && k.Size != 0:
 		return refusal.InvalidField("key_size", k.Size, "is not valid for key type "+string(t))
 	case t == keytype.HMAC && (k.Size < keytype.MinHMACSize || k.Size > keytype.MaxHMACSize):
