@@ -59,6 +59,7 @@ func (a cipherAPI) paths() []path {
 			operation{Handle: a.rewrap, Answer: "The new ciphertext, or batch_results.", Fields: protectedFields},
 			fCiphertext, fKeyVersion, fDecryptPadding, fEncryptPadding),
 		a.datakeyPath(),
+		a.datakeysPath(),
 	}
 }
 
@@ -256,13 +257,13 @@ func (a cipherAPI) datakey(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	plaintext, wrapped, err := c.Data().Datakey(ctx, fName.Get(c), bits, item)
+	key, err := c.Data().Datakey(ctx, fName.Get(c), bits, item)
 	if err != nil {
 		return nil, err
 	}
-	resp := vaultapi.Data(fCiphertext.Is(wrapped.Text), fKeyVersion.Is(wrapped.Version))
+	resp := vaultapi.Data(fCiphertext.Is(key.Text), fKeyVersion.Is(key.Version))
 	if form == "plaintext" {
-		resp.Data[fPlaintext.Name] = plaintext
+		resp.Data[fPlaintext.Name] = key.Plaintext
 	}
 	return resp, nil
 }

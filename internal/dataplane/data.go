@@ -5,10 +5,7 @@ package dataplane
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -106,28 +103,4 @@ func (s *Session) each(ctx context.Context, name string, items []Item, do func(*
 		return nil, err
 	}
 	return each(ctx, s, name, items, do)
-}
-
-// Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.
-func (s *Session) Datakey(ctx context.Context, name string, bits int, item Item) (plaintext string, wrapped Outcome, err error) {
-	if _, err := s.Key(ctx, name); err != nil {
-		return "", Outcome{}, err
-	}
-	if item.Nonce != "" {
-		return "", Outcome{}, faultError{errNonce}
-	}
-	if err := checkAssociatedData(item.AssociatedData); err != nil {
-		return "", Outcome{}, err
-	}
-	raw := make([]byte, bits/8)
-	defer clear(raw)
-	if _, err := io.ReadFull(s.plane.Rand, raw); err != nil {
-		return "", Outcome{}, fmt.Errorf("draw data key: %w", err)
-	}
-	item.Text = base64.StdEncoding.EncodeToString(raw)
-	outcomes, err := s.Encrypt(ctx, name, []Item{item})
-	if err != nil {
-		return "", Outcome{}, err
-	}
-	return item.Text, outcomes[0], outcomes[0].Err
 }

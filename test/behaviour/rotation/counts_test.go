@@ -29,6 +29,7 @@ func TestAKeyInUseEncryptsAndDecryptsWithoutAskingVault(t *testing.T) {
 			m.Must(m.Write("decrypt/"+key.name, "ciphertext", sealed, "context", key.context))
 			m.Must(m.Write("rewrap/"+key.name, "ciphertext", sealed, "context", key.context))
 			m.Must(m.Write("datakey/plaintext/"+key.name, "context", key.context))
+			m.Must(m.Write("datakeys/plaintext/"+key.name, "context", key.context, "count", 100))
 		}
 		request()
 		m.Storage.Reset()

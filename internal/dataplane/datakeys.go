@@ -1,0 +1,69 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package dataplane
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+)
+
+// DataKey is a key to encrypt with elsewhere: in the clear, and as the outcome of its encryption.
+type DataKey struct {
+	Plaintext string
+	Outcome
+}
+
+// Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.
+func (s *Session) Datakey(ctx context.Context, name string, bits int, item Item) (DataKey, error) {
+	keys, err := s.Datakeys(ctx, name, 1, bits, item)
+	if err != nil {
+		return DataKey{}, err
+	}
+	return keys[0], nil
+}
+
+// Datakeys draws as many keys, each protected with item's parameters. Where one of them cannot be protected there is none at all.
+func (s *Session) Datakeys(ctx context.Context, name string, count, bits int, item Item) ([]DataKey, error) {
+	if _, err := s.Key(ctx, name); err != nil {
+		return nil, err
+	}
+	if item.Nonce != "" {
+		return nil, faultError{errNonce}
+	}
+	if err := checkAssociatedData(item.AssociatedData); err != nil {
+		return nil, err
+	}
+	items, err := s.draw(count, bits, item)
+	if err != nil {
+		return nil, err
+	}
+	outcomes, err := s.Encrypt(ctx, name, items)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]DataKey, count)
+	for i, outcome := range outcomes {
+		if outcome.Err != nil {
+			return nil, outcome.Err
+		}
+		keys[i] = DataKey{items[i].Text, outcome}
+	}
+	return keys, nil
+}
+
+// draw returns items like the one given, each with a random text of that many bits.
+func (s *Session) draw(count, bits int, like Item) ([]Item, error) {
+	raw, items := make([]byte, bits/8), make([]Item, count)
+	defer clear(raw)
+	for i := range items {
+		if _, err := io.ReadFull(s.plane.Rand, raw); err != nil {
+			return nil, fmt.Errorf("draw data key: %w", err)
+		}
+		items[i] = like
+		items[i].Text = base64.StdEncoding.EncodeToString(raw)
+	}
+	return items, nil
+}
