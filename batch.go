@@ -17,7 +17,7 @@ import (
 // A request to the data plane is one item in the fields of the request, or a batch in batch_input.
 
 var (
-	fBatch     = vaultapi.List("batch_input", "List of items, each with the fields of a single request; those at the top level are ignored. Results keep the order.")
+	fBatch     = vaultapi.List("batch_input", "List of items, each with the fields of a single request; those at the top level are ignored, but for key_version, which items without one have. Results keep the order.")
 	fPartial   = vaultapi.Int("partial_failure_response_code", "Status for a batch of which some items fail and some succeed, in place of 400 or 500. 200 to 599.")
 	fReference = vaultapi.Text("reference", "Returned with the item's result.")
 	fResults   = vaultapi.List("batch_results", "Results of the items: what a single request returns, or error; and reference.")
@@ -37,7 +37,20 @@ func readBatch(c *request, read func(from *vaultapi.Source) dataplane.Item) (bat
 	if code := fPartial.LookupNonNull(c); code != nil && !c.IsNull(fBatch.Name) && (*code < 200 || *code > 599) {
 		return batch{}, vaultapi.InvalidField(fPartial.Name, *code, "must be a status from 200 to 599")
 	}
-	return readItems(c, vaultapi.Item, read)
+	return readTexts(c, vaultapi.Item, read)
+}
+
+// readTexts reads items with a version to encrypt with. Those that name none have the one of their batch, which Transit ignores
+// (hashicorp/vault#10232).
+func readTexts(c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
+	version := fKeyVersion.Get(c)
+	return readItems(c, mode, func(from *vaultapi.Source) dataplane.Item {
+		item := read(from)
+		if from.IsNull(fKeyVersion.Name) {
+			item.Version = version
+		}
+		return item
+	})
 }
 
 func readItems[I any](c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) I) (batchOf[I], error) {

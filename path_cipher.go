@@ -211,7 +211,7 @@ func (a cipherAPI) decrypt(ctx context.Context, c *request) (*logical.Response, 
 // rewrap answers 200 whatever becomes of the items of a batch, unless one failed by our fault: then, as in Transit,
 // the request did.
 func (a cipherAPI) rewrap(ctx context.Context, c *request) (*logical.Response, error) {
-	in, err := readItems(c, vaultapi.LooseItem, readRewrap)
+	in, err := readTexts(c, vaultapi.LooseItem, readRewrap)
 	if err != nil {
 		return nil, err
 	}

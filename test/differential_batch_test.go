@@ -71,7 +71,7 @@ func batchShapes() []trial {
 			}})
 		}
 		for _, extra := range []string{`"context":"Y29udGV4dA=="`, `"nonce":"AAAA"`, `"associated_data":"YWFk"`, `"key_version":9`, `"plaintext":"!"`, `"ciphertext":"!"`, `"reference":"r"`} {
-			if path == "rewrap" && strings.Contains(extra, "associated_data") {
+			if path == "rewrap" && strings.Contains(extra, "associated_data") || path != "decrypt" && strings.Contains(extra, "key_version") {
 				continue // an intended difference
 			}
 			all = append(all, trial{name: path + " batch beside " + extra, steps: []step{

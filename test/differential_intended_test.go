@@ -29,7 +29,7 @@ func intendedDifferences() []intended {
 	return slices.Concat(
 		associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(),
 		textDifferences(), codeDifferences(), exportDifferences(), signDifferences(), backupDifferences(), macDifferences(),
-		addedDifferences(),
+		addedDifferences(), batchVersionDifferences(),
 	)
 }
 
@@ -124,6 +124,40 @@ func addedDifferences() []intended {
 			require.Equal(t, 200, k.send(t, s, f0().decrypt("$ct")).Status)
 		},
 	}}
+}
+
+// A key_version beside batch_input is that of the items that name none; Transit ignores it (hashicorp/vault#10232).
+func batchVersionDifferences() []intended {
+	versions := func(want ...float64) func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+		return func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+			t.Helper()
+			results, ok := answer.Data()["batch_results"].([]any)
+			require.True(t, ok)
+			require.Len(t, results, len(want))
+			for i, result := range results {
+				require.InDelta(t, want[i], result.(map[string]any)["key_version"], 0)
+			}
+		}
+	}
+	before := []step{f0().create(), f0().encrypt("ct"), rotate(), rotate()}
+	encrypt := items(object("plaintext", hello), object("plaintext", hello, "key_version", 1), object("plaintext", hello, "key_version", 0))
+	rewrap := items(object("ciphertext", "$ct"), object("ciphertext", "$ct", "key_version", 1))
+	const reason = "whoever asks for a version must not be given another"
+	return []intended{
+		{
+			name: "encrypt items have the key_version of their batch", reason: reason, before: before,
+			differs: post("encrypt/$K", with(encrypt, "key_version", literal("2"))), transit: 200, keylife: 200, holds: versions(2, 1, 3),
+		},
+		{
+			name: "rewrap items have the key_version of their batch", reason: reason, before: before,
+			differs: post("rewrap/$K", with(rewrap, "key_version", literal("2"))), transit: 200, keylife: 200, holds: versions(2, 1),
+		},
+		{
+			name: "a batch with a key_version that does not exist fails", reason: reason, before: before,
+			differs: post("encrypt/$K", with(items(object("plaintext", hello)), "key_version", literal("9"))), transit: 200, keylife: 400,
+			holds: func(*testing.T, *harness.Server, *side, harness.Reply) {},
+		},
+	}
 }
 
 func createDifferences() []intended {
