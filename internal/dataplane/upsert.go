@@ -72,6 +72,9 @@ func (i *Item) check(k *lifecycle.Key) error {
 	if err != nil {
 		return err
 	}
+	if _, err := decodeBase64("plaintext", i.Text); err != nil {
+		return err
+	}
 	if err := i.checkExtras(k); err != nil {
 		return err
 	}
