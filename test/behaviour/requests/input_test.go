@@ -138,7 +138,7 @@ var badInput = []struct {
 	{"encrypt/new", mounttest.Data("plaintext", "", "associated_data", "!", "key_version", 2), 400, []string{"key_version", "2"}},
 	{"encrypt/new", mounttest.Data("batch_input", []any{map[string]any{"plaintext": "", "padding_scheme": "oaep"}}), 200, nil},
 	{"encrypt/new", mounttest.Data("plaintext", "", "key_version", 2), 400, []string{"key_version", "2"}},
-	{"encrypt/new", mounttest.Data("plaintext", "", "type", "rsa-2048"), 400, []string{"type", "rsa-2048"}},
+	{"encrypt/new", mounttest.Data("plaintext", "", "type", "rsa-1024"), 400, []string{"type", "rsa-1024"}},
 	{"encrypt/new", mounttest.Data("plaintext", "", "convergent_encryption", true), 400, []string{"context"}},
 	{"decrypt/k", mounttest.Data(), 400, []string{"ciphertext"}},
 	{"decrypt/k", mounttest.Data("ciphertext", "vault:v3:AAAA"), 400, []string{"too new"}},
