@@ -12,6 +12,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -42,6 +43,7 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(fLevel, func(v engine.View) string { return string(v.Protection) }),
 	vaultapi.Show(fOwner, func(v engine.View) string { return v.Key.Owner }),
 	vaultapi.Show(fLabels, func(v engine.View) map[string]string { return labelsOf(v.Key.Labels) }),
+	vaultapi.Show(fUses, func(v engine.View) []string { return append([]string{}, lifecycle.NamesOf(v.Key.Uses)...) }),
 	vaultapi.Show(vaultapi.Text("state", "enabled, suspended, archived, retired or destroyed: of the key as a whole."),
 		func(v engine.View) string { return v.Key.Status.State.String() }),
 	vaultapi.Show(vaultapi.Bool("soft_deleted", "The key is suspended."), func(v engine.View) bool { return v.Key.Status.Suspended() }),

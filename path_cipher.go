@@ -257,13 +257,13 @@ func (a cipherAPI) datakey(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.Data().Datakey(ctx, fName.Get(c), bits, item)
+	keys, err := c.Data().Datakeys(ctx, fName.Get(c), 1, bits, item)
 	if err != nil {
 		return nil, err
 	}
-	resp := vaultapi.Data(fCiphertext.Is(key.Text), fKeyVersion.Is(key.Version))
+	resp := vaultapi.Data(fCiphertext.Is(keys[0].Text), fKeyVersion.Is(keys[0].Version))
 	if form == "plaintext" {
-		resp.Data[fPlaintext.Name] = key.Plaintext
+		resp.Data[fPlaintext.Name] = keys[0].Plaintext
 	}
 	return resp, nil
 }

@@ -30,6 +30,7 @@ var (
 	fPolicy           = vaultapi.Text("policy", "Name of the policy that governs the key.")
 	fOwner            = vaultapi.Text("owner", "Who answers for the key. Free text.")
 	fLabels           = vaultapi.Pairs("labels", "Labels: at most 64 names of 1 to 64 bytes with values of at most 256 bytes.")
+	fUses             = vaultapi.Texts("allowed_uses", "What the key may be used for: "+strings.Join(lifecycle.AllowedUses(), ", ")+". Empty: all that its type can do. It can be narrowed, and not be widened again.")
 	fMinDecryption    = vaultapi.Int("min_decryption_version", "Versions below are archived: they decrypt nothing until the floor is lowered again. At least 1.")
 	fMinEncryption    = vaultapi.Int("min_encryption_version", "Versions below encrypt nothing even when a request names them. 0: no floor.")
 	fDeletionAllowed  = vaultapi.Bool("deletion_allowed", "Allow the key to be deleted.")
@@ -47,7 +48,7 @@ func (a keysAPI) key() path {
 	return path{
 		Pattern: "keys/" + named, ID: vaultapi.ID{Suffix: "key"},
 		Fields: vaultapi.FieldsOf(fName, fType, fDerived, fConvergent, fProtection, fExportable, fPlaintextBackup, fAutoRotatePeriod,
-			fKeySize, fContext, fPolicy, fOwner, fLabels, fCAS, fReason),
+			fKeySize, fContext, fUses, fPolicy, fOwner, fLabels, fCAS, fReason),
 		Operations: operations{
 			logical.UpdateOperation: {
 				Handle: a.create, ID: vaultapi.ID{Verb: "create"}, Answer: "The key.", Fields: keyFields,
@@ -73,7 +74,7 @@ func (a keysAPI) config() path {
 	return path{
 		Pattern: "keys/" + named + "/config", ID: vaultapi.ID{Verb: "configure", Suffix: "key"},
 		Fields: vaultapi.FieldsOf(fName, fMinDecryption, fMinEncryption, fDeletionAllowed, fExportable, fPlaintextBackup,
-			fAutoRotatePeriod, fPolicy, fOwner, fLabels, fCAS, fReason),
+			fAutoRotatePeriod, fUses, fPolicy, fOwner, fLabels, fCAS, fReason),
 		Operations: operations{logical.UpdateOperation: {
 			Handle: a.configure, Summary: "Change settings of a key. What is not given stays.", Answer: "The key.", Fields: keyFields,
 		}},
@@ -100,9 +101,13 @@ func readCreation(c *request) (engine.Creation, error) {
 	if err != nil {
 		return engine.Creation{}, err
 	}
+	uses, err := usesGiven(c)
+	if err != nil {
+		return engine.Creation{}, err
+	}
 	pre, err := precondition(c)
 	return engine.Creation{
-		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
+		Precondition: pre, Uses: uses, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
 			Name: fName.Get(c), Type: t, Size: size, Derived: fDerived.Get(c), Convergent: fConvergent.Get(c), Protection: protection,
 			Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
@@ -124,9 +129,23 @@ func readChange(c *request) (lifecycle.ConfigChange, error) {
 		change.AutoRotatePeriod = &period
 	}
 	if change.Owner != nil {
-		return change, checkOwner(*change.Owner)
+		if err := checkOwner(*change.Owner); err != nil {
+			return change, err
+		}
 	}
-	return change, nil
+	var err error
+	change.Uses, err = usesGiven(c)
+	return change, err
+}
+
+// usesGiven returns the uses that a request restricts a key to; nil where it says nothing of them.
+func usesGiven(from vaultapi.From) (*[]lifecycle.AllowedUse, error) {
+	names := fUses.LookupNonNull(from)
+	if names == nil {
+		return nil, nil //nolint:nilnil // nothing was given
+	}
+	uses, err := lifecycle.ParseUses(*names)
+	return &uses, err
 }
 
 // labelsGiven returns the labels of a request or a document; nil where it has none.

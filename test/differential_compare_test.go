@@ -18,9 +18,8 @@ import (
 // superset are the members that keylife may add to a view of a key.
 var superset = []string{
 	"policy", "labels", "owner", "next_rotation_time", "rotation_status", "revision",
-	"keys", // of hmac keys, whose versions Transit does not show (hashicorp/vault#31656)
-	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted", "protection",
-	"keys", // of a key that makes MACs, of which Transit shows no versions
+	"keys", // of keys that make MACs, whose versions Transit does not show (hashicorp/vault#31656)
+	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted", "protection", "allowed_uses",
 }
 
 // custodys are the members of a view of a key that keylife does not have: custody says when a key was backed up and restored.

@@ -204,8 +204,6 @@ func upsertDifferences() []intended {
 func typeDifferences() []intended {
 	var all []intended
 	for _, kind := range []string{"managed_key"} {
-	return slices.Concat(
-	)
 		all = append(all, intended{
 			name: "no keys of type " + kind, reason: "this release has none; Transit says so with 500",
 			differs: post("keys/$K", object("type", kind)), transit: 500, keylife: 400,

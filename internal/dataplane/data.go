@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -85,17 +86,17 @@ func checkItems(items []Item) error {
 
 // Encrypt protects the items with the key. The error is that of the request; items fail on their own.
 func (s *Session) Encrypt(ctx context.Context, name string, items []Item) ([]Outcome, error) {
-	return s.each(ctx, name, items, (*snapshot).encrypt)
+	return s.each(ctx, name, items, allowed(lifecycle.UseEncrypt, (*snapshot).encrypt))
 }
 
 // Decrypt opens the items.
 func (s *Session) Decrypt(ctx context.Context, name string, items []Item) ([]Outcome, error) {
-	return s.each(ctx, name, items, (*snapshot).decrypt)
+	return s.each(ctx, name, items, allowed(lifecycle.UseDecrypt, (*snapshot).decrypt))
 }
 
 // Rewrap opens the items and protects them anew; the plaintexts do not leave the data plane.
 func (s *Session) Rewrap(ctx context.Context, name string, items []Item) ([]Outcome, error) {
-	return s.each(ctx, name, items, (*snapshot).rewrap)
+	return s.each(ctx, name, items, allowed(lifecycle.UseRewrap, (*snapshot).rewrap))
 }
 
 func (s *Session) each(ctx context.Context, name string, items []Item, do func(*snapshot, context.Context, *Item) Outcome) ([]Outcome, error) {
@@ -103,4 +104,14 @@ func (s *Session) each(ctx context.Context, name string, items []Item, do func(*
 		return nil, err
 	}
 	return each(ctx, s, name, items, do)
+}
+
+// allowed is do for keys that may be used so. Others refuse the request, whatever its items are.
+func allowed(use lifecycle.AllowedUse, do func(*snapshot, context.Context, *Item) Outcome) func(*snapshot, context.Context, *Item) Outcome {
+	return func(s *snapshot, ctx context.Context, item *Item) Outcome {
+		if err := lifecycle.CheckUse(s.k.Key, use); err != nil {
+			return Outcome{Err: requestError{err}}
+		}
+		return do(s, ctx, item)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 )
 
 // DataKey is a key to encrypt with elsewhere: in the clear, and as the outcome of its encryption.
@@ -16,16 +18,7 @@ type DataKey struct {
 	Outcome
 }
 
-// Datakey draws a key of that many bits and returns it in the clear and protected with item's parameters.
-func (s *Session) Datakey(ctx context.Context, name string, bits int, item Item) (DataKey, error) {
-	keys, err := s.Datakeys(ctx, name, 1, bits, item)
-	if err != nil {
-		return DataKey{}, err
-	}
-	return keys[0], nil
-}
-
-// Datakeys draws as many keys, each protected with item's parameters. Where one of them cannot be protected there is none at all.
+// Datakeys draws as many keys of that many bits, each protected with item's parameters. Where one of them cannot be protected there is none at all.
 func (s *Session) Datakeys(ctx context.Context, name string, count, bits int, item Item) ([]DataKey, error) {
 	if _, err := s.Key(ctx, name); err != nil {
 		return nil, err
@@ -36,11 +29,11 @@ func (s *Session) Datakeys(ctx context.Context, name string, count, bits int, it
 	if err := checkAssociatedData(item.AssociatedData); err != nil {
 		return nil, err
 	}
-	items, err := s.draw(count, bits, item)
+	items, err := s.plane.draw(count, bits, item)
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := s.Encrypt(ctx, name, items)
+	outcomes, err := s.each(ctx, name, items, allowed(lifecycle.UseDatakey, (*snapshot).encrypt))
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +48,11 @@ func (s *Session) Datakeys(ctx context.Context, name string, count, bits int, it
 }
 
 // draw returns items like the one given, each with a random text of that many bits.
-func (s *Session) draw(count, bits int, like Item) ([]Item, error) {
+func (p *Plane) draw(count, bits int, like Item) ([]Item, error) {
 	raw, items := make([]byte, bits/8), make([]Item, count)
 	defer clear(raw)
 	for i := range items {
-		if _, err := io.ReadFull(s.plane.Rand, raw); err != nil {
+		if _, err := io.ReadFull(p.Rand, raw); err != nil {
 			return nil, fmt.Errorf("draw data key: %w", err)
 		}
 		items[i] = like

@@ -4,6 +4,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -89,7 +90,7 @@ func (h *Signing) check(k *lifecycle.Key) error {
 }
 
 func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
-	if err := item.how.check(s.k.Key); err != nil {
+	if err := cmp.Or(item.how.check(s.k.Key), lifecycle.CheckUse(s.k.Key, lifecycle.UseSign)); err != nil {
 		return Signed{Err: requestError{err}} // it is about all items
 	}
 	m, err := item.message(s.k.Key)
@@ -139,7 +140,7 @@ func (s *snapshot) signature(ctx context.Context, k *lifecycle.Key, version int,
 }
 
 func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
-	if err := item.how.check(s.k.Key); err != nil {
+	if err := cmp.Or(item.how.check(s.k.Key), lifecycle.CheckUse(s.k.Key, lifecycle.UseVerify)); err != nil {
 		return Verdict{Err: requestError{err}}
 	}
 	m, err := item.message(s.k.Key)

@@ -44,6 +44,7 @@ type Creation struct {
 	Policy *string
 	Owner  *string
 	Labels map[string]string
+	Uses   *[]lifecycle.AllowedUse
 	Precondition
 
 	from *imported // what is imported; nil: the key is made here
@@ -58,6 +59,9 @@ func (c Creation) spec() lifecycle.Key {
 	}
 	if c.Owner != nil {
 		spec.Owner = *c.Owner
+	}
+	if c.Uses != nil {
+		spec.Uses = *c.Uses
 	}
 	return spec
 }
@@ -76,7 +80,7 @@ func (c Creation) event() lifecycle.Event {
 type Keys struct{ *Session }
 
 // Create makes a key with its first version. Where the name is taken it returns the key that is there, with existed
-// set, and as in Transit its settings stay; what Transit does not have (policy, owner, labels) is brought in line with
+// set, and as in Transit its settings stay; what Transit does not have (policy, owner, labels, allowed uses) is brought in line with
 // the request, so that a configuration tool that writes the same key again sees what it wrote.
 func (s Keys) Create(ctx context.Context, c Creation) (view View, existed bool, err error) {
 	at := s.Now()
@@ -114,7 +118,7 @@ func (s Keys) MakeKey(ctx context.Context, spec lifecycle.Key) (existed bool, er
 const creations = 3
 
 func (s Keys) existing(ctx context.Context, c Creation) (View, error) {
-	view, _, err := s.configure(ctx, c.Spec.Name, lifecycle.ConfigChange{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels}, c.Precondition)
+	view, _, err := s.configure(ctx, c.Spec.Name, lifecycle.ConfigChange{Policy: c.Policy, Owner: c.Owner, Labels: c.Labels, Uses: c.Uses}, c.Precondition)
 	return view, err
 }
 

@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -22,6 +23,7 @@ type ConfigChange struct {
 	Policy               *string
 	Owner                *string
 	Labels               map[string]string
+	Uses                 *[]AllowedUse
 }
 
 // Configure returns the key with the change applied, and what the operator should be warned of. A change that
@@ -41,6 +43,9 @@ func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	if err := next.checkMayLeave(); err != nil {
 		return k, nil, err
 	}
+	if err := c.setUses(&next); err != nil {
+		return k, nil, err
+	}
 	if c.Labels != nil {
 		next.Labels = maps.Clone(c.Labels)
 	}
@@ -58,6 +63,19 @@ func (k Key) Configure(c ConfigChange) (Key, []string, error) {
 	}
 	next.Revision = after(k.Revision)
 	return next, warnings, nil
+}
+
+// setUses narrows what the key may be used for.
+func (c ConfigChange) setUses(k *Key) error {
+	if c.Uses == nil {
+		return nil
+	}
+	before := k.Uses
+	k.Uses = slices.Clone(*c.Uses)
+	if err := checkNarrowed(before, k.Uses); err != nil {
+		return err
+	}
+	return checkUses(*k)
 }
 
 // setFloors applies the two version floors by Transit's rules.
@@ -141,7 +159,7 @@ func sameSettings(k, o Key) bool {
 	return k.MinDecryption == o.MinDecryption && k.MinEncryption == o.MinEncryption &&
 		k.DeletionAllowed == o.DeletionAllowed && k.Exportable == o.Exportable &&
 		k.AllowPlaintextBackup == o.AllowPlaintextBackup && k.AutoRotatePeriod == o.AutoRotatePeriod &&
-		k.Policy == o.Policy && k.Owner == o.Owner && maps.Equal(k.Labels, o.Labels)
+		k.Policy == o.Policy && k.Owner == o.Owner && maps.Equal(k.Labels, o.Labels) && slices.Equal(k.Uses, o.Uses)
 }
 
 func set[T any](target, value *T) {

@@ -26,6 +26,7 @@ func TestConfigureAppliesEveryField(t *testing.T) {
 		"AutoRotatePeriod":     {AutoRotatePeriod: ptr(time.Hour)},
 		"Policy":               {Policy: ptr("pci")},
 		"Owner":                {Owner: ptr("payments")},
+		"Uses":                 {Uses: &[]lifecycle.AllowedUse{lifecycle.UseDecrypt, lifecycle.UseRewrap}},
 		"Labels":               {Labels: map[string]string{"env": "prod"}},
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.ConfigChange]()) {

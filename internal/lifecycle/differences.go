@@ -39,6 +39,7 @@ func Differences(k, next Key) map[string]string {
 	note("auto_rotate_period", k.AutoRotatePeriod, next.AutoRotatePeriod)
 	note("policy", k.Policy, next.Policy)
 	note("owner", k.Owner, next.Owner)
+	note("allowed_uses", usesText(k.Uses), usesText(next.Uses))
 	note("legal_hold", k.Hold, next.Hold)
 	for i, text := range inDetails(relabelled(k.Labels, next.Labels)) {
 		field := "labels"

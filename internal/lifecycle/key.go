@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
@@ -33,6 +34,7 @@ type Key struct {
 	DeletionAllowed      bool
 
 	Certificates Certificates // of versions that have one
+	Uses         []AllowedUse // what the key may be used for, in the order of [AllowedUses]; one-way: it is narrowed only. Empty: all
 
 	Policy string // name of the policy that governs the key; empty: none
 	Owner  string
@@ -157,6 +159,9 @@ func New(spec Key, at time.Time) (Key, error) {
 	if err := policy.CheckLabels(spec.Labels); err != nil {
 		return Key{}, err
 	}
+	if err := checkUses(spec); err != nil {
+		return Key{}, err
+	}
 	if err := spec.checkProtection(); err != nil {
 		return Key{}, err
 	}
@@ -167,7 +172,7 @@ func New(spec Key, at time.Time) (Key, error) {
 	return Key{
 		ID: spec.ID, Name: spec.Name, Type: spec.Type, Size: spec.Size, Derived: spec.Derived, Convergent: spec.Convergent, Protection: spec.Protection,
 		Exportable: spec.Exportable, AllowPlaintextBackup: spec.AllowPlaintextBackup, DeletionAllowed: spec.DeletionAllowed,
-		Origin: spec.Origin,
+		Origin: spec.Origin, Uses: slices.Clone(spec.Uses),
 		Policy: spec.Policy, Owner: spec.Owner, Labels: maps.Clone(spec.Labels), AutoRotatePeriod: spec.AutoRotatePeriod,
 		Latest: 1, Primary: 1, MinDecryption: 1,
 		Created: at, Recent: []time.Time{at}, Revision: 1,

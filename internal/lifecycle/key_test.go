@@ -17,6 +17,7 @@ import (
 func TestNewKeyStartsWithOneActiveVersion(t *testing.T) {
 	asked := spec()
 	asked.Derived, asked.Convergent, asked.Exportable = true, true, true
+	asked.Uses = []lifecycle.AllowedUse{lifecycle.UseDecrypt}
 	asked.Policy, asked.Owner, asked.Labels = "pci", "payments", map[string]string{"env": "prod"}
 	k, err := lifecycle.New(asked, start)
 	require.NoError(t, err)
@@ -55,7 +56,7 @@ func requireNoProgressForgotten(t *testing.T, asked lifecycle.Key) {
 	t.Helper()
 	taken := []string{
 		"ID", "Name", "Type", "Size", "Derived", "Convergent", "Protection", "Exportable", "AllowPlaintextBackup", "DeletionAllowed",
-		"Policy", "Owner", "Labels", "AutoRotatePeriod", "Origin", "Imported", "AllowRotation", "PublicOnly",
+		"Policy", "Owner", "Labels", "AutoRotatePeriod", "Origin", "Uses", "Imported", "AllowRotation", "PublicOnly",
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[lifecycle.Key]()) {
 		set := !reflect.ValueOf(asked).FieldByName(field.Name).IsZero()

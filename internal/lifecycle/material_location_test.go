@@ -94,7 +94,7 @@ func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 	next, _, err := k.Configure(lifecycle.ConfigChange{
 		MinDecryption: ptr(2), MinEncryption: ptr(3), DeletionAllowed: ptr(true), Exportable: ptr(true),
 		AllowPlaintextBackup: ptr(true), AutoRotatePeriod: ptr(time.Hour), Owner: ptr("payments"),
-		Labels: map[string]string{"env": "prod"},
+		Labels: map[string]string{"env": "prod"}, Uses: &[]lifecycle.AllowedUse{lifecycle.UseDecrypt, lifecycle.UseRewrap},
 	})
 	require.NoError(t, err)
 	next.Policy = "pci"
@@ -102,7 +102,7 @@ func TestDifferencesNameEverySettingThatChanged(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"min_decryption_version": "1 -> 2", "min_encryption_version": "0 -> 3", "deletion_allowed": "false -> true",
 		"exportable": "false -> true", "allow_plaintext_backup": "false -> true", "auto_rotate_period": "0s -> 1h0m0s",
-		"policy": " -> pci", "owner": " -> payments", "legal_hold": "false -> true", "labels": `env: none -> "prod"`,
+		"policy": " -> pci", "owner": " -> payments", "legal_hold": "false -> true", "labels": `env: none -> "prod"`, "allowed_uses": "all -> decrypt, rewrap",
 	}, got)
 	require.Len(t, got, reflect.TypeFor[lifecycle.ConfigChange]().NumField()+1, "and the hold")
 }

@@ -39,7 +39,7 @@ func goldenKey() lifecycle.Key {
 		Exportable: true, AllowPlaintextBackup: true, DeletionAllowed: true,
 		Origin: lifecycle.Origin{Imported: true, AllowRotation: true, PublicOnly: []int{2}}, Certificates: lifecycle.Certificates{{Version: 2, Digest: "0a1b"}},
 		Policy: "pci", Owner: "payments", Labels: map[string]string{"env": "prod", "team": "cards"},
-		AutoRotatePeriod: time.Hour, Latest: 3, Primary: 2, Staged: 3, MinDecryption: 2, MinEncryption: 3, MinAvailable: 1,
+		AutoRotatePeriod: time.Hour, Uses: []lifecycle.AllowedUse{lifecycle.UseDecrypt, lifecycle.UseRewrap}, Latest: 3, Primary: 2, Staged: 3, MinDecryption: 2, MinEncryption: 3, MinAvailable: 1,
 		DestroyedBelow: 1,
 		Overrides: map[int]lifecycle.StateOverride{
 			1: {
@@ -142,7 +142,7 @@ func TestGoldenKeyOfAnEarlierBuildDecodes(t *testing.T) {
 	require.NoError(t, err)
 	want := goldenKey()
 	want.Predecessors, want.Status.Before, want.LastActs, want.Origin = nil, lifecycle.Enabled, lifecycle.LastActs{}, lifecycle.Origin{}
-	want.Certificates = nil
+	want.Certificates, want.Uses = nil, nil
 	want.Rotation.ExhaustedBy = policy.Usage{}
 	want.Overrides[2] = lifecycle.StateOverride{State: lifecycle.Suspended, At: start.Add(time.Hour), Lapsed: true}
 	require.Equal(t, want, k)

@@ -57,7 +57,7 @@ func TestRecordsBeforeThereWereKeysOnTokensDecode(t *testing.T) {
 	k, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
 	want := goldenKey()
-	want.Origin, want.Certificates = lifecycle.Origin{}, nil
+	want.Origin, want.Certificates, want.Uses = lifecycle.Origin{}, nil, nil
 	require.Equal(t, want, k)
 	v, err := w.Version(ctx, "orders", 2)
 	require.NoError(t, err)

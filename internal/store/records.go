@@ -33,6 +33,7 @@ type keyRecord struct {
 	Owner                string                  `json:"owner"`
 	Labels               map[string]string       `json:"labels"`
 	AutoRotatePeriod     time.Duration           `json:"auto_rotate_period"`
+	AllowedUses          []string                `json:"allowed_uses"` // null: all
 	Latest               int                     `json:"latest"`
 	Primary              int                     `json:"primary"`
 	MinDecryption        int                     `json:"min_decryption"`
@@ -110,7 +111,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
 		Imported: k.Imported, AllowRotation: k.AllowRotation, PublicOnly: k.PublicOnly, Certificates: certificatesJSON(k.Certificates),
 		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
-		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod,
+		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod, AllowedUses: lifecycle.NamesOf(k.Uses),
 		Latest: k.Latest, Primary: k.Primary,
 		MinDecryption: k.MinDecryption, MinEncryption: k.MinEncryption, MinAvailable: k.MinAvailable,
 		DestroyedBelow: k.DestroyedBelow, PrivateFrom: k.PrivateFrom, Staged: k.Staged, Marks: overridesJSON(k.Overrides),
@@ -132,7 +133,8 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	state, known := lifecycle.ParseKeyState(r.State)
 	before, knownBefore := lifecycle.ParseKeyState(cmp.Or(r.StateBefore, lifecycle.Enabled.String()))
 	protection, protectionErr := lifecycle.ParseProtection(r.Protection)
-	if err != nil || protectionErr != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
+	uses, usesErr := lifecycle.ParseUses(r.AllowedUses)
+	if err != nil || protectionErr != nil || usesErr != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
 		return lifecycle.Key{}, ErrCorrupt
 	}
 	overrides, err := overridesOf(r.Marks, r.Latest)
@@ -144,7 +146,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		ID: r.ID, Name: name, Type: t, Size: r.Size, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
 		Origin: lifecycle.Origin{Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly}, Certificates: certificatesOf(r.Certificates),
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
-		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod,
+		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod, Uses: uses,
 		Latest: r.Latest, Primary: r.Primary,
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
 		DestroyedBelow: r.DestroyedBelow, PrivateFrom: r.PrivateFrom, Staged: r.Staged, Overrides: overrides, Hold: r.Hold,
