@@ -17,6 +17,8 @@ require (
 	golang.org/x/sync v0.20.0
 )
 
+require filippo.io/mldsa v1.0.0
+
 require (
 	cloud.google.com/go/auth v0.18.2 // indirect
 	cloud.google.com/go/auth/oauth2adapt v0.2.8 // indirect

@@ -19,7 +19,7 @@ import (
 // keyAnswer shows a key: Transit's fields, and ours behind them.
 var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(fName, func(v engine.View) string { return v.Key.Name }),
-	vaultapi.Show(fType, func(v engine.View) string { return string(v.Key.Type) }),
+	vaultapi.Show(fType, func(v engine.View) string { name, _ := v.Key.Type.Shown(); return name }),
 	vaultapi.Show(fDerived, func(v engine.View) bool { return v.Key.Derived }),
 	vaultapi.Show(fExportable, func(v engine.View) bool { return v.Key.Exportable }),
 	vaultapi.Show(fPlaintextBackup, func(v engine.View) bool { return v.Key.AllowPlaintextBackup }),
@@ -69,7 +69,7 @@ var (
 	fKDF               = vaultapi.Text("kdf", "Key derivation function of derived keys.")
 	fConvergentVersion = vaultapi.Int("convergent_encryption_version", "Scheme of convergent keys; -1: each version says its own.")
 	fMayRotate         = vaultapi.Bool("imported_key_allow_rotation", "The key may get versions that are made here.")
-	keyFields          = keyAnswer.Fields(fConvergent, fKDF, fConvergentVersion, fKeySize, fMayRotate)
+	keyFields          = keyAnswer.Fields(fConvergent, fKDF, fConvergentVersion, fKeySize, fMayRotate, fParameterSet)
 )
 
 // showKey renders a key as Transit does, with our fields beside Transit's.
@@ -87,6 +87,9 @@ func showKey(v engine.View) *logical.Response {
 	}
 	if v.Key.Type == keytype.HMAC {
 		resp.Data[fKeySize.Name] = v.Key.Size
+	}
+	if _, set := v.Key.Type.Shown(); set != "" {
+		resp.Data[fParameterSet.Name] = set
 	}
 	if v.Unread != nil {
 		resp.AddWarning("the operation is done; what else keys/" + v.Key.Name + " shows cannot be read: " + v.Unread.Error())

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	fType             = vaultapi.Text("type", "Type of the key: "+strings.Join(keytype.Names(), ", ")+".").Or(string(keytype.Default))
+	fType             = vaultapi.Text("type", "Type of the key: "+strings.Join(keytype.Names(), ", ")+"; or ml-dsa, with parameter_set.").Or(string(keytype.Default))
 	fDerived          = vaultapi.Bool("derived", "Derive a key for each context. Every use of the key then needs a context.")
 	fConvergent       = vaultapi.Bool("convergent_encryption", "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
 	fProtection       = vaultapi.Text("protection", "hsm: its versions are made on the token of config/hsm and never leave it, for keys of type aes256-gcm96 only. Empty: the mount wraps the key as it wraps all others. It does not change afterwards.")
@@ -26,6 +26,7 @@ var (
 	fPlaintextBackup  = vaultapi.Bool("allow_plaintext_backup", "Allow a backup of the key in the clear. Cannot be unset.")
 	fAutoRotatePeriod = vaultapi.Seconds("auto_rotate_period", "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
 	fKeySize          = vaultapi.Int("key_size", "Size in bytes of a key of type hmac: 32 to 512. 0: 32. Other types have a size of their own.")
+	fParameterSet     = vaultapi.Text("parameter_set", "Parameter set of keys of type ml-dsa: 44, 65 or 87. Others have none.")
 	fContext          = vaultapi.Text("context", "Base64 context for key derivation. Required for derived keys, ignored by others.").Secret().Query()
 	fPolicy           = vaultapi.Text("policy", "Name of the policy that governs the key.")
 	fOwner            = vaultapi.Text("owner", "Who answers for the key. Free text.")
@@ -48,7 +49,7 @@ func (a keysAPI) key() path {
 	return path{
 		Pattern: "keys/" + named, ID: vaultapi.ID{Suffix: "key"},
 		Fields: vaultapi.FieldsOf(fName, fType, fDerived, fConvergent, fProtection, fExportable, fPlaintextBackup, fAutoRotatePeriod,
-			fKeySize, fContext, fUses, fPolicy, fOwner, fLabels, fCAS, fReason),
+			fKeySize, fParameterSet, fContext, fUses, fPolicy, fOwner, fLabels, fCAS, fReason),
 		Operations: operations{
 			logical.UpdateOperation: {
 				Handle: a.create, ID: vaultapi.ID{Verb: "create"}, Answer: "The key.", Fields: keyFields,
@@ -86,7 +87,7 @@ func (a keysAPI) config() path {
 
 // readCreation reads the fields of a create request.
 func readCreation(c *request) (engine.Creation, error) {
-	t, err := keytype.Parse(fType.Get(c))
+	t, err := keytype.ParseWithSet(fType.Get(c), fParameterSet.Get(c))
 	if err != nil {
 		return engine.Creation{}, err
 	}

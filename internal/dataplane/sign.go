@@ -194,8 +194,11 @@ func (i *SignItem) message(k *lifecycle.Key) (m message, err error) {
 	if m.Context, err = decodeBase64("context", i.Context); err != nil {
 		return m, err
 	}
-	if envelope.Algorithm(k.Type) == envelope.Ed25519 {
+	switch _, set := k.Type.Shown(); {
+	case envelope.Algorithm(k.Type) == envelope.Ed25519:
 		err = i.checkPure()
+	case set != "":
+		err = i.checkWhole()
 	}
 	return m, err
 }
@@ -209,6 +212,17 @@ func (i *SignItem) checkPure() error {
 		return refusal.InvalidField("hash_algorithm", i.how.Hash, "must not be set: Ed25519 signs texts, not digests")
 	case i.SignatureContext != "":
 		return refusal.Invalidf("signature_context: must be empty: Ed25519 signs without one")
+	}
+	return nil
+}
+
+// checkWhole refuses what ML-DSA keys do not sign: digests, and texts under a context string.
+func (i *SignItem) checkWhole() error {
+	switch {
+	case i.how.Prehashed:
+		return refusal.InvalidField("prehashed", true, "must be false: ML-DSA signs texts, not digests")
+	case i.SignatureContext != "":
+		return refusal.Invalidf("signature_context: must be empty: ML-DSA keys sign without one here")
 	}
 	return nil
 }

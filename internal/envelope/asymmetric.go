@@ -35,11 +35,19 @@ func newAsymmetric(spec Spec, version int, m Material, _ io.Reader) (mode, error
 	return &asymmetric{prefix(version), version, policy, private != nil}, nil
 }
 
+// newPairMode is the mode of a key with a public half.
+func newPairMode(spec Spec, version int, m Material, rand io.Reader) (mode, error) {
+	if spec.Algorithm.isLattice() {
+		return newLattice(spec, version, m, rand)
+	}
+	return newAsymmetric(spec, version, m, rand)
+}
+
 // NewVerifier returns the cipher of the public half alone, in PKIX DER: all that is left of a version that was destroyed. It
 // verifies.
 func NewVerifier(spec Spec, version int, public []byte) (*Cipher, error) {
 	m := NewKeyPair(nil, public, make([]byte, hmacKeySize))
-	mode, err := newAsymmetric(spec, version, m, nil)
+	mode, err := newPairMode(spec, version, m, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +106,13 @@ type Signature struct {
 	PublicKey []byte // raw, 32 bytes
 }
 
+// signer is a mode that signs and verifies: [asymmetric] or [lattice].
+type signer interface {
+	canSign() bool // there is a private half
+	sign(input []byte, p SignParams) (Signature, error)
+	verify(input []byte, payload string, p SignParams) (bool, error)
+}
+
 // errNoSigning is answered where the algorithm does not sign.
 func (c *Cipher) errNoSigning(what string) error {
 	return inputError("message " + what + " not supported for key type " + string(c.spec.Algorithm))
@@ -106,13 +121,19 @@ func (c *Cipher) errNoSigning(what string) error {
 // Sign signs input, which is a digest by p.Hash where the algorithm signs digests and not texts. Errors match [ErrInput] where the
 // caller's data or parameters are at fault.
 func (c *Cipher) Sign(_ context.Context, input []byte, p SignParams) (Signature, error) {
-	a, ok := c.mode.(*asymmetric)
+	s, ok := c.mode.(signer)
 	switch {
 	case !ok:
 		return Signature{}, c.errNoSigning("signing")
-	case !a.private:
+	case !s.canSign():
 		return Signature{}, errNoPrivate
 	}
+	return s.sign(input, p)
+}
+
+func (a *asymmetric) canSign() bool { return a.private }
+
+func (a *asymmetric) sign(input []byte, p SignParams) (Signature, error) {
 	result, err := a.policy.SignWithOptions(a.version, p.Context, input, p.options())
 	if err != nil {
 		return Signature{}, classify(err)
@@ -128,10 +149,14 @@ func ParseSignature(signature string) (version int, payload string, err error) {
 // Verify reports whether a signature, of which [ParseSignature] returned the payload, is one of input by this version. An error that matches
 // [ErrInput] says that it is none at all.
 func (c *Cipher) Verify(_ context.Context, input []byte, payload string, p SignParams) (bool, error) {
-	a, ok := c.mode.(*asymmetric)
+	s, ok := c.mode.(signer)
 	if !ok {
 		return false, c.errNoSigning("verification")
 	}
+	return s.verify(input, payload, p)
+}
+
+func (a *asymmetric) verify(input []byte, payload string, p SignParams) (bool, error) {
 	valid, err := a.policy.VerifySignatureWithOptions(p.Context, input, a.prefix+payload, p.options())
 	return valid, classify(err)
 }

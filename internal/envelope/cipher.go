@@ -44,7 +44,7 @@ type Params struct {
 	AssociatedDataErr error
 }
 
-// mode is how ciphertexts come about: [direct], [derived], [extended], [resident] or [asymmetric].
+// mode is how ciphertexts come about: [direct], [derived], [extended], [resident], [asymmetric], or not at all.
 type mode interface {
 	encrypt(ctx context.Context, plaintext string, p Params) (string, error)
 	decrypt(ctx context.Context, payload string, p Params) (string, error)
@@ -72,7 +72,7 @@ func NewCipher(spec Spec, version int, m Material, rand io.Reader) (*Cipher, err
 	newMode := newDirect
 	switch {
 	case spec.Algorithm.isAsymmetric():
-		newMode = newAsymmetric
+		newMode = newPairMode
 	case spec.Algorithm == HMAC:
 		newMode = newNoMode
 	case spec.Algorithm.isCMAC():

@@ -9,12 +9,13 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
 
+	"filippo.io/mldsa"
+	"filippo.io/mldsa/x509"
 	"github.com/hashicorp/vault/sdk/helper/keysutil"
 )
 
@@ -25,7 +26,9 @@ var curves = map[Algorithm]elliptic.Curve{ECDSAP256: elliptic.P256(), ECDSAP384:
 var moduli = map[Algorithm]int{RSA2048: 2048, RSA3072: 3072, RSA4096: 4096}
 
 // isAsymmetric reports whether keys of a have a public half.
-func (a Algorithm) isAsymmetric() bool { return a == Ed25519 || curves[a] != nil || moduli[a] != 0 }
+func (a Algorithm) isAsymmetric() bool {
+	return a == Ed25519 || curves[a] != nil || moduli[a] != 0 || a.isLattice()
+}
 
 // generateKeyPair draws a private key. The library of Go draws those of ECDSA and RSA from its own source, whatever rand is.
 func generateKeyPair(alg Algorithm, rand io.Reader) (m Material, err error) {
@@ -50,6 +53,8 @@ func generatePrivate(alg Algorithm, rand io.Reader) (crypto.Signer, error) {
 			return nil, err
 		}
 		return ed25519.NewKeyFromSeed(seed), nil
+	case alg.isLattice():
+		return generateLattice(alg, rand)
 	case curves[alg] != nil:
 		return ecdsa.GenerateKey(curves[alg], rand)
 	default:
@@ -103,6 +108,8 @@ func (a Algorithm) Fits(public crypto.PublicKey) bool {
 		return public.Curve == curves[a]
 	case *rsa.PublicKey:
 		return public.N.BitLen() == moduli[a]
+	case *mldsa.PublicKey:
+		return public.Parameters() == lattices[a]
 	default:
 		return false
 	}

@@ -23,8 +23,8 @@ func (c *Cipher) SelfTest(ctx context.Context) error {
 	case noMode:
 		_, err := c.HMAC("sha2-256", []byte("keylife/self-test/v1"))
 		return err
-	case *asymmetric:
-		if !m.private {
+	case signer:
+		if !m.canSign() {
 			return nil // it was not made here
 		}
 		return c.signatureTest(ctx)

@@ -27,6 +27,9 @@ const (
 	RSA2048           Type = "rsa-2048"
 	RSA3072           Type = "rsa-3072"
 	RSA4096           Type = "rsa-4096"
+	MLDSA44           Type = "mldsa-44" // OpenBao's name; Vault has ml-dsa and a parameter set
+	MLDSA65           Type = "mldsa-65"
+	MLDSA87           Type = "mldsa-87"
 	HMAC              Type = "hmac"
 	AES128CMAC        Type = "aes128-cmac"
 	AES192CMAC        Type = "aes192-cmac"
@@ -52,10 +55,12 @@ type traits struct {
 	cmac       bool   // makes CMACs, and no HMACs
 	asymmetric bool   // has a public half
 	token      bool   // its keys can be made on a token, and stay there
+	set        string // the parameter set of an ML-DSA key
 	shown      string // how a version's entry calls the type, where Transit has another word for it
 }
 
-// types is the whole list of key types; nothing else enumerates them. That of rsa-4096 is SP 800-56B Rev 2, table 4.
+// types is the whole list of key types; nothing else enumerates them. That of rsa-4096 is SP 800-56B Rev 2, table 4; those of
+// ML-DSA are of the security categories 2, 3 and 5 of FIPS 204.
 var types = map[Type]traits{
 	AES128GCM96:       {strength: 128, encryption: true, derivation: true, convergent: true},
 	AES256GCM96:       {strength: 256, encryption: true, derivation: true, convergent: true, token: true},
@@ -68,6 +73,9 @@ var types = map[Type]traits{
 	RSA2048:           {strength: 112, encryption: true, signing: true, asymmetric: true},
 	RSA3072:           {strength: 128, encryption: true, signing: true, asymmetric: true},
 	RSA4096:           {strength: 152, encryption: true, signing: true, asymmetric: true},
+	MLDSA44:           {strength: 128, signing: true, asymmetric: true, set: "44"},
+	MLDSA65:           {strength: 192, signing: true, asymmetric: true, set: "65"},
+	MLDSA87:           {strength: 256, signing: true, asymmetric: true, set: "87"},
 	HMAC:              {strength: 256},
 	AES128CMAC:        {strength: 128, cmac: true},
 	AES192CMAC:        {strength: 192, cmac: true},
@@ -80,6 +88,34 @@ func Parse(name string) (Type, error) {
 		return "", refusal.InvalidField("type", name, "unknown key type; known are "+strings.Join(Names(), ", "))
 	}
 	return Type(name), nil
+}
+
+// MLDSA is what Vault calls the types of ML-DSA, beside a parameter set.
+const MLDSA = "ml-dsa"
+
+// ParseWithSet is Parse for a name that a parameter set may go with.
+func ParseWithSet(name, set string) (Type, error) {
+	if name == MLDSA {
+		for _, t := range []Type{MLDSA44, MLDSA65, MLDSA87} {
+			if types[t].set == set {
+				return t, nil
+			}
+		}
+		return "", refusal.InvalidField("parameter_set", set, "must be 44, 65 or 87 for type "+MLDSA)
+	}
+	t, err := Parse(name)
+	if err == nil && set != "" && types[t].set != set {
+		err = refusal.InvalidField("parameter_set", set, "not of type "+name)
+	}
+	return t, err
+}
+
+// Shown returns the name of the type as Vault shows it, and the parameter set that goes with it; empty: none does.
+func (t Type) Shown() (name, set string) {
+	if set = types[t].set; set != "" {
+		return MLDSA, set
+	}
+	return string(t), ""
 }
 
 // Names lists the known types in alphabetical order.
