@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,9 @@ func (m *machine) step(in *input) {
 	}
 }
 
+// faults are the paths on which Transit answers refusals with 500, and so does the mount.
+var faults = regexp.MustCompile(`^keys/[^/]+/(import|import_version|rotate|set-certificate)$|^byok-export/`)
+
 // send sends a request as Vault does, an existence check first. It must neither panic nor hang; its answer is of a bounded
 // size and can be sent as JSON, and is no 500 where the storage did not fail.
 func (m *machine) send(req *logical.Request) {
@@ -109,7 +113,7 @@ func (m *machine) send(req *logical.Request) {
 	}
 	if refusal != nil {
 		require.NotContains(m.t, refusal.Error(), "internal error", m.tale())
-		asTransit := strings.HasPrefix(refusal.Error(), "failed to parse batch input") // its 500
+		asTransit := strings.HasPrefix(refusal.Error(), "failed to parse batch input") || faults.MatchString(req.Path) // its 500
 		require.True(m.t, status < 500 || asTransit || m.storage.Fired(), "%d %s\n%s", status, refusal, m.tale())
 	}
 	if resp != nil {
