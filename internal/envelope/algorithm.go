@@ -52,6 +52,7 @@ func (a Algorithm) hmacKeySize() int {
 	}
 	return hmacKeySize
 }
+
 // The sizes in bytes that keys of algorithm hmac may have.
 const (
 	minHMACSize = 32
