@@ -55,7 +55,7 @@ func (a backupAPI) backup(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	text, err := c.Keys().Backup(ctx, fName.Get(c), pre.Reason)
+	text, err := c.Transfers().Backup(ctx, fName.Get(c), pre.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (a backupAPI) restore(ctx context.Context, c *request) (*logical.Response, 
 			return nil, err
 		}
 	}
-	return nil, c.Keys().Restore(ctx, in)
+	return nil, c.Transfers().Restore(ctx, in)
 }
 
 var wholeName = regexp.MustCompile("^" + named + "$")

@@ -53,7 +53,7 @@ func (a exportAPI) export(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.Versions().Export(ctx, fName.Get(c), engine.Exporting{
+	out, err := c.Transfers().Export(ctx, fName.Get(c), engine.Exporting{
 		Kind: engine.ExportKind(fExportKind.Get(c)), Version: fExportVersion.Get(c), Encoding: encoding, Reason: pre.Reason,
 	})
 	if err != nil {

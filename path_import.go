@@ -100,7 +100,7 @@ func (a importAPI) byokExport(behind, id string, more ...vaultapi.Declared) path
 }
 
 func (a importAPI) readWrappingKey(ctx context.Context, c *request) (*logical.Response, error) {
-	public, err := c.Keys().WrappingKey(ctx)
+	public, err := c.Transfers().WrappingKey(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (a importAPI) create(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.Keys().Import(ctx, engine.Creation{
+	return nil, c.Transfers().Import(ctx, engine.Creation{
 		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
 			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
@@ -153,7 +153,7 @@ func (a importAPI) createVersion(ctx context.Context, c *request) (*logical.Resp
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.Versions().Import(ctx, fName.Get(c), in, pre)
+	return nil, c.Transfers().ImportVersion(ctx, fName.Get(c), in, pre)
 }
 
 // exportedVersion reads which version is to be exported.
@@ -176,7 +176,7 @@ func (a importAPI) export(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	k, wrapped, err := c.Keys().ExportWrapped(ctx, engine.WrappedExport{
+	k, wrapped, err := c.Transfers().ExportWrapped(ctx, engine.WrappedExport{
 		Source: fByokSource.Get(c), Destination: fDestination.Get(c), Version: number, Hash: fExportHash.Get(c),
 	})
 	if err != nil {

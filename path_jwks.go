@@ -51,7 +51,7 @@ func (a jwksAPI) paths() []path {
 }
 
 func (jwksAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.Keys().JWKS(ctx, fName.Get(c))
+	keys, err := c.PublicHalves().JWKS(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (jwksAPI) read(ctx context.Context, c *request) (*logical.Response, error) 
 }
 
 func (jwksAPI) readPublic(ctx context.Context, c *request) (*logical.Response, error) {
-	keys, err := c.Keys().PublicJWKS(ctx, fName.Get(c))
+	keys, err := c.PublicHalves().PublicJWKS(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}

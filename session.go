@@ -79,8 +79,14 @@ func (s *session) Ledger() ledger.Ledger {
 	})
 }
 
-// Keys, Versions, Policies and Settings are the engine's.
+// Keys is the engine's.
 func (s *session) Keys() engine.Keys { return s.Engine().Keys() }
+
+// Transfers is the engine's.
+func (s *session) Transfers() engine.Transfers { return s.Engine().Transfers() }
+
+// PublicHalves is the engine's.
+func (s *session) PublicHalves() engine.PublicHalves { return s.Engine().PublicHalves() }
 
 // Versions is the engine's.
 func (s *session) Versions() engine.Versions { return s.Engine().Versions() }

@@ -20,15 +20,15 @@ import (
 
 // Backup gives out a key with the material of all its versions, in the clear, as Transit does. None leaves that custody has not kept
 // the leaving of.
-func (s Keys) Backup(ctx context.Context, name, reason string) (string, error) {
+func (s Transfers) Backup(ctx context.Context, name, reason string) (string, error) {
 	b := &backup{reason: reason}
 	k, err := s.Acts().UpdatePrepared(ctx, name, b.decide(ctx))
 	switch {
 	case errors.Is(err, refusal.ErrRepeated): // it is kept already
-		if _, err := b.allowed(ctx, s.Session, k); err != nil {
+		if _, err := b.allowed(ctx, s, k); err != nil {
 			return "", err
 		}
-		b.write(ctx, s.Session, &k)
+		b.write(ctx, s, &k)
 		return b.text, b.err
 	case errors.Is(err, refusal.ErrNotFound):
 		return "", refusal.AsFault(refusal.NotFoundf("key %q not found", name))
@@ -52,13 +52,13 @@ type backup struct {
 // decide is the [PreparedAct].
 func (b *backup) decide(ctx context.Context) PreparedAct {
 	return func(p *Prepared, k lifecycle.Key, _ time.Time) (c lifecycle.Commit, err error) {
-		policy, err := b.allowed(ctx, p.Session, k)
+		policy, err := b.allowed(ctx, p.Transfers(), k)
 		if err != nil {
 			return c, err
 		}
 		if b.keyID != k.ID || b.revision != k.Revision {
 			return c, p.lacks(func(ctx context.Context) error {
-				b.write(ctx, p.Session, &k)
+				b.write(ctx, p.Transfers(), &k)
 				return b.err
 			})
 		}
@@ -67,7 +67,7 @@ func (b *backup) decide(ctx context.Context) PreparedAct {
 	}
 }
 
-func (b *backup) allowed(ctx context.Context, s *Session, k lifecycle.Key) (*policy.Policy, error) {
+func (b *backup) allowed(ctx context.Context, s Transfers, k lifecycle.Key) (*policy.Policy, error) {
 	if err := lifecycle.CheckBackup(k); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (b *backup) allowed(ctx context.Context, s *Session, k lifecycle.Key) (*pol
 }
 
 // write opens all versions, and writes them.
-func (b *backup) write(ctx context.Context, s *Session, k *lifecycle.Key) {
+func (b *backup) write(ctx context.Context, s Transfers, k *lifecycle.Key) {
 	b.keyID, b.revision, b.versions = k.ID, k.Revision, nil
 	all := transitformat.Backup{Key: *k, Versions: map[int]transitformat.Version{}}
 	defer all.Wipe()
@@ -88,7 +88,7 @@ func (b *backup) write(ctx context.Context, s *Session, k *lifecycle.Key) {
 	}
 }
 
-func (b *backup) open(ctx context.Context, s *Session, all transitformat.Backup) error {
+func (b *backup) open(ctx context.Context, s Transfers, all transitformat.Backup) error {
 	k, from := &all.Key, max(all.Key.MinAvailable, 1)
 	dates, err := s.store.Versions.Dates(ctx, *k, from)
 	if err != nil {
@@ -112,7 +112,7 @@ func (b *backup) open(ctx context.Context, s *Session, all transitformat.Backup)
 }
 
 // loaded opens the material of a version.
-func (s *Session) loaded(ctx context.Context, k *lifecycle.Key, n int) (envelope.Material, error) {
+func (s Transfers) loaded(ctx context.Context, k *lifecycle.Key, n int) (envelope.Material, error) {
 	ctx, cancel := context.WithTimeout(ctx, wrapTime)
 	defer cancel()
 	material, err := s.data.Materials().Load(ctx, k, n)
@@ -123,7 +123,7 @@ func (s *Session) loaded(ctx context.Context, k *lifecycle.Key, n int) (envelope
 }
 
 // publicLeft returns what is left of a version that was destroyed: its public half, where it has one.
-func (s *Session) publicLeft(ctx context.Context, k *lifecycle.Key, n int) (m envelope.Material, err error) {
+func (s Transfers) publicLeft(ctx context.Context, k *lifecycle.Key, n int) (m envelope.Material, err error) {
 	v, err := s.store.Versions.Version(ctx, k.Name, n)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):

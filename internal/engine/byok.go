@@ -29,7 +29,7 @@ const (
 
 // ExportWrapped returns the source and its versions, wrapped for the active version of an RSA key. Versions that a state keeps
 // from processing are left out; to name one is refused.
-func (s Keys) ExportWrapped(ctx context.Context, in WrappedExport) (k lifecycle.Key, wrapped map[int]string, err error) {
+func (s Transfers) ExportWrapped(ctx context.Context, in WrappedExport) (k lifecycle.Key, wrapped map[int]string, err error) {
 	newHash, err := envelope.WrapHash(in.Hash)
 	if err != nil {
 		return k, nil, asFault(err)
@@ -54,7 +54,7 @@ func (s Keys) ExportWrapped(ctx context.Context, in WrappedExport) (k lifecycle.
 }
 
 // wrapsFor returns the public half of the active version of an RSA key.
-func (s Keys) wrapsFor(ctx context.Context, destination dataplane.Governed) ([]byte, error) {
+func (s Transfers) wrapsFor(ctx context.Context, destination dataplane.Governed) ([]byte, error) {
 	if !destination.Type.IsRSA() {
 		return nil, refusal.AsFault(refusal.Invalidf("destination: key %q is of type %s: must be a rsa key", destination.Name, destination.Type))
 	}
@@ -62,10 +62,10 @@ func (s Keys) wrapsFor(ctx context.Context, destination dataplane.Governed) ([]b
 	if err != nil {
 		return nil, err
 	}
-	return s.publicHalf(ctx, destination.Key, number)
+	return s.PublicHalves().of(ctx, destination.Key, number)
 }
 
-func (s Keys) wrapVersions(
+func (s Transfers) wrapVersions(
 	ctx context.Context, source dataplane.Governed, number int, to []byte, newHash func() hash.Hash,
 ) (map[int]string, error) {
 	from, until := source.MinDecryption, source.Latest
@@ -92,7 +92,7 @@ func (s Keys) wrapVersions(
 	return wrapped, nil
 }
 
-func (s Keys) wrapVersion(ctx context.Context, k *lifecycle.Key, n int, to []byte, newHash func() hash.Hash) (string, error) {
+func (s Transfers) wrapVersion(ctx context.Context, k *lifecycle.Key, n int, to []byte, newHash func() hash.Hash) (string, error) {
 	m, err := s.data.Materials().Load(ctx, k, n)
 	if err != nil {
 		return "", err

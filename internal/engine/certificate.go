@@ -53,7 +53,7 @@ func (s Versions) certified(
 	if c.Key, err = lifecycle.WithCertificate(k, number, c.Chain.Digest); err != nil {
 		return c, err
 	}
-	public, err := s.publicHalf(ctx, &k, number)
+	public, err := s.PublicHalves().of(ctx, &k, number)
 	switch {
 	case err != nil:
 		return c, err
@@ -73,7 +73,7 @@ func (s Versions) certified(
 }
 
 // CertificateChain returns the certificate chain of a version in PEM; empty: it has none.
-func (s Keys) CertificateChain(ctx context.Context, k *lifecycle.Key, number int) (string, error) {
+func (s PublicHalves) CertificateChain(ctx context.Context, k *lifecycle.Key, number int) (string, error) {
 	digest := k.Certificates.Of(number)
 	if digest == "" {
 		return "", nil
@@ -83,7 +83,7 @@ func (s Keys) CertificateChain(ctx context.Context, k *lifecycle.Key, number int
 }
 
 // certificateChains returns those of the versions from the floor on.
-func (s Keys) certificateChains(ctx context.Context, k *lifecycle.Key) (map[int]string, error) {
+func (s PublicHalves) certificateChains(ctx context.Context, k *lifecycle.Key) (map[int]string, error) {
 	chains := map[int]string{}
 	for _, c := range k.Certificates {
 		if c.Version < k.MinDecryption {

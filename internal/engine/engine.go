@@ -49,6 +49,12 @@ func (e *Engine) Session(s Storage, data *dataplane.Session) *Session {
 // Keys returns what is done with whole keys.
 func (s *Session) Keys() Keys { return Keys{s} }
 
+// Transfers returns what is done with keys on their way in and out.
+func (s *Session) Transfers() Transfers { return Transfers{s.Keys()} }
+
+// PublicHalves returns what is no secret about keys of two halves.
+func (s *Session) PublicHalves() PublicHalves { return PublicHalves{s} }
+
 // Versions returns what is done with versions, and the changes of state.
 func (s *Session) Versions() Versions { return Versions{s} }
 

@@ -19,6 +19,9 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
+// Transfers is what brings keys in that were made elsewhere, and lets them out.
+type Transfers struct{ Keys }
+
 // Exporting asks for what versions of a key hold.
 type Exporting struct {
 	Kind     ExportKind
@@ -35,7 +38,7 @@ type Exported struct {
 
 // Export gives out material of versions in the clear, or their public halves. No material leaves that custody has not kept
 // the leaving of; public halves are no secret, and it does not ask for those.
-func (s Versions) Export(ctx context.Context, name string, in Exporting) (Exported, error) {
+func (s Transfers) Export(ctx context.Context, name string, in Exporting) (Exported, error) {
 	kind, err := in.kind()
 	if err != nil {
 		return Exported{}, err
@@ -47,10 +50,10 @@ func (s Versions) Export(ctx context.Context, name string, in Exporting) (Export
 	k, err := s.Acts().UpdatePrepared(ctx, name, e.decide(ctx))
 	switch {
 	case errors.Is(err, refusal.ErrRepeated): // it is kept already
-		if e.versions, _, err = e.allowed(ctx, s.Session, k); err != nil {
+		if e.versions, _, err = e.allowed(ctx, s, k); err != nil {
 			return Exported{}, err
 		}
-		e.open(ctx, s.Session, &k)
+		e.open(ctx, s, &k)
 		return Exported{k, e.values}, e.err
 	case err != nil:
 		return Exported{}, err
@@ -73,14 +76,14 @@ type exporting struct {
 // decide is the [PreparedAct].
 func (e *exporting) decide(ctx context.Context) PreparedAct {
 	return func(p *Prepared, k lifecycle.Key, _ time.Time) (c lifecycle.Commit, err error) {
-		versions, policy, err := e.allowed(ctx, p.Session, k)
+		versions, policy, err := e.allowed(ctx, p.Transfers(), k)
 		if err != nil {
 			return c, err
 		}
 		if e.keyID != k.ID || !slices.Equal(e.versions, versions) {
 			return c, p.lacks(func(ctx context.Context) error {
 				e.versions = versions
-				e.open(ctx, p.Session, &k)
+				e.open(ctx, p.Transfers(), &k)
 				return e.err
 			})
 		}
@@ -98,7 +101,7 @@ func (e *exporting) event() lifecycle.Event {
 }
 
 // allowed returns the versions that may leave as the request asks, and the policy that lets them.
-func (e *exporting) allowed(ctx context.Context, s *Session, k lifecycle.Key) ([]int, *policy.Policy, error) {
+func (e *exporting) allowed(ctx context.Context, s Transfers, k lifecycle.Key) ([]int, *policy.Policy, error) {
 	policy, err := s.mayLeave(ctx, k, false)
 	if err != nil {
 		return nil, nil, err
@@ -115,7 +118,7 @@ func (e *exporting) allowed(ctx context.Context, s *Session, k lifecycle.Key) ([
 
 // mayLeave returns the policy of a key whose material is to leave. The error is [refusal.ErrRefused] where the key, or its policy,
 // does not let it.
-func (s *Session) mayLeave(ctx context.Context, k lifecycle.Key, backup bool) (*policy.Policy, error) {
+func (s Transfers) mayLeave(ctx context.Context, k lifecycle.Key, backup bool) (*policy.Policy, error) {
 	if err := lifecycle.CheckExport(k); err != nil {
 		return nil, err
 	}
@@ -127,7 +130,7 @@ func (s *Session) mayLeave(ctx context.Context, k lifecycle.Key, backup bool) (*
 }
 
 // open opens the versions, one after the other.
-func (e *exporting) open(ctx context.Context, s *Session, k *lifecycle.Key) {
+func (e *exporting) open(ctx context.Context, s Transfers, k *lifecycle.Key) {
 	e.keyID, e.values, e.err = k.ID, make(map[int]any, len(e.versions)), nil
 	for _, n := range e.versions {
 		if e.values[n], e.err = e.openOne(ctx, s, k, n); e.err != nil {
@@ -137,7 +140,7 @@ func (e *exporting) open(ctx context.Context, s *Session, k *lifecycle.Key) {
 	}
 }
 
-func (e *exporting) openOne(ctx context.Context, s *Session, k *lifecycle.Key, n int) (any, error) {
+func (e *exporting) openOne(ctx context.Context, s Transfers, k *lifecycle.Key, n int) (any, error) {
 	material, err := s.loaded(ctx, k, n)
 	if err != nil {
 		return nil, err
@@ -147,7 +150,7 @@ func (e *exporting) openOne(ctx context.Context, s *Session, k *lifecycle.Key, n
 }
 
 // exportPublic gives out what is no secret.
-func (s Versions) exportPublic(ctx context.Context, name string, in Exporting, kind exportKind) (out Exported, err error) {
+func (s Transfers) exportPublic(ctx context.Context, name string, in Exporting, kind exportKind) (out Exported, err error) {
 	k, err := s.data.Key(ctx, name)
 	if err != nil {
 		return out, err

@@ -38,7 +38,7 @@ func exportable(t *testing.T, w *enginetest.World, kind keytype.Type, policy str
 
 // export returns the versions that were given out.
 func export(w *enginetest.World, in engine.Exporting) ([]int, error) {
-	out, err := w.Session().Versions().Export(context.Background(), "k", in)
+	out, err := w.Session().Transfers().Export(context.Background(), "k", in)
 	return slices.Sorted(maps.Keys(out.Values)), err
 }
 
@@ -81,13 +81,13 @@ func TestWhatCannotBeKeptDoesNotLeave(t *testing.T) {
 	w := enginetest.New(t)
 	exportable(t, w, keytype.AES256GCM96, "", 2)
 	w.Fail("UpdateKey", errors.New("disk"))
-	out, err := w.Session().Versions().Export(t.Context(), "k", engine.Exporting{Kind: engine.EncryptionKey})
+	out, err := w.Session().Transfers().Export(t.Context(), "k", engine.Exporting{Kind: engine.EncryptionKey})
 	require.ErrorContains(t, err, "disk")
 	require.Empty(t, out)
 	w.Fail("UpdateKey", nil)
 
 	w.Token.Away(errors.New("away"))
-	out, err = w.Session().Versions().Export(t.Context(), "k", engine.Exporting{Kind: engine.EncryptionKey})
+	out, err = w.Session().Transfers().Export(t.Context(), "k", engine.Exporting{Kind: engine.EncryptionKey})
 	require.ErrorContains(t, err, "away")
 	require.Empty(t, out)
 	require.Empty(t, w.Acts(), "nothing left, so nothing is kept")
@@ -181,12 +181,12 @@ func TestAnExportOfWhatIsNotThereIsRefused(t *testing.T) {
 		})
 	}
 	w.Create("plain", "")
-	_, err := w.Session().Versions().Export(t.Context(), "plain", engine.Exporting{Kind: engine.EncryptionKey})
+	_, err := w.Session().Transfers().Export(t.Context(), "plain", engine.Exporting{Kind: engine.EncryptionKey})
 	require.EqualError(t, err, "private key material is not exportable")
-	_, err = w.Session().Versions().Export(t.Context(), "plain", engine.Exporting{Kind: engine.PublicKey})
+	_, err = w.Session().Transfers().Export(t.Context(), "plain", engine.Exporting{Kind: engine.PublicKey})
 	require.ErrorIs(t, err, refusal.ErrAsFault)
 	require.EqualError(t, err, "unknown key type aes256-gcm96 for export type public-key")
-	_, err = w.Session().Versions().Export(t.Context(), "nothing", engine.Exporting{Kind: engine.EncryptionKey})
+	_, err = w.Session().Transfers().Export(t.Context(), "nothing", engine.Exporting{Kind: engine.EncryptionKey})
 	require.ErrorIs(t, err, refusal.ErrNotFound)
 	require.Empty(t, slices.DeleteFunc(w.Acts(), func(d enginetest.Done) bool { return d.Act == "create" }))
 }

@@ -53,7 +53,7 @@ func (i *imported) part() string {
 
 // WrappingKey returns the public half, in PEM, of the key that keys are wrapped for which are to be imported. The first call makes
 // it.
-func (s Keys) WrappingKey(ctx context.Context) (string, error) {
+func (s Transfers) WrappingKey(ctx context.Context) (string, error) {
 	k, err := s.data.Key(ctx, lifecycle.WrappingKey)
 	if errors.Is(err, refusal.ErrNotFound) {
 		if _, _, err = s.Create(ctx, Creation{Spec: lifecycle.NewWrappingKey()}); err == nil {
@@ -63,27 +63,18 @@ func (s Keys) WrappingKey(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	public, err := s.publicHalf(ctx, k, k.Primary)
+	public, err := s.PublicHalves().of(ctx, k, k.Primary)
 	if err != nil {
 		return "", err
 	}
 	return envelope.FormatPublic(public)
 }
 
-// publicHalf returns that of a version, in PKIX DER; nil: it has none.
-func (s *Session) publicHalf(ctx context.Context, k *lifecycle.Key, number int) ([]byte, error) {
-	v, err := s.store.Versions.Version(ctx, k.Name, number)
-	if err == nil && v.KeyID != k.ID {
-		err = refusal.NoVersion(k.Name, number)
-	}
-	return v.Public, err
-}
-
 // errNoWrappingKey reports a wrapped key where there is nothing that it can be wrapped for.
 var errNoWrappingKey = refusal.Invalidf("ciphertext: the mount has no wrapping key yet: read wrapping_key, and wrap with that")
 
 // received returns what a request brought for a key of the type of k. The caller wipes it.
-func (s *Session) received(ctx context.Context, k lifecycle.Key, in Import) (*imported, error) {
+func (s Transfers) received(ctx context.Context, k lifecycle.Key, in Import) (*imported, error) {
 	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
 	if err != nil {
 		return nil, err
@@ -109,7 +100,7 @@ func (s *Session) received(ctx context.Context, k lifecycle.Key, in Import) (*im
 }
 
 // unwrapped opens what was wrapped with the wrapping key.
-func (s *Session) unwrapped(ctx context.Context, in Import) ([]byte, error) {
+func (s Transfers) unwrapped(ctx context.Context, in Import) ([]byte, error) {
 	newHash, err := envelope.WrapHash(in.Hash)
 	if err != nil {
 		return nil, err
@@ -131,8 +122,8 @@ func (s *Session) unwrapped(ctx context.Context, in Import) ([]byte, error) {
 
 // importing returns a session in which new material is what was imported. The private half of a version that has a public one is
 // sealed with what is there.
-func (s *Session) importing(from *imported) *Session {
-	next := *s
+func (s Transfers) importing(from *imported) *Session {
+	next := *s.Session
 	next.made = func(ctx context.Context, k *lifecycle.Key, number int) (envelope.Material, error) {
 		if !k.IsPublicOnly(number) || !from.material.HasKey() {
 			return from.material.Clone(), nil
@@ -158,7 +149,7 @@ func asFault(err error) error {
 }
 
 // Import makes a key of material that was made elsewhere.
-func (s Keys) Import(ctx context.Context, c Creation, in Import) error {
+func (s Transfers) Import(ctx context.Context, c Creation, in Import) error {
 	if _, err := envelope.WrapHash(in.Hash); err != nil { // which is no fault in Transit, either
 		return err
 	}
@@ -176,7 +167,7 @@ func (s Keys) Import(ctx context.Context, c Creation, in Import) error {
 	if err != nil {
 		return err
 	}
-	err = Keys{s.importing(from)}.create(ctx, k, c, at)
+	err = s.importing(from).Keys().create(ctx, k, c, at)
 	if !errors.Is(err, refusal.ErrExists) {
 		return err
 	}
@@ -186,8 +177,8 @@ func (s Keys) Import(ctx context.Context, c Creation, in Import) error {
 	return refusal.AsFault(refusal.Existsf("the import path cannot be used with an existing key: key %s already existed; use import_version", k.Name))
 }
 
-// Import gives an imported key another version, or a version of it its private half.
-func (s Versions) Import(ctx context.Context, name string, in Import, pre Precondition) error {
+// ImportVersion gives an imported key another version, or a version of it its private half.
+func (s Transfers) ImportVersion(ctx context.Context, name string, in Import, pre Precondition) error {
 	of, err := s.data.Key(ctx, name)
 	if err != nil {
 		return asFault(err)
@@ -213,7 +204,7 @@ func (s Versions) Import(ctx context.Context, name string, in Import, pre Precon
 		return p.importVersion(ctx, k, from, in.Version, pre.Reason, at)
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
-		_, err = s.answerAgain(ctx, k)
+		_, err = s.Versions().answerAgain(ctx, k)
 		return err
 	}
 	if err != nil {
@@ -233,7 +224,7 @@ func (p *Prepared) importVersion(
 		return c, err
 	}
 	if number == 0 && from.material.HasKey() && k.IsPublicOnly(k.Latest) {
-		public, err := p.publicHalf(ctx, &k, k.Latest)
+		public, err := p.PublicHalves().of(ctx, &k, k.Latest)
 		if err != nil {
 			return c, err
 		}

@@ -21,7 +21,7 @@ type PublishedKey struct {
 
 // JWKS returns the public halves of the versions that verify and are not out of use, the newest first. The error is
 // refusal.ErrInvalid for a key of which no public half can be published.
-func (s Keys) JWKS(ctx context.Context, name string) ([]PublishedKey, error) {
+func (s PublicHalves) JWKS(ctx context.Context, name string) ([]PublishedKey, error) {
 	k, err := s.data.Key(ctx, name)
 	switch {
 	case err != nil:
@@ -51,7 +51,7 @@ func (s Keys) JWKS(ctx context.Context, name string) ([]PublishedKey, error) {
 
 // PublicJWKS is JWKS for anybody. For a key that the settings do not name it is refusal.ErrNotFound, as for one that is not there
 // or has nothing to publish: nobody learns which keys there are.
-func (s Keys) PublicJWKS(ctx context.Context, name string) ([]PublishedKey, error) {
+func (s PublicHalves) PublicJWKS(ctx context.Context, name string) ([]PublishedKey, error) {
 	settings, err := s.store.Settings.KeysSettings(ctx)
 	if err != nil {
 		return nil, err

@@ -209,8 +209,8 @@ func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
 	v.Protection = s.protectionOf(ctx, &k, cmp.Or(k.Primary, k.Latest))
 	var err error
 	if v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption); err == nil && k.Type.IsAsymmetric() {
-		if v.PublicKeys, err = s.publicKeys(ctx, k); err == nil {
-			v.Chains, err = s.certificateChains(ctx, &k)
+		if v.PublicKeys, err = s.PublicHalves().keys(ctx, k); err == nil {
+			v.Chains, err = s.PublicHalves().certificateChains(ctx, &k)
 		}
 	}
 	return v, err

@@ -12,9 +12,12 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
-// publicKeys returns the public halves of the versions from the floor on, the staged one among them. Those of derived keys belong to
+// PublicHalves is what is no secret about keys of two halves: it needs no wrapper, and opens no material.
+type PublicHalves struct{ *Session }
+
+// keys returns the public halves of the versions from the floor on, the staged one among them. Those of derived keys belong to
 // no context, and are not shown.
-func (s Keys) publicKeys(ctx context.Context, k lifecycle.Key) (map[int]string, error) {
+func (s PublicHalves) keys(ctx context.Context, k lifecycle.Key) (map[int]string, error) {
 	public := make(map[int]string, k.Latest-k.MinDecryption+1)
 	if k.Derived {
 		return public, nil
@@ -40,4 +43,13 @@ func publicKeyOf(k *lifecycle.Key, v lifecycle.Version) (string, error) {
 		return "", nil
 	}
 	return envelope.FormatPublic(v.Public)
+}
+
+// of returns that of a version, in PKIX DER; nil: it has none.
+func (s PublicHalves) of(ctx context.Context, k *lifecycle.Key, number int) ([]byte, error) {
+	v, err := s.store.Versions.Version(ctx, k.Name, number)
+	if err == nil && v.KeyID != k.ID {
+		err = refusal.NoVersion(k.Name, number)
+	}
+	return v.Public, err
 }

@@ -26,7 +26,7 @@ type Restoring struct {
 }
 
 // Restore makes a key of a backup, of Transit's or of ours. Everything is read, checked and sealed before anything is written.
-func (s Keys) Restore(ctx context.Context, in Restoring) error {
+func (s Transfers) Restore(ctx context.Context, in Restoring) error {
 	b, err := transitformat.Read(in.Backup, s.Rand) // a new mount has no source of its own yet
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (s Keys) Restore(ctx context.Context, in Restoring) error {
 
 // taken reports whether a key of the name is there, that the restored one may take the place of. The error is [refusal.ErrRepeated] where
 // it is this request that has restored it.
-func (s Keys) taken(ctx context.Context, in Restoring) (bool, error) {
+func (s Transfers) taken(ctx context.Context, in Restoring) (bool, error) {
 	found, err := s.Exists(ctx, in.Name)
 	if err != nil || !found {
 		return false, err
@@ -77,7 +77,7 @@ func (s Keys) taken(ctx context.Context, in Restoring) (bool, error) {
 }
 
 // replace deletes the key that is there.
-func (s Keys) replace(ctx context.Context, in Restoring) error {
+func (s Transfers) replace(ctx context.Context, in Restoring) error {
 	_, err := s.store.Keys.DeleteKey(ctx, in.Name, lifecycle.CheckReplace, in.Reason)
 	s.Plane.ForgetKey(in.Name)
 	if errors.Is(err, refusal.ErrNotFound) || errors.Is(err, refusal.ErrRepeated) {
@@ -87,7 +87,7 @@ func (s Keys) replace(ctx context.Context, in Restoring) error {
 }
 
 // restored decides the act: the key, under the policy that it gets, and its versions, sealed.
-func (s Keys) restored(ctx context.Context, in Restoring, b transitformat.Backup) (c lifecycle.Commit, err error) {
+func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.Backup) (c lifecycle.Commit, err error) {
 	at := s.Now()
 	spec, policy, err := s.restoredUnder(ctx, in, b.Key, at)
 	if err != nil {
@@ -131,7 +131,7 @@ func restoredEvent(in Restoring, was string, c lifecycle.Commit) lifecycle.Event
 
 // restoredUnder returns the key as it is to be, and the policy that is to govern it. What lets its material leave is not restored
 // where the policy does not allow it.
-func (s Keys) restoredUnder(ctx context.Context, in Restoring, spec lifecycle.Key, at time.Time) (lifecycle.Key, *policy.Policy, error) {
+func (s Transfers) restoredUnder(ctx context.Context, in Restoring, spec lifecycle.Key, at time.Time) (lifecycle.Key, *policy.Policy, error) {
 	asked := in.Policy
 	if asked == nil && spec.Policy != "" {
 		asked = &spec.Policy
@@ -159,7 +159,7 @@ func (s Keys) restoredUnder(ctx context.Context, in Restoring, spec lifecycle.Ke
 }
 
 // sealRestored seals the versions, the oldest first. Of one that was destroyed a stub is left.
-func (s Keys) sealRestored(ctx context.Context, k lifecycle.Key, b transitformat.Backup, p *policy.Policy) ([]lifecycle.Version, error) {
+func (s Transfers) sealRestored(ctx context.Context, k lifecycle.Key, b transitformat.Backup, p *policy.Policy) ([]lifecycle.Version, error) {
 	if err := s.requireWrapper(ctx, &k, k.Latest, p); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (s Keys) sealRestored(ctx context.Context, k lifecycle.Key, b transitformat
 	return all, nil
 }
 
-func (s Keys) commitRestored(ctx context.Context, in Restoring, c lifecycle.Commit) error {
+func (s Transfers) commitRestored(ctx context.Context, in Restoring, c lifecycle.Commit) error {
 	defer s.Plane.KeyChanged(in.Name)
 	err := s.store.Keys.CreateKey(ctx, c)
 	if errors.Is(err, refusal.ErrExists) {

@@ -36,7 +36,7 @@ func withBackup(t *testing.T, w *enginetest.World, policy string, versions int) 
 
 func backedUp(t *testing.T, w *enginetest.World) string {
 	t.Helper()
-	text, err := w.Session().Keys().Backup(t.Context(), "k", "a reason for it")
+	text, err := w.Session().Transfers().Backup(t.Context(), "k", "a reason for it")
 	require.NoError(t, err)
 	return text
 }
@@ -48,7 +48,7 @@ func restore(w *enginetest.World, in engine.Restoring) error {
 		}
 		return nil
 	}
-	return w.Session().Keys().Restore(context.Background(), in)
+	return w.Session().Transfers().Restore(context.Background(), in)
 }
 
 func TestARestoredKeyOpensWhatTheOldOneEncrypted(t *testing.T) {
@@ -121,7 +121,7 @@ func TestABackupNeedsBothFlagsAndAPolicyThatAllowsThem(t *testing.T) {
 	w.Policy("p", func(d *policy.Document) { d.Exportable, d.AllowPlaintextBackup = true, true })
 	w.Create("k", "p")
 	backup := func() error {
-		_, err := w.Session().Keys().Backup(t.Context(), "k", "")
+		_, err := w.Session().Transfers().Backup(t.Context(), "k", "")
 		return err
 	}
 	configure := func(c lifecycle.ConfigChange) {
@@ -235,8 +235,8 @@ func TestANameOfABackupIsChecked(t *testing.T) {
 	backup := backedUp(t, w)
 	other := enginetest.New(t)
 	in := engine.Restoring{Backup: backup, CheckName: func(string) error { return errors.New("not a name") }}
-	require.ErrorContains(t, other.Session().Keys().Restore(t.Context(), in), "not a name")
+	require.ErrorContains(t, other.Session().Transfers().Restore(t.Context(), in), "not a name")
 	in.Name = "another"
-	require.NoError(t, other.Session().Keys().Restore(t.Context(), in))
+	require.NoError(t, other.Session().Transfers().Restore(t.Context(), in))
 	require.Equal(t, "k", other.Acts()[0].Details["backup_of"])
 }
