@@ -26,7 +26,7 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 	m := mounttest.New(t)
 	inPolicies := slices.Collect(maps.Keys(m.Must(m.Write("policies/k", "owner", "o")).Data)) // what a revision has
 	onlyInBodies := map[string][]string{
-		"keys/k":        {"type", "derived", "convergent_encryption", "protection", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "policy", "owner", "labels"},
+		"keys/k":        {"type", "derived", "convergent_encryption", "protection", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "parameter_set", "allowed_uses", "policy", "owner", "labels"},
 		"policies/k":    inPolicies,
 		"config/engine": {"require_policy", "default_policy", "reason"},
 		"config/keys":   {"disable_upsert", "public_jwks"},
