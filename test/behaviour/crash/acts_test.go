@@ -88,6 +88,11 @@ var acts = []act{
 		run: func(m *mounttest.Mount) mounttest.Answer { return m.Read("export/encryption-key/k") },
 	},
 	{
+		name:    "export wrapped",
+		prepare: prepareWrappedExport,
+		run:     func(m *mounttest.Mount) mounttest.Answer { return m.Read("byok-export/there/k") },
+	},
+	{
 		name:    "back up",
 		prepare: prepareBackup,
 		run:     func(m *mounttest.Mount) mounttest.Answer { return m.Read("backup/k") },
@@ -176,6 +181,23 @@ func prepareFullPage(m *mounttest.Mount) {
 	})
 	m.Load(fullPage.entries)
 	m.Must(m.Read("keys/k"))
+}
+
+// anOutside is the public half of an RSA key of another mount.
+var anOutside struct {
+	sync.Once
+	public string
+}
+
+func outsidePublic(t testing.TB) string {
+	anOutside.Do(func() { _, anOutside.public = mounttest.OutsideRSA(t) })
+	return anOutside.public
+}
+
+func prepareWrappedExport(m *mounttest.Mount) {
+	prepareKey(m)
+	m.Must(m.Write("keys/k/config", "exportable", true))
+	m.Must(m.Write("keys/there/import", "type", "rsa-2048", "public_key", outsidePublic(m.T)))
 }
 
 func prepareBackup(m *mounttest.Mount) {
