@@ -15,7 +15,7 @@ import (
 // CertificateRequest returns a certificate request of a version, signed with it, in PEM. It has what template asks for, in PEM, too.
 // It is a use of the key like a signature.
 func CertificateRequest(ctx context.Context, s *Session, name string, version int, template string) (string, error) {
-	outcomes, err := s.each(ctx, name, []Item{{Text: template, Version: version}}, (*snapshot).certificateRequest)
+	outcomes, err := s.each(ctx, name, []Item{{Text: template, Version: version}}, allowed(lifecycle.UseSign, (*snapshot).certificateRequest))
 	if err != nil {
 		return "", err
 	}
