@@ -10,7 +10,6 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -102,8 +101,8 @@ func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcom
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	use := policy.Usage{Encryptions: 1, Bytes: int64(len(input))} // counted only now, as in encrypt
-	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, requested})
+	// Counted only now, as in encrypt.
+	charged, to, err := s.charge(ctx, s.k, version, chargeFor("input", int64(len(input)), requested))
 	if err == nil && to != version {
 		text, err = s.authenticate(ctx, charged.Key, to, item, input)
 	}
