@@ -178,7 +178,7 @@ func (s Transfers) exportPublic(ctx context.Context, name string, in Exporting, 
 		if err != nil {
 			return Exported{}, err
 		}
-		if out.Values[n], err = kind.public(k, v, in.Encoding); err != nil {
+		if out.Values[n], err = kind.public(ctx, s.PublicHalves(), versionOf{v, k}, in.Encoding); err != nil {
 			return Exported{}, err
 		}
 	}

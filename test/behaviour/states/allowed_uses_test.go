@@ -82,7 +82,7 @@ func TestMACsAndWhatLeavesAreUses(t *testing.T) {
 					},
 				},
 				"export": {
-					func() mounttest.Answer { return m.Read("export/hmac-key/" + name) },
+					func() mounttest.Answer { return m.Read("export/" + makes + "-key/" + name) },
 					func() mounttest.Answer { return m.Read("backup/" + name) },
 					func() mounttest.Answer { return m.Read("byok-export/rsa/" + name) },
 				},
