@@ -80,7 +80,8 @@ func (r *round) isNoOlder(proven Proof) bool {
 	if r.base != nil {
 		return r.base.same(r.source)
 	}
-	return r.target.Latest >= r.source.Latest || len(proven.None) > 0 // replacing it must lose nothing
+	// Replacing it must lose nothing.
+	return r.target.Latest >= r.source.Latest || r.target.oldest() > r.source.oldest() || len(proven.None) > 0
 }
 
 // anotherKey is the error that the target does not have the key. What this run copied is not called another one.

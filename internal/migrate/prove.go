@@ -48,14 +48,14 @@ func (v Versions) String() string {
 	return strings.Join(all, ",")
 }
 
-// prove has the target process what the source's versions protect, up to the newest that both have, and the source what the target's
+// prove has the target process what the source's versions protect, of those that both use, and the source what the target's
 // active version does. The error is [unequal] where that shows that the keys are two.
 func (p pair) prove(ctx context.Context, key string, source, target *view) (Proof, error) {
 	probes, exported := source.probes()
 	from := sampler{p.from, p.Rand, key, source.Derived}
 	to := sampler{p.to, p.Rand, key, source.Derived}
 	var all, protect Versions
-	for n := source.oldest(); n <= min(source.Latest, target.Latest); n++ {
+	for n := max(source.oldest(), target.oldest()); n <= min(source.Latest, target.Latest); n++ {
 		if all = append(all, n); n >= source.MinEncryption {
 			protect = append(protect, n)
 		}
