@@ -98,6 +98,19 @@ func TestARunThatIsCutShortIsRunAgain(t *testing.T) {
 	}
 }
 
+// TestARestoreThatWasSentAgainIsNoFailure: the second one finds the key there.
+func TestARestoreThatWasSentAgainIsNoFailure(t *testing.T) {
+	b := newBench(t)
+	b.key("k", 1)
+	b.wire.at = func(_ int, _ *side, r *migrate.Request) fate {
+		if strings.HasPrefix(r.Path, "restore/") {
+			return failed
+		}
+		return answered
+	}
+	b.requireOutcome(migrate.Moved)
+}
+
 func TestAKeyThatRotatesMeanwhileIsCopiedAgain(t *testing.T) {
 	for at := 5; ; at++ { // from the first request about the key on
 		b := newBench(t)
@@ -147,14 +160,30 @@ func TestWhatIsNotTheKeyStaysAsItIs(t *testing.T) {
 		do   func(b *bench)
 		says string
 	}{
-		"another key":              {func(b *bench) { b.to.Must(b.to.Write("keys/k")) }, "version 1: the target does not decrypt"},
-		"another type":             {func(b *bench) { b.to.Must(b.to.Write("keys/k", "type", "ed25519")) }, "type: aes256-gcm96, at the target ed25519"},
-		"another key, rotated":     {func(b *bench) { b.to.Must(b.to.Write("keys/k")); rotate(b.to, "k"); rotate(b.to, "k") }, "latest_version: 2, at the target 3"},
-		"rotated at the target":    {func(b *bench) { b.outcome(); rotate(b.to, "k") }, "latest_version: 2, at the target 3"},
-		"rotated at both":          {func(b *bench) { b.outcome(); rotate(b.to, "k"); rotate(b.from, "k") }, "version 3: the target does not decrypt"},
-		"source went further":      {func(b *bench) { b.outcome(); rotate(b.to, "k"); rotate(b.from, "k"); rotate(b.from, "k") }, "version 3: the target does not decrypt"},
-		"another floor":            {func(b *bench) { b.outcome(); b.to.Must(b.to.Write("keys/k/config", "min_decryption_version", 2)) }, "min_decryption_version: 1, at the target 2"},
-		"another term":             {func(b *bench) { b.outcome(); b.to.Must(b.to.Write("keys/k/config", "deletion_allowed", true)) }, "deletion_allowed: false, at the target true"},
+		"another key":           {func(b *bench) { b.to.Must(b.to.Write("keys/k")) }, "version 1: the target does not decrypt"},
+		"another type":          {func(b *bench) { b.to.Must(b.to.Write("keys/k", "type", "ed25519")) }, "type: aes256-gcm96, at the target ed25519"},
+		"another key, rotated":  {func(b *bench) { b.to.Must(b.to.Write("keys/k")); rotate(b.to, "k"); rotate(b.to, "k") }, "latest_version: 2, at the target 3"},
+		"rotated at the target": {func(b *bench) { b.outcome(); rotate(b.to, "k") }, "latest_version: 2, at the target 3"},
+		"rotated at both":       {func(b *bench) { b.outcome(); rotate(b.to, "k"); rotate(b.from, "k") }, "version 3: the target does not decrypt"},
+		"source went further":   {func(b *bench) { b.outcome(); rotate(b.to, "k"); rotate(b.from, "k"); rotate(b.from, "k") }, "version 3: the target does not decrypt"},
+		"another floor":         {func(b *bench) { b.outcome(); b.to.Must(b.to.Write("keys/k/config", "min_decryption_version", 2)) }, "min_decryption_version: 1, at the target 2"},
+		"another term":          {func(b *bench) { b.outcome(); b.to.Must(b.to.Write("keys/k/config", "deletion_allowed", true)) }, "deletion_allowed: false, at the target true"},
+		"older, with a higher floor": {func(b *bench) {
+			b.outcome()
+			b.to.Must(b.to.Write("keys/k/config", "min_decryption_version", 2))
+			rotate(b.from, "k")
+		}, "min_decryption_version: 1, at the target 2"},
+		"older, and not proven": {func(b *bench) {
+			b.outcome()
+			b.from.Must(b.from.Write("keys/k/config", "min_encryption_version", 2))
+			rotate(b.from, "k")
+			b.wire.at = func(_ int, s *side, r *migrate.Request) fate {
+				if s == b.to && strings.HasPrefix(r.Path, "export/") {
+					return broken
+				}
+				return answered
+			}
+		}, "latest_version: 3, at the target 2"},
 		"older, and does not open": {func(b *bench) { b.to.Must(b.to.Write("keys/k")); rotate(b.from, "k") }, "version 1: the target does not decrypt"},
 	} {
 		t.Run(name, func(t *testing.T) {
