@@ -67,7 +67,8 @@ func (m migration) cutShort(after int, args ...string) {
 	require.NoError(m.t, err)
 	require.NoError(m.t, cmd.Start())
 	lines := bufio.NewScanner(progress)
-	for n := 0; n < after && lines.Scan(); n++ { //nolint:revive // reading is all
+	for range after {
+		require.True(m.t, lines.Scan(), "the process ended before")
 	}
 	require.NoError(m.t, cmd.Process.Kill())
 	require.ErrorContains(m.t, cmd.Wait(), "killed")

@@ -297,7 +297,7 @@ func TestWhatCannotBeProvenIsSaid(t *testing.T) {
 	b.from.Must(b.from.Write("keys/k/config", "min_encryption_version", 3))
 	b.to.Must(b.to.Write("policies/p", "owner", "o", "rotation_period", "30d"))
 	b.options.Policy, b.options.Reason = "p", mounttest.Reason
-	e := b.requireOutcome(migrate.Unproven, "set min_encryption_version")
+	e := b.requireOutcome(migrate.Unproven, "versions 1-2 protect nothing")
 	require.Equal(t, migrate.Proof{Sample: migrate.Versions{3}, None: migrate.Versions{1, 2}}, e.Proof)
 	sum, err := b.run()
 	require.NoError(t, err)
@@ -341,4 +341,14 @@ func TestARunThatCannotReportEnds(t *testing.T) {
 	_, err := b.run()
 	require.ErrorIs(t, err, full)
 	require.Equal(t, []string{"restore/a"}, b.wire.writes)
+}
+
+func TestStatesGoAlongFromOneMountOfKeylifeToAnother(t *testing.T) {
+	b := newBench(t)
+	b.from.transit = false
+	b.key("k", 3)
+	b.from.K.Ops("versions/1/suspend", "rollback")
+	e := b.requireOutcome(migrate.Unproven)
+	require.Equal(t, migrate.Proof{Sample: migrate.Versions{2, 3}, None: migrate.Versions{1}}, e.Proof)
+	require.Equal(t, b.from.K.Letters(), b.to.K.Letters())
 }

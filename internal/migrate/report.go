@@ -106,7 +106,7 @@ func (e *Entry) prove(by Proof, copied bool) {
 	switch {
 	case len(by.None) > 0:
 		e.Outcome = Unproven
-		e.Reason = "versions that protect no more could not be compared, as one of the two does not export them: set min_encryption_version to min_decryption_version at both for the time of the run"
+		e.Reason = fmt.Sprintf("versions %s protect nothing, and are not exported by both; where min_encryption_version is why, set it to min_decryption_version at both for the time of the run", by.None)
 	case copied:
 		e.Outcome = Moved
 	default:
