@@ -11,6 +11,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/migrate"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // notYet are types of which the backups of Transit do not carry keys.
@@ -58,6 +59,9 @@ func flavours() (all []flavour) {
 
 func TestKeysOfEveryTypeMoveThereAndBack(t *testing.T) {
 	for _, f := range flavours() {
+		if (f.name == "rsa-3072" || f.name == "rsa-4096") && racetest.Watched(t) {
+			continue // making the keys takes minutes
+		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
