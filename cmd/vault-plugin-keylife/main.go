@@ -3,8 +3,9 @@
 
 // Command vault-plugin-keylife is the keylife secrets engine as Vault runs it: a process that
 // Vault starts, that serves every mount of the engine over gRPC, and that ends when Vault says so.
-// It is not a program for people, except for one flag, -version, and one sub-command, verify, which
-// checks an export of custody records without Vault.
+// It is not a program for people, except for one flag, -version, and two sub-commands: verify, which
+// checks an export of custody records without Vault, and migrate, which moves keys between Transit and
+// keylife.
 package main
 
 import (
@@ -28,8 +29,13 @@ const sdkModule = "github.com/hashicorp/vault/sdk"
 var version = "v0.0.0-dev"
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "verify" {
-		os.Exit(verify(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "verify":
+			os.Exit(verify(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+		case "migrate":
+			os.Exit(migrateKeys(os.Args[2:], os.Stdout, os.Stderr))
+		}
 	}
 	// Vault reads the plugin's stderr line by line and takes level and fields from JSON.
 	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: os.Stderr, JSONFormat: true})

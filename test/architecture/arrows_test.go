@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
 		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
 	},
-	"cmd/vault-plugin-keylife": {".", "internal/custody"},
+	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate"},
 	"internal/acts":            nil,
 	"internal/clock":           nil,
 	"internal/custody":         nil,
@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"hsm/hsmtest/faketoken":  {"hsm/cryptoki"},
 	"hsm/p11":                {"hsm/cryptoki"},
 	"hsm/token":              {"hsm", "hsm/cryptoki"},
+	"internal/migrate":       nil,
 	"internal/mounttest":     {".", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/storagetest", "internal/store"},
 	"internal/racetest":      nil,
 	"internal/storagetest":   nil,
@@ -80,6 +81,7 @@ var mustNotImport = map[string][]string{
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt
 	"internal/policy":    {"."},
 	"internal/schedule":  {"."},
+	"internal/migrate":   {"github.com/hashicorp/vault"},
 	"internal/store":     {"github.com/hashicorp/vault/sdk/framework"},
 }
 
