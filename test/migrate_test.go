@@ -21,11 +21,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
 
-// stayWhereTheyAre are the kinds of keys of which a backup does not carry all, and why.
-var stayWhereTheyAre = map[string]string{
-	"imported": "restore does not take over that a key was imported",
-}
-
 // migration runs the sub-command of the plugin that the server runs.
 type migration struct {
 	t      *testing.T
@@ -155,9 +150,6 @@ func TestAWholeMountMovesThereAndBack(t *testing.T) {
 }
 
 func TestImportedKeysMove(t *testing.T) {
-	if why := stayWhereTheyAre["imported"]; why != "" {
-		t.Skip(why)
-	}
 	t.Parallel()
 	s := server(t)
 	keys := makeOutsideKeys(t)

@@ -14,17 +14,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
-// notYet are types of which the backups of Transit do not carry keys.
-var notYet = map[keytype.Type]string{
-	keytype.XChaCha20Poly1305: "Vault has no such type",
-	keytype.MLDSA44:           "Vault has no such keys outside Enterprise",
-	keytype.MLDSA65:           "Vault has no such keys outside Enterprise",
-	keytype.MLDSA87:           "Vault has no such keys outside Enterprise",
-	keytype.AES128CMAC:        "Vault has no such keys outside Enterprise",
-	keytype.AES192CMAC:        "Vault has no such keys outside Enterprise",
-	keytype.AES256CMAC:        "Vault has no such keys outside Enterprise",
-}
-
 type flavour struct {
 	name     string
 	fields   []any
@@ -36,9 +25,6 @@ type flavour struct {
 func flavours() (all []flavour) {
 	for _, name := range keytype.Names() {
 		kind := keytype.Type(name)
-		if notYet[kind] != "" {
-			continue
-		}
 		f := flavour{name, []any{"type", name}, 12}
 		switch {
 		case kind.IsRSA(), kind.SupportsSigning():
