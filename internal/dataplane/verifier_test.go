@@ -33,6 +33,7 @@ func TestADestroyedVersionVerifiesAndDoesNotSign(t *testing.T) {
 		for hours := 0; w.Stored("k").State(1) != lifecycle.Destroyed; hours++ {
 			require.Less(t, hours, 100*24)
 			w.Clock.Add(time.Hour)
+			require.NoError(t, w.Session().Settings().AcknowledgeClock(t.Context(), "an hour passes between two ticks here"))
 			w.Tick()
 		}
 		inUse, archived, _ := w.StoredVersion("k", 1)
