@@ -40,9 +40,9 @@ var permissions = map[State]map[Use]grant{
 	Active:      {Protect: always, Process: always, Rewrap: always, Verify: always},
 	Deactivated: {Protect: pinned, Process: always, Rewrap: always, Verify: always},
 	Suspended:   {Protect: never, Process: byPolicy, Rewrap: never, Verify: byPolicy},
-	Archived:    {Protect: never, Process: never, Rewrap: never, Verify: never},
+	Archived:    {Protect: never, Process: never, Rewrap: never, Verify: publicHalf},
 	Compromised: {Protect: never, Process: byPolicy, Rewrap: unlocked, Verify: byPolicy},
-	Retired:     {Protect: never, Process: never, Rewrap: never, Verify: never},
+	Retired:     {Protect: never, Process: never, Rewrap: never, Verify: publicHalf},
 	Destroyed:   {Protect: never, Process: never, Rewrap: never, Verify: publicHalf},
 }
 
@@ -153,8 +153,9 @@ func (p Permissions) ToVerifyMAC(v int) error { return p.mayCheck(v, Process, "M
 // ToProcess.
 func (p Permissions) ToRewrap(v int) error { return p.mayCheck(v, Rewrap, "ciphertext") }
 
-// ToVerify reports whether a signature of version v may be verified. That of a destroyed version may, by the public half, which
-// is no secret and stays. The errors are those of ToProcess.
+// ToVerify reports whether a signature of version v may be verified. That of a version which is archived, retired or destroyed may, by
+// the public half, which is no secret and stays: nothing that becomes of the private one takes it away, or brings it back. The errors
+// are those of ToProcess.
 func (p Permissions) ToVerify(v int) error { return p.mayCheck(v, Verify, "signature") }
 
 func (p Permissions) mayCheck(v int, use Use, what string) error {
