@@ -58,6 +58,9 @@ func NewVerifier(spec Spec, version int, public []byte) (*Cipher, error) {
 var errNoPrivate = inputError("requested version does not contain a private part")
 
 func (a *asymmetric) encrypt(_ context.Context, plaintext string, p Params) (string, error) {
+	if p.Hash != "" {
+		return a.encryptOAEP(plaintext, p.Hash)
+	}
 	out, err := a.policy.EncryptWithOptions(keysutil.EncryptionOptions{KeyVersion: a.version}, plaintext, keysutil.PaddingScheme(p.Padding))
 	if err == nil {
 		return out, nil
@@ -71,6 +74,9 @@ func (a *asymmetric) encrypt(_ context.Context, plaintext string, p Params) (str
 func (a *asymmetric) decrypt(_ context.Context, payload string, p Params) (string, error) {
 	if !a.private {
 		return "", errNoPrivate
+	}
+	if p.Hash != "" {
+		return a.decryptOAEP(payload, p.Hash)
 	}
 	out, err := a.policy.DecryptWithOptions(keysutil.EncryptionOptions{}, a.prefix+payload, keysutil.PaddingScheme(p.Padding))
 	return out, classify(err)
