@@ -6,7 +6,7 @@ package requests_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // what others encrypt with
+	"crypto/sha1"
 	"crypto/x509"
 	"encoding/base64"
 	"testing"
@@ -23,7 +23,7 @@ func TestWhatAnotherEncryptedWithSHA1OpensAndIsRewrapped(t *testing.T) {
 	m.Must(m.Write("keys/k/import", "type", "rsa-2048", "ciphertext", m.Wrapped(der), "allow_rotation", true))
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	require.NoError(t, err)
-	raw, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, &private.(*rsa.PrivateKey).PublicKey, []byte("text"), nil) //nolint:gosec // as above
+	raw, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, &private.(*rsa.PrivateKey).PublicKey, []byte("text"), nil)
 	require.NoError(t, err)
 	theirs := "vault:v1:" + base64.StdEncoding.EncodeToString(raw)
 
