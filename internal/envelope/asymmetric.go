@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/elliptic"
 	"encoding/base64"
 	"io"
 	"strconv"
@@ -20,6 +21,7 @@ type asymmetric struct {
 	version int
 	policy  *keysutil.Policy
 	private bool
+	curve   elliptic.Curve // of ECDSA; nil: it is another algorithm
 }
 
 func newAsymmetric(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
@@ -32,7 +34,7 @@ func newAsymmetric(spec Spec, version int, m Material, _ io.Reader) (mode, error
 	policy.Keys = map[string]keysutil.KeyEntry{strconv.Itoa(version): entryOf(private, public, bytes.Clone(hmacKey))}
 	policy.LatestVersion = version
 	policy.MinDecryptionVersion = version
-	return &asymmetric{prefix(version), version, policy, private != nil}, nil
+	return &asymmetric{prefix(version), version, policy, private != nil, curves[spec.Algorithm]}, nil
 }
 
 // newPairMode is the mode of a key with a public half.
@@ -163,6 +165,11 @@ func (c *Cipher) Verify(_ context.Context, input []byte, payload string, p SignP
 }
 
 func (a *asymmetric) verify(input []byte, payload string, p SignParams) (bool, error) {
+	if a.curve != nil {
+		if ok, err := hasForm(a.curve, payload, p.Marshaling); !ok {
+			return false, err
+		}
+	}
 	valid, err := a.policy.VerifySignatureWithOptions(p.Context, input, a.prefix+payload, p.options())
 	return valid, classify(err)
 }
