@@ -49,12 +49,12 @@ func (a Algorithm) FromEntry(e keysutil.KeyEntry, size int, rand io.Reader) (m M
 		}
 		return NewMaterial(e.Key, e.Key), nil
 	case len(e.HMACKey) == 0:
-		e.HMACKey = make([]byte, a.hmacKeySize())
+		e.HMACKey = make([]byte, hmacKeySize)
 		if err := fill(rand, e.HMACKey); err != nil {
 			return m, err
 		}
-	case len(e.HMACKey) != a.hmacKeySize():
-		return m, inputError(fmt.Sprintf("hmac_key of %d bytes, want %d", len(e.HMACKey), a.hmacKeySize()))
+	case len(e.HMACKey) != hmacKeySize:
+		return m, inputError(fmt.Sprintf("hmac_key of %d bytes, want %d", len(e.HMACKey), hmacKeySize))
 	}
 	if a.isAsymmetric() {
 		return a.pairFrom(e)
