@@ -64,7 +64,7 @@ func Groups(t testing.TB, family string) (all []Group) {
 	t.Helper()
 	file, err := files.Open("testdata/" + family + ".jsonl.gz")
 	require.NoError(t, err)
-	defer file.Close() //nolint:errcheck // it lies in memory
+	defer file.Close()
 	text, err := gzip.NewReader(file)
 	require.NoError(t, err)
 	for in := json.NewDecoder(text); ; {
