@@ -251,9 +251,29 @@ func (b *backend) session(req *logical.Request) *session {
 }
 
 const help = `
-Encryption keys with a lifecycle. Clients of Vault's Transit engine that encrypt, decrypt, rewrap and make data keys
-work unchanged; a policy can govern a key: which types it may have, how strong it must be, and when it rotates, by
-itself.
+Keys with a lifecycle. Clients of Vault's Transit engine work unchanged. A policy can govern a key: which types it may
+have, how strong it must be, what it needs a reason for, and when it rotates, by itself.
 
-Keys are at keys/, policies at policies/. Encrypt, decrypt, rewrap and datakey use a key by its name.
+Use a key by its name:
+  encrypt, decrypt, rewrap        one text, or many in batch_input
+  datakey, datakeys               data keys, wrapped by the key
+  sign, verify                    signatures
+  hmac, cmac                      message authentication codes, which verify checks too
+  jwks                            the public keys that config/keys publishes, without a token
+
+Without a key: hash and random.
+
+Look after keys:
+  keys                            make, read, configure and delete keys; below a key: rotate, rotation, plan, versions,
+                                  history, jwks, trim, hold, suspend and the other acts that move it between states
+  keys/:name/import, wrapping_key let a key in that was made elsewhere
+  keys/:name/csr, set-certificate ask for a certificate, and keep it
+  export, byok-export             let key material out
+  backup, restore                 the same for a whole key
+
+Govern them:
+  policies                        write, plan and read policies; who does not meet them
+  rotation/status                 what waits for whom
+  custody                         the records of what was done to keys: export, checkpoint, verify
+  config, cache-config, hsm       settings of the mount, and its HSM
 `

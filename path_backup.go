@@ -38,7 +38,7 @@ func (a backupAPI) paths() []path {
 				"either engine restores it. Custody keeps that it was made, before it leaves.",
 		},
 		{
-			Pattern: "restore" + framework.OptionalParamRegex(fName.Name), ID: vaultapi.ID{Verb: "restore", Suffix: "key|and-rename-key"},
+			Pattern: "restore" + framework.OptionalParamRegex(fName.Name), ID: vaultapi.ID{Verb: "restore", Suffix: "backup|backup-and-rename-key"},
 			Fields: vaultapi.FieldsOf(fName, fBackup, fForce, fPolicy, fReason),
 			Operations: operations{logical.UpdateOperation: {
 				Handle: a.restore, Summary: "Restore a key from a backup of Transit or keylife.", Answer: "The key is there.",

@@ -27,7 +27,6 @@ var (
 	fProblems   = vaultapi.Strings("problems", "What is wrong.")
 	fUnfinished = vaultapi.List("unfinished", "Acts that began and have no outcome yet.")
 	fPublicKeys = vaultapi.List("keys", "The generations, oldest first; each but the first is signed by the one before.")
-	fNewKeys    = vaultapi.List("keys", "The generations, oldest first.")
 )
 
 // custodyAPI serves the custody records: the history of a key, the export, and what proves that both are whole.
@@ -45,7 +44,7 @@ func (a custodyAPI) paths() []path {
 			vaultapi.Fields{}, vaultapi.FieldsOf(fPublicKeys),
 			"Whoever trusts the first key, by its id, trusts all that follow from it."),
 		custodyPath("rotate-key", "Make a new key for checkpoints, signed by the old one.", logical.UpdateOperation, a.rotateKey,
-			vaultapi.FieldsOf(fReason), vaultapi.FieldsOf(fNewKeys), "Checkpoints signed before stay valid."),
+			vaultapi.FieldsOf(fReason), vaultapi.FieldsOf(fPublicKeys), "Checkpoints signed before stay valid."),
 		custodyPath("verify", "Verify the custody records of a key, here.", logical.UpdateOperation, a.verify,
 			vaultapi.FieldsOf(fKey, fCheckpoint), vaultapi.FieldsOf(fValid, fVerified, fProblems, fUnfinished),
 			"Without a key, all keys, up to 100000 records. With a checkpoint that was kept outside, also that no record behind it was cut off, by hand or by restoring an older snapshot."),

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -84,7 +85,7 @@ func precondition(c *request) (engine.Precondition, error) {
 // tableOf is the LIST operation of a folder of names, with a row for each.
 func tableOf(what string, mode vaultapi.Mode, info string, handle handler) path {
 	return path{
-		Pattern: what + "/?$", ID: vaultapi.ID{Suffix: what}, Mode: mode, Fields: vaultapi.FieldsOf(vaultapi.After, vaultapi.Limit),
+		Pattern: what + "/?$", ID: vaultapi.ID{Suffix: strings.ReplaceAll(what, "/", "-")}, Mode: mode, Fields: vaultapi.FieldsOf(vaultapi.After, vaultapi.Limit),
 		Operations: operations{logical.ListOperation: {
 			Handle: handle, Summary: "List " + what + ".", Answer: "Names of " + what + ".", Fields: tableFields(info),
 		}},

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,7 +98,7 @@ func TestTenThousandDataKeysAreLessThan16MiB(t *testing.T) {
 	for i := range messages {
 		messages[i] = another()
 	}
-	c := newClient(t, vault)
+	c := newClient(t, vault, func(c *client.Config) { c.Timeout = 10 * time.Minute }) // for all of them, on any machine
 	before := heap()
 	_, err := c.Key("orders").DecryptMany(t.Context(), messages, row)
 	require.NoError(t, err)

@@ -143,6 +143,35 @@ var operations = map[string][]string{
 	"/keys/{name}/plan/":                    {"get"},
 	"/rewrap/{name}":                        {"post"},
 
+	"/backup/{name}":                                {"get"},
+	"/byok-export/{destination}/{source}":           {"get"},
+	"/byok-export/{destination}/{source}/{version}": {"get"},
+	"/cache-config":                                 {"get", "post"},
+	"/cmac/{name}":                                  {"post"},
+	"/cmac/{name}/{url_mac_length}":                 {"post"},
+	"/datakeys/{plaintext}/{name}":                  {"post"},
+	"/export/{type}/{name}":                         {"get"},
+	"/export/{type}/{name}/{version}":               {"get"},
+	"/hash":                                         {"post"},
+	"/hash/{urlalgorithm}":                          {"post"},
+	"/hmac/{name}":                                  {"post"},
+	"/hmac/{name}/{urlalgorithm}":                   {"post"},
+	"/keys/{name}/csr":                              {"post"},
+	"/keys/{name}/import":                           {"post"},
+	"/keys/{name}/import_version":                   {"post"},
+	"/keys/{name}/set-certificate":                  {"post"},
+	"/random":                                       {"post"},
+	"/random/{source}":                              {"post"},
+	"/random/{source}/{urlbytes}":                   {"post"},
+	"/random/{urlbytes}":                            {"post"},
+	"/restore":                                      {"post"},
+	"/restore/{name}":                               {"post"},
+	"/sign/{name}":                                  {"post"},
+	"/sign/{name}/{urlalgorithm}":                   {"post"},
+	"/verify/{name}":                                {"post"},
+	"/verify/{name}/{urlalgorithm}":                 {"post"},
+	"/wrapping_key":                                 {"get"},
+
 	"/keys/{name}/versions/{version}/archive":    {"post"},
 	"/keys/{name}/versions/{version}/compromise": {"post"},
 	"/keys/{name}/versions/{version}/promote":    {"post"},
@@ -183,11 +212,15 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	require.Equal(t, operations, found)
 }
 
+// examples are parameters of paths as requests have them.
+var examples = strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped", "{id}", strings.Repeat("0f", 16),
+	"{source}", "all", "{destination}", "x", "{type}", "hmac-key", "{urlalgorithm}", "sha2-256", "{urlbytes}", "16", "{url_mac_length}", "16")
+
 func TestPathHelpAnswersForEveryPath(t *testing.T) {
 	s := server(t)
 	paths := []string{""}
 	for path := range operations {
-		paths = append(paths, strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped", "{id}", "x").Replace(strings.Trim(path, "/")))
+		paths = append(paths, examples.Replace(strings.Trim(path, "/")))
 	}
 	for _, path := range paths {
 		answer := s.Do(t, http.MethodGet, "keylife/"+path+"?help=1", nil)

@@ -38,7 +38,7 @@ type permit struct {
 }
 
 func permits() []permit {
-	return slices.Concat(usePermits(), keyPermits(), versionPermits(), mountPermits())
+	return slices.Concat(usePermits(), keyPermits(), inAndOutPermits(), versionPermits(), mountPermits())
 }
 
 func usePermits() []permit {
@@ -50,10 +50,24 @@ func usePermits() []permit {
 		{"POST", "rewrap/orders", object("ciphertext", "$sealed"), to(user)},
 		{"POST", "datakey/plaintext/orders", "{}", to(user)},
 		{"POST", "datakey/wrapped/orders", "{}", to(user)},
+		{"POST", "datakeys/plaintext/orders", object("count", 2), to(user)},
+		{"POST", "sign/orders", object("input", hello), to(user)},
+		{"POST", "sign/orders/sha2-256", object("input", hello), to(user)},
+		{"POST", "verify/orders", object("input", hello, "signature", "vault:v1:"), to(user)},
+		{"POST", "verify/orders/sha2-256", object("input", hello, "hmac", "vault:v1:"), to(user)},
+		{"POST", "hmac/orders", object("input", hello), to(user)},
+		{"POST", "hmac/orders/sha2-512", object("input", hello), to(user)},
+		{"POST", "cmac/orders", object("input", hello), to(user)},
+		{"POST", "cmac/orders/8", object("input", hello), to(user)},
 		{"POST", "encrypt/other", object("plaintext", hello), nil},
 		{"POST", "encrypt/misspelt", object("plaintext", hello), nil},
 		{"POST", "decrypt/other", object("ciphertext", "$sealed"), nil},
 		{"POST", "datakey/plaintext/other", "{}", nil},
+		{"POST", "datakeys/plaintext/other", object("count", 2), nil},
+		{"POST", "sign/other", object("input", hello), nil},
+		{"POST", "hmac/other", object("input", hello), nil},
+		{"POST", "hash", object("input", hello), nil},
+		{"POST", "random", "{}", nil},
 	}
 }
 
@@ -102,6 +116,29 @@ func keyPermits() []permit {
 	}
 }
 
+// inAndOutPermits are those of what lets material in, or out. No role gets any out: who does is named where it is allowed.
+func inAndOutPermits() []permit {
+	to := func(roles ...string) []string { return roles }
+	twoKeys := object("ciphertext", hello, "public_key", "-")
+	return []permit{
+		{"GET", "export/public-key/leaving", "", to(auditor)},
+		{"GET", "export/public-key/leaving/1", "", to(auditor)},
+		{"GET", "export/encryption-key/leaving", "", nil},
+		{"GET", "export/signing-key/leaving/1", "", nil},
+		{"GET", "export/hmac-key/leaving", "", nil},
+		{"GET", "backup/leaving", "", nil},
+		{"GET", "byok-export/leaving/leaving", "", nil},
+		{"GET", "byok-export/leaving/leaving/1", "", nil},
+		{"GET", "wrapping_key", "", to(custodian)},
+		{"POST", "keys/orders/import", twoKeys, to(custodian)},
+		{"POST", "keys/orders/import_version", twoKeys, to(custodian)},
+		{"POST", "restore", "{}", to(custodian)},
+		{"POST", "restore/orders", "{}", to(custodian)},
+		{"POST", "keys/leaving/csr", "{}", to(operator)},
+		{"POST", "keys/leaving/set-certificate", "{}", to(operator)},
+	}
+}
+
 func versionPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	because := object("reason", lifeReason)
@@ -140,6 +177,9 @@ func mountPermits() []permit {
 		{"POST", "config/engine", object("require_policy", false), to(author)},
 		{"GET", "config/keys", "", to(auditor)},
 		{"POST", "config/keys", object("disable_upsert", true), nil},
+		{"GET", "cache-config", "", to(auditor)},
+		{"POST", "cache-config", object("size", 1000), nil},
+		{"GET", "hsm/status", "", to(auditor)},
 		{"GET", "config/clock", "", to(custodian, auditor)},
 		{"POST", "config/clock", object("acknowledge", true), to(custodian)},
 		{"GET", "custody/export", "", to(auditor)},
@@ -159,6 +199,7 @@ func TestEveryRoleMayDoItsWorkAndNoMore(t *testing.T) {
 	for _, name := range []string{"orders", "other", "spare"} {
 		s.Must(t, http.MethodPost, mount+"/keys/"+name, object("policy", "pci"))
 	}
+	s.Must(t, http.MethodPost, mount+"/keys/leaving", object("type", "rsa-2048", "exportable", true, "allow_plaintext_backup", true))
 	fill := strings.NewReplacer("$sealed", sealAt(t, s, mount, "orders", f0(), 1, ""))
 	for _, role := range roles {
 		token := roleToken(t, s, role, mount)
@@ -194,6 +235,7 @@ func TestAnOperatorCannotFreeAKeyOfItsPolicy(t *testing.T) {
 func TestEveryPermittedRequestIsOneOfTheMount(t *testing.T) {
 	s := server(t)
 	mount := freshMount(t, s, harness.PluginName)
+	s.Must(t, http.MethodPost, mount+"/keys/leaving", object("type", "rsa-2048", "exportable", true, "allow_plaintext_backup", true))
 	s.Must(t, http.MethodGet, mount+"/custody/public-key", nil) // the first act on the mount: LIST answers 404 to an empty history
 	for _, p := range permits() {
 		s.Do(t, http.MethodPost, mount+"/policies/pci", object("owner", "payments"))

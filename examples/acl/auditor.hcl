@@ -86,3 +86,24 @@ path "keylife/policies/+/drift" {
 path "keylife/policies/+/history" {
   capabilities = ["read", "list"]
 }
+
+# Public halves: those of no key are secret.
+path "keylife/export/public-key/*" {
+  capabilities = ["read"]
+}
+
+path "keylife/cache-config" {
+  capabilities = ["read"]
+}
+
+path "keylife/hsm/status" {
+  capabilities = ["read"]
+}
+
+path "keylife/hsm/keks" {
+  capabilities = ["list"]
+}
+
+path "keylife/hsm/keks/+" {
+  capabilities = ["read"]
+}

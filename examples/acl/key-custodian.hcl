@@ -83,3 +83,25 @@ path "keylife/custody/rotate-key" {
 path "keylife/keys/+/plan" {
   capabilities = ["read", "list"]
 }
+
+# What lets keys in that were made elsewhere. What lets material out, export, byok-export and backup, is in none of these files:
+# name the key where you allow it, and have the policy demand a reason.
+path "keylife/wrapping_key" {
+  capabilities = ["read"]
+}
+
+path "keylife/keys/+/import" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/import_version" {
+  capabilities = ["update"]
+}
+
+path "keylife/restore" {
+  capabilities = ["update"]
+}
+
+path "keylife/restore/+" {
+  capabilities = ["update"]
+}

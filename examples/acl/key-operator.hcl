@@ -102,3 +102,12 @@ path "keylife/rotation/status" {
 path "keylife/policies/+/drift" {
   capabilities = ["read", "list"]
 }
+
+# A certificate for a key that signs. The request is signed with the key; nothing else can be.
+path "keylife/keys/+/csr" {
+  capabilities = ["update"]
+}
+
+path "keylife/keys/+/set-certificate" {
+  capabilities = ["update"]
+}

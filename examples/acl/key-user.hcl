@@ -21,3 +21,41 @@ path "keylife/rewrap/orders" {
 path "keylife/datakey/+/orders" {
   capabilities = ["update"]
 }
+
+# Several data keys in one call.
+path "keylife/datakeys/+/orders" {
+  capabilities = ["update"]
+}
+
+# Signatures and MACs; the second path of each names the algorithm, or the length. Whoever only checks needs verify alone.
+path "keylife/sign/orders" {
+  capabilities = ["update"]
+}
+
+path "keylife/sign/orders/+" {
+  capabilities = ["update"]
+}
+
+path "keylife/verify/orders" {
+  capabilities = ["update"]
+}
+
+path "keylife/verify/orders/+" {
+  capabilities = ["update"]
+}
+
+path "keylife/hmac/orders" {
+  capabilities = ["update"]
+}
+
+path "keylife/hmac/orders/+" {
+  capabilities = ["update"]
+}
+
+path "keylife/cmac/orders" {
+  capabilities = ["update"]
+}
+
+path "keylife/cmac/orders/+" {
+  capabilities = ["update"]
+}

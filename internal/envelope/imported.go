@@ -130,12 +130,6 @@ func (m Material) HasKey() bool {
 	return len(key) > 0 || m.reference != nil
 }
 
-// PublicOnly returns the material without its private half.
-func (m Material) PublicOnly() Material {
-	_, hmacKey := m.Reveal()
-	return NewKeyPair(nil, m.public, hmacKey)
-}
-
 // WithPrivate returns the material of a public half together with its private one, which p has.
 func (m Material) WithPrivate(p Material) Material {
 	key, _ := p.Reveal()

@@ -44,6 +44,9 @@ func ToAnswer(req *logical.Request, resp *logical.Response, err error) Answer {
 		if json.Unmarshal([]byte(raw), &body) == nil {
 			a.Data = body.Data
 		}
+		if a.Data == nil { // a body without Vault's envelope
+			_ = json.Unmarshal([]byte(raw), &a.Data)
+		}
 	}
 	return a
 }

@@ -36,8 +36,9 @@ type Mount struct {
 	System  *CountingView
 	Clock   *Clock
 	Log     *Log
-	Options keylife.Options // of the next Restart
-	K       *Key            // called k
+	Options keylife.Options            // of the next Restart
+	Caller  func(req *logical.Request) // says of a request who sends it; nil: nobody
+	K       *Key                       // called k
 	logical.Backend
 
 	id      string // of every request; empty: each has its own
@@ -102,6 +103,9 @@ func (m *Mount) Do(op logical.Operation, path string, data map[string]any) Answe
 func (m *Mount) DoWith(ctx context.Context, op logical.Operation, path string, data map[string]any) Answer {
 	m.T.Helper()
 	req := &logical.Request{ID: cmp.Or(m.id, rand.Text()), Operation: op, Path: path, Data: data, Storage: m.Storage, MountPoint: "keylife/"}
+	if m.Caller != nil {
+		m.Caller(req)
+	}
 	if op == logical.UpdateOperation {
 		checked, exists, err := m.HandleExistenceCheck(ctx, req)
 		if user := new(errutil.UserError); errors.As(err, user) {

@@ -34,7 +34,7 @@ func plain(t testing.TB) policy.Document {
 	return d
 }
 
-const knownTypes = "known are aes128-gcm96, aes256-gcm96, chacha20-poly1305"
+const knownTypes = "known are aes128-cmac, aes128-gcm96, "
 
 func textRules() []fieldRule {
 	long := func(n int) string { return strings.Repeat("x", n) }
@@ -101,7 +101,7 @@ func typeRules() []fieldRule {
 }
 
 func choiceRules() []fieldRule {
-	const reasons = "unknown; known are create, rotate-manual, configure, hold, export, backup, restore-backup, promote, suspend, resume, archive, recover, retire, restore, compromise, rollback"
+	const reasons = "unknown; known are create, import, rotate-manual, configure, hold, export, backup, restore-backup, promote, suspend, resume, archive, recover, retire, restore, compromise, rollback"
 	return []fieldRule{
 		{"HSM", "none", func(d doc) { d.HSM = "" }, `hsm: "": must be optional or required`},
 		{"HSM", "optional", func(d doc) { d.HSM = policy.Optional }, ""},

@@ -4,9 +4,7 @@
 package store_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -370,32 +368,4 @@ func goldenWorld(t *testing.T) *world {
 	_, err = w.DeleteKey(ctx, "last", anyKey, "")
 	require.Error(t, err)
 	return w
-}
-
-// go test ./internal/store -run Golden -update writes the records anew. Once a release has written them, never do.
-var renew = flag.Bool("update", false, "write the golden records anew")
-
-func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
-	stored := goldenWorld(t).entries(t)
-	for path, name := range map[string]string{
-		"keys/orders": "key", "versions/orders/2": "version", "dates/paged/0": "dates",
-		"config/kek": "kek", "config/archive-kek": "archive-kek", "config/custody": "custody", "config/clock": "clock",
-		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "config/cache": "cache", "denied/orders/0": "denied",
-		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
-		"intents/rewrap/use": "rewrap", "keys/resident": "key-resident", "versions/resident/1": "version-resident", "intents/objects/" + object: "object",
-		"config/hsm": "hsm", "config/keks": "keks",
-	} {
-		if *renew {
-			var pretty bytes.Buffer
-			require.NoError(t, json.Indent(&pretty, []byte(stored[path]), "", "  "))
-			require.NoError(t, os.WriteFile(filepath.Join("testdata", "schema1", name+".json"), append(pretty.Bytes(), '\n'), 0o600))
-		}
-		require.JSONEq(t, golden(t, name), stored[path], path)
-	}
-	for path, name := range map[string]string{"journal/orders/0000000001": "journal1", "journal/orders/0000000002": "journal2"} {
-		if *renew {
-			require.NoError(t, os.WriteFile(filepath.Join("testdata", "schema1", name+".json"), []byte(stored[path]), 0o600))
-		}
-		require.Equal(t, golden(t, name), stored[path], "what is hashed is kept to the byte")
-	}
 }

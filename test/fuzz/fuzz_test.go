@@ -96,7 +96,7 @@ func (m *machine) step(in *input) {
 }
 
 // faults are the paths on which Transit answers refusals with 500, and so does the mount.
-var faults = regexp.MustCompile(`^keys/[^/]+/(import|import_version|rotate|set-certificate)$|^byok-export/`)
+var faults = regexp.MustCompile(`^keys/[^/]+(/(import|import_version|rotate|set-certificate))?$|^(byok-export|export|backup|restore|sign|verify)/`)
 
 // send sends a request as Vault does, an existence check first. It must neither panic nor hang; its answer is of a bounded
 // size and can be sent as JSON, and is no 500 where the storage did not fail.

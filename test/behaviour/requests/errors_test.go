@@ -50,7 +50,7 @@ func TestNoErrorQuotesASecret(t *testing.T) {
 		}
 	}
 	require.NotContains(t, m.Log.String(), marker)
-	require.Equal(t, map[string]bool{"plaintext": true, "ciphertext": true, "context": true, "nonce": true, "associated_data": true, "iv": true, "pin": true, "input": true, "hmac": true, "cmac": true},
+	require.Equal(t, map[string]bool{"plaintext": true, "ciphertext": true, "context": true, "nonce": true, "associated_data": true, "iv": true, "pin": true, "input": true, "hmac": true, "cmac": true, "backup": true},
 		only(secrets), "the fields for secrets")
 }
 

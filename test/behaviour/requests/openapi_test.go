@@ -26,7 +26,7 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 	m := mounttest.New(t)
 	inPolicies := slices.Collect(maps.Keys(m.Must(m.Write("policies/k", "owner", "o")).Data)) // what a revision has
 	onlyInBodies := map[string][]string{
-		"keys/k":        {"type", "derived", "convergent_encryption", "protection", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "policy", "owner", "labels"},
+		"keys/k":        {"type", "derived", "convergent_encryption", "protection", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "parameter_set", "allowed_uses", "policy", "owner", "labels"},
 		"policies/k":    inPolicies,
 		"config/engine": {"require_policy", "default_policy", "reason"},
 		"config/keys":   {"disable_upsert", "public_jwks"},
@@ -53,14 +53,36 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 	}
 }
 
-func TestOpenAPIShowsQueryParameters(t *testing.T) {
+// openAPI is the mount's document, as Vault hands it out.
+func openAPI(t *testing.T) map[string]*framework.OASPathItem {
+	t.Helper()
 	m := mounttest.New(t)
 	m.System.PluginEnvironment = &logical.PluginEnvironment{}
 	resp, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.HelpOperation, Storage: m.Storage, Data: mounttest.Data("requestResponsePrefix", "keylife")})
 	require.NoError(t, err)
 	doc, ok := resp.Data["openapi"].(*framework.OASDocument)
 	require.True(t, ok)
-	paths := mounttest.AsJSON(t, doc).Paths
+	return mounttest.AsJSON(t, doc).Paths
+}
+
+// Clients that are made of the document name a function by an operation's id.
+func TestNoTwoOperationsHaveOneOpenAPIName(t *testing.T) {
+	named := map[string]string{}
+	for path, item := range openAPI(t) {
+		for method, operation := range map[string]*framework.OASOperation{"GET ": item.Get, "POST ": item.Post, "DELETE ": item.Delete} {
+			if operation == nil {
+				continue
+			}
+			id := operation.OperationID
+			require.Regexp(t, `^keylife-[a-z-]+[a-z0-9]$`, id, path)
+			require.Empty(t, named[id], "%s%s has the operation id %s, too", method, path, id)
+			named[id] = method + path
+		}
+	}
+}
+
+func TestOpenAPIShowsQueryParameters(t *testing.T) {
+	paths := openAPI(t)
 	shown := func(op *framework.OASOperation) []string {
 		names := map[string]bool{}
 		for _, parameter := range op.Parameters {
@@ -92,6 +114,14 @@ func TestEveryPathExplainsItselfToPeopleAndToTools(t *testing.T) {
 		for name, schema := range path.Fields {
 			require.NotEmpty(t, schema.Description, "%s %s", path.Pattern, name)
 		}
+	}
+}
+
+func TestTheHelpOfTheMountNamesWhatItHas(t *testing.T) {
+	m := mounttest.New(t)
+	for path := range openAPI(t) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+		require.Contains(t, strings.FieldsFunc(m.Framework().Help, func(r rune) bool { return strings.ContainsRune(" ,.:/\n", r) }), first)
 	}
 }
 
