@@ -4,6 +4,7 @@
 package keylife
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 var (
 	fBatch     = vaultapi.List("batch_input", "List of items, each with the fields of a single request; those at the top level are ignored, but for key_version, which items without one have. Results keep the order.")
+	fTexts     = vaultapi.List("batch_input", "List of items, each with the fields of a single request; those at the top level are ignored, but for key_version and the hash of OAEP, which items without one have. Results keep the order.")
 	fPartial   = vaultapi.Int("partial_failure_response_code", "Status for a batch of which some items fail and some succeed, in place of 400 or 500. 200 to 599.")
 	fReference = vaultapi.Text("reference", "Returned with the item's result.")
 	fResults   = vaultapi.List("batch_results", "Results of the items: what a single request returns, or error; and reference.")
@@ -37,18 +39,18 @@ func readBatch(c *request, read func(from *vaultapi.Source) dataplane.Item) (bat
 	if code := fPartial.LookupNonNull(c); code != nil && !c.IsNull(fBatch.Name) && (*code < 200 || *code > 599) {
 		return batch{}, vaultapi.InvalidField(fPartial.Name, *code, "must be a status from 200 to 599")
 	}
-	return readTexts(c, vaultapi.Item, read)
+	return readTexts(c, vaultapi.Item, dataplane.Item{Version: fKeyVersion.Get(c), Hash: fPaddingHash.Get(c)}, read)
 }
 
-// readTexts reads items with a version to encrypt with. Those that name none have the one of their batch, which Transit ignores
-// (hashicorp/vault#10232).
-func readTexts(c *request, mode vaultapi.Mode, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
-	version := fKeyVersion.Get(c)
+// readTexts reads items with a version to encrypt with, and hashes. Those that name none have that of their batch; that of the version
+// Transit ignores (hashicorp/vault#10232).
+func readTexts(c *request, mode vaultapi.Mode, of dataplane.Item, read func(from *vaultapi.Source) dataplane.Item) (batch, error) {
 	return readItems(c, mode, func(from *vaultapi.Source) dataplane.Item {
 		item := read(from)
 		if from.IsNull(fKeyVersion.Name) {
-			item.Version = version
+			item.Version = of.Version
 		}
+		item.Hash, item.NewHash = cmp.Or(item.Hash, of.Hash), cmp.Or(item.NewHash, of.NewHash)
 		return item
 	})
 }

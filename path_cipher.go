@@ -27,6 +27,9 @@ var (
 	fPadding        = vaultapi.Text("padding_scheme", "Padding scheme of RSA keys: oaep or pkcs1v15. Empty: oaep. Others take none.")
 	fDecryptPadding = vaultapi.Text("decrypt_padding_scheme", "As padding_scheme, for opening.")
 	fEncryptPadding = vaultapi.Text("encrypt_padding_scheme", "As padding_scheme, for encrypting anew.")
+	fPaddingHash    = vaultapi.Text("hash_algorithm", "Hash of OAEP, and of its mask: "+dataplane.OAEPHashes+". Empty: sha2-256. For RSA keys with padding_scheme oaep alone.")
+	fDecryptHash    = vaultapi.Text("decrypt_hash_algorithm", "As hash_algorithm, for opening.")
+	fEncryptHash    = vaultapi.Text("encrypt_hash_algorithm", "As hash_algorithm, for encrypting anew.")
 	fCiphertext     = vaultapi.Text("ciphertext", "Ciphertext: vault:v<version>:<base64>.").Secret()
 	fPlaintext      = vaultapi.Text("plaintext", "Base64 plaintext.").Secret()
 	fForm           = vaultapi.Text("plaintext", `"plaintext" returns the data key in the clear and encrypted, "wrapped" only encrypted.`)
@@ -47,17 +50,17 @@ type cipherAPI struct{}
 func (a cipherAPI) paths() []path {
 	encrypt := cipherPath("encrypt", "Encrypt with a key; a key that does not exist is made first, unless config/keys forbids it.",
 		operation{Handle: a.encrypt, Answer: "The ciphertext, or batch_results.", Fields: protectedFields},
-		fPlaintext, fKeyVersion, fIV, fPadding, fPartial, fType, fConvergent)
+		fPlaintext, fKeyVersion, fIV, fPadding, fPaddingHash, fPartial, fType, fConvergent)
 	encrypt.Operations[logical.CreateOperation] = encrypt.Operations[logical.UpdateOperation]
 	encrypt.Exists = a.exists
 	return []path{
 		encrypt,
 		cipherPath("decrypt", "Decrypt what the key encrypted.",
 			operation{Handle: a.decrypt, Answer: "The plaintext, or batch_results.", Fields: openedFields},
-			fCiphertext, fPadding, fPartial),
+			fCiphertext, fPadding, fPaddingHash, fPartial),
 		cipherPath("rewrap", "Encrypt a ciphertext anew with the active version, without showing its plaintext. Takes associated_data.",
 			operation{Handle: a.rewrap, Answer: "The new ciphertext, or batch_results.", Fields: protectedFields},
-			fCiphertext, fKeyVersion, fDecryptPadding, fEncryptPadding),
+			fCiphertext, fKeyVersion, fDecryptPadding, fEncryptPadding, fDecryptHash, fEncryptHash),
 		a.datakeyPath(),
 		a.datakeysPath(),
 	}
@@ -76,7 +79,7 @@ func cipherPath(verb, help string, op operation, extra ...vaultapi.Declared) pat
 	op.Summary = help
 	return path{
 		Pattern: verb + "/" + named, ID: vaultapi.ID{Verb: verb},
-		Fields:     vaultapi.FieldsOf(fName, fContext, fNonce, fAAD, fBatch).With(extra...),
+		Fields:     vaultapi.FieldsOf(fName, fContext, fNonce, fAAD, fTexts).With(extra...),
 		Operations: operations{logical.UpdateOperation: op},
 		Synopsis:   help,
 		Description: help + " One item in the fields of the request, or many in batch_input, which is one call and " +
@@ -87,7 +90,7 @@ func cipherPath(verb, help string, op operation, extra ...vaultapi.Declared) pat
 func (a cipherAPI) datakeyPath() path {
 	return path{
 		Pattern: "datakey/" + framework.GenericNameRegex(fForm.Name) + "/" + named, ID: vaultapi.ID{Verb: "generate", Suffix: "data-key"},
-		Fields: vaultapi.FieldsOf(fName, fForm, fContext, fNonce, fAAD, fBits, fKeyVersion, fPadding),
+		Fields: vaultapi.FieldsOf(fName, fForm, fContext, fNonce, fAAD, fBits, fKeyVersion, fPadding, fPaddingHash),
 		Operations: operations{logical.UpdateOperation: {
 			Handle: a.datakey, Summary: "Make a data key, encrypted with a key.", Answer: "The data key.", Fields: datakeyFields,
 		}},
@@ -105,7 +108,7 @@ func readEncrypt(from *vaultapi.Source) dataplane.Item {
 	}
 	return dataplane.Item{
 		Text: fPlaintext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
-		IV: fIV.Get(from), Padding: readPadding(from), Version: fKeyVersion.Get(from),
+		IV: fIV.Get(from), Padding: readPadding(from), Hash: fPaddingHash.Get(from), Version: fKeyVersion.Get(from),
 	}
 }
 
@@ -117,7 +120,7 @@ func readDecrypt(from *vaultapi.Source) dataplane.Item {
 	fIV.Get(from)
 	item := dataplane.Item{
 		Text: fCiphertext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
-		Padding: readPadding(from),
+		Padding: readPadding(from), Hash: fPaddingHash.Get(from),
 	}
 	requireCiphertext(from, item)
 	return item
@@ -127,6 +130,7 @@ func readRewrap(from *vaultapi.Source) dataplane.Item {
 	item := dataplane.Item{
 		Text: fCiphertext.Get(from), Context: fContext.Get(from), Nonce: fNonce.Get(from), AssociatedData: fAAD.Get(from),
 		Version: fKeyVersion.Get(from), Padding: fDecryptPadding.Get(from), NewPadding: fEncryptPadding.Get(from),
+		Hash: fDecryptHash.Get(from), NewHash: fEncryptHash.Get(from),
 	}
 	requireCiphertext(from, item)
 	return item
@@ -214,7 +218,8 @@ func (a cipherAPI) decrypt(ctx context.Context, c *request) (*logical.Response, 
 // rewrap answers 200 whatever becomes of the items of a batch, unless one failed by our fault: then, as in Transit,
 // the request did.
 func (a cipherAPI) rewrap(ctx context.Context, c *request) (*logical.Response, error) {
-	in, err := readTexts(c, vaultapi.LooseItem, readRewrap)
+	of := dataplane.Item{Version: fKeyVersion.Get(c), Hash: fDecryptHash.Get(c), NewHash: fEncryptHash.Get(c)}
+	in, err := readTexts(c, vaultapi.LooseItem, of, readRewrap)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +238,8 @@ func (a cipherAPI) rewrap(ctx context.Context, c *request) (*logical.Response, e
 func readDatakey(c *request) (form string, bits int, item dataplane.Item, err error) {
 	form, bits = fForm.Get(c), fBits.Get(c)
 	item = dataplane.Item{
-		Context: fContext.Get(c), Nonce: fNonce.Get(c), AssociatedData: fAAD.Get(c), Padding: fPadding.Get(c), Version: fKeyVersion.Get(c),
+		Context: fContext.Get(c), Nonce: fNonce.Get(c), AssociatedData: fAAD.Get(c), Padding: fPadding.Get(c),
+		Hash: fPaddingHash.Get(c), Version: fKeyVersion.Get(c),
 	}
 	switch {
 	case form != "plaintext" && form != "wrapped":

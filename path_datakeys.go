@@ -29,7 +29,7 @@ type keyPair struct {
 func (a cipherAPI) datakeysPath() path {
 	return path{
 		Pattern: "datakeys/" + framework.GenericNameRegex(fForm.Name) + "/" + named, ID: vaultapi.ID{Verb: "generate", Suffix: "data-keys"},
-		Fields: vaultapi.FieldsOf(fName, fForm, fDatakeyCount, fContext, fNonce, fAAD, fBits, fKeyVersion, fPadding),
+		Fields: vaultapi.FieldsOf(fName, fForm, fDatakeyCount, fContext, fNonce, fAAD, fBits, fKeyVersion, fPadding, fPaddingHash),
 		Operations: operations{logical.UpdateOperation: {
 			Handle: a.datakeys, Summary: "Make several data keys, encrypted with a key.", Answer: "The data keys.",
 			Fields: vaultapi.FieldsOf(fKeyPairs, fKeyVersion),

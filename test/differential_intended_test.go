@@ -29,7 +29,7 @@ func intendedDifferences() []intended {
 	return slices.Concat(
 		associatedDataDifferences(), convergentDifferences(), createDifferences(), upsertDifferences(), typeDifferences(), numberDifferences(),
 		textDifferences(), codeDifferences(), exportDifferences(), signDifferences(), backupDifferences(), macDifferences(),
-		addedDifferences(), batchVersionDifferences(), surfaceDifferences(),
+		addedDifferences(), batchVersionDifferences(), surfaceDifferences(), oaepDifferences(), encodingDifferences(),
 	)
 }
 

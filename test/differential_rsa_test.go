@@ -6,8 +6,14 @@
 package test_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
 
 // long is a plaintext that is too long for any RSA key.
@@ -123,4 +129,48 @@ func rsaRewraps() []step {
 		rsaOpens(post("rewrap/$K", of("$w", "decrypt_padding_scheme", "pkcs1v15"))),
 		rsaOpens(post("rewrap/$K", of("$w", "decrypt_padding_scheme", "pkcs1v15", "encrypt_padding_scheme", "pkcs1v15"))))
 	return append(steps, post("rewrap/$K", with(items(of("$w")), "decrypt_padding_scheme", literal(`"pkcs1v15"`))), post("rewrap/$K", of("$o", "key_version", 1)))
+}
+
+// oaepDifferences are the hash of OAEP, which Transit has from Vault 2 on. Vault 1 ignores the field, and encrypts with SHA-256.
+func oaepDifferences() []intended {
+	rsa, aes := flavour{"rsa-2048", "plain"}, flavour{"aes256-gcm96", "plain"}
+	const reason = "as Vault 2 (hashicorp/vault#8045); a hash that was asked for must not be another"
+	opensWithSHA1Alone := func(t *testing.T, s *harness.Server, k *side, answer harness.Reply) {
+		t.Helper()
+		require.True(t, k.remember(kept{"new", "ciphertext"}, answer))
+		require.Equal(t, 500, k.send(t, s, post("decrypt/$K", object("ciphertext", "$new"))).Status)
+		require.Equal(t, 200, k.send(t, s, post("decrypt/$K", object("ciphertext", "$new", "hash_algorithm", "sha1"))).Status)
+	}
+	refused := func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
+		t.Helper()
+		require.Contains(t, fmt.Sprint(answer.Body["errors"]), "hash_algorithm: ")
+	}
+	start := []step{rsa.create(), rsa.encrypt("ct")}
+	return []intended{
+		{
+			name: "encrypt takes hash_algorithm", reason: reason, before: start, transit: 200, keylife: 200,
+			differs: post("encrypt/$K", object("plaintext", hello, "hash_algorithm", "sha1")), holds: opensWithSHA1Alone,
+		},
+		{
+			name: "datakey takes hash_algorithm", reason: reason, before: start, transit: 200, keylife: 200,
+			differs: post("datakey/wrapped/$K", object("hash_algorithm", "sha1")), holds: opensWithSHA1Alone,
+		},
+		{
+			name: "rewrap takes encrypt_hash_algorithm", reason: reason, before: start, transit: 200, keylife: 200,
+			differs: post("rewrap/$K", object("ciphertext", "$ct", "encrypt_hash_algorithm", "sha1")), holds: opensWithSHA1Alone,
+		},
+		{
+			name: "decrypt takes hash_algorithm", reason: reason, before: start, transit: 200, keylife: 500,
+			differs: post("decrypt/$K", object("ciphertext", "$ct", "hash_algorithm", "sha1")),
+			holds:   func(*testing.T, *harness.Server, *side, harness.Reply) {},
+		},
+		{
+			name: "hash_algorithm is for RSA keys", reason: reason, before: []step{aes.create()}, transit: 200, keylife: 400,
+			differs: post("encrypt/$K", object("plaintext", hello, "hash_algorithm", "sha1")), holds: refused,
+		},
+		{
+			name: "hash_algorithm is for OAEP", reason: reason, before: start, transit: 200, keylife: 400,
+			differs: post("encrypt/$K", object("plaintext", hello, "hash_algorithm", "sha1", "padding_scheme", "pkcs1v15")), holds: refused,
+		},
+	}
 }

@@ -21,6 +21,8 @@ type Item struct {
 	IV             string // accepted for Transit's clients; no key type of this release takes one
 	Padding        string // of RSA keys; where it is rewrapped, for opening it
 	NewPadding     string // of RSA keys, where it is rewrapped, for protecting it anew
+	Hash           string // of OAEP; where it is rewrapped, for opening it
+	NewHash        string // of OAEP, where it is rewrapped, for protecting it anew
 	Version        int    // to protect with; 0: the active version
 }
 

@@ -95,12 +95,15 @@ func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
 	if err := checkAssociatedData(item.AssociatedData); err != nil {
 		return Outcome{Err: err}
 	}
+	if err := item.checkHashes(s.k.Key); err != nil {
+		return Outcome{Err: err}
+	}
 	opened := s.opened(ctx, item, lifecycle.Permissions.ToRewrap)
 	if opened.Err != nil {
 		return opened
 	}
 	again := *item
-	again.Text, again.Padding = opened.Text, item.NewPadding
+	again.Text, again.Padding, again.Hash = opened.Text, item.NewPadding, item.NewHash
 	return s.encrypt(ctx, &again)
 }
 
@@ -116,7 +119,7 @@ func (i *Item) params() (p envelope.Params, err error) {
 	if _, err = decodeBase64("iv", i.IV); err != nil {
 		return p, err
 	}
-	p.Padding = i.Padding
+	p.Padding, p.Hash = i.Padding, i.Hash
 	p.AssociatedData, p.AssociatedDataErr = decodeBase64("associated_data", i.AssociatedData)
 	return p, nil
 }
@@ -124,7 +127,7 @@ func (i *Item) params() (p envelope.Params, err error) {
 // checkExtras refuses what the type does not take. In Transit a broken plaintext comes before; that counts,
 // as a batch with nothing but bad padding schemes has not failed.
 func (i *Item) checkExtras(k *lifecycle.Key) error {
-	if i.Nonce == "" && i.Padding == "" && i.AssociatedData == "" {
+	if i.Nonce == "" && i.Padding == "" && i.Hash == "" && i.AssociatedData == "" {
 		return nil
 	}
 	if _, err := decodeBase64("plaintext", i.Text); err != nil {
@@ -136,7 +139,7 @@ func (i *Item) checkExtras(k *lifecycle.Key) error {
 	return i.checkType(k)
 }
 
-// checkType refuses padding schemes for what is no RSA key, and associated data for what does not authenticate any.
+// checkType refuses padding schemes and hashes for what is no RSA key, and associated data for what does not authenticate any.
 func (i *Item) checkType(k *lifecycle.Key) error {
 	if err := checkPadding(k, "padding_scheme", i.Padding); err != nil {
 		return err
@@ -147,7 +150,7 @@ func (i *Item) checkType(k *lifecycle.Key) error {
 	if i.AssociatedData != "" && !k.Type.Authenticates() {
 		return extraError{refusal.Invalidf("associated_data: keys of type %s authenticate none", k.Type)}
 	}
-	return nil
+	return checkHash(k, "hash_algorithm", i.Hash, i.Padding)
 }
 
 func checkPadding(k *lifecycle.Key, field, scheme string) error {
@@ -161,6 +164,33 @@ func checkPadding(k *lifecycle.Key, field, scheme string) error {
 		return extraError{refusal.InvalidField(field, scheme, err.Error()+"; must be oaep or pkcs1v15")}
 	}
 	return nil
+}
+
+// OAEPHashes says which hashes there are for OAEP.
+const OAEPHashes = "sha1, sha2-224, sha2-256, sha2-384, sha2-512, sha3-224, sha3-256, sha3-384 or sha3-512"
+
+// checkHashes is checkHash for both directions of a rewrap.
+func (i *Item) checkHashes(k *lifecycle.Key) error {
+	if err := checkHash(k, "decrypt_hash_algorithm", i.Hash, i.Padding); err != nil {
+		return err
+	}
+	return checkHash(k, "encrypt_hash_algorithm", i.NewHash, i.NewPadding)
+}
+
+// checkHash refuses what is no hash of OAEP, and a hash where nothing would be hashed with it.
+func checkHash(k *lifecycle.Key, field, hash, scheme string) error {
+	switch {
+	case hash == "":
+		return nil
+	case !k.Type.IsRSA():
+		return refusal.InvalidField(field, hash, "is for RSA keys, and the key is of type "+string(k.Type))
+	case scheme == envelope.PKCS1v15:
+		return refusal.InvalidField(field, hash, "is of oaep, and the padding scheme is pkcs1v15, which has no hash")
+	case !envelope.MakesHMAC(hash):
+		return refusal.InvalidField(field, hash, "must be "+OAEPHashes)
+	default:
+		return nil
+	}
 }
 
 func decodeBase64(field, text string) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/elliptic"
 	"encoding/base64"
 	"io"
 	"strconv"
@@ -20,6 +21,7 @@ type asymmetric struct {
 	version int
 	policy  *keysutil.Policy
 	private bool
+	curve   elliptic.Curve // of ECDSA; nil: it is another algorithm
 }
 
 func newAsymmetric(spec Spec, version int, m Material, _ io.Reader) (mode, error) {
@@ -32,7 +34,7 @@ func newAsymmetric(spec Spec, version int, m Material, _ io.Reader) (mode, error
 	policy.Keys = map[string]keysutil.KeyEntry{strconv.Itoa(version): entryOf(private, public, bytes.Clone(hmacKey))}
 	policy.LatestVersion = version
 	policy.MinDecryptionVersion = version
-	return &asymmetric{prefix(version), version, policy, private != nil}, nil
+	return &asymmetric{prefix(version), version, policy, private != nil, curves[spec.Algorithm]}, nil
 }
 
 // newPairMode is the mode of a key with a public half.
@@ -58,6 +60,9 @@ func NewVerifier(spec Spec, version int, public []byte) (*Cipher, error) {
 var errNoPrivate = inputError("requested version does not contain a private part")
 
 func (a *asymmetric) encrypt(_ context.Context, plaintext string, p Params) (string, error) {
+	if p.Hash != "" {
+		return a.encryptOAEP(plaintext, p.Hash)
+	}
 	out, err := a.policy.EncryptWithOptions(keysutil.EncryptionOptions{KeyVersion: a.version}, plaintext, keysutil.PaddingScheme(p.Padding))
 	if err == nil {
 		return out, nil
@@ -71,6 +76,9 @@ func (a *asymmetric) encrypt(_ context.Context, plaintext string, p Params) (str
 func (a *asymmetric) decrypt(_ context.Context, payload string, p Params) (string, error) {
 	if !a.private {
 		return "", errNoPrivate
+	}
+	if p.Hash != "" {
+		return a.decryptOAEP(payload, p.Hash)
 	}
 	out, err := a.policy.DecryptWithOptions(keysutil.EncryptionOptions{}, a.prefix+payload, keysutil.PaddingScheme(p.Padding))
 	return out, classify(err)
@@ -157,6 +165,11 @@ func (c *Cipher) Verify(_ context.Context, input []byte, payload string, p SignP
 }
 
 func (a *asymmetric) verify(input []byte, payload string, p SignParams) (bool, error) {
+	if a.curve != nil {
+		if ok, err := hasForm(a.curve, payload, p.Marshaling); !ok {
+			return false, err
+		}
+	}
 	valid, err := a.policy.VerifySignatureWithOptions(p.Context, input, a.prefix+payload, p.options())
 	return valid, classify(err)
 }

@@ -36,6 +36,9 @@ type Params struct {
 	// Padding is the padding scheme of RSA keys, oaep or pkcs1v15; empty: oaep. Others take none.
 	Padding string
 
+	// Hash is that of OAEP, one of [IsHash] and not none; empty: sha2-256. It goes with padding scheme oaep alone.
+	Hash string
+
 	// AssociatedData is authenticated and not stored.
 	AssociatedData []byte
 

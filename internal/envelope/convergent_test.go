@@ -39,7 +39,7 @@ const convergentFile = "testdata/convergent_aad.json"
 
 var updateConvergent = flag.Bool("update-convergent", false, "make the vectors of convergent encryption anew")
 
-type wycheproof struct {
+type convergentVectors struct {
 	Algorithm     string            `json:"algorithm"`
 	NumberOfTests int               `json:"numberOfTests"`
 	Header        []string          `json:"header"`
@@ -76,7 +76,7 @@ func TestConvergentVectorsHoldForUsAndOpenInTransit(t *testing.T) {
 	}
 	raw, err := os.ReadFile(convergentFile)
 	require.NoError(t, err)
-	var file wycheproof
+	var file convergentVectors
 	require.NoError(t, json.Unmarshal(raw, &file))
 	require.Equal(t, madeConvergent(), file, "the file is not what its definition makes")
 	for _, group := range file.TestGroups {

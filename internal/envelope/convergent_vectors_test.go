@@ -25,8 +25,8 @@ func transitOf(t testing.TB, spec envelope.Spec, key []byte) (*keysutil.Policy, 
 	return policy, newCipher(t, spec, 1, envelope.NewMaterial(key, hmacKey))
 }
 
-func madeConvergent() wycheproof {
-	file := wycheproof{
+func madeConvergent() convergentVectors {
+	file := convergentVectors{
 		Algorithm: "keylife convergent encryption with associated data",
 		Header:    []string{"Made by internal/envelope/convergent_test.go from the definition in docs/adr/0028.", "Keys are test keys."},
 		Notes: map[string]string{

@@ -8,9 +8,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,38 +24,6 @@ var (
 
 // extendedKey is the material of a key, which has nothing to do with the HMAC key beside it.
 func extendedKey(key []byte) envelope.Material { return envelope.NewMaterial(key, make([]byte, 32)) }
-
-func TestXChaChaCiphertextsAreThoseOfWycheproof(t *testing.T) {
-	raw, err := os.ReadFile("testdata/wycheproof_xchacha20_poly1305.json")
-	require.NoError(t, err)
-	var file struct {
-		Tests []struct {
-			TCID                                        int `json:"tcId"`
-			Comment, Key, IV, AAD, Msg, CT, Tag, Result string
-		}
-	}
-	require.NoError(t, json.Unmarshal(raw, &file))
-	results := map[string]int{}
-	for _, v := range file.Tests {
-		results[v.Result]++
-		in := envelope.Params{AssociatedData: unhex(t, v.AAD)}
-		ciphertext := envelope.Format(3, unhex(t, v.IV+v.CT+v.Tag))
-		c, err := envelope.NewCipher(extended, 3, extendedKey(unhex(t, v.Key)), bytes.NewReader(unhex(t, v.IV)))
-		require.NoError(t, err)
-
-		got, err := open(c, ciphertext, in)
-		if v.Result == "invalid" {
-			require.ErrorIs(t, err, envelope.ErrInput, "%d %s", v.TCID, v.Comment)
-			continue
-		}
-		require.NoError(t, err, "%d %s", v.TCID, v.Comment)
-		require.Equal(t, b64(unhex(t, v.Msg)), got)
-		made, err := c.Encrypt(t.Context(), got, in)
-		require.NoError(t, err)
-		require.Equal(t, ciphertext, made, "%d %s", v.TCID, v.Comment)
-	}
-	require.Equal(t, map[string]int{"valid": 246, "invalid": 60}, results)
-}
 
 // The key of a context is HKDF-SHA-256 of it, as for all derived keys of Transit, and the nonce of 24 bytes stands before the rest.
 func TestXChaChaKeysOfContextsAreDerivedAsTransitsAre(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 const oidRSAPSS = "1.2.840.113549.1.1.10"
 
 // ImportKey returns the material of a key that was made elsewhere: of the key itself where it is symmetric, and of a private key
-// in PKCS#8. An HMAC key beside it is drawn from rand. Errors match [ErrInput] where the key is none of the algorithm.
+// in PKCS#8. The HMAC key beside it, where keys of the algorithm have one, is drawn from rand. Errors match [ErrInput] where the key is none of the algorithm.
 func ImportKey(alg Algorithm, key []byte, rand io.Reader) (m Material, err error) {
 	switch size := alg.KeySize(); {
 	case alg == HMAC && (len(key) < minHMACSize || len(key) > maxHMACSize), size != 0 && len(key) != size:
@@ -31,7 +31,7 @@ func ImportKey(alg Algorithm, key []byte, rand io.Reader) (m Material, err error
 	case alg == HMAC:
 		return NewMaterial(key, key), nil // as in Transit
 	}
-	hmacKey := make([]byte, hmacKeySize)
+	hmacKey := make([]byte, alg.hmacKeySize())
 	defer clear(hmacKey)
 	if err := fill(rand, hmacKey); err != nil {
 		return m, fmt.Errorf("import key: %w", err)

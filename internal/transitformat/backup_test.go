@@ -286,13 +286,22 @@ func TestABackupThatIsNoneIsRefusedByName(t *testing.T) {
 func TestWhatIsNoJSONIsAFaultAsInTransit(t *testing.T) {
 	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 	for text, want := range map[string]string{
-		"!!!": "illegal base64 data", encode("{"): "is not the JSON", encode("{]"): "is no JSON at byte 2", encode("[]"): "wrong type", encode("{}"): "does not contain a valid policy",
-		encode("null"): "does not contain a valid policy", encode(`{"policy":null}`): "does not contain a valid policy",
+		"!!!": "illegal base64 data", encode("{"): "is not the JSON", encode("{]"): "is no JSON at byte 2", encode("[]"): "wrong type",
 		encode(`{"policy":{}}`): "minimum decryption version of 0 is less than 1", encode(`{"policy":{"keys":[]}}`): "policy.keys", encode(""): "is not the JSON",
 	} {
 		_, err := transitformat.Read(text, rand.Reader)
 		require.ErrorIs(t, err, refusal.ErrAsFault, text)
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// Transit panics of it.
+func TestJSONWithoutAKeyIsRefused(t *testing.T) {
+	for _, text := range []string{"{}", "null", `{"policy":null}`} {
+		_, err := transitformat.Read(base64.StdEncoding.EncodeToString([]byte(text)), rand.Reader)
+		require.ErrorIs(t, err, refusal.ErrInvalid, text)
+		require.NotErrorIs(t, err, refusal.ErrAsFault, text)
+		require.ErrorContains(t, err, "does not contain a valid policy")
 	}
 }
 

@@ -97,7 +97,7 @@ func parse(text string) (d document, err error) {
 	case err != nil:
 		return d, broken("is not the JSON of a backup")
 	case d.Policy == nil:
-		return d, broken("backup data does not contain a valid policy")
+		return d, refusal.Invalidf("backup: backup data does not contain a valid policy") // no fault: Transit panics
 	}
 	return d, nil
 }
