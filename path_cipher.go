@@ -189,6 +189,9 @@ func readUpsert(c *request, in batch) (lifecycle.Key, error) {
 		return lifecycle.Key{}, vaultapi.Invalidf("convergent encryption requires derivation to be enabled, so context is required")
 	}
 	t, err := keytype.Parse(fType.Get(c))
+	if err == nil && !t.SupportsEncryption() {
+		err = vaultapi.InvalidField(fType.Name, string(t), "key type not supported for this operation: such keys do not encrypt")
+	}
 	return lifecycle.Key{Name: fName.Get(c), Type: t, Convergent: convergent}, err
 }
 

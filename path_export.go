@@ -19,7 +19,7 @@ import (
 var (
 	fExportKind    = vaultapi.Text("type", "What to export: "+strings.Join(engine.ExportKinds(), ", ")+".")
 	fExportVersion = vaultapi.Text("version", "Number of the version, which may have a v before it, or latest. Absent: all from min_decryption_version on.")
-	fFormat        = vaultapi.Text("format", "raw (base64 of the bytes of symmetric and Ed25519 keys), der (base64 of PKCS#8 and PKIX), pem (of the same) or jwk (a JSON object, RFC 7517). Empty: as in Transit.").Query()
+	fFormat        = vaultapi.Text("format", "raw (base64 of the bytes of symmetric, Ed25519 and ML-DSA keys), der (base64 of PKCS#8 and PKIX), pem (of the same) or jwk (a JSON object, RFC 7517). Empty: as in Transit.").Query()
 
 	fExportedType = vaultapi.Text("type", "Type of the key.")
 	fExported     = vaultapi.Object("keys", "By version: what was asked for. A text, with format=jwk an object; empty where the version has no private half.").Secret()

@@ -6,7 +6,6 @@ package keylife
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -30,7 +29,7 @@ var (
 	fImportVersion  = vaultapi.Int("version", "Number of a version without a private half, which this is. 0: a new version, or the newest one if it lacks this very private half.")
 	fDestination    = vaultapi.Text("destination", "Name of the RSA key to wrap for: as a rule the wrapping key of another mount, imported as a public key.")
 	fByokSource     = vaultapi.Text("source", "Name of the key to export. It has to be exportable.")
-	fByokVersion    = vaultapi.Text("version", "Number of the version to export, or latest. Empty: all from min_decryption_version on.")
+	fByokVersion    = vaultapi.Text("version", "Number of the version to export, which may have a v before it, or latest. Empty: all from min_decryption_version on.")
 	fExportedKeys   = vaultapi.Pairs("keys", "Version to the version's key: base64, wrapped for the destination.")
 	byokExportNames = vaultapi.FieldsOf(fName, fType, fExportedKeys)
 )
@@ -89,13 +88,14 @@ func (a importAPI) byokExport(behind, id string, more ...vaultapi.Declared) path
 	return path{
 		Pattern: "byok-export/" + framework.GenericNameRegex(fDestination.Name) + "/" + framework.GenericNameRegex(fByokSource.Name) + behind,
 		ID:      vaultapi.ID{Suffix: id},
-		Fields:  vaultapi.FieldsOf(fDestination, fByokSource, fExportHash.Query()).With(more...),
+		Fields:  vaultapi.FieldsOf(fDestination, fByokSource, fExportHash.Query(), fReason).With(more...),
 		Operations: operations{logical.ReadOperation: {
 			Handle: a.export, Summary: "Read a key wrapped with another one, as an import takes it.", Answer: "The versions of the key.", Fields: byokExportNames,
 		}},
 		Synopsis: "Export a key wrapped with another one.",
 		Description: "The wrapping key of another mount, imported here as a public key, is the destination. What comes out is a ciphertext for " +
-			"keys/:name/import and keys/:name/import_version there. The key has to be exportable.",
+			"keys/:name/import and keys/:name/import_version there. The key has to be exportable, as for export. Custody keeps that it left, for " +
+			"which key, before it leaves.",
 	}
 }
 
@@ -156,35 +156,20 @@ func (a importAPI) createVersion(ctx context.Context, c *request) (*logical.Resp
 	return nil, c.Transfers().ImportVersion(ctx, fName.Get(c), in, pre)
 }
 
-// exportedVersion reads which version is to be exported.
-func exportedVersion(text string) (int, error) {
-	switch text {
-	case "":
-		return engine.AllVersions, nil
-	case "latest":
-		return engine.LatestVersion, nil
-	}
-	n, err := strconv.Atoi(strings.TrimPrefix(text, "v"))
-	if err != nil || n < 1 {
-		return 0, vaultapi.InvalidField(fByokVersion.Name, text, "must be latest or the number of a version")
-	}
-	return n, nil
-}
-
 func (a importAPI) export(ctx context.Context, c *request) (*logical.Response, error) {
-	number, err := exportedVersion(fByokVersion.Get(c))
+	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
-	k, wrapped, err := c.Transfers().ExportWrapped(ctx, engine.WrappedExport{
-		Source: fByokSource.Get(c), Destination: fDestination.Get(c), Version: number, Hash: fExportHash.Get(c),
+	out, err := c.Transfers().ExportWrapped(ctx, engine.WrappedExport{
+		Source: fByokSource.Get(c), Destination: fDestination.Get(c), Version: fByokVersion.Get(c), Hash: fExportHash.Get(c), Reason: pre.Reason,
 	})
 	if err != nil {
 		return nil, err
 	}
-	keys := make(map[string]string, len(wrapped))
-	for n, text := range wrapped {
-		keys[strconv.Itoa(n)] = text
+	keys := make(map[string]string, len(out.Values))
+	for n, value := range out.Values {
+		keys[strconv.Itoa(n)], _ = value.(string)
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.Type)), fExportedKeys.Is(keys)), nil
+	return vaultapi.Data(fName.Is(out.Key.Name), fType.Is(string(out.Key.Type)), fExportedKeys.Is(keys)), nil
 }

@@ -18,7 +18,7 @@ import (
 // from a mount once, and cannot know its keys.
 const publicJWKS = "jwks/"
 
-var fJWKs = vaultapi.List("keys", "The public keys, RFC 7517: kty, use, kid, key_version, alg, and crv, x and y, or n and e.")
+var fJWKs = vaultapi.List("keys", "The public keys, RFC 7517: kty, use, kid, key_version, alg, and crv, x and y, or n and e, or pub.")
 
 // jwksAPI serves the public halves of keys as JSON Web Key Sets.
 type jwksAPI struct{}

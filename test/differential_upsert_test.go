@@ -36,13 +36,19 @@ func upsertRules() []trial {
 		items(object("plaintext", hello), object("plaintext", hello, "context", topic)),
 		items(object("plaintext", hello, "context", topic), object("plaintext", hello)),
 		items(object("plaintext", hello), object("plaintext", bad64)), items(object("plaintext", hello), object("plaintext", hello, "key_version", 7)),
+		object("plaintext", hello, "type", "ed25519"), object("plaintext", hello, "type", "ecdsa-p256"), object("plaintext", hello, "type", "hmac"),
+		object("plaintext", hello, "type", "rsa-2048", "context", topic), object("plaintext", hello, "type", "rsa-2048", "convergent_encryption", true),
+		object("plaintext", hello, "type", "rsa-2048", "padding_scheme", "pkcs1v15"), with(items(object("plaintext", hello)), "type", literal(`"rsa-2048"`)),
+		object("plaintext", hello, "type", "aes128-cmac"),
 		with(items(object("plaintext", hello)), "convergent_encryption", literal("true")),
 		with(items(object("plaintext", hello, "context", topic)), "convergent_encryption", literal("true")),
 	}
 	for _, body := range bodies {
 		all = append(all, trial{name: "upsert " + body, steps: []step{post("encrypt/$K", body), get("keys/$K"), post("encrypt/$K", body)}})
 	}
-	return append(all, trial{name: "only encrypt creates keys", steps: []step{
+	return append(all, trial{name: "upsert rsa-2048", steps: []step{
+		post("encrypt/$K", object("plaintext", hello, "type", "rsa-2048")).as("ct", "ciphertext"), get("keys/$K"), post("decrypt/$K", object("ciphertext", "$ct")),
+	}}, trial{name: "only encrypt creates keys", steps: []step{
 		post("decrypt/$K", object("ciphertext", "vault:v1:AAAA")), post("rewrap/$K", object("ciphertext", "vault:v1:AAAA")),
 		post("datakey/plaintext/$K", "{}"), post("decrypt/$K", items(object("ciphertext", "vault:v1:AAAA"))),
 		post("rewrap/$K", items(object("ciphertext", "vault:v1:AAAA"))), get("keys/$K"),

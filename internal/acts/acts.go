@@ -21,6 +21,7 @@ const (
 	Export    Name = "export" // of material, in the clear
 	Backup    Name = "backup" // of all of it, in the clear
 
+	ExportWrapped  Name = "export-wrapped" // of material, for another key to open
 	RestoreBackup  Name = "restore-backup"
 	Delete         Name = "delete"
 	Import         Name = "import" // a key, a version, or the private half of a version

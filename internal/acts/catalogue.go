@@ -11,6 +11,7 @@ var catalogue = []Act{
 	{Name: Configure, Scope: Key, KMIP: "Modify Attribute", ReasonName: "configure", Help: "Change the settings of a key."},
 	{Name: Hold, Scope: Key, ReasonName: "hold", Help: "Set or lift the legal hold of a key: under it nothing of the key is retired, destroyed or deleted."},
 	{Name: Export, Scope: Key, KMIP: "Get", ReasonName: "export", Help: "Give out material of versions in the clear: the record says which, never the material."},
+	{Name: ExportWrapped, Scope: Key, KMIP: "Get", ReasonName: "export", Help: "Give out material of versions, wrapped with an RSA key: the record says which, and for which key."},
 	{Name: Backup, Scope: Key, KMIP: "Export", ReasonName: "backup", Help: "Give out a key with the material of all its versions in the clear, for Transit or keylife to restore."},
 	{Name: RestoreBackup, Scope: Key, KMIP: "Import", ReasonName: "restore-backup", Help: "Make a key of a backup, with all versions that it has."},
 

@@ -15,7 +15,13 @@ import (
 // itemCharge is what an item is charged for.
 type itemCharge struct {
 	policy.Usage
-	requested int // the version that the caller named; 0: none
+	requested int    // the version that the caller named; 0: none
+	field     string // that has the bytes
+}
+
+// chargeFor is the charge for so many bytes of a field.
+func chargeFor(field string, size int64, requested int) itemCharge {
+	return itemCharge{policy.Usage{Encryptions: 1, Bytes: size}, requested, field}
 }
 
 // charge counts what is about to leave protected. Where the version has reached its limit it sees to a successor, and
@@ -30,7 +36,7 @@ func (s *Session) charge(ctx context.Context, k Governed, version int, c itemCha
 	var over policy.Usage
 	if !s.plane.successions.busy(k.ID) {
 		var err error
-		if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c.Usage); err != nil || over == (policy.Usage{}) {
+		if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c); err != nil || over == (policy.Usage{}) {
 			return k, version, err
 		}
 	}
@@ -48,7 +54,7 @@ func (s *Session) chargeInTurn(ctx context.Context, k Governed, version int, c i
 	for {
 		if over == (policy.Usage{}) {
 			var err error
-			if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c.Usage); err != nil || over == (policy.Usage{}) {
+			if over, err = s.reserve(ctx, k, version, k.Rules.Limits, c); err != nil || over == (policy.Usage{}) {
 				return k, version, err
 			}
 		}
@@ -57,7 +63,7 @@ func (s *Session) chargeInTurn(ctx context.Context, k Governed, version int, c i
 			return k, version, err
 		}
 		if to == version {
-			return next, version, s.reserveBeyond(ctx, next, version, c.Usage)
+			return next, version, s.reserveBeyond(ctx, next, version, c)
 		}
 		k, version, over = next, to, policy.Usage{}
 	}
@@ -75,8 +81,8 @@ func (s *Session) successor(ctx context.Context, k Governed, version, requested 
 }
 
 // reserveBeyond charges a version that has reached its limit and has no successor, as far as the hard limit lets it.
-func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, use policy.Usage) error {
-	over, err := s.reserve(ctx, k, version, k.Rules.Limits.Hard(), use)
+func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, c itemCharge) error {
+	over, err := s.reserve(ctx, k, version, k.Rules.Limits.Hard(), c)
 	if err == nil && over != (policy.Usage{}) {
 		err = refusal.Refusedf("key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
 			version, k.Name, k.Rules.Limits.Encryptions, k.Rules.Limits.Bytes)
@@ -87,15 +93,15 @@ func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, us
 // reserve charges the version. Where the limits leave no room, over is what it would have come to; zero: it is charged. What
 // no version may protect is refused: no successor would help.
 func (s *Session) reserve(
-	ctx context.Context, k Governed, version int, most policy.Limits, use policy.Usage,
+	ctx context.Context, k Governed, version int, most policy.Limits, c itemCharge,
 ) (over policy.Usage, err error) {
 	if most.None() { // they were lifted meanwhile
 		return over, nil
 	}
-	if most := k.Rules.Limits.Bytes; most > 0 && use.Bytes > most {
-		return over, refusal.Invalidf("plaintext: %d bytes: one version may protect %d, by max_bytes of policy %q", use.Bytes, most, k.Policy)
+	if most := k.Rules.Limits.Bytes; most > 0 && c.Bytes > most {
+		return over, refusal.Invalidf("%s: %d bytes: one version may protect %d, by max_bytes of policy %q", c.field, c.Bytes, most, k.Policy)
 	}
-	err = s.plane.meter(versionID{k.ID, version}).take(ctx, k.Rules.Limits, use, func(need, want policy.Usage) (policy.Usage, error) {
+	err = s.plane.meter(versionID{k.ID, version}).take(ctx, k.Rules.Limits, c.Usage, func(need, want policy.Usage) (policy.Usage, error) {
 		granted, before, err := s.Usage.Lease(ctx, k.Name, lifecycle.LeaseRequest{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})
 		if err == nil && granted == (policy.Usage{}) {
 			over = before.Plus(need)

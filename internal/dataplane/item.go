@@ -9,7 +9,6 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -31,8 +30,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	}
 	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
 	// the ciphertext.
-	use := policy.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
-	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, item.Version})
+	charged, to, err := s.charge(ctx, s.k, version, chargeFor("plaintext", plaintextSize(item.Text), item.Version))
 	if err == nil && to != version {
 		text, err = s.protect(ctx, charged.Key, to, item.Text, params)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -75,21 +74,21 @@ func checkMACs(items []MACItem) error {
 	return nil
 }
 
-// checkMAC refuses a kind of MAC that no version of the key makes.
-func checkMAC(k *lifecycle.Key, kind MACKind) error {
+// checkMAC refuses a kind of MAC that no version of the key makes, and a use that the key is not for.
+func checkMAC(k *lifecycle.Key, kind MACKind, use lifecycle.AllowedUse) error {
 	switch {
 	case k.Protection == lifecycle.Resident:
 		return refusal.Refusedf("key %q makes no %ss: its versions are on the token, and a key there has no HMAC key", k.Name, kind)
 	case k.Type.SupportsCMAC() != (kind == CMAC):
 		return refusal.Refusedf("key type %s does not support %s operations", k.Type, kind)
 	}
-	return nil
+	return lifecycle.CheckUse(k, use)
 }
 
 func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcome {
 	version, err := s.k.Permissions(s.k.Rules).ToAuthenticate(requested)
 	if err == nil {
-		err = checkMAC(s.k.Key, item.Kind)
+		err = checkMAC(s.k.Key, item.Kind, lifecycle.UseHMAC)
 	}
 	if err != nil {
 		return Outcome{Err: requestError{err}} // it is about all items
@@ -102,8 +101,8 @@ func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcom
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	use := policy.Usage{Encryptions: 1, Bytes: int64(len(input))} // counted only now, as in encrypt
-	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, requested})
+	// Counted only now, as in encrypt.
+	charged, to, err := s.charge(ctx, s.k, version, chargeFor("input", int64(len(input)), requested))
 	if err == nil && to != version {
 		text, err = s.authenticate(ctx, charged.Key, to, item, input)
 	}
@@ -126,7 +125,7 @@ func (s *snapshot) authenticate(ctx context.Context, k *lifecycle.Key, version i
 }
 
 func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
-	if err := checkMAC(s.k.Key, item.Kind); err != nil {
+	if err := checkMAC(s.k.Key, item.Kind, lifecycle.UseVerify); err != nil {
 		return Verdict{Err: requestError{err}}
 	}
 	input, err := item.input("missing input")

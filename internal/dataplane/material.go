@@ -84,9 +84,10 @@ func (m Materials) Open(ctx context.Context, k *lifecycle.Key, v lifecycle.Versi
 		return envelope.Material{}, err
 	}
 	opened, err := envelope.Open(ctx, wrapper, v.Sealed, Binding(instance, purpose, k, v.Number))
-	if err == nil && k.IsPublicOnly(v.Number) { // what an import that was cut short has stored is not in force
+	// What an import that was cut short has stored is not in force, and what is to be erased is gone.
+	if err == nil && (k.IsPublicOnly(v.Number) || !lifecycle.KeepsPrivate(*k, v.Number)) {
 		defer opened.Wipe()
-		return opened.PublicOnly(), nil
+		return opened.WithoutPrivate(), nil
 	}
 	return opened, err
 }

@@ -8,14 +8,13 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 // CertificateRequest returns a certificate request of a version, signed with it, in PEM. It has what template asks for, in PEM, too.
 // It is a use of the key like a signature.
 func CertificateRequest(ctx context.Context, s *Session, name string, version int, template string) (string, error) {
-	outcomes, err := s.each(ctx, name, []Item{{Text: template, Version: version}}, (*snapshot).certificateRequest)
+	outcomes, err := s.each(ctx, name, []Item{{Text: template, Version: version}}, allowed(lifecycle.UseSign, (*snapshot).certificateRequest))
 	if err != nil {
 		return "", err
 	}
@@ -37,8 +36,7 @@ func (s *snapshot) certificateRequest(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	use := policy.Usage{Encryptions: 1, Bytes: int64(len(item.Text))}
-	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, item.Version})
+	charged, to, err := s.charge(ctx, s.k, version, chargeFor("csr", int64(len(item.Text)), item.Version))
 	if err == nil && to != version {
 		text, err = s.request(ctx, charged.Key, to, item.Text)
 	}

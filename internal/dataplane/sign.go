@@ -10,7 +10,6 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -106,8 +105,8 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 	if err != nil {
 		return Signed{Err: classify(err)}
 	}
-	use := policy.Usage{Encryptions: 1, Bytes: int64(len(m.input))} // counted only now, as in encrypt
-	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, requested})
+	// Counted only now, as in encrypt.
+	charged, to, err := s.charge(ctx, s.k, version, chargeFor("input", int64(len(m.input)), requested))
 	if err == nil && to != version {
 		signature, err = s.signature(ctx, charged.Key, to, m)
 	}

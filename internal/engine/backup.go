@@ -96,6 +96,9 @@ func (b *backup) open(ctx context.Context, s Transfers, all transitformat.Backup
 	}
 	for n := from; n <= k.Latest; n++ {
 		v := transitformat.Version{Created: dates[n]}
+		if v.Chain, err = s.PublicHalves().chain(ctx, k, n); err != nil {
+			return err
+		}
 		if k.IsDestroyed(n) {
 			v.Material, err = s.publicLeft(ctx, k, n)
 		} else {

@@ -5,9 +5,9 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"hash"
+	"strconv"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -17,90 +17,56 @@ import (
 // WrappedExport asks for a key wrapped with another one, as an import takes it.
 type WrappedExport struct {
 	Source, Destination string
-	Version             int // of the source; 0: all that process
+	Version             string // of the source, as in [Exporting]
 	Hash                string
+	Reason              string
 }
 
-// AllVersions and LatestVersion are what a [WrappedExport] may name instead of a number.
-const (
-	AllVersions   = 0
-	LatestVersion = -1
-)
-
-// ExportWrapped returns the source and its versions, wrapped for the active version of an RSA key. Versions that a state keeps
-// from processing are left out; to name one is refused.
-func (s Transfers) ExportWrapped(ctx context.Context, in WrappedExport) (k lifecycle.Key, wrapped map[int]string, err error) {
+// ExportWrapped gives out versions of the source, wrapped for the active version of an RSA key. It is an export like those in the clear:
+// whoever has the private half of the destination has the material.
+func (s Transfers) ExportWrapped(ctx context.Context, in WrappedExport) (Exported, error) {
 	newHash, err := envelope.WrapHash(in.Hash)
 	if err != nil {
-		return k, nil, asFault(err)
+		return Exported{}, asFault(err)
 	}
 	destination, err := s.data.Governed(ctx, in.Destination)
 	if err != nil {
-		return k, nil, asFault(err)
+		return Exported{}, asFault(err)
 	}
-	source, err := s.data.Governed(ctx, in.Source)
+	source, err := s.data.Key(ctx, in.Source)
 	if err != nil {
-		return k, nil, asFault(err)
+		return Exported{}, asFault(err)
 	}
-	if !source.Exportable {
-		return k, nil, refusal.Refusedf("key %q: private key material is not exportable", in.Source)
+	if err := lifecycle.CheckExport(*source); err != nil {
+		return Exported{}, err
 	}
 	to, err := s.wrapsFor(ctx, destination)
 	if err != nil {
-		return k, nil, err
+		return Exported{}, err
 	}
-	wrapped, err = s.wrapVersions(ctx, source, in.Version, to, newHash)
-	return *source.Key, wrapped, err
+	kind := exportKind{supported: every, private: func(_ envelope.Algorithm, m envelope.Material, _ envelope.Encoding) (any, error) {
+		text, err := envelope.WrapKey(m, to.Public, newHash, s.Rand)
+		return text, asFault(err)
+	}}
+	e := &exporting{
+		Exporting: Exporting{Version: in.Version, Reason: in.Reason}, kind: kind, act: acts.ExportWrapped,
+		details: map[string]string{"destination": in.Destination, "destination_version": strconv.Itoa(to.Number), "destination_fingerprint": to.Fingerprint},
+	}
+	return e.run(ctx, s, in.Source)
 }
 
-// wrapsFor returns the public half of the active version of an RSA key.
-func (s Transfers) wrapsFor(ctx context.Context, destination dataplane.Governed) ([]byte, error) {
+// wrapsFor returns the active version of an RSA key, for its public half.
+func (s Transfers) wrapsFor(ctx context.Context, destination dataplane.Governed) (v lifecycle.Version, err error) {
 	if !destination.Type.IsRSA() {
-		return nil, refusal.AsFault(refusal.Invalidf("destination: key %q is of type %s: must be a rsa key", destination.Name, destination.Type))
+		return v, refusal.AsFault(refusal.Invalidf("destination: key %q is of type %s: must be a rsa key", destination.Name, destination.Type))
 	}
 	number, err := destination.Permissions(destination.Rules).ToProtect(0)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
-	return s.PublicHalves().of(ctx, destination.Key, number)
-}
-
-func (s Transfers) wrapVersions(
-	ctx context.Context, source dataplane.Governed, number int, to []byte, newHash func() hash.Hash,
-) (map[int]string, error) {
-	from, until := source.MinDecryption, source.Latest
-	switch {
-	case number == LatestVersion:
-		from = until
-	case number != AllVersions:
-		from, until = number, number
+	v, err = s.store.Versions.Version(ctx, destination.Name, number)
+	if err == nil && v.KeyID != destination.ID {
+		err = refusal.NoVersion(destination.Name, number)
 	}
-	wrapped := map[int]string{}
-	for n := from; n <= until; n++ {
-		if err := source.Permissions(source.Rules).ToProcess(n); err != nil {
-			if number == AllVersions && errors.Is(err, refusal.ErrRefused) {
-				continue
-			}
-			return nil, err
-		}
-		text, err := s.wrapVersion(ctx, source.Key, n, to, newHash)
-		if err != nil {
-			return nil, err
-		}
-		wrapped[n] = text
-	}
-	return wrapped, nil
-}
-
-func (s Transfers) wrapVersion(ctx context.Context, k *lifecycle.Key, n int, to []byte, newHash func() hash.Hash) (string, error) {
-	m, err := s.data.Materials().Load(ctx, k, n)
-	if err != nil {
-		return "", err
-	}
-	defer m.Wipe()
-	if m.Reference() != nil {
-		return "", refusal.Refusedf("version %d of key %q is on the token and never leaves it", n, k.Name)
-	}
-	text, err := envelope.WrapKey(m, to, newHash, s.Rand)
-	return text, asFault(err)
+	return v, err
 }

@@ -49,8 +49,9 @@ func (s Versions) certified(
 	if err := envelope.Algorithm(k.Type).CheckLeaf(chain); err != nil {
 		return c, err
 	}
-	c.Chain = lifecycle.NewCertificateChain(chain.DER)
-	if c.Key, err = lifecycle.WithCertificate(k, number, c.Chain.Digest); err != nil {
+	stored := lifecycle.NewCertificateChain(chain.DER)
+	c.Chains = []lifecycle.CertificateChain{stored}
+	if c.Key, err = lifecycle.WithCertificate(k, number, stored.Digest); err != nil {
 		return c, err
 	}
 	public, err := s.PublicHalves().of(ctx, &k, number)
@@ -67,19 +68,24 @@ func (s Versions) certified(
 		return c, err
 	}
 	c.Event = lifecycle.Event{
-		Act: string(acts.SetCertificate), Versions: []int{number}, Reason: reason, Details: map[string]string{"certificate_chain": c.Chain.Digest},
+		Act: string(acts.SetCertificate), Versions: []int{number}, Reason: reason, Details: map[string]string{"certificate_chain": stored.Digest},
 	}
 	return s.Acts().Complete(ctx, c, policy, at)
 }
 
 // CertificateChain returns the certificate chain of a version in PEM; empty: it has none.
 func (s PublicHalves) CertificateChain(ctx context.Context, k *lifecycle.Key, number int) (string, error) {
+	der, err := s.chain(ctx, k, number)
+	return envelope.FormatChain(der), err
+}
+
+// chain is CertificateChain, in DER.
+func (s PublicHalves) chain(ctx context.Context, k *lifecycle.Key, number int) ([][]byte, error) {
 	digest := k.Certificates.Of(number)
 	if digest == "" {
-		return "", nil
+		return nil, nil
 	}
-	der, err := s.store.Versions.CertificateChain(ctx, k.Name, digest)
-	return envelope.FormatChain(der), err
+	return s.store.Versions.CertificateChain(ctx, k.Name, digest)
 }
 
 // certificateChains returns those of the versions from the floor on.

@@ -46,7 +46,12 @@ func (s Transfers) Export(ctx context.Context, name string, in Exporting) (Expor
 	if kind.private == nil {
 		return s.exportPublic(ctx, name, in, kind)
 	}
-	e := &exporting{Exporting: in, kind: kind}
+	e := &exporting{Exporting: in, kind: kind, act: acts.Export, details: map[string]string{"kind": string(in.Kind)}}
+	return e.run(ctx, s, name)
+}
+
+// run gives out the versions, once custody has kept that they leave.
+func (e *exporting) run(ctx context.Context, s Transfers, name string) (Exported, error) {
 	k, err := s.Acts().UpdatePrepared(ctx, name, e.decide(ctx))
 	switch {
 	case errors.Is(err, refusal.ErrRepeated): // it is kept already
@@ -58,7 +63,7 @@ func (s Transfers) Export(ctx context.Context, name string, in Exporting) (Expor
 	case err != nil:
 		return Exported{}, err
 	}
-	s.Log.Info("exported key", "key", name, "kind", string(in.Kind), "versions", len(e.versions), "reason", in.Reason)
+	s.Log.Info("exported key", "key", name, "act", string(e.act), "kind", string(e.Kind), "versions", len(e.versions), "reason", e.Reason)
 	return Exported{k, e.values}, nil
 }
 
@@ -67,6 +72,8 @@ func (s Transfers) Export(ctx context.Context, name string, in Exporting) (Expor
 type exporting struct {
 	Exporting
 	kind     exportKind
+	act      acts.Name
+	details  map[string]string // that custody keeps of it
 	keyID    string
 	versions []int // that values are of
 	values   map[int]any
@@ -96,7 +103,7 @@ func (e *exporting) decide(ctx context.Context) PreparedAct {
 
 // event is what custody keeps: which versions left, and in which form.
 func (e *exporting) event() lifecycle.Event {
-	event := lifecycle.Event{Act: string(acts.Export), Reason: e.Reason, Details: map[string]string{"kind": string(e.Kind)}}
+	event := lifecycle.Event{Act: string(e.act), Reason: e.Reason, Details: e.details}
 	return event.About(e.versions).With("format", string(e.Encoding))
 }
 
@@ -106,7 +113,7 @@ func (e *exporting) allowed(ctx context.Context, s Transfers, k lifecycle.Key) (
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := policy.CheckReason(acts.Export, e.Reason); err != nil {
+	if err := policy.CheckReason(e.act, e.Reason); err != nil {
 		return nil, nil, err
 	}
 	if err := e.kind.check(&k); err != nil {
@@ -171,7 +178,7 @@ func (s Transfers) exportPublic(ctx context.Context, name string, in Exporting, 
 		if err != nil {
 			return Exported{}, err
 		}
-		if out.Values[n], err = kind.public(k, v, in.Encoding); err != nil {
+		if out.Values[n], err = kind.public(ctx, s.PublicHalves(), versionOf{v, k}, in.Encoding); err != nil {
 			return Exported{}, err
 		}
 	}

@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"context"
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -35,15 +36,15 @@ type exportKind struct {
 	refused   string
 
 	private func(a envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error)
-	public  func(k *lifecycle.Key, v lifecycle.Version, e envelope.Encoding) (any, error)
+	public  func(ctx context.Context, s PublicHalves, v versionOf, e envelope.Encoding) (any, error)
 }
 
 var exportKinds = map[ExportKind]exportKind{
 	EncryptionKey: {supported: encrypts, refused: "encryption not supported for the key", private: envelope.Algorithm.EncodeKey},
 	SigningKey:    {supported: signs, refused: "signing not supported for the key", private: envelope.Algorithm.EncodeKey},
-	CMACKey:       {supported: func(*lifecycle.Key) bool { return false }, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
+	CMACKey:       {supported: makesCMACs, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
 	HMACKey: {
-		supported: every,
+		supported: func(k *lifecycle.Key) bool { return !makesCMACs(k) }, refused: "HMAC not supported for the key",
 		private: func(_ envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error) {
 			return envelope.EncodeHMACKey(m, e)
 		},
@@ -51,23 +52,40 @@ var exportKinds = map[ExportKind]exportKind{
 	PublicKey: {supported: every, public: publicKey},
 	CertificateChain: {
 		supported: signs, refused: "certificate chain not supported for keys that do not support signing",
-		public: func(*lifecycle.Key, lifecycle.Version, envelope.Encoding) (any, error) {
-			return nil, refusal.AsFault(refusal.Refusedf("selected key version does not have a certificate chain imported"))
-		},
+		public: certificateChain,
 	},
 }
 
+// versionOf is a version of a key.
+type versionOf struct {
+	lifecycle.Version
+	key *lifecycle.Key
+}
+
 // publicKey refuses a version without a public half as Transit does, as if the server were at fault.
-func publicKey(k *lifecycle.Key, v lifecycle.Version, e envelope.Encoding) (any, error) {
+func publicKey(_ context.Context, _ PublicHalves, v versionOf, e envelope.Encoding) (any, error) {
 	if len(v.Public) == 0 {
-		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", k.Type, PublicKey))
+		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", v.key.Type, PublicKey))
 	}
 	return envelope.EncodePublic(v.Public, e)
 }
 
-func every(*lifecycle.Key) bool      { return true }
-func encrypts(k *lifecycle.Key) bool { return k.Type.SupportsEncryption() }
-func signs(k *lifecycle.Key) bool    { return k.Type.SupportsSigning() }
+// certificateChain refuses a version without one likewise, and with it the versions that have one.
+func certificateChain(ctx context.Context, s PublicHalves, v versionOf, e envelope.Encoding) (any, error) {
+	der, err := s.chain(ctx, v.key, v.Number)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(der) == 0:
+		return nil, refusal.AsFault(refusal.Refusedf("selected key version does not have a certificate chain imported"))
+	}
+	return envelope.EncodeChain(der, e)
+}
+
+func every(*lifecycle.Key) bool        { return true }
+func encrypts(k *lifecycle.Key) bool   { return k.Type.SupportsEncryption() }
+func signs(k *lifecycle.Key) bool      { return k.Type.SupportsSigning() }
+func makesCMACs(k *lifecycle.Key) bool { return k.Type.SupportsCMAC() }
 
 // kind returns the row of what is asked for.
 func (in Exporting) kind() (exportKind, error) {

@@ -167,6 +167,7 @@ func TestAnExportOfWhatIsNotThereIsRefused(t *testing.T) {
 	}{
 		{engine.Exporting{Kind: "bogus"}, refusal.ErrInvalid, "invalid export type: bogus"},
 		{engine.Exporting{Kind: engine.EncryptionKey}, refusal.ErrRefused, "encryption not supported for the key"},
+		{engine.Exporting{Kind: engine.CertificateChain, Encoding: envelope.JWK}, refusal.ErrAsFault, "does not have a certificate chain imported"},
 		{engine.Exporting{Kind: engine.CMACKey}, refusal.ErrRefused, "CMAC not supported for the key"},
 		{engine.Exporting{Kind: engine.CertificateChain}, refusal.ErrAsFault, "does not have a certificate chain imported"},
 		{engine.Exporting{Kind: engine.SigningKey, Version: "3"}, refusal.ErrRefused, "version does not exist or cannot be found"},
@@ -189,6 +190,18 @@ func TestAnExportOfWhatIsNotThereIsRefused(t *testing.T) {
 	_, err = w.Session().Transfers().Export(t.Context(), "nothing", engine.Exporting{Kind: engine.EncryptionKey})
 	require.ErrorIs(t, err, refusal.ErrNotFound)
 	require.Empty(t, slices.DeleteFunc(w.Acts(), func(d enginetest.Done) bool { return d.Act == "create" }))
+}
+
+func TestACMACKeyIsExportedUnderItsNameAlone(t *testing.T) {
+	w := enginetest.New(t)
+	exportable(t, w, keytype.AES192CMAC, "", 2)
+	out, err := w.Session().Transfers().Export(t.Context(), "k", engine.Exporting{Kind: engine.CMACKey})
+	require.NoError(t, err)
+	require.Len(t, out.Values[1], 32, "24 bytes")
+	require.NotEqual(t, out.Values[1], out.Values[2])
+	require.Equal(t, "cmac-key", w.Acts()[0].Details["kind"])
+	_, err = export(w, engine.Exporting{Kind: engine.HMACKey})
+	require.ErrorContains(t, err, "HMAC not supported for the key")
 }
 
 // TestAVersionThatIsTakenAwayMeanwhileDoesNotLeave: material is opened before the act is decided for good.

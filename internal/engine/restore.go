@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -27,7 +28,11 @@ type Restoring struct {
 
 // Restore makes a key of a backup, of Transit's or of ours. Everything is read, checked and sealed before anything is written.
 func (s Transfers) Restore(ctx context.Context, in Restoring) error {
-	b, err := transitformat.Read(in.Backup, s.Rand) // a new mount has no source of its own yet
+	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
+	if err != nil {
+		return err
+	}
+	b, err := transitformat.Read(in.Backup, random)
 	if err != nil {
 		return err
 	}
@@ -102,6 +107,9 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 	dates := make([]time.Time, spec.Latest)
 	for n, v := range b.Versions {
 		dates[n-1] = v.Created
+		if len(v.Chain) > 0 {
+			c.Chains = append(c.Chains, lifecycle.NewCertificateChain(v.Chain))
+		}
 	}
 	if c.Key, err = lifecycle.Restored(spec, dates, at); err != nil {
 		return c, err
@@ -171,6 +179,7 @@ func (s Transfers) sealRestored(ctx context.Context, k lifecycle.Key, b transitf
 			if v, err = s.sealVersion(ctx, &k, n, b.Versions[n].Material); err != nil {
 				return nil, err
 			}
+			v.PublicOnly = !lifecycle.KeepsPrivate(k, n)
 		}
 		v.Created = k.Recent[n-1]
 		all = append(all, *v)

@@ -282,8 +282,8 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 	if c.Version != nil {
 		m.versions[place{k.Name, c.Version.Number}] = *c.Version
 	}
-	if c.Chain != nil {
-		m.chains[k.Name+"/"+c.Chain.Digest] = c.Chain.DER
+	for _, chain := range c.Chains {
+		m.chains[k.Name+"/"+chain.Digest] = chain.DER
 	}
 	for _, v := range c.Restored {
 		m.versions[place{k.Name, v.Number}] = v

@@ -66,7 +66,7 @@ func TestEveryBitOfAWrappedKeyIsChecked(t *testing.T) {
 }
 
 func TestAPublicHalfIsNotWrapped(t *testing.T) {
-	_, err := envelope.WrapKey(wrappingKey().PublicOnly(), wrappingKey().Public(), sha256.New, rand.Reader)
+	_, err := envelope.WrapKey(wrappingKey().WithoutPrivate(), wrappingKey().Public(), sha256.New, rand.Reader)
 	require.ErrorIs(t, err, envelope.ErrInput)
 	require.ErrorContains(t, err, "private part")
 }
@@ -92,7 +92,7 @@ func TestAnImportedKeyIsOneOfItsAlgorithm(t *testing.T) {
 	_, hmacKey := half.Reveal()
 	_, kept := whole.Reveal()
 	require.Equal(t, hmacKey, kept, "HMACs of the version go on verifying")
-	require.True(t, whole.PublicOnly().Equal(half))
+	require.True(t, whole.WithoutPrivate().Equal(half))
 	_, err = envelope.ImportPublicKey(envelope.RSA2048, public, rand.Reader)
 	require.ErrorIs(t, err, envelope.ErrInput)
 	_, err = envelope.ImportPublicKey(envelope.ECDSAP256, "text", rand.Reader)

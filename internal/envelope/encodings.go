@@ -15,14 +15,16 @@ import (
 	"strconv"
 	"strings"
 
+	"filippo.io/mldsa"
+	latticex509 "filippo.io/mldsa/x509"
 	"github.com/go-jose/go-jose/v4"
 )
 
 // Encoding is a form in which a key leaves.
 type Encoding string
 
-// The encodings. Raw is base64 of the bytes of a key that is no more than bytes; DER is base64, and of PKCS#8 and PKIX, as PEM is;
-// JWK is RFC 7517, with RFC 8037 for Ed25519.
+// The encodings. Raw is base64 of the bytes of a key that is no more than bytes, such as the seed of ML-DSA; DER is base64, and of PKCS#8 and PKIX, as PEM is;
+// JWK is RFC 7517, with RFC 8037 for Ed25519 and draft-ietf-cose-dilithium for ML-DSA.
 const (
 	AsInTransit Encoding = "" // base64 of symmetric and Ed25519 keys, PEM of others: PKCS#1 of RSA keys, SEC 1 of ECDSA keys
 	Raw         Encoding = "raw"
@@ -69,11 +71,19 @@ func EncodeHMACKey(m Material, e Encoding) (any, error) {
 
 // EncodePublic returns a public half, which is given in PKIX DER.
 func EncodePublic(public []byte, e Encoding) (any, error) {
-	key, err := x509.ParsePKIXPublicKey(public)
+	key, err := latticex509.ParsePKIXPublicKey(public)
 	if err != nil {
 		return nil, fmt.Errorf("%w: public half of a version: %w", ErrInternal, err)
 	}
 	return encodeHalf(half{key, public, "PUBLIC KEY"}, e)
+}
+
+// EncodeChain returns a certificate chain, which is given in DER.
+func EncodeChain(der [][]byte, e Encoding) (any, error) {
+	if e != AsInTransit && e != PEM {
+		return nil, e.unfit("certificate chains")
+	}
+	return FormatChain(der), nil
 }
 
 func encodeBytes(key []byte, e Encoding) (any, error) {
@@ -110,7 +120,7 @@ func encodeHalf(h half, e Encoding) (any, error) {
 		return base64.StdEncoding.EncodeToString(key), nil
 	}
 	if e == Raw {
-		return nil, e.unfit("RSA and ECDSA keys")
+		return encodeRaw(h.key)
 	}
 	switch key := h.key.(type) {
 	case *rsa.PrivateKey:
@@ -123,6 +133,18 @@ func encodeHalf(h half, e Encoding) (any, error) {
 		return h.pem("EC PRIVATE KEY", der), nil
 	default:
 		return h.pem(h.block, h.der), nil
+	}
+}
+
+// encodeRaw returns the bytes of a key of ML-DSA (FIPS 204): the seed, or the public half.
+func encodeRaw(key any) (any, error) {
+	switch key := key.(type) {
+	case *mldsa.PrivateKey:
+		return base64.StdEncoding.EncodeToString(key.Bytes()), nil
+	case *mldsa.PublicKey:
+		return base64.StdEncoding.EncodeToString(key.Bytes()), nil
+	default:
+		return nil, Raw.unfit("RSA and ECDSA keys")
 	}
 }
 
@@ -139,6 +161,14 @@ func (h half) pem(block string, der []byte) string {
 
 // encodeJWK returns it as the object that it is in JSON.
 func encodeJWK(key any) (any, error) {
+	switch key := key.(type) {
+	case *mldsa.PrivateKey:
+		w := latticeWebKey(key.PublicKey())
+		return map[string]any{"kty": w.Type, "alg": w.Algorithm, "pub": w.Lattice, "priv": base64.RawURLEncoding.EncodeToString(key.Bytes())}, nil
+	case *mldsa.PublicKey:
+		w := latticeWebKey(key)
+		return map[string]any{"kty": w.Type, "alg": w.Algorithm, "pub": w.Lattice}, nil
+	}
 	text, err := jose.JSONWebKey{Key: key}.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("%w: encode a key as a JWK: %w", ErrInternal, err)

@@ -9,13 +9,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"math/big"
 	"slices"
 
+	"filippo.io/mldsa"
+	"filippo.io/mldsa/x509"
 	"github.com/hashicorp/vault/sdk/helper/keysutil"
 )
 
@@ -30,7 +32,7 @@ func (a Algorithm) Entry(m Material) (e keysutil.KeyEntry, err error) {
 		return e, err
 	}
 	e = entryOf(private, public, bytes.Clone(hmacKey))
-	if curves[a] != nil {
+	if curves[a] != nil || a.isLattice() {
 		e.FormattedPublicKey, err = FormatPublic(m.public)
 	}
 	if e.RSAKey != nil {
@@ -39,15 +41,14 @@ func (a Algorithm) Entry(m Material) (e keysutil.KeyEntry, err error) {
 	return e, err
 }
 
-// FromEntry returns the material of a version that Transit stores so, and draws the HMAC key that Transit has not given every version
+// FromEntry returns the material of a version that Transit stores so, where it has the size; 0: where keys of the algorithm have it. It draws the HMAC key that Transit has not given every version
 // yet. Nothing of the entry is trusted. The error is [ErrInput].
 func (a Algorithm) FromEntry(e keysutil.KeyEntry, size int, rand io.Reader) (m Material, err error) {
 	switch {
 	case a == HMAC:
-		if len(e.Key) != size {
-			return m, inputError(fmt.Sprintf("key of %d bytes, key_size is %d", len(e.Key), size))
-		}
-		return NewMaterial(e.Key, e.Key), nil
+		return hmacFrom(e, size)
+	case a.isCMAC(): // which has no other key
+		e.HMACKey = nil
 	case len(e.HMACKey) == 0:
 		e.HMACKey = make([]byte, hmacKeySize)
 		if err := fill(rand, e.HMACKey); err != nil {
@@ -63,6 +64,17 @@ func (a Algorithm) FromEntry(e keysutil.KeyEntry, size int, rand io.Reader) (m M
 		return m, inputError(fmt.Sprintf("key of %d bytes, %s takes %d", len(e.Key), a, a.KeySize()))
 	}
 	return NewMaterial(e.Key, e.HMACKey), nil
+}
+
+// hmacFrom reads a key for HMACs; size 0: of any length that such keys may have.
+func hmacFrom(e keysutil.KeyEntry, size int) (m Material, err error) {
+	switch length := len(e.Key); {
+	case size != 0 && length != size:
+		return m, inputError(fmt.Sprintf("key of %d bytes, key_size is %d", length, size))
+	case length < minHMACSize || length > maxHMACSize:
+		return m, inputError(fmt.Sprintf("key of %d bytes, must be from %d to %d", length, minHMACSize, maxHMACSize))
+	}
+	return NewMaterial(e.Key, e.Key), nil
 }
 
 // pairFrom reads the halves of a key, of which the private one may be missing.
@@ -96,6 +108,8 @@ func (a Algorithm) halvesFrom(e keysutil.KeyEntry) (crypto.Signer, crypto.Public
 	switch {
 	case a == Ed25519:
 		return ed25519From(e)
+	case a.isLattice():
+		return a.latticeFrom(e)
 	case curves[a] != nil:
 		return a.ecdsaFrom(e)
 	default:
@@ -158,4 +172,24 @@ func (a Algorithm) rsaFrom(e keysutil.KeyEntry) (crypto.Signer, crypto.PublicKey
 	}
 	private.Precompute()
 	return private, nil, nil
+}
+
+// latticeFrom reads a key of ML-DSA, which no Transit writes: its seed, or its public half in PEM.
+func (a Algorithm) latticeFrom(e keysutil.KeyEntry) (crypto.Signer, crypto.PublicKey, error) {
+	if len(e.Key) > 0 {
+		private, err := mldsa.NewPrivateKey(lattices[a], e.Key)
+		if err != nil {
+			return nil, nil, errNotOfAlgorithm(a)
+		}
+		return private, nil, nil
+	}
+	block, _ := pem.Decode([]byte(e.FormattedPublicKey))
+	if block == nil {
+		return nil, nil, errNotOfAlgorithm(a)
+	}
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil || !a.Fits(public) {
+		return nil, nil, errNotOfAlgorithm(a)
+	}
+	return nil, public, nil
 }

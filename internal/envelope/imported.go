@@ -9,12 +9,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"strings"
 
+	"filippo.io/mldsa"
+	"filippo.io/mldsa/x509"
 	"github.com/hashicorp/vault/sdk/helper/keysutil"
 )
 
@@ -87,6 +88,10 @@ func errOtherType(alg Algorithm, key any) error {
 		what = "ECDSA on curve " + key.Params().Name
 	case ed25519.PrivateKey, ed25519.PublicKey:
 		what = "Ed25519"
+	case *mldsa.PrivateKey:
+		what = key.PublicKey().Parameters().String()
+	case *mldsa.PublicKey:
+		what = key.Parameters().String()
 	}
 	return inputError(fmt.Sprintf("invalid key type: expected %s, got %s", alg, what))
 }
@@ -123,12 +128,6 @@ func (m Material) Clone() Material {
 func (m Material) HasKey() bool {
 	key, _ := m.Reveal()
 	return len(key) > 0 || m.reference != nil
-}
-
-// PublicOnly returns the material without its private half.
-func (m Material) PublicOnly() Material {
-	_, hmacKey := m.Reveal()
-	return NewKeyPair(nil, m.public, hmacKey)
 }
 
 // WithPrivate returns the material of a public half together with its private one, which p has.

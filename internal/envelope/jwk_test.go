@@ -14,8 +14,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"strings"
 	"testing"
 
+	"filippo.io/mldsa"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
@@ -51,6 +53,36 @@ func TestAnEd25519KeyIsThatOfTheStandard(t *testing.T) {
 	const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 	want := envelope.WebKey{Type: "OKP", Curve: "Ed25519", X: x, ID: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", Algorithm: "EdDSA", Use: "sig"}
 	require.Equal(t, want, webKeyOf(t, ed25519.PublicKey(unbase64URL(t, x))))
+}
+
+// draft-ietf-cose-dilithium, the appendix on the JSON Web Key: the seed is all zero.
+func TestAnMLDSAKeyIsThatOfTheStandard(t *testing.T) {
+	private, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), make([]byte, mldsa.PrivateKeySize))
+	require.NoError(t, err)
+	m, err := envelope.KeyPairOf(private, make([]byte, 32))
+	require.NoError(t, err)
+	j, err := envelope.WebKeyOf(m.Public())
+	require.NoError(t, err)
+	const id = "T4xl70S7MT6Zeq6r9V9fPJGVn76wfnXJ21-gyo0Gu6o"
+	pub := base64.RawURLEncoding.EncodeToString(private.PublicKey().Bytes())
+	require.Equal(t, envelope.WebKey{Type: "AKP", Algorithm: "ML-DSA-44", Lattice: pub, ID: id, Use: "sig"}, j)
+	text, err := json.Marshal(j)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"kty":"AKP","alg":"ML-DSA-44","pub":"`+pub+`","kid":"`+id+`","use":"sig"}`, string(text))
+
+	for encoding, want := range map[envelope.Encoding][2]any{
+		envelope.JWK: {
+			map[string]any{"kty": "AKP", "alg": "ML-DSA-44", "pub": pub, "priv": strings.Repeat("A", 43)},
+			map[string]any{"kty": "AKP", "alg": "ML-DSA-44", "pub": pub},
+		},
+		envelope.Raw: {base64.StdEncoding.EncodeToString(make([]byte, 32)), base64.StdEncoding.EncodeToString(private.PublicKey().Bytes())},
+	} {
+		key, err := envelope.MLDSA44.EncodeKey(m, encoding)
+		require.NoError(t, err)
+		public, err := envelope.EncodePublic(m.Public(), encoding)
+		require.NoError(t, err)
+		require.Equal(t, want, [2]any{key, public})
+	}
 }
 
 // RFC 7517, appendix A.1.

@@ -146,6 +146,10 @@ func entryOf(private crypto.Signer, public crypto.PublicKey, hmacKey []byte) (e 
 		if private != nil {
 			e.RSAKey = private.(*rsa.PrivateKey) //nolint:forcetypeassert // as above
 		}
+	case *mldsa.PublicKey: // which keysutil has not
+		if private != nil {
+			e.Key = private.(*mldsa.PrivateKey).Bytes() //nolint:forcetypeassert // as above
+		}
 	}
 	return e
 }

@@ -5,6 +5,7 @@ package keyring
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
@@ -12,11 +13,13 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
-// Random returns where the random bytes of new material come from, for a purpose, during one request. An error of the reader
-// that says that the token is away matches envelope.ErrUnavailable.
+// Random returns where the random bytes of new material come from, for a purpose, during one request. A mount that has no keys yet
+// has no token either. An error of the reader that says that the token is away matches envelope.ErrUnavailable.
 func (k *Keyring) Random(ctx context.Context, s Store, purpose string) (io.Reader, error) {
 	ring, err := k.ring(ctx, s)
 	switch {
+	case errors.Is(err, hsm.ErrKEKMissing):
+		return k.Rand, nil
 	case err != nil:
 		return nil, err
 	case ring.random == nil:

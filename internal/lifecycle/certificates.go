@@ -30,13 +30,13 @@ type CertificateChain struct {
 }
 
 // NewCertificateChain returns the chain with its digest.
-func NewCertificateChain(der [][]byte) *CertificateChain {
+func NewCertificateChain(der [][]byte) CertificateChain {
 	sum := sha256.New()
 	for _, one := range der {
 		digest := sha256.Sum256(one)
 		sum.Write(digest[:])
 	}
-	return &CertificateChain{hex.EncodeToString(sum.Sum(nil)[:16]), der}
+	return CertificateChain{hex.EncodeToString(sum.Sum(nil)[:16]), der}
 }
 
 // Of returns the digest of a version's chain; empty: it has none.

@@ -16,7 +16,7 @@ import (
 // erasable returns below which version the private halves are to be erased, and when: the clock does it once no rollback can make one
 // of them active again. 0: nothing is to be erased.
 func erasable(k Key, t policy.EffectiveRules) (below int, at time.Time) {
-	if !t.ErasePrivateKey || k.Hold || !VerifiesByPublicHalf(&k) || k.Type.SupportsEncryption() {
+	if !t.ErasePrivateKey || k.Hold || !erases(k) {
 		return 0, time.Time{}
 	}
 	if below = mayBecomeActive(k); below <= max(k.PrivateFrom, k.DestroyedBelow, k.MinAvailable, 1) {
@@ -27,6 +27,9 @@ func erasable(k Key, t policy.EffectiveRules) (below int, at time.Time) {
 	}
 	return below, at
 }
+
+// erases reports whether the private halves of the key's versions can go: what verifies does without, and nothing else needs them.
+func erases(k Key) bool { return VerifiesByPublicHalf(&k) && !k.Type.SupportsEncryption() }
 
 // mayBecomeActive returns the oldest version that is active or may become it by another way than a rollback: the active one, one that
 // is staged, and one that was staged and comes back by an operator.

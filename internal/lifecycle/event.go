@@ -60,10 +60,10 @@ type Commit struct {
 	Version  *Version  // a new version; nil: none
 	Restored []Version // the versions of a key that is restored, the oldest first; what was destroyed of them has no material
 	Event    Event
-	Chain    *CertificateChain // of a version that the key names it for; nil: none
-	Relocate Range             // versions whose material has to move or go, after the commit
-	Verify   bool              // the entry of the new version is read back before the commit, and has to be what was written
-	KeyStays bool              // nothing of the key changes, and custody keeps the act all the same
+	Chains   []CertificateChain // of versions that the key names them for
+	Relocate Range              // versions whose material has to move or go, after the commit
+	Verify   bool               // the entry of the new version is read back before the commit, and has to be what was written
+	KeyStays bool               // nothing of the key changes, and custody keeps the act all the same
 }
 
 // Followed returns the commit with another step of the same act: the key after it, and the version that it made; nil: none.

@@ -102,6 +102,8 @@ func WithPrivate(k Key, version int) (Key, error) {
 		return k, refusal.Refusedf("key %q is %s: nothing is imported", k.Name, k.Status.State)
 	case !k.IsPublicOnly(version):
 		return k, refusal.AsFault(refusal.Refusedf("private key imported, key version cannot be updated: version %d of key %q has one", version, k.Name))
+	case !KeepsPrivate(k, version):
+		return k, refusal.Refusedf("version %d of key %q: private halves of versions before version %d were erased: none is imported", version, k.Name, k.PrivateFrom)
 	case LocationOf(k, version) != InUse:
 		return k, refusal.Refusedf("version %d of key %q is %s: its private half is not imported", version, k.Name, k.State(version))
 	}

@@ -5,9 +5,9 @@ package lifecycle
 
 import "github.com/keylife/vault-plugin-keylife/internal/refusal"
 
-// This file says what of a key leaves the mount in the clear.
+// This file says what of a key leaves the mount, in the clear or wrapped.
 
-// CheckExport reports whether the key lets its material leave. The error is [refusal.ErrRefused].
+// CheckExport reports whether the key lets its material leave, be it in a backup. The error is [refusal.ErrRefused].
 func CheckExport(k Key) error {
 	if !k.Exportable {
 		return refusal.Refusedf("private key material is not exportable")
@@ -15,7 +15,7 @@ func CheckExport(k Key) error {
 	if why := k.WhyNoMaterialLeaves(); why != "" {
 		return refusal.Refusedf("private key material is not exportable: %s", why)
 	}
-	return nil
+	return CheckUse(&k, UseExport)
 }
 
 // CheckBackup reports whether a backup of the key may be made. A key that was stopped or taken out of use as a whole stays where it is.

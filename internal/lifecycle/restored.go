@@ -11,7 +11,7 @@ import (
 )
 
 // Restored returns the first revision of a key that was backed up. Of the spec count what [New] takes, the pointers, the floors, the
-// overrides and the hold. The dates are those of its versions, from 1 to the latest; zero: unknown. Periods in which a version must not be
+// overrides, the certificates and the hold. The dates are those of its versions, from 1 to the latest; zero: unknown. Periods in which a version must not be
 // retired begin anew: what was denied since the backup is not known. The error is [refusal.ErrInvalid].
 func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	next, err := New(spec, at)
@@ -20,6 +20,7 @@ func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	}
 	next.Latest, next.Primary, next.Staged, next.Hold = spec.Latest, spec.Primary, spec.Staged, spec.Hold
 	next.MinDecryption, next.MinEncryption, next.MinAvailable = spec.MinDecryption, spec.MinEncryption, spec.MinAvailable
+	next.PrivateFrom, next.Certificates = spec.PrivateFrom, spec.Certificates
 	next.Recent = inOrder(dates, at)
 	d := draftOf(next)
 	for v, override := range spec.Overrides {
@@ -35,7 +36,7 @@ func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	}
 	last := next.Recent[next.Latest-1]
 	next.Created = next.Recent[0]
-	next.Rotation = Rotation{Base: last, Last: last, Trigger: ByCreation}
+	next.Rotation = Rotation{Base: last, Last: last, Trigger: next.Rotation.Trigger}
 	if next.Primary > 0 {
 		next.Rotation.Promoted = next.Recent[next.Primary-1]
 	}
@@ -63,6 +64,9 @@ func inOrder(dates []time.Time, at time.Time) []time.Time {
 
 // checkRestored holds what every act holds of a key.
 func checkRestored(k Key) error {
+	if err := checkHalves(k); err != nil {
+		return err
+	}
 	for _, pointer := range []struct {
 		name    string
 		version int
@@ -79,4 +83,17 @@ func checkRestored(k Key) error {
 		}
 	}
 	return k.Overrides.checkRoom(k.Overrides, k.Name, false)
+}
+
+// checkHalves holds what every act holds of the versions without a private half, and of certificates.
+func checkHalves(k Key) error {
+	switch {
+	case k.PrivateFrom < 0 || k.PrivateFrom > mayBecomeActive(k) || k.PrivateFrom > 0 && !erases(k):
+		return refusal.Invalidf("private_from: %d: no private half of the versions before it can have been erased", k.PrivateFrom)
+	case len(k.PublicOnly) > mostPublicOnly:
+		return refusal.Invalidf("%d versions have no private half: a key may have %d", len(k.PublicOnly), mostPublicOnly)
+	case len(k.Certificates) > mostCertificates:
+		return refusal.Invalidf("%d versions have a certificate: a key may have %d", len(k.Certificates), mostCertificates)
+	}
+	return nil
 }

@@ -65,3 +65,20 @@ func OutsideRSA(t testing.TB) (private []byte, public string) {
 	require.NoError(t, err)
 	return private, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
+
+// Opened returns a key that was wrapped for the private key of [OutsideRSA].
+func Opened(t testing.TB, private []byte, wrapped string) []byte {
+	t.Helper()
+	parsed, err := x509.ParsePKCS8PrivateKey(private)
+	require.NoError(t, err)
+	key := parsed.(*rsa.PrivateKey)
+	raw, err := base64.StdEncoding.DecodeString(wrapped)
+	require.NoError(t, err)
+	ephemeral, err := rsa.DecryptOAEP(sha256.New(), nil, key, raw[:key.Size()], nil)
+	require.NoError(t, err)
+	kwp, err := subtle.NewKWP(ephemeral)
+	require.NoError(t, err)
+	target, err := kwp.Unwrap(raw[key.Size():])
+	require.NoError(t, err)
+	return target
+}

@@ -55,17 +55,19 @@ func (r Versions) CertificateChain(ctx context.Context, name, digest string) ([]
 	return rec.Chain, nil
 }
 
-// putChain writes the chain that the next record refers to.
-func (r Keys) putChain(ctx context.Context, c change) error {
-	if c.Chain == nil {
-		return nil
+// putChains writes the chains that the next record refers to.
+func (r Keys) putChains(ctx context.Context, c change) error {
+	for _, chain := range c.Chains {
+		if err := r.put(ctx, certificatePath(c.Key.Name, chain.Digest), certificateRecord{schema, chain.DER}, nil); err != nil {
+			return err
+		}
 	}
-	return r.put(ctx, certificatePath(c.Key.Name, c.Chain.Digest), certificateRecord{schema, c.Chain.DER}, nil)
+	return nil
 }
 
 // dropChains removes the chains that only the record before referred to.
 func (r Keys) dropChains(ctx context.Context, c change) {
-	if c.Chain == nil {
+	if len(c.Chains) == 0 {
 		return
 	}
 	for _, was := range c.current.Certificates {

@@ -202,7 +202,7 @@ func (r Keys) prepare(ctx context.Context, c change) (lifecycle.Key, error) {
 			return lifecycle.Key{}, err
 		}
 	}
-	if err := r.putChain(ctx, c); err != nil {
+	if err := r.putChains(ctx, c); err != nil {
 		return lifecycle.Key{}, err
 	}
 	if c.Relocate != (lifecycle.Range{}) {

@@ -12,8 +12,10 @@
 package transitformat
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -36,6 +38,7 @@ type Backup struct {
 type Version struct {
 	Created  time.Time
 	Material envelope.Material
+	Chain    [][]byte // its certificate and those that vouch for it, DER, the leaf first; nil: it has none
 }
 
 // Wipe zeroes the material.
@@ -45,34 +48,19 @@ func (b Backup) Wipe() {
 	}
 }
 
-// document is the JSON. It is [keysutil.KeyData] with a member of ours.
-type document struct {
-	Policy       *keysutil.Policy `json:"policy"`
-	ArchivedKeys *archive         `json:"archived_keys"`
-	Ours         *extension       `json:"keylife,omitempty"`
-}
-
-type archive struct {
-	Keys []keysutil.KeyEntry `json:"keys"`
-}
-
 // convergentVersion is the only scheme of convergent keys that is not of old.
 const convergentVersion = 3
 
-// Write returns the backup that Transit, too, restores.
+// Write returns the backup that Transit, too, restores, if it has keys of the type.
 func (b Backup) Write(at time.Time) (string, error) {
 	k := b.Key
-	kind, known := transitType(k)
-	if !known {
-		return "", refusal.Refusedf("key %q: Transit has no keys of type %s: it has no backup", k.Name, k.Type)
-	}
-	p := &keysutil.Policy{
-		Name: k.Name, Type: kind, KeySize: k.Size, Derived: k.Derived, ConvergentEncryption: k.Convergent, Exportable: k.Exportable,
+	p := &policy{Type: typeName(k.Type), Policy: keysutil.Policy{
+		Name: k.Name, Imported: k.Imported, AllowImportedKeyRotation: k.AllowRotation, KeySize: k.Size, Derived: k.Derived, ConvergentEncryption: k.Convergent, Exportable: k.Exportable,
 		AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed, AutoRotatePeriod: k.AutoRotatePeriod,
 		MinDecryptionVersion: max(k.MinDecryption, 1), MinEncryptionVersion: k.MinEncryption, MinAvailableVersion: k.MinAvailable,
 		LatestVersion: k.Latest, ArchiveVersion: k.Latest, ArchiveMinVersion: k.MinAvailable,
 		BackupInfo: &keysutil.BackupInfo{Time: at, Version: k.Latest}, Keys: map[string]keysutil.KeyEntry{},
-	}
+	}}
 	if k.Derived {
 		p.KDF = keysutil.Kdf_hkdf_sha256
 	}
@@ -108,6 +96,7 @@ func (b Backup) entry(n int) (e keysutil.KeyEntry, err error) {
 			e.ConvergentVersion = convergentVersion
 		}
 	}
+	e.CertificateChain = v.Chain
 	e.CreationTime, e.DeprecatedCreationTime = v.Created.UTC(), v.Created.Unix()
 	return e, nil
 }
@@ -133,21 +122,62 @@ func Read(text string, rand io.Reader) (b Backup, err error) {
 		return b, err
 	}
 	b.Versions = make(map[int]Version, len(entries))
-	defer func() {
-		if err != nil {
+	for n := max(b.Key.MinAvailable, 1); n <= b.Key.Latest; n++ {
+		if err := b.add(n, d, entries[n], rand); err != nil {
 			b.Wipe()
-			b = Backup{}
+			return Backup{}, refusal.Invalidf("backup: version %d: %v", n, err)
 		}
-	}()
-	for n, e := range entries {
-		v := Version{Created: createdAt(e)}
-		v.Material, err = d.material(b.Key, e, rand)
-		if err != nil && !b.Key.IsDestroyed(n) {
-			return b, refusal.Invalidf("backup: version %d: %v", n, err)
-		}
-		b.Versions[n] = v
 	}
-	return b, d.Ours.checkFingerprints(b.Versions)
+	if err := d.Ours.checkFingerprints(b.Versions); err != nil {
+		b.Wipe()
+		return Backup{}, err
+	}
+	return b, nil
+}
+
+// add reads a version, and what the key says of it.
+func (b *Backup) add(n int, d document, e keysutil.KeyEntry, rand io.Reader) error {
+	v := Version{Created: createdAt(e)}
+	m, err := d.material(b.Key, e, rand)
+	destroyed := b.Key.IsDestroyed(n)
+	switch {
+	case destroyed: // of which a public half may be left
+		b.Versions[n] = Version{Created: v.Created, Material: m}
+		return nil
+	case err != nil:
+		return err
+	case !lifecycle.KeepsPrivate(b.Key, n):
+		v.Material = m.WithoutPrivate()
+		m.Wipe()
+	default:
+		v.Material = m
+	}
+	b.Versions[n] = v // to be wiped
+	if lifecycle.KeepsPrivate(b.Key, n) && !v.Material.HasKey() {
+		if b.Key.Derived {
+			return errors.New("has no private half, of which keys are derived")
+		}
+		b.Key.PublicOnly = append(b.Key.PublicOnly, n)
+	}
+	if len(e.CertificateChain) == 0 {
+		return nil
+	}
+	v.Chain, err = chainOf(b.Key, v.Material, e.CertificateChain)
+	b.Versions[n] = v
+	b.Key.Certificates = append(b.Key.Certificates, lifecycle.Certificate{Version: n, Digest: lifecycle.NewCertificateChain(v.Chain).Digest})
+	return err
+}
+
+// chainOf reads the certificate chain of a version, if it is one that the version may be given.
+func chainOf(k lifecycle.Key, m envelope.Material, der [][]byte) ([][]byte, error) {
+	chain, err := envelope.ParseChain(envelope.FormatChain(der))
+	switch {
+	case err != nil:
+		return nil, err
+	case k.Derived || !bytes.Equal(chain.Public, m.Public()):
+		return nil, errors.New("certificate_chain: the leaf certificate is of another key")
+	}
+	return chain.DER, nil
 }
 
 func createdAt(e keysutil.KeyEntry) time.Time {
@@ -168,5 +198,9 @@ func (d document) material(k lifecycle.Key, e keysutil.KeyEntry, rand io.Reader)
 			return m, fmt.Errorf("convergent_version is %d: keys of the schemes before %d are not restored", scheme, convergentVersion)
 		}
 	}
-	return envelope.Algorithm(k.Type).FromEntry(e, k.Size, rand)
+	size := k.Size
+	if k.Imported || k.AllowRotation { // each version has the size of what was imported
+		size = 0
+	}
+	return envelope.Algorithm(k.Type).FromEntry(e, size, rand)
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +42,18 @@ var types = []lifecycle.Key{
 	{Type: keytype.ECDSAP521},
 	{Type: keytype.RSA2048},
 	{Type: keytype.HMAC, Size: 48},
+	{Type: keytype.AES128CMAC},
+	{Type: keytype.AES192CMAC},
+	{Type: keytype.AES256CMAC},
+}
+
+// ownTypes are those that Transit has not.
+var ownTypes = []lifecycle.Key{
+	{Type: keytype.XChaCha20Poly1305},
+	{Type: keytype.XChaCha20Poly1305, Derived: true},
+	{Type: keytype.MLDSA44},
+	{Type: keytype.MLDSA65},
+	{Type: keytype.MLDSA87},
 }
 
 // made is a key of so many versions.
@@ -76,7 +89,7 @@ func requireSame(t *testing.T, want, got transitformat.Backup) {
 }
 
 func TestABackupReadsAsItWasWritten(t *testing.T) {
-	for _, spec := range types {
+	for _, spec := range slices.Concat(types, ownTypes) {
 		t.Run(fmt.Sprint(spec.Type, spec.Derived, spec.Convergent), func(t *testing.T) {
 			b := made(t, spec, 4)
 			b.Key.MinDecryption, b.Key.MinEncryption, b.Key.AutoRotatePeriod, b.Key.DeletionAllowed = 2, 3, 24*time.Hour, true
@@ -118,6 +131,21 @@ func TestKeysutilTakesOurBackup(t *testing.T) {
 				require.Equal(t, want.EC_D, got.EC_D)
 			}
 		}
+	}
+}
+
+// TestTransitRefusesByNameWhatItHasNot: it takes any number for a type, and would have a key that does nothing.
+func TestTransitRefusesByNameWhatItHasNot(t *testing.T) {
+	for _, spec := range ownTypes {
+		storage := &logical.InmemStorage{}
+		manager, err := keysutil.NewLockManager(true, 0)
+		require.NoError(t, err)
+		_, err = manager.RestorePolicy(t.Context(), storage, "", written(t, made(t, spec, 2)), false)
+		require.ErrorContains(t, err, "cannot unmarshal string into Go struct field")
+		require.ErrorContains(t, err, "policy.type")
+		stored, err := storage.List(t.Context(), "")
+		require.NoError(t, err)
+		require.Empty(t, stored)
 	}
 }
 
@@ -196,6 +224,8 @@ func TestABackupThatIsNoneIsRefusedByName(t *testing.T) {
 		{"aes", set("type", 99), "unknown key type"},
 		{"aes", set("type", 10), "unknown key type"},
 		{"aes", set("type", 1), "version "},
+		{"aes", set("type", "aes512"), "unknown key type"},
+		{"aes", set("type", "ed25519"), "ed25519"},
 		{"aes", set("type", -1), "unknown key type"},
 		{"aes", set("latest_version", -1), "latest version of -1"},
 		{"aes", set("latest_version", 1<<30), "latest version of 1073741824"},
@@ -212,6 +242,7 @@ func TestABackupThatIsNoneIsRefusedByName(t *testing.T) {
 		{"aes", inVersion("hmac_key", "QUJD"), "version 2: hmac_key of 3 bytes"},
 		{"aes", inVersion("key", base64.StdEncoding.EncodeToString(make([]byte, 32))), "the fingerprint of the key is another"},
 		{"aes", ours(func(o map[string]any) { o["format"] = 2 }), "keylife.format: 2"},
+		{"aes", ours(func(o map[string]any) { o["allowed_uses"] = []string{"sing"} }), "keylife.allowed_uses"},
 		{"aes", ours(func(o map[string]any) { o["versions"].(map[string]any)["7"] = map[string]any{} }), "keylife.versions.7"},
 		{"aes", ours(func(o map[string]any) { o["versions"].(map[string]any)["1"] = map[string]any{"state": "active"} }), "keylife.versions.1"},
 		{"aes", ours(func(o map[string]any) { o["versions"].(map[string]any)["1"] = map[string]any{"state": "compromised"} }), "reported"},
@@ -289,7 +320,7 @@ func TestABackupOfTransitAloneIsRead(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	for _, spec := range []lifecycle.Key{{Type: keytype.AES256GCM96}, {Type: keytype.ECDSAP256}, {Type: keytype.Ed25519}} {
+	for _, spec := range []lifecycle.Key{{Type: keytype.AES256GCM96}, {Type: keytype.ECDSAP256}, {Type: keytype.Ed25519}, {Type: keytype.MLDSA44}, {Type: keytype.AES128CMAC}} {
 		data, err := base64.StdEncoding.DecodeString(written(f, made(f, spec, 2)))
 		require.NoError(f, err)
 		f.Add(data)

@@ -5,10 +5,12 @@ package transitformat
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/helper/keysutil"
@@ -21,19 +23,54 @@ import (
 // MostVersions bounds the numbers of versions that a backup may name: each has a date, whether it was trimmed or not.
 const MostVersions = 1 << 16
 
+// document is the JSON. It is [keysutil.KeyData] with a member of ours.
+type document struct {
+	Policy       *policy    `json:"policy"`
+	ArchivedKeys *archive   `json:"archived_keys"`
+	Ours         *extension `json:"keylife,omitempty"`
+}
+
+// policy is Transit's, with the type as [typeName].
+type policy struct {
+	keysutil.Policy
+	Type typeName `json:"type"`
+}
+
+type archive struct {
+	Keys []keysutil.KeyEntry `json:"keys"`
+}
+
+// typeName is the type of a key. Transit has numbers for its own types. Another type stands there by its name: Transit would take
+// a number for a key, and have one that does nothing, whereas a text it refuses by the name of the member.
+type typeName string
+
 // transitTypes are the numbers of Transit's types, by their names.
-var transitTypes = func() map[string]keysutil.KeyType {
+var transitTypes = func() map[typeName]keysutil.KeyType {
 	const some = 64 // as many as there may ever be
-	types := map[string]keysutil.KeyType{}
+	types := map[typeName]keysutil.KeyType{}
 	for t := range keysutil.KeyType(some) {
-		types[t.String()] = t
+		types[typeName(t.String())] = t
 	}
 	return types
 }()
 
-func transitType(k lifecycle.Key) (keysutil.KeyType, bool) {
-	t, known := transitTypes[string(k.Type)]
-	return t, known
+// MarshalJSON returns a number or a text.
+func (t typeName) MarshalJSON() ([]byte, error) {
+	if number, known := transitTypes[t]; known {
+		return json.Marshal(int(number))
+	}
+	return json.Marshal(string(t))
+}
+
+// UnmarshalJSON reads a number or a text.
+func (t *typeName) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, (*string)(t))
+	}
+	var number keysutil.KeyType
+	err := json.Unmarshal(data, &number)
+	*t = typeName(number.String())
+	return err
 }
 
 // broken reports what is no backup. Transit answers it as a fault.
@@ -55,7 +92,8 @@ func parse(text string) (d document, err error) {
 	case errors.As(err, &syntax):
 		return d, broken("is no JSON at byte %d", syntax.Offset)
 	case errors.As(err, &kind):
-		return d, broken("%s: has a value of the wrong type", kind.Field)
+		field := strings.Replace(kind.Field, "policy.Policy.", "policy.", 1) // as it stands in the JSON
+		return d, broken("%s: has a value of the wrong type", field)
 	case err != nil:
 		return d, broken("is not the JSON of a backup")
 	case d.Policy == nil:
@@ -67,7 +105,8 @@ func parse(text string) (d document, err error) {
 // key is the key that the backup is of, without an identity.
 func (d document) key() (k lifecycle.Key, err error) {
 	p := d.Policy
-	if k.Type, err = keytype.Parse(p.Type.String()); err != nil {
+	none := typeName(keysutil.KeyType(0).String()) // what Transit takes a missing number for
+	if k.Type, err = keytype.Parse(string(cmp.Or(p.Type, none))); err != nil {
 		return k, refusal.Invalidf("backup: %v", err)
 	}
 	switch {
@@ -85,7 +124,8 @@ func (d document) key() (k lifecycle.Key, err error) {
 	k.Exportable, k.AllowPlaintextBackup, k.DeletionAllowed = p.Exportable, p.AllowPlaintextBackup, p.DeletionAllowed
 	k.Latest, k.Primary = p.LatestVersion, p.LatestVersion
 	k.MinDecryption, k.MinEncryption, k.MinAvailable = p.MinDecryptionVersion, p.MinEncryptionVersion, p.MinAvailableVersion
-	if p.AutoRotatePeriod > 0 {
+	k.Imported, k.AllowRotation = p.Imported, p.AllowImportedKeyRotation
+	if p.AutoRotatePeriod > 0 && (k.AllowRotation || !k.Imported) { // Transit rotates no other
 		k.AutoRotatePeriod = max(p.AutoRotatePeriod, time.Hour) // an import into Transit takes less
 	}
 	if err := checkNumbers(k); err != nil {

@@ -17,7 +17,9 @@ type extension struct {
 	Owner    string               `json:"owner,omitempty"`
 	Labels   map[string]string    `json:"labels,omitempty"`
 	Hold     bool                 `json:"legal_hold,omitempty"`
-	Primary  int                  `json:"primary_version"` // 0: none
+	Uses     []string             `json:"allowed_uses,omitempty"`
+	Private  int                  `json:"private_from,omitempty"` // the private halves of versions below were erased
+	Primary  int                  `json:"primary_version"`        // 0: none
 	Staged   int                  `json:"staged_version,omitempty"`
 	Versions map[int]extraVersion `json:"versions"`
 }
@@ -40,7 +42,7 @@ func (b Backup) extension() *extension {
 	k := b.Key
 	x := &extension{
 		Format: extensionFormat, Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, Hold: k.Hold, Primary: k.Primary, Staged: k.Staged,
-		Versions: make(map[int]extraVersion, len(b.Versions)),
+		Uses: lifecycle.NamesOf(k.Uses), Private: k.PrivateFrom, Versions: make(map[int]extraVersion, len(b.Versions)),
 	}
 	for n, v := range b.Versions {
 		extra := extraVersion{}
@@ -75,6 +77,11 @@ func (x *extension) onto(k lifecycle.Key) (lifecycle.Key, error) {
 	if x.Format != extensionFormat {
 		return k, refusal.Invalidf("backup: keylife.format: %d: must be %d", x.Format, extensionFormat)
 	}
+	var err error
+	if k.Uses, err = lifecycle.ParseUses(x.Uses); err != nil {
+		return k, refusal.Invalidf("backup: keylife.%v", err)
+	}
+	k.PrivateFrom = x.Private
 	k.Policy, k.Owner, k.Labels, k.Hold, k.Primary, k.Staged = x.Policy, x.Owner, x.Labels, x.Hold, x.Primary, x.Staged
 	k.Overrides = lifecycle.Overrides{}
 	for n, v := range x.Versions {

@@ -88,6 +88,11 @@ var acts = []act{
 		run: func(m *mounttest.Mount) mounttest.Answer { return m.Read("export/encryption-key/k") },
 	},
 	{
+		name:    "export wrapped",
+		prepare: prepareWrappedExport,
+		run:     func(m *mounttest.Mount) mounttest.Answer { return m.Read("byok-export/there/k") },
+	},
+	{
 		name:    "back up",
 		prepare: prepareBackup,
 		run:     func(m *mounttest.Mount) mounttest.Answer { return m.Read("backup/k") },
@@ -95,7 +100,15 @@ var acts = []act{
 	{
 		name:  "restore",
 		run:   func(m *mounttest.Mount) mounttest.Answer { return m.Write("restore/k", "backup", backup()) },
-		again: restoreAgain,
+		again: func(m *mounttest.Mount) mounttest.Answer { return restoreAgain(m, backup()) },
+	},
+	{
+		name:  "restore a key with certificates",
+		run:   func(m *mounttest.Mount) mounttest.Answer { return m.Write("restore/k", "backup", certifiedBackup(m.T)) },
+		again: func(m *mounttest.Mount) mounttest.Answer { return restoreAgain(m, certifiedBackup(m.T)) },
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.NotEmpty(t, mounttest.CertificateChain(m, "k", 1))
+		},
 	},
 	{
 		name: "restore in the place of a key", twofold: true,
@@ -178,6 +191,23 @@ func prepareFullPage(m *mounttest.Mount) {
 	m.Must(m.Read("keys/k"))
 }
 
+// anOutside is the public half of an RSA key of another mount.
+var anOutside struct {
+	sync.Once
+	public string
+}
+
+func outsidePublic(t testing.TB) string {
+	anOutside.Do(func() { _, anOutside.public = mounttest.OutsideRSA(t) })
+	return anOutside.public
+}
+
+func prepareWrappedExport(m *mounttest.Mount) {
+	prepareKey(m)
+	m.Must(m.Write("keys/k/config", "exportable", true))
+	m.Must(m.Write("keys/there/import", "type", "rsa-2048", "public_key", outsidePublic(m.T)))
+}
+
 func prepareBackup(m *mounttest.Mount) {
 	prepareKey(m)
 	m.Must(m.Write("keys/k/config", "exportable", true, "allow_plaintext_backup", true))
@@ -201,9 +231,26 @@ func makeBackup(t *testing.T) {
 	})
 }
 
+// aCertifiedBackup is of a key with a certificate.
+var aCertifiedBackup struct {
+	sync.Once
+	text string
+}
+
+func certifiedBackup(t testing.TB) string {
+	aCertifiedBackup.Do(func() {
+		m := mounttest.New(t)
+		m.Must(m.Write("keys/k", "type", "rsa-2048", "exportable", true, "allow_plaintext_backup", true))
+		public := m.Must(m.Read("export/public-key/k")).Data["keys"].(map[string]any)["1"].(string)
+		m.Must(m.Write("keys/k/set-certificate", "certificate_chain", mounttest.Certified(t, public)))
+		aCertifiedBackup.text = m.Must(m.Read("backup/k")).Data["backup"].(string)
+	})
+	return aCertifiedBackup.text
+}
+
 // restoreAgain restores what may be there already.
-func restoreAgain(m *mounttest.Mount) mounttest.Answer {
-	a := m.Write("restore/k", "backup", backup())
+func restoreAgain(m *mounttest.Mount, backup string) mounttest.Answer {
+	a := m.Write("restore/k", "backup", backup)
 	if strings.Contains(a.Err, "already exists") {
 		return mounttest.Answer{Status: 204}
 	}

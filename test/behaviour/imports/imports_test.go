@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
@@ -206,5 +207,32 @@ func TestAWrappedExportLeavesOutWhatItsStateDenies(t *testing.T) {
 	m.Refused(m.Read("byok-export/there/k/1"), "version_archived")
 	m.Must(m.Read("byok-export/there/k/latest"))
 	m.Must(m.Write("keys/k/suspend", "reason", "stop all of it"))
-	require.Empty(t, m.Must(m.Read("byok-export/there/k")).Data["keys"])
+	m.Refused(m.Read("byok-export/there/k"), "key_suspended")
+}
+
+// TestAWrappedExportIsKeptByCustody: who opens it has the material.
+func TestAWrappedExportIsKeptByCustody(t *testing.T) {
+	m := mounttest.NewForImports(t)
+	private, public := mounttest.OutsideRSA(t)
+	m.Must(m.Write("policies/p", "owner", "o", "exportable", true, "require_reason", "export"))
+	m.Must(m.Write("keys/there/import", "type", "rsa-2048", "public_key", public))
+	m.Must(m.Write("keys/k", "exportable", true, "policy", "p", "reason", "because of a test"))
+	m.Must(m.Write("keys/k/rotate", "reason", "because of a test"))
+	m.Storage.Reset()
+	m.Refused(m.Read("byok-export/there/k"), "demands a reason of at least 10 bytes for export")
+	require.Zero(t, m.Storage.Reset().Writes())
+	answer := m.Do(logical.ReadOperation, "byok-export/there/k/v2", mounttest.Data("reason", "moved to the other cluster"))
+	require.NotNil(t, mounttest.Opened(t, private, m.Must(answer).Data["keys"].(map[string]string)["2"]))
+	act := m.Storage.LastAct()
+	require.Equal(t, "export-wrapped", act["act"])
+	require.Equal(t, []any{2.0}, act["versions"])
+	require.Equal(t, "moved to the other cluster", act["reason"])
+	details := act["details"].(map[string]any)
+	require.Equal(t, "there", details["destination"])
+	require.Equal(t, "1", details["destination_version"])
+	require.Equal(t, m.Must(m.Read("keys/there/versions/1")).Data["fingerprint"], details["destination_fingerprint"])
+
+	m.Must(m.Write("policies/p", "exportable", false))
+	m.Refused(m.Do(logical.ReadOperation, "byok-export/there/k", mounttest.Data("reason", "moved to the other cluster")), "does not allow exportable keys")
+	mounttest.RequireCustodyWhole(t, m)
 }

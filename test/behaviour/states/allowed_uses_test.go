@@ -53,6 +53,63 @@ func TestAKeyThatSignsMayBeOneThatOnlyVerifies(t *testing.T) {
 	m.Refused(m.Write("sign/k", "batch_input", []any{mounttest.Data("input", text)}), "[use_not_allowed]")
 }
 
+// TestMACsAndWhatLeavesAreUses: each key is for one of the operations, and refuses the others.
+func TestMACsAndWhatLeavesAreUses(t *testing.T) {
+	text := mounttest.B64("x")
+	for kind, makes := range map[string]string{"ed25519": "hmac", "aes128-cmac": "cmac"} {
+		m := mounttest.New(t)
+		for _, name := range []string{"all", "hmac", "verify", "export"} {
+			m.Must(m.Write("keys/"+name, "type", kind, "exportable", true, "allow_plaintext_backup", true))
+		}
+		m.Must(m.Write("keys/rsa", "type", "rsa-2048"))
+		macs := map[string]any{}
+		for _, name := range []string{"hmac", "verify", "export"} {
+			macs[name] = m.Must(m.Write(makes+"/"+name, "input", text)).Data[makes]
+			m.Must(m.Write("keys/"+name+"/config", "allowed_uses", name))
+		}
+		for _, name := range []string{"hmac", "verify", "export"} {
+			for use, send := range map[string][]func() mounttest.Answer{
+				"hmac": {
+					func() mounttest.Answer { return m.Write(makes+"/"+name, "input", text) },
+					func() mounttest.Answer {
+						return m.Write(makes+"/"+name, "batch_input", []any{mounttest.Data("input", text)})
+					},
+				},
+				"verify": {
+					func() mounttest.Answer { return m.Write("verify/"+name, "input", text, makes, macs[name]) },
+					func() mounttest.Answer {
+						return m.Write("verify/"+name, "batch_input", []any{mounttest.Data("input", text, makes, macs[name])})
+					},
+				},
+				"export": {
+					func() mounttest.Answer { return m.Read("export/" + makes + "-key/" + name) },
+					func() mounttest.Answer { return m.Read("backup/" + name) },
+					func() mounttest.Answer { return m.Read("byok-export/rsa/" + name) },
+				},
+			} {
+				for i, do := range send {
+					if use == name {
+						m.Must(do())
+						continue
+					}
+					answer := do()
+					m.Refused(answer, "[use_not_allowed]")
+					require.Equal(t, 400, answer.Status, "%s of a key for %s, request %d", use, name, i)
+				}
+			}
+		}
+		require.NoError(t, m.Tick())
+		require.EqualValues(t, 0, m.Must(m.Read("keys/hmac/versions/1")).Data["denied_uses"])
+		mounttest.RequireCustodyWhole(t, m)
+	}
+}
+
+func TestACertificateRequestIsASignature(t *testing.T) {
+	m := mounttest.New(t)
+	m.Must(m.Write("keys/k", "type", "ecdsa-p256", "allowed_uses", "verify"))
+	m.Refused(m.Write("keys/k/csr"), `key "k" is not for sign: its allowed_uses are verify [use_not_allowed]`)
+}
+
 func TestARestrictionOfUsesIsRecordedAndStays(t *testing.T) {
 	m := mounttest.New(t)
 	m.Must(m.Write("keys/k", "allowed_uses", "encrypt,decrypt,rewrap"))

@@ -71,6 +71,21 @@ func TestBytesAreLimitedToo(t *testing.T) {
 	}
 }
 
+// TestWhatIsTooLongIsNamedByItsField: a text to encrypt is a plaintext, one to sign or authenticate is an input.
+func TestWhatIsTooLongIsNamedByItsField(t *testing.T) {
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "tests", "max_bytes", 64, "max_encryptions", 0))
+	m.Must(m.Write("keys/k", "type", "ed25519", "policy", "p"))
+	m.Must(m.Write("keys/c", "type", "aes128-cmac", "policy", "p"))
+	text := mounttest.B64(strings.Repeat("x", 100))
+	const want = `input: 100 bytes: one version may protect 64, by max_bytes of policy "p"`
+	for _, path := range []string{"sign/k", "hmac/k", "cmac/c"} {
+		got := m.Write(path, "input", text)
+		require.Equal(t, 400, got.Status, path)
+		require.Contains(t, got.Err, want, path)
+	}
+}
+
 // plaintextSizeOf encrypts a text of the size with a key of its own and returns what was counted.
 func plaintextSizeOf(m *mounttest.Mount, size int) int64 {
 	name := fmt.Sprintf("sized-%d", size)
