@@ -31,7 +31,7 @@ func ImportKey(alg Algorithm, key []byte, rand io.Reader) (m Material, err error
 	case alg == HMAC:
 		return NewMaterial(key, key), nil // as in Transit
 	}
-	hmacKey := make([]byte, hmacKeySize)
+	hmacKey := make([]byte, alg.hmacKeySize())
 	defer clear(hmacKey)
 	if err := fill(rand, hmacKey); err != nil {
 		return m, fmt.Errorf("import key: %w", err)
