@@ -240,3 +240,20 @@ func TestANameOfABackupIsChecked(t *testing.T) {
 	require.NoError(t, other.Session().Transfers().Restore(t.Context(), in))
 	require.Equal(t, "k", other.Acts()[0].Details["backup_of"])
 }
+
+func TestAStagedVersionOfABackupWaitsForAnOperator(t *testing.T) {
+	w := enginetest.New(t)
+	w.Policy("p", func(d *policy.Document) { d.Exportable, d.AllowPlaintextBackup = true, true })
+	withBackup(t, w, "p", 1)
+	_, err := w.Session().Versions().Rotate(t.Context(), "k", true, engine.Precondition{})
+	require.NoError(t, err)
+	require.NoError(t, restore(w, engine.Restoring{Backup: backedUp(t, w), Name: "r"}))
+	for range 3 {
+		w.Clock.Add(10 * time.Minute)
+		w.Tick()
+	}
+	for _, name := range []string{"k", "r"} {
+		require.Equal(t, 2, w.Stored(name).Staged, name)
+		require.Equal(t, 1, w.Stored(name).Primary, name)
+	}
+}

@@ -129,6 +129,9 @@ const (
 	ByImport   Trigger = "import"   // it was made elsewhere
 )
 
+// isOfClock reports whether the clock made the version, and not somebody who asked for it.
+func (t Trigger) isOfClock() bool { return t != ByOperator && t != ByCreation && t != ByImport }
+
 // Version is what is stored of one version of a key.
 type Version struct {
 	KeyID       string // must equal Key.ID

@@ -75,10 +75,11 @@ func (a agenda) fromPointers() []Pending {
 }
 
 // promotes reports whether the clock promotes the staged version: under a staging time, and what the clock has staged also
-// when a later revision has none. A version that is older than the active one is an operator's to promote.
+// when a later revision has none. A version that is older than the active one is an operator's to promote, and so is one of a key
+// that came in with it.
 func (a agenda) promotes() bool {
 	k := a.key
-	byClock := a.policy != nil && k.Rotation.Trigger != ByOperator
+	byClock := a.policy != nil && k.Rotation.Trigger.isOfClock()
 	return (a.rules.StagingTime > 0 || byClock) && k.Successor() > k.Primary
 }
 

@@ -108,10 +108,16 @@ func (s *Storage) Unchecked() bool {
 }
 
 // Journal returns the custody records of key k, the oldest first.
-func (s *Storage) Journal() (records []custody.Record) {
+func (s *Storage) Journal() []custody.Record {
+	s.t.Helper()
+	return s.JournalOf("k")
+}
+
+// JournalOf returns the custody records of a key, the oldest first.
+func (s *Storage) JournalOf(name string) (records []custody.Record) {
 	s.t.Helper()
 	for path, line := range s.All() {
-		if strings.HasPrefix(path, "journal/k/") {
+		if strings.HasPrefix(path, "journal/"+name+"/") {
 			record, err := custody.Decode(line)
 			require.NoError(s.t, err)
 			records = append(records, record)

@@ -23,10 +23,12 @@ type importCrash struct {
 	path    string
 	done    func(m *mounttest.Mount) bool // the import is in force
 	least   int
+	public  bool // there is no private half afterwards
 }
 
 func TestAnImportSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 	private, public := mounttest.OutsideRSA(t)
+	_, otherPublic := mounttest.OutsideRSA(t)
 	first, second := mounttest.Certified(t, public), mounttest.Certified(t, public)
 	mounttest.NewForImports(t)
 	for i, x := range []importCrash{
@@ -41,6 +43,19 @@ func TestAnImportSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 				m.Must(m.Write("keys/k/import", "ciphertext", m.Wrapped(bytes.Repeat([]byte{7}, 32))))
 			},
 			body: func(m *mounttest.Mount) []any { return []any{"ciphertext", m.Wrapped(bytes.Repeat([]byte{8}, 32))} },
+			done: func(m *mounttest.Mount) bool { return m.Must(m.Read("keys/k")).Data["latest_version"] != 1 },
+		},
+		{
+			name: "a public half", path: "keys/k/import", least: 4, public: true,
+			body: func(*mounttest.Mount) []any { return []any{"type", "rsa-2048", "public_key", public} },
+			done: func(m *mounttest.Mount) bool { return m.Read("keys/k").Status == 200 },
+		},
+		{
+			name: "the public half of a version", path: "keys/k/import_version", least: 4, public: true,
+			prepare: func(m *mounttest.Mount) {
+				m.Must(m.Write("keys/k/import", "type", "rsa-2048", "ciphertext", m.Wrapped(private)))
+			},
+			body: func(*mounttest.Mount) []any { return []any{"public_key", otherPublic} },
 			done: func(m *mounttest.Mount) bool { return m.Must(m.Read("keys/k")).Data["latest_version"] != 1 },
 		},
 		{
@@ -120,7 +135,7 @@ func (x importCrash) crash(t *testing.T, at int, fate storagetest.Fate) bool {
 		m.Must(again)
 	}
 	require.True(t, x.done(m))
-	require.True(t, opens(m, m.Encrypt("k", "secret")))
+	require.Equal(t, !x.public, opens(m, m.Encrypt("k", "secret")))
 	mounttest.RequireTrueCustody(t, m)
 	for path := range m.Storage.All() {
 		require.NotRegexp(t, "^intents/", path)
