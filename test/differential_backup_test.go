@@ -6,11 +6,19 @@
 package test_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -95,6 +103,58 @@ func TestKeysOfAllTypesGoThereAndBack(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTransitRefusesABackupOfATypeThatItHasNot, by the name of the member, and makes no key.
+func TestTransitRefusesABackupOfATypeThatItHasNot(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	transit, keylife := freshPair(t, s)
+	for _, kind := range []string{"xchacha20-poly1305", "mldsa-44", "mldsa-65", "mldsa-87"} {
+		s.Must(t, http.MethodPost, keylife+"/keys/"+kind, map[string]any{"type": kind, "exportable": true, "allow_plaintext_backup": true})
+		backup := map[string]any{"backup": backupFrom(t, s, keylife, kind)}
+		reply := s.Do(t, http.MethodPost, transit+"/restore", backup)
+		require.Equal(t, 500, reply.Status)
+		require.Contains(t, fmt.Sprint(reply.Body["errors"]), "policy.type")
+		require.Equal(t, 404, s.Do(t, http.MethodGet, transit+"/keys/"+kind, nil).Status)
+		require.Equal(t, 204, s.Do(t, http.MethodPost, keylife+"/restore/"+kind+"-again", backup).Status)
+	}
+}
+
+// TestAnImportedKeyGoesThereAndBack: of its first version neither engine has a private half, and that has a certificate.
+func TestAnImportedKeyGoesThereAndBack(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	transit, keylife := freshPair(t, s)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	require.NoError(t, err)
+	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Unix(1, 0), NotAfter: time.Unix(1<<33, 0)}
+	der, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	chain := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	for from, to := range map[string]string{transit: keylife, keylife: transit} {
+		s.Must(t, http.MethodPost, from+"/keys/k/import", map[string]any{
+			"type": "ecdsa-p256", "public_key": public, "exportable": true, "allow_plaintext_backup": true,
+		})
+		s.Must(t, http.MethodPost, from+"/keys/k/set-certificate", map[string]any{"certificate_chain": chain})
+		require.Equal(t, 204, s.Do(t, http.MethodPost, to+"/restore/again", map[string]any{"backup": backupFrom(t, s, from, "k")}).Status)
+		was, is := s.Must(t, http.MethodGet, from+"/keys/k", nil), s.Must(t, http.MethodGet, to+"/keys/again", nil)
+		for _, view := range []map[string]any{was, is} { // keylife shows the second
+			delete(view["keys"].(map[string]any)["1"].(map[string]any), "creation_time")
+		}
+		for _, field := range []string{"imported_key", "imported_key_allow_rotation", "keys"} {
+			require.Equal(t, was[field], is[field], field)
+		}
+		for _, side := range []string{from + "/%s/k", to + "/%s/again"} {
+			require.Equal(t, 500, s.Do(t, http.MethodPost, fmt.Sprintf(side, "keys")+"/rotate", nil).Status)
+			require.Equal(t, 500, s.Do(t, http.MethodPost, fmt.Sprintf(side, "sign"), map[string]any{"input": hello}).Status)
+			exported := s.Must(t, http.MethodGet, fmt.Sprintf(side, "export/certificate-chain"), nil)["keys"]
+			require.Equal(t, map[string]any{"1": strings.TrimSpace(chain)}, exported)
+		}
 	}
 }
 

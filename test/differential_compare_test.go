@@ -19,7 +19,7 @@ import (
 var superset = []string{
 	"policy", "labels", "owner", "next_rotation_time", "rotation_status", "revision",
 	"keys", // of keys that make MACs, whose versions Transit does not show (hashicorp/vault#31656)
-	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted", "protection", "allowed_uses",
+	"state", "legal_hold", "primary_version", "staged_version", "destroy_time", "soft_deleted", "protection", "allowed_uses", "public_jwks",
 }
 
 // custodys are the members of a view of a key that keylife does not have: custody says when a key was backed up and restored.
