@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -209,6 +210,13 @@ func backupDifferences() []intended {
 		{
 			name: "restore derived keys of old", reason: "no key is made with that function any more", transit: 204, keylife: 400, holds: says("kdf: 0"),
 			differs: post("restore/$K", aes(func(p map[string]any) { p["derived"], p["kdf"] = true, 0 })),
+		},
+		{
+			name: "restore an imported key with a period", reason: "it must not rotate, and never did", transit: 204, keylife: 204,
+			differs: post("restore/$K", aes(func(p map[string]any) { p["Imported"], p["auto_rotate_period"] = true, 2*time.Hour })),
+			holds: func(t *testing.T, s *harness.Server, k *side, _ harness.Reply) {
+				require.Equal(t, "0", fmt.Sprint(k.send(t, s, get("keys/$K")).Data()["auto_rotate_period"]))
+			},
 		},
 		{
 			name: "restore to a name that no path leads to", reason: "Transit makes a key that nobody can reach", transit: 204, keylife: 400, holds: says("name: "),
