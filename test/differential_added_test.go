@@ -147,6 +147,14 @@ func leavingDifferences() []intended {
 			},
 		},
 		{
+			name: "a wrapped export with a reason", reason: "a policy may demand one; Transit ignores it",
+			before:  []step{post("keys/$K", object("type", "rsa-2048", "exportable", true))},
+			differs: get("byok-export/$K/$K?reason=test"), transit: 200, keylife: 200,
+			holds: func(t *testing.T, s *harness.Server, k *side, _ harness.Reply) {
+				require.Contains(t, fmt.Sprint(k.send(t, s, get("keys/$K/history")).Data()["records"]), "reason:test")
+			},
+		},
+		{
 			name: "what leaves is kept by custody", reason: "who took a key out is what nobody finds out later", before: []step{both, backup},
 			differs: get("keys/$K/history"), transit: 404, keylife: 200, holds: func(t *testing.T, _ *harness.Server, _ *side, answer harness.Reply) {
 				require.Contains(t, fmt.Sprint(answer.Data()["records"]), "act:backup")

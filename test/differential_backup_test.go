@@ -271,6 +271,13 @@ func backupDifferences() []intended {
 			differs: post("restore/$K", aes(func(p map[string]any) { p["derived"], p["kdf"] = true, 0 })),
 		},
 		{
+			name: "restore an imported key with a period", reason: "it must not rotate, and never did", transit: 204, keylife: 204,
+			differs: post("restore/$K", aes(func(p map[string]any) { p["Imported"], p["auto_rotate_period"] = true, 2*time.Hour })),
+			holds: func(t *testing.T, s *harness.Server, k *side, _ harness.Reply) {
+				require.Equal(t, "0", fmt.Sprint(k.send(t, s, get("keys/$K")).Data()["auto_rotate_period"]))
+			},
+		},
+		{
 			name: "restore to a name that no path leads to", reason: "Transit makes a key that nobody can reach", transit: 204, keylife: 400, holds: says("name: "),
 			differs: post("restore/$K-", aes(func(map[string]any) {})),
 		},
