@@ -151,6 +151,16 @@ func (s *session) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
 	return s.b.keyring.ResidentKey(reference)
 }
 
+// ResidentPair is dataplane.ResidentSource's.
+func (s *session) ResidentPair(reference []byte) (envelope.ResidentPair, error) {
+	return s.b.keyring.ResidentPair(reference)
+}
+
+// ResidentMAC is dataplane.ResidentSource's.
+func (s *session) ResidentMAC(reference []byte) (envelope.ResidentMAC, error) {
+	return s.b.keyring.ResidentMAC(reference)
+}
+
 // Identify is store.Identifier's: the first act of any kind, also of one without keys, makes the keyring.
 func (s *session) Identify(ctx context.Context) error {
 	_, _, err := s.Wrapper(ctx, envelope.PurposeOnline, true)

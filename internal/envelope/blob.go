@@ -61,6 +61,7 @@ const (
 	materialMagic  = "KLM1"
 	keyPairMagic   = "KLM2"
 	referenceMagic = "KLR1"
+	tokenPairMagic = "KLR2"
 )
 
 // encodeMaterial returns the plaintext of a blob, for the caller to wipe:
@@ -68,9 +69,13 @@ const (
 //	"KLM1" | key_len u16 | key | hmac_key_len u16 | hmac key
 //	"KLM2" | the same, where the key may be empty | public_len u16 | public half
 //	"KLR1" | reference
+//	"KLR2" | reference_len u16 | reference | public_len u16 | public half
 func encodeMaterial(m Material) ([]byte, error) {
-	if m.reference != nil {
+	switch {
+	case m.reference != nil && m.public == nil:
 		return append([]byte(referenceMagic), m.reference...), nil
+	case m.reference != nil && len(m.reference) <= math.MaxUint16 && len(m.public) <= math.MaxUint16:
+		return appendPart(appendPart([]byte(tokenPairMagic), m.reference), m.public), nil
 	}
 	key, hmacKey := m.Reveal()
 	empty := len(key) == 0 && m.public == nil
@@ -93,7 +98,7 @@ func appendPart(dst, part []byte) []byte {
 // decodeMaterial returns copies, so that text can be wiped.
 func decodeMaterial(text []byte) (Material, error) {
 	if reference, ok := bytes.CutPrefix(text, []byte(referenceMagic)); ok && len(reference) > 0 {
-		return NewReference(reference), nil
+		return NewReference(reference, nil), nil
 	}
 	s := cryptobyte.String(text)
 	var magic []byte
@@ -108,6 +113,10 @@ func decodeMaterial(text []byte) (Material, error) {
 	case keyPairMagic:
 		if parts, ok := readParts(s, 3); ok && len(parts[2]) > 0 {
 			return NewKeyPair(parts[0], parts[2], parts[1]), nil
+		}
+	case tokenPairMagic:
+		if parts, ok := readParts(s, 2); ok && len(parts[0]) > 0 && len(parts[1]) > 0 {
+			return NewReference(parts[0], parts[1]), nil
 		}
 	}
 	return Material{}, ErrCorrupt

@@ -43,8 +43,10 @@ func own(key, hmacKey []byte) Material {
 }
 
 // NewReference returns the material of a version whose key stays on a token. The reference is the
-// token's affair; no two keys may have the same.
-func NewReference(reference []byte) Material { return Material{reference: bytes.Clone(reference)} }
+// token's affair; no two keys may have the same. Of a pair, public is the public half in PKIX DER.
+func NewReference(reference, public []byte) Material {
+	return Material{reference: bytes.Clone(reference), public: bytes.Clone(public)}
+}
 
 // Reference returns what names a key on a token; nil where the material is a secret.
 func (m Material) Reference() []byte { return m.reference }
@@ -112,15 +114,15 @@ func (m Material) Reveal() (key, hmacKey []byte) {
 //
 // The fingerprint of a key with a public half is the first half of SHA-256 of that, in PKIX DER.
 //
-// The fingerprint of a reference is of its bytes, and says which object of a token it names. It says
+// The fingerprint of any other reference is of its bytes, and says which object of a token it names. It says
 // nothing of the key, which nobody but the token knows.
 func (m Material) Fingerprint() string {
-	if m.reference != nil {
-		sum := sha256.Sum256(append([]byte("keylife/reference/fingerprint/v1"), m.reference...))
-		return hex.EncodeToString(sum[:16])
-	}
 	if m.public != nil {
 		sum := sha256.Sum256(m.public)
+		return hex.EncodeToString(sum[:16])
+	}
+	if m.reference != nil {
+		sum := sha256.Sum256(append([]byte("keylife/reference/fingerprint/v1"), m.reference...))
 		return hex.EncodeToString(sum[:16])
 	}
 	key, _ := m.Reveal()

@@ -17,14 +17,19 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
+func aesKey(keyID string, version int) envelope.TokenKey {
+	return envelope.TokenKey{Algorithm: envelope.AES256GCM96, KeyID: keyID, Version: version}
+}
+
 // resident makes the key of a version on the token.
 func (b *bench) resident(keyID string, version int) (id string, reference []byte, key envelope.ResidentKey) {
 	b.t.Helper()
 	bound := b.ring.On(b.stored)
-	id, description, err := bound.DrawKey(b.t.Context(), keyID, version)
+	id, description, err := bound.DrawKey(b.t.Context(), aesKey(keyID, version))
 	require.NoError(b.t, err)
-	reference, err = bound.GenerateKey(b.t.Context(), description)
+	reference, public, err := bound.GenerateKey(b.t.Context(), description)
 	require.NoError(b.t, err)
+	require.Nil(b.t, public)
 	key, err = b.ring.ResidentKey(reference)
 	require.NoError(b.t, err)
 	return id, reference, key
@@ -96,7 +101,7 @@ func TestAKeyOnTheTokenOutlivesAChangeOfTheConnection(t *testing.T) {
 
 func TestAKeyIsDrawnOnlyWhereTheTokenCanHoldIt(t *testing.T) {
 	withKEK(t, func(t *testing.T, b *bench) {
-		_, description, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+		_, description, err := b.ring.On(b.stored).DrawKey(t.Context(), aesKey("6b", 1))
 		require.NoError(t, err)
 		var r struct {
 			Schema int
@@ -114,14 +119,14 @@ func TestAKeyIsDrawnOnlyWhereTheTokenCanHoldIt(t *testing.T) {
 			good.KEKs = append([]keyring.TokenKEK{}, good.KEKs...)
 			edit(&b.stored.hsm)
 			b.ring.Forget()
-			_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+			_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), aesKey("6b", 1))
 			require.ErrorIs(t, err, envelope.ErrUnsupported)
 			require.ErrorContains(t, err, says)
 			b.stored.hsm = good
 		}
 	})
 	onBench(t, func(t *testing.T, b *bench) {
-		_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+		_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), aesKey("6b", 1))
 		require.ErrorIs(t, err, envelope.ErrUnsupported, "a mount without a key")
 		require.Nil(t, b.stored.keks)
 	})
