@@ -129,13 +129,17 @@ func checkSizes(field string, size, most int, p Params) error {
 
 // residentError classes an error of a key on a token.
 func residentError(field string, err error) error {
-	var c interface{ Corrupt() bool }
 	switch {
-	case errors.As(err, &c) && c.Corrupt():
+	case isCorrupt(err):
 		return errAuthentication
 	case errors.Is(err, ErrUnsupported):
 		return unsupportedError(field + ": " + err.Error())
 	default:
 		return fmt.Errorf("key on the token: %w", err)
 	}
+}
+
+func isCorrupt(err error) bool {
+	var c interface{ Corrupt() bool }
+	return errors.As(err, &c) && c.Corrupt()
 }

@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -74,17 +75,17 @@ func (r *residentPair) decrypt(ctx context.Context, payload string, p Params) (s
 	}
 	text, err := r.key.Decrypt(ctx, in, cmp.Or(p.Padding, "oaep"))
 	defer clear(text)
-	if err = residentError("ciphertext", err); err == errAuthentication { //nolint:errorlint // the very one
-		err = errDecryption
-	}
-	if err != nil {
-		return "", err
+	switch {
+	case isCorrupt(err):
+		return "", errDecryption
+	case err != nil:
+		return "", residentError("ciphertext", err)
 	}
 	return encode("", text), nil
 }
 
 // errDecryption is Transit's answer to an RSA ciphertext that does not open.
-var errDecryption = internalError("failed to RSA decrypt the ciphertext: crypto/rsa: decryption error")
+var errDecryption = classify(fmt.Errorf("failed to RSA decrypt the ciphertext: %w", rsa.ErrDecryption))
 
 func (r *residentPair) sign(ctx context.Context, input []byte, p SignParams) (Signature, error) {
 	options, err := r.options(input, p)
@@ -116,19 +117,25 @@ func (r *residentPair) options(input []byte, p SignParams) (crypto.SignerOpts, e
 	longest := (public.N.BitLen()-1+7)/8 - 2 - hashSize(hash)
 	switch scheme := cmp.Or(p.Scheme, "pss"); {
 	case !known:
-		return nil, internalError("unsupported hash algorithm")
+		return nil, classify(errors.New("unsupported hash algorithm"))
 	case scheme == "pss" && (p.SaltLength < rsa.PSSSaltLengthEqualsHash || p.SaltLength > longest):
 		return nil, inputError(fmt.Sprintf("requested salt length %d is invalid", p.SaltLength))
 	case scheme != "pss" && scheme != "pkcs1v15":
-		return nil, internalError("unsupported rsa signature algorithm " + scheme)
+		return nil, classify(errors.New("unsupported rsa signature algorithm " + scheme))
 	case hash != 0 && len(input) != hash.Size():
-		return nil, internalError("crypto/rsa: input must be hashed message")
+		return nil, classify(errNoDigest[scheme])
 	case hash == 0 && len(input) > public.Size()-11: // what is left of the modulus by RFC 8017, section 9.2
-		return nil, internalError(rsa.ErrMessageTooLong.Error())
+		return nil, classify(rsa.ErrMessageTooLong)
 	case scheme == "pss":
 		return &rsa.PSSOptions{SaltLength: p.SaltLength, Hash: hash}, nil
 	}
 	return hash, nil
+}
+
+// errNoDigest are the texts of crypto/rsa.
+var errNoDigest = map[string]error{
+	"pss":      errors.New("crypto/rsa: input must be hashed with given hash"),
+	"pkcs1v15": errors.New("crypto/rsa: input must be hashed message"),
 }
 
 func hashSize(hash crypto.Hash) int {
