@@ -180,3 +180,33 @@ func requireMACs(t *testing.T, tok hsm.Token, k hsm.ResidentKey) {
 	_, err = m.MAC(t.Context(), crypto.SHA3_512, []byte("text"))
 	require.ErrorIs(t, err, hsm.ErrUnsupported)
 }
+
+// TestASignatureIsOneCallOfTheLibrary, and comes although the token fails for a moment.
+func TestASignatureIsOneCallOfTheLibrary(t *testing.T) {
+	f, faults := hsmtest.Faulty(t, hsmtest.SoftHSM(t))
+	tok := open(t, f)
+	for _, kind := range []hsm.KeyType{hsm.ECDSAP256, hsm.RSA2048, hsm.HMAC} {
+		k := made(t, tok, kind)
+		use := useOf(t, tok, k)
+		tok.SetProbe(func(s cryptoki.Session, _ uint64) error {
+			_, err := s.Find(cryptoki.Template{{Type: cryptoki.AttrID, Value: k.CKAID}})
+			return err
+		})
+		require.NoError(t, use(t.Context()))
+		signs, finds := faults.Calls("C_Sign"), faults.Calls("C_FindObjects")
+		require.NoError(t, use(t.Context()))
+		require.Equal(t, signs+1, faults.Calls("C_Sign"))
+		require.Equal(t, finds, faults.Calls("C_FindObjects"))
+		for _, rv := range []cryptoki.Error{cryptoki.ErrDeviceError, cryptoki.ErrHostMemory, cryptoki.ErrSessionClosed} {
+			faults.Set("C_Sign", hsmtest.Rule{Return: rv, Calls: 1})
+			require.NoError(t, use(t.Context()), "%s %v", kind, rv)
+			faults.Clear("C_Sign")
+		}
+		faults.Restart()
+		require.NoError(t, use(t.Context()), "sessions and login were lost")
+		faults.Set("C_SignInit", hsmtest.Rule{Return: cryptoki.ErrMechanismInvalid})
+		require.ErrorIs(t, use(t.Context()), hsm.ErrUnsupported)
+		faults.Clear("C_SignInit")
+		require.NoError(t, hsm.DestroyKey(t.Context(), tok, k))
+	}
+}

@@ -19,6 +19,8 @@ var errOtherProtection = errors.New("stored material has another protection than
 func (m Materials) CipherOf(k *lifecycle.Key, number int, material envelope.Material) (*envelope.Cipher, error) {
 	reference := material.Reference()
 	switch {
+	case k.Protection == lifecycle.Resident && material.HasPublicHalfAlone(): // the private one was destroyed
+		return envelope.NewVerifier(Spec(k), number, material.Public())
 	case (k.Protection == lifecycle.Resident) != (reference != nil):
 		return nil, fmt.Errorf("key %q version %d: %w", k.Name, number, errOtherProtection)
 	case reference == nil:

@@ -142,6 +142,22 @@ func (r *relocation) destroyObject(k *lifecycle.Key, v lifecycle.Version) error 
 	})
 }
 
+// withoutObject destroys a private half on the token that is to go, before what is stored of it goes.
+func (r *relocation) withoutObject(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) (lifecycle.Version, error) {
+	if v.Object == "" || lifecycle.KeepsPrivate(*k, v.Number) || lifecycle.LocationOf(*k, v.Number) == lifecycle.Erased {
+		return v, nil
+	}
+	if err := r.destroyObject(k, v); err != nil {
+		return v, err
+	}
+	v.Object = ""
+	if err := r.store.Material.PutVersion(ctx, k.Name, v); err != nil {
+		return v, err
+	}
+	r.read[entry{v.Number, envelope.PurposeOnline}] = v
+	return v, nil
+}
+
 // erase leaves of a stored version what is no secret: its number, dates and fingerprint. A key on the token is destroyed before
 // what is stored of it goes, so that it is never forgotten there.
 func (r *relocation) erase(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) error {

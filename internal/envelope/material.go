@@ -62,6 +62,12 @@ func NewKeyPair(private, public, hmacKey []byte) Material {
 // Public returns the public half in PKIX DER; nil where there is none. It is no secret.
 func (m Material) Public() []byte { return m.public }
 
+// HasPublicHalfAlone reports whether it is a public half, and nothing else is there or on a token.
+func (m Material) HasPublicHalfAlone() bool {
+	key, _ := m.Reveal()
+	return m.public != nil && m.reference == nil && len(key) == 0
+}
+
 // WithoutPrivate returns copies of the public half and of the HMAC key alone.
 func (m Material) WithoutPrivate() Material {
 	_, hmacKey := m.Reveal()

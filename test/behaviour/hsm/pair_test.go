@@ -384,6 +384,43 @@ func TestAPairOnTheTokenLivesAsEveryKeyDoes(t *testing.T) {
 	}
 }
 
+// TestAPrivateHalfOnTheTokenEndsBeforeThePublicOne: the version verifies on.
+func TestAPrivateHalfOnTheTokenEndsBeforeThePublicOne(t *testing.T) {
+	for _, archived := range []bool{false, true} {
+		run(t, func(t *testing.T, w *world) {
+			w.configure()
+			w.Must(w.Write("policies/p", "owner", "o", "erase_private_key", true, "rollback_window", "1h", "min_versions_kept", 1, "quiet_period", "0"))
+			w.residentOf("ecdsa-p256", "policy", "p")
+			input := mounttest.B64("x")
+			first := w.signature("input", input)
+			w.Must(w.Write("keys/k/rotate", "reason", reason))
+			if archived {
+				w.Must(w.Write("keys/k/versions/1/archive", "reason", reason))
+			}
+			require.Len(t, w.residents(), 2)
+			w.device.Vanish()
+			w.Advance(2 * time.Hour)
+			w.device.Return()
+			time.Sleep(time.Minute)
+			require.Len(t, w.residents(), 2, "a tick waits for the token")
+			w.Advance(10 * time.Minute)
+			require.Len(t, w.residents(), 1)
+			w.checkResidents()
+			if archived {
+				w.Must(w.Write("keys/k/versions/1/recover", "reason", reason))
+				w.Advance(2 * time.Minute)
+			}
+			w.respawn()
+			require.True(t, w.verified("input", input, "signature", first))
+			got := w.Write("sign/k", "input", input, "key_version", 1)
+			require.GreaterOrEqual(t, got.Status, 400)
+			require.NotContains(t, got.Err, "protection")
+			w.signature("input", input)
+			require.Equal(t, true, w.Must(w.Write("custody/verify")).Data["valid"])
+		})
+	}
+}
+
 func TestAPairOnTheTokenIsOutOfReachWithIt(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.configure()
