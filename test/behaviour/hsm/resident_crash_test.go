@@ -37,6 +37,15 @@ var residentActs = []struct {
 		w.Must(w.Write("keys/k/rotate"))
 		w.Must(w.Write("keys/k/config", "deletion_allowed", true))
 	}, func(w *world, _ string) { w.Delete("keys/k") }},
+	{"erase the private half", func(w *world, kind string) {
+		w.Must(w.Write("policies/p", "owner", "o", "erase_private_key", true, "rollback_window", "1h"))
+		w.Must(w.Write("keys/k", "protection", "hsm", "type", kind, "policy", "p"))
+		w.Must(w.Write("keys/k/rotate", "reason", reason))
+		w.Advance(59 * time.Minute)
+	}, func(w *world, _ string) {
+		w.Clock.Add(2 * time.Minute)
+		_ = w.Tick()
+	}},
 }
 
 // proofs make what a key proves itself by later: a ciphertext, a signature or a MAC.
@@ -93,7 +102,7 @@ func cutResident(w *world, kind string, i int, fault, heal func()) {
 	}
 	if w.Read("keys/k").Status < 300 {
 		require.True(w.T, proof.good(w, "k", proof.made(w, "k")))
-		w.Must(w.Write("keys/k/rotate"))
+		w.Must(w.Write("keys/k/rotate", "reason", reason))
 	}
 	require.True(w.T, proof.good(w, "other", other))
 	require.Equal(w.T, true, w.Must(w.Write("custody/verify")).Data["valid"])
