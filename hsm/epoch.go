@@ -24,9 +24,9 @@ type identity interface {
 	locate(s cryptoki.Session) (handles, error)
 	// checkCanary sees the key do what only this one can; one that was not made yet has nothing to show.
 	checkCanary(s cryptoki.Session, h handles) error
-	// trial returns what sees the token work with the key, whichever it is. What that needs is drawn beforehand, as a call that
+	// exercise returns what sees the token work with the key, whichever it is. What that needs is drawn beforehand, as a call that
 	// holds one session must not wait for a second.
-	trial() (func(s cryptoki.Session, h handles) error, error)
+	exercise() (func(s cryptoki.Session, h handles) error, error)
 }
 
 // epochs has the handles of a key. They mean something in one epoch only: a stale one was seen to name another key, and to
@@ -212,18 +212,18 @@ func (k *tokenKey) checkCanary(s cryptoki.Session, h handles) error {
 // verify tells a key that is another from a token that is not well: it first sees the token encrypt and decrypt with the
 // key, and returns the token's own error where it does not, for the token to recover from. The canary comes after.
 func (k *epochs) verify(ctx context.Context) error {
-	trial, err := k.of.trial()
+	exercise, err := k.of.exercise()
 	if err != nil {
 		return err
 	}
-	return k.token.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return k.verifyIn(s, epoch, trial) })
+	return k.token.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return k.verifyIn(s, epoch, exercise) })
 }
 
 // verifyIn is verify in a session. Handles that turn out to be another key's are not used again.
-func (k *epochs) verifyIn(s cryptoki.Session, epoch uint64, trial func(s cryptoki.Session, h handles) error) error {
+func (k *epochs) verifyIn(s cryptoki.Session, epoch uint64, exercise func(s cryptoki.Session, h handles) error) error {
 	h, err := k.of.locate(s)
 	if err == nil {
-		err = trial(s, h)
+		err = exercise(s, h)
 	}
 	if err == nil {
 		err = k.of.checkCanary(s, h)
@@ -236,7 +236,7 @@ func (k *epochs) verifyIn(s cryptoki.Session, epoch uint64, trial func(s cryptok
 	return nil
 }
 
-func (k *tokenKey) trial() (func(s cryptoki.Session, h handles) error, error) {
+func (k *tokenKey) exercise() (func(s cryptoki.Session, h handles) error, error) {
 	chance, err := k.draw(k.rand)
 	return func(s cryptoki.Session, h handles) error { return k.roundTrip(s, h, chance) }, err
 }

@@ -87,8 +87,8 @@ func (h *held) canaryOptions() crypto.SignerOpts {
 	return crypto.SHA256
 }
 
-// trial needs nothing: the canary is no secret, and a token that is not well answers to it with an error of its own.
-func (*held) trial() (func(s cryptoki.Session, found handles) error, error) {
+// exercise needs nothing: the canary is no secret, and a token that is not well answers to it with an error of its own.
+func (*held) exercise() (func(s cryptoki.Session, found handles) error, error) {
 	return func(cryptoki.Session, handles) error { return nil }, nil
 }
 
@@ -180,7 +180,7 @@ func (h *held) tryPaddings(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encrypt with the public key: %w", err)
 	}
-	pkcs, err := rsa.EncryptPKCS1v15(rand.Reader, public, text) //nolint:staticcheck // Transit offers the padding
+	pkcs, err := rsa.EncryptPKCS1v15(rand.Reader, public, text)
 	if err != nil {
 		return fmt.Errorf("encrypt with the public key: %w", err)
 	}

@@ -55,7 +55,7 @@ func rsaKind(bits uint) kind {
 func ecKind(curve elliptic.Curve, params ...byte) kind {
 	return kind{
 		keyType: cryptoki.KeyEC, generation: cryptoki.ECKeyPairGen, uses: []cryptoki.MechanismType{cryptoki.ECDSA},
-		bits: uint(curve.Params().BitSize), curve: curve, params: params, //nolint:gosec // a few hundred
+		bits: uint(curve.Params().BitSize), curve: curve, params: params,
 	}
 }
 
@@ -111,7 +111,7 @@ func (k ResidentKey) templates() []cryptoki.Template {
 	if !of.isPair() {
 		secret := append(kept(cryptoki.ClassSecretKey, of.keyType, k.Label, k.CKAID), secretUse(cryptoki.AttrSign)...)
 		return []cryptoki.Template{append(secret,
-			cryptoki.Attribute{Type: cryptoki.AttrVerify, Value: true}, cryptoki.Attribute{Type: cryptoki.AttrValueLen, Value: uint(k.Size)})} //nolint:gosec // checked by KeySpec
+			cryptoki.Attribute{Type: cryptoki.AttrVerify, Value: true}, cryptoki.Attribute{Type: cryptoki.AttrValueLen, Value: uint(k.Size)})}
 	}
 	isRSA := of.keyType == cryptoki.KeyRSA
 	public := append(named(cryptoki.ClassPublicKey, k.Label, k.CKAID),

@@ -157,7 +157,7 @@ func requireSigns(t *testing.T, tok hsm.Token, k hsm.ResidentKey) {
 	if k.Type == hsm.RSA2048 {
 		_, err := pair.Sign(t.Context(), digestOf(crypto.SHA3_256, "text"), &rsa.PSSOptions{Hash: crypto.SHA3_256, SaltLength: 32})
 		require.ErrorIs(t, err, hsm.ErrUnsupported)
-		pkcs, err := rsa.EncryptPKCS1v15(rand.Reader, public.(*rsa.PublicKey), []byte("text")) //nolint:staticcheck // Transit offers it
+		pkcs, err := rsa.EncryptPKCS1v15(rand.Reader, public.(*rsa.PublicKey), []byte("text"))
 		require.NoError(t, err)
 		text, err := pair.Decrypt(t.Context(), pkcs, hsm.PKCS1v15)
 		require.NoError(t, err)

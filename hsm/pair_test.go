@@ -188,7 +188,7 @@ func TestATokenDecryptsWhatThePublicHalfEncrypts(t *testing.T) {
 	pair, public := pairOf(t, tok, k)
 	oaep, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public.(*rsa.PublicKey), []byte("text"), nil)
 	require.NoError(t, err)
-	pkcs, err := rsa.EncryptPKCS1v15(rand.Reader, public.(*rsa.PublicKey), []byte("text")) //nolint:staticcheck // Transit offers it
+	pkcs, err := rsa.EncryptPKCS1v15(rand.Reader, public.(*rsa.PublicKey), []byte("text"))
 	require.NoError(t, err)
 	for padding, ciphertext := range map[hsm.Padding][]byte{hsm.OAEP: oaep, hsm.PKCS1v15: pkcs} {
 		var text []byte

@@ -55,10 +55,10 @@ func (k ResidentKey) described() KEK {
 
 // isMade reports a key that was made to its end.
 func (k ResidentKey) isMade() bool {
-	switch {
-	case k.Type == AES256GCM96:
+	switch k.Type {
+	case AES256GCM96:
 		return k.described().isMade()
-	case k.Type == HMAC:
+	case HMAC:
 		return len(k.CanarySum) == sha256.Size
 	}
 	return len(k.Public) > 0

@@ -152,7 +152,7 @@ func (k kind) parsePublic(der []byte) (crypto.PublicKey, error) {
 	case *ecdsa.PublicKey:
 		fits = k.curve != nil && public.Curve == k.curve
 	case *rsa.PublicKey:
-		fits = k.keyType == cryptoki.KeyRSA && public.N.BitLen() == int(k.bits) //nolint:gosec // a few thousand
+		fits = k.keyType == cryptoki.KeyRSA && public.N.BitLen() == int(k.bits)
 	}
 	if !fits {
 		return nil, errPublic

@@ -112,11 +112,11 @@ func (w *Wrapper) Check(ctx context.Context) error {
 // from one that is not, [ErrKEKMissing] and [ErrKEKMismatch] from one that does not hold the key.
 func (w *Wrapper) Probe(s cryptoki.Session, epoch uint64) error {
 	k := w.key()
-	trial, err := k.trial()
+	exercise, err := k.exercise()
 	if err != nil {
 		return err
 	}
-	return k.verifyIn(s, epoch, trial)
+	return k.verifyIn(s, epoch, exercise)
 }
 
 // String names the wrapper by the identifier of its key.

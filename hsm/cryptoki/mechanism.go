@@ -33,7 +33,7 @@ const (
 	AESGCM              MechanismType = 0x1087 // CKM_AES_GCM
 )
 
-var mechanismNames = map[MechanismType]string{
+var mechanismNames = map[MechanismType]string{ //nolint:gosec // names of mechanisms, no credentials
 	RSAPKCSKeyPairGen: "CKM_RSA_PKCS_KEY_PAIR_GEN", RSAPKCS: "CKM_RSA_PKCS", RSAPKCSOAEP: "CKM_RSA_PKCS_OAEP", RSAPKCSPSS: "CKM_RSA_PKCS_PSS",
 	SHA1HMAC: "CKM_SHA_1_HMAC", SHA224HMAC: "CKM_SHA224_HMAC", SHA256HMAC: "CKM_SHA256_HMAC", SHA384HMAC: "CKM_SHA384_HMAC",
 	SHA512HMAC: "CKM_SHA512_HMAC", SHA3224HMAC: "CKM_SHA3_224_HMAC", SHA3256HMAC: "CKM_SHA3_256_HMAC", SHA3384HMAC: "CKM_SHA3_384_HMAC",

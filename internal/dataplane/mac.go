@@ -10,7 +10,6 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
-	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -80,7 +79,7 @@ func checkMACs(items []MACItem) error {
 // checkMAC refuses a kind of MAC that no version of the key makes.
 func checkMAC(k *lifecycle.Key, kind MACKind) error {
 	switch {
-	case k.Protection == lifecycle.Resident && k.Type != keytype.HMAC:
+	case k.Protection == lifecycle.Resident && envelope.Algorithm(k.Type) != envelope.HMAC:
 		return refusal.Refusedf("key %q makes no %ss: its versions are on the token, and a key there has no HMAC key", k.Name, kind)
 	case k.Type.SupportsCMAC() != (kind == CMAC):
 		return refusal.Refusedf("key type %s does not support %s operations", k.Type, kind)

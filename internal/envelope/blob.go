@@ -105,21 +105,28 @@ func decodeMaterial(text []byte) (Material, error) {
 	if !s.ReadBytes(&magic, len(materialMagic)) {
 		return Material{}, ErrCorrupt
 	}
-	switch string(magic) {
-	case materialMagic:
-		if parts, ok := readParts(s, 2); ok && len(parts[0]) > 0 {
-			return NewMaterial(parts[0], parts[1]), nil
-		}
-	case keyPairMagic:
-		if parts, ok := readParts(s, 3); ok && len(parts[2]) > 0 {
-			return NewKeyPair(parts[0], parts[2], parts[1]), nil
-		}
-	case tokenPairMagic:
-		if parts, ok := readParts(s, 2); ok && len(parts[0]) > 0 && len(parts[1]) > 0 {
-			return NewReference(parts[0], parts[1]), nil
+	form, known := forms[string(magic)]
+	parts, ok := readParts(s, form.parts)
+	if !known || !ok {
+		return Material{}, ErrCorrupt
+	}
+	for _, i := range form.needed {
+		if len(parts[i]) == 0 {
+			return Material{}, ErrCorrupt
 		}
 	}
-	return Material{}, ErrCorrupt
+	return form.made(parts), nil
+}
+
+// forms are those of material in parts: how many, which of them must not be empty, and what they make.
+var forms = map[string]struct {
+	parts  int
+	needed []int
+	made   func(parts []cryptobyte.String) Material
+}{
+	materialMagic:  {2, []int{0}, func(p []cryptobyte.String) Material { return NewMaterial(p[0], p[1]) }},
+	keyPairMagic:   {3, []int{2}, func(p []cryptobyte.String) Material { return NewKeyPair(p[0], p[2], p[1]) }},
+	tokenPairMagic: {2, []int{0, 1}, func(p []cryptobyte.String) Material { return NewReference(p[0], p[1]) }},
 }
 
 // readParts reads so many parts, each behind its length, and nothing after them.

@@ -114,22 +114,33 @@ func (r *residentPair) options(input []byte, p SignParams) (crypto.SignerOpts, e
 		return crypto.Hash(0), nil
 	}
 	hash, known := keysutil.CryptoHashMap[p.options().HashAlgorithm]
-	longest := (public.N.BitLen()-1+7)/8 - 2 - hashSize(hash)
-	switch scheme := cmp.Or(p.Scheme, "pss"); {
-	case !known:
+	if !known {
 		return nil, classify(errors.New("unsupported hash algorithm"))
-	case scheme == "pss" && (p.SaltLength < rsa.PSSSaltLengthEqualsHash || p.SaltLength > longest):
-		return nil, inputError(fmt.Sprintf("requested salt length %d is invalid", p.SaltLength))
-	case scheme != "pss" && scheme != "pkcs1v15":
-		return nil, classify(errors.New("unsupported rsa signature algorithm " + scheme))
-	case hash != 0 && len(input) != hash.Size():
-		return nil, classify(errNoDigest[scheme])
-	case hash == 0 && len(input) > public.Size()-11: // what is left of the modulus by RFC 8017, section 9.2
-		return nil, classify(rsa.ErrMessageTooLong)
-	case scheme == "pss":
+	}
+	scheme := cmp.Or(p.Scheme, "pss")
+	if err := checkRSA(public, hash, scheme, len(input), p); err != nil {
+		return nil, err
+	}
+	if scheme == "pss" {
 		return &rsa.PSSOptions{SaltLength: p.SaltLength, Hash: hash}, nil
 	}
 	return hash, nil
+}
+
+// checkRSA refuses what crypto/rsa, or keysutil before it, refuses to sign.
+func checkRSA(public *rsa.PublicKey, hash crypto.Hash, scheme string, input int, p SignParams) error {
+	longest := (public.N.BitLen()-1+7)/8 - 2 - hashSize(hash)
+	switch {
+	case scheme == "pss" && (p.SaltLength < rsa.PSSSaltLengthEqualsHash || p.SaltLength > longest):
+		return inputError(fmt.Sprintf("requested salt length %d is invalid", p.SaltLength))
+	case scheme != "pss" && scheme != "pkcs1v15":
+		return classify(errors.New("unsupported rsa signature algorithm " + scheme))
+	case hash != 0 && input != hash.Size():
+		return classify(errNoDigest[scheme])
+	case hash == 0 && input > public.Size()-11: // what is left of the modulus by RFC 8017, section 9.2
+		return classify(rsa.ErrMessageTooLong)
+	}
+	return nil
 }
 
 // errNoDigest are the texts of crypto/rsa.

@@ -35,7 +35,7 @@ func (b *bench) resident(keyID string, version int) (id string, reference []byte
 	reference, public, err := bound.GenerateKey(b.t.Context(), description)
 	require.NoError(b.t, err)
 	require.Nil(b.t, public)
-	key, err = b.ring.ResidentKey(reference)
+	key, err = b.ring.Residents().ResidentKey(reference)
 	require.NoError(b.t, err)
 	return id, reference, key
 }
@@ -66,7 +66,7 @@ func TestAKeyOnTheTokenIsFoundByItsReference(t *testing.T) {
 		require.Len(t, id, 32)
 		require.Equal(t, before+1, b.device.Objects())
 		requireRoundTrip(t, key)
-		again, err := b.ring.ResidentKey(reference)
+		again, err := b.ring.Residents().ResidentKey(reference)
 		require.NoError(t, err)
 		requireRoundTrip(t, again)
 		_, other, _ := b.resident("6b", 1)
@@ -203,7 +203,7 @@ func TestATokenThatLosesItsLoginDuringADestructionIsNotBelieved(t *testing.T) {
 func TestAReferenceThatCannotBeReadIsAFault(t *testing.T) {
 	b := keyring.New(keyring.Config{Tokens: &tokens.Host{}})
 	for _, text := range []string{"", "{", `{"schema":2}`, `{"schema":1,"id":"AA=="}`} {
-		_, err := b.ResidentKey([]byte(text))
+		_, err := b.Residents().ResidentKey([]byte(text))
 		require.ErrorContains(t, err, "cannot be read", text)
 	}
 }
@@ -229,7 +229,7 @@ func TestAPairOnTheTokenIsFoundByItsReference(t *testing.T) {
 		half, err := x509.ParsePKIXPublicKey(public)
 		require.NoError(t, err)
 		for n := range 3 { // the connection changes meanwhile
-			pair, err := b.ring.ResidentPair(reference)
+			pair, err := b.ring.Residents().ResidentPair(reference)
 			require.NoError(t, err)
 			signature, err := pair.Sign(t.Context(), digest[:], crypto.SHA256)
 			require.NoError(t, err)
@@ -241,7 +241,7 @@ func TestAPairOnTheTokenIsFoundByItsReference(t *testing.T) {
 		}
 		require.NoError(t, b.ring.On(b.stored).DestroyKey(t.Context(), id, "6b", 1))
 		require.Equal(t, before, b.device.Objects())
-		pair, err := b.ring.ResidentPair(reference)
+		pair, err := b.ring.Residents().ResidentPair(reference)
 		require.NoError(t, err)
 		_, err = pair.Sign(t.Context(), digest[:], crypto.SHA256)
 		require.ErrorIs(t, err, hsm.ErrKEKMissing)
@@ -254,7 +254,7 @@ func TestAKeyOfHMACsOnTheTokenIsFoundByItsReference(t *testing.T) {
 		_, reference, public := b.made(envelope.TokenKey{Algorithm: envelope.HMAC, Size: 40, KeyID: "6b", Version: 1})
 		require.Nil(t, public)
 		for range 2 {
-			key, err := b.ring.ResidentMAC(reference)
+			key, err := b.ring.Residents().ResidentMAC(reference)
 			require.NoError(t, err)
 			mac, err := key.MAC(t.Context(), crypto.SHA384, []byte("text"))
 			require.NoError(t, err)
@@ -271,15 +271,15 @@ func TestAReferenceToAnotherKindOfKeyIsRefused(t *testing.T) {
 	withKEK(t, func(t *testing.T, b *bench) {
 		_, mac, _ := b.made(envelope.TokenKey{Algorithm: envelope.HMAC, Size: 32, KeyID: "6b", Version: 1})
 		_, pair, _ := b.made(envelope.TokenKey{Algorithm: envelope.Ed25519, KeyID: "6b", Version: 2})
-		signs, err := b.ring.ResidentPair(mac)
+		signs, err := b.ring.Residents().ResidentPair(mac)
 		require.NoError(t, err)
 		_, err = signs.Sign(t.Context(), []byte("text"), crypto.Hash(0))
 		require.ErrorIs(t, err, hsm.ErrUnsupported)
-		authenticates, err := b.ring.ResidentMAC(pair)
+		authenticates, err := b.ring.Residents().ResidentMAC(pair)
 		require.NoError(t, err)
 		_, err = authenticates.MAC(t.Context(), crypto.SHA256, nil)
 		require.ErrorIs(t, err, hsm.ErrUnsupported)
-		encrypts, err := b.ring.ResidentKey(pair)
+		encrypts, err := b.ring.Residents().ResidentKey(pair)
 		require.NoError(t, err)
 		_, err = encrypts.Encrypt(t.Context(), nil, nil)
 		require.ErrorIs(t, err, hsm.ErrUnsupported)

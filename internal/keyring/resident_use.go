@@ -15,37 +15,43 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
+// Residents are the keys on the mount's token, by the references that are sealed of them.
+type Residents struct{ keyring *Keyring }
+
+// Residents returns those of the keyring's token.
+func (k *Keyring) Residents() Residents { return Residents{k} }
+
 // ResidentKey returns the key that a reference names, which encrypts. The token is not asked.
-func (k *Keyring) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
-	r, err := newResident(k, reference, func(use *tokens.Use, key hsm.ResidentKey) (*hsm.Resident, error) {
-		return hsm.NewResident(use, key, k.Rand)
+func (r Residents) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
+	key, err := newResident(r.keyring, reference, func(use *tokens.Use, key hsm.ResidentKey) (*hsm.Resident, error) {
+		return hsm.NewResident(use, key, r.keyring.Rand)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return residentKey{r}, nil
+	return residentKey{key}, nil
 }
 
 // ResidentPair returns the private half of the key that a reference names. The token is not asked.
-func (k *Keyring) ResidentPair(reference []byte) (envelope.ResidentPair, error) {
-	r, err := newResident(k, reference, func(use *tokens.Use, key hsm.ResidentKey) (*hsm.ResidentPair, error) {
+func (r Residents) ResidentPair(reference []byte) (envelope.ResidentPair, error) {
+	key, err := newResident(r.keyring, reference, func(use *tokens.Use, key hsm.ResidentKey) (*hsm.ResidentPair, error) {
 		return hsm.NewResidentPair(use, key)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return residentPair{r}, nil
+	return residentPair{key}, nil
 }
 
 // ResidentMAC returns the key that a reference names, which makes HMACs. The token is not asked.
-func (k *Keyring) ResidentMAC(reference []byte) (envelope.ResidentMAC, error) {
-	r, err := newResident(k, reference, func(use *tokens.Use, key hsm.ResidentKey) (*hsm.ResidentMAC, error) {
+func (r Residents) ResidentMAC(reference []byte) (envelope.ResidentMAC, error) {
+	key, err := newResident(r.keyring, reference, func(use *tokens.Use, key hsm.ResidentKey) (*hsm.ResidentMAC, error) {
 		return hsm.NewResidentMAC(use, key)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return residentMAC{r}, nil
+	return residentMAC{key}, nil
 }
 
 // resident is a key on the mount's token. It is kept in memory, and outlives a change of the configuration: each call takes

@@ -94,7 +94,7 @@ func (d *Device) do(op cryptoki.Operation, o *object, m cryptoki.Mechanism, in [
 	case m.Type == cryptoki.RSAPKCSOAEP:
 		return d.oaep(op, o, m.OAEP, in)
 	case o.signer != nil:
-		return d.signed(op, o, m, in)
+		return o.signed(op, m, in, d.tampered())
 	}
 	mac := hmac.New(macs[m.Type], o.secret)
 	mac.Write(in)
@@ -113,6 +113,13 @@ func (o *object) suits(op cryptoki.Operation, m cryptoki.Mechanism) bool {
 		return isAES && op != cryptoki.Sign
 	case cryptoki.RSAPKCSOAEP:
 		return m.OAEP != nil && (op == cryptoki.Encrypt && o.public != nil || op == cryptoki.Decrypt && o.private != nil)
+	}
+	return o.suitsSignature(op, m, kind)
+}
+
+// suitsSignature is suits for what signs, and what CKM_RSA_PKCS does besides.
+func (o *object) suitsSignature(op cryptoki.Operation, m cryptoki.Mechanism, kind uint) bool {
+	switch m.Type {
 	case cryptoki.RSAPKCS:
 		return o.private != nil && op != cryptoki.Encrypt
 	case cryptoki.RSAPKCSPSS:

@@ -109,9 +109,9 @@ func (d *Device) generate(m cryptoki.Mechanism, templates []cryptoki.Template) (
 	case cryptoki.RSAPKCSKeyPairGen:
 		return d.generateRSA(templates)
 	case cryptoki.ECKeyPairGen:
-		return d.generateCurve(cryptoki.KeyEC, templates)
+		return generateCurve(d, cryptoki.KeyEC, templates)
 	case cryptoki.ECEdwardsKeyPairGen:
-		return d.generateCurve(cryptoki.KeyECEdwards, templates)
+		return generateCurve(d, cryptoki.KeyECEdwards, templates)
 	}
 	return nil, cryptoki.ErrMechanismInvalid
 }

@@ -38,49 +38,48 @@ var curves = map[string]elliptic.Curve{
 
 const edwards25519 = "06032b6570"
 
-func (d *Device) signed(op cryptoki.Operation, o *object, m cryptoki.Mechanism, in []byte) ([]byte, error) {
+// signed signs, or decrypts by PKCS #1 v1.5; tampered is the answer to what does not open.
+func (o *object) signed(op cryptoki.Operation, m cryptoki.Mechanism, in []byte, tampered error) ([]byte, error) {
 	switch key := o.signer.(type) {
 	case ed25519.PrivateKey:
 		return ed25519.Sign(key, in), nil
 	case *ecdsa.PrivateKey:
-		r, s, err := ecdsa.Sign(rand.Reader, key, in)
-		if err != nil || len(in) == 0 {
-			return nil, cryptoki.ErrDataLenRange
-		}
-		size := (key.Params().N.BitLen() + 7) / 8
-		return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...), nil
+		return signedByCurve(key, in)
 	}
 	switch {
 	case op == cryptoki.Decrypt:
-		out, err := rsa.DecryptPKCS1v15(nil, o.private, in)
-		if err != nil {
-			return nil, d.tampered()
-		}
-		return out, nil
+		return orError(tampered)(rsa.DecryptPKCS1v15(nil, o.private, in))
 	case m.Type == cryptoki.RSAPKCS:
-		out, err := rsa.SignPKCS1v15(nil, o.private, 0, in)
-		if err != nil {
-			return nil, cryptoki.ErrDataLenRange
-		}
-		return out, nil
+		return orError(cryptoki.ErrDataLenRange)(rsa.SignPKCS1v15(nil, o.private, 0, in))
 	}
 	hash, known := pssHashes[m.PSS.Hash]
-	if !known || m.PSS.Salt < 0 {
+	if !known || m.PSS.Salt <= 0 { // Go takes 0 for something else
 		return nil, cryptoki.ErrMechanismParamInvalid
 	}
-	options := rsa.PSSOptions{SaltLength: m.PSS.Salt}
-	if m.PSS.Salt == 0 {
-		return nil, cryptoki.ErrMechanismParamInvalid // Go takes 0 for something else
+	return orError(cryptoki.ErrDataLenRange)(rsa.SignPSS(rand.Reader, o.private, hash, in, &rsa.PSSOptions{SaltLength: m.PSS.Salt}))
+}
+
+// orError answers rv in place of an error of Go's library.
+func orError(rv error) func(out []byte, err error) ([]byte, error) {
+	return func(out []byte, err error) ([]byte, error) {
+		if err != nil {
+			return nil, rv
+		}
+		return out, nil
 	}
-	out, err := rsa.SignPSS(rand.Reader, o.private, hash, in, &options)
-	if err != nil {
+}
+
+func signedByCurve(key *ecdsa.PrivateKey, in []byte) ([]byte, error) {
+	r, s, err := ecdsa.Sign(rand.Reader, key, in)
+	if err != nil || len(in) == 0 {
 		return nil, cryptoki.ErrDataLenRange
 	}
-	return out, nil
+	size := (key.Params().N.BitLen() + 7) / 8
+	return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...), nil
 }
 
 // generateCurve makes a pair on a curve.
-func (d *Device) generateCurve(kind uint, templates []cryptoki.Template) ([]*object, error) {
+func generateCurve(d *Device, kind uint, templates []cryptoki.Template) ([]*object, error) {
 	if len(templates) != 2 {
 		return nil, cryptoki.ErrArgumentsBad
 	}
