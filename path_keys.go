@@ -21,7 +21,7 @@ var (
 	fType             = vaultapi.Text("type", "Type of the key: "+strings.Join(keytype.Names(), ", ")+"; or ml-dsa, with parameter_set.").Or(string(keytype.Default))
 	fDerived          = vaultapi.Bool("derived", "Derive a key for each context. Every use of the key then needs a context.")
 	fConvergent       = vaultapi.Bool("convergent_encryption", "Give equal plaintexts in equal contexts equal ciphertexts. Needs derived.")
-	fProtection       = vaultapi.Text("protection", "hsm: its versions are made on the token of config/hsm and never leave it, for keys of type aes256-gcm96 only. Empty: the mount wraps the key as it wraps all others. It does not change afterwards.")
+	fProtection       = vaultapi.Text("protection", "hsm: its versions are made on the token of config/hsm and never leave it, for keys of type aes256-gcm96, hmac, ed25519, ecdsa-* and rsa-*. Empty: the mount wraps the key as it wraps all others. It does not change afterwards.")
 	fExportable       = vaultapi.Bool("exportable", "Allow export of the key. Cannot be unset.")
 	fPlaintextBackup  = vaultapi.Bool("allow_plaintext_backup", "Allow a backup of the key in the clear. Cannot be unset.")
 	fAutoRotatePeriod = vaultapi.Seconds("auto_rotate_period", "Rotate the key by itself after this time, at least an hour; 0: never. For keys without a policy.")
@@ -66,7 +66,7 @@ func (a keysAPI) key() path {
 		},
 		Synopsis: "Create, read and delete a key.",
 		Description: "A write creates a key with one version. With a policy, the key's type has to meet the policy, and the policy " +
-			"rotates it. With protection=hsm its versions are on the token of config/hsm, which is asked for each text. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
+			"rotates it. With protection=hsm its versions are on the token of config/hsm, which is asked for each text, signature or MAC. Reading shows its settings, the versions from min_decryption_version on and when each was made, and when it " +
 			"rotates next. Deleting destroys it for good: what it encrypted can never be read again.",
 	}
 }

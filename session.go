@@ -36,7 +36,7 @@ func (s *session) open(b *backend, req *logical.Request) {
 	stored := b.store.On(req.Storage, callerOf(req))
 	*s = session{b: b, stored: stored, data: b.plane.Session(dataplane.Storage{
 		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
-		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Residents: s, Scheduler: s, KeyMaker: s, Retention: s, Random: s,
+		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Residents: b.keyring.Residents(), Scheduler: s, KeyMaker: s, Retention: s, Random: s,
 	})}
 	stored.IdentifyWith(s)
 }
@@ -145,11 +145,6 @@ func (s *session) Away() error { return s.b.keyring.Away() }
 
 // Suspect is dataplane.RetentionSource's.
 func (s *session) Suspect() bool { return s.b.keyring.Suspect() }
-
-// ResidentKey is dataplane.ResidentSource's.
-func (s *session) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
-	return s.b.keyring.ResidentKey(reference)
-}
 
 // Identify is store.Identifier's: the first act of any kind, also of one without keys, makes the keyring.
 func (s *session) Identify(ctx context.Context) error {

@@ -142,7 +142,7 @@ func choose(ctx context.Context, t Token, o Options, generate bool, try func(Sui
 		case c.Suite != 0:
 			c.reject(s, c.Suite.String()+" was taken")
 		case len(missing) > 0:
-			c.reject(s, fmt.Sprintf("the token does not list %#x", missing))
+			c.reject(s, fmt.Sprintf("the token does not list %v", missing))
 		default:
 			err := try(s)
 			switch {

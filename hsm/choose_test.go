@@ -73,7 +73,7 @@ func TestAutoTakesTheFirstSuiteThatTheTokenPassesAndSaysWhyNotTheOthers(t *testi
 		},
 		"AES-GCM is not listed": {
 			config: faketoken.Config{Missing: list(gcm)}, want: hsm.SuiteCBC,
-			why: map[hsm.Suite]string{hsm.SuiteGCM: "does not list [0x1087]"},
+			why: map[hsm.Suite]string{hsm.SuiteGCM: "does not list [CKM_AES_GCM]"},
 		},
 		"AES-GCM is listed and not performed": { // row 13
 			config: faketoken.Config{Hidden: list(gcm)}, want: hsm.SuiteCBC,
@@ -110,7 +110,7 @@ func TestAMechanismThatIsAskedForIsTakenOrNone(t *testing.T) {
 	}
 	_, err := choose(t, faketoken.Config{Missing: []cryptoki.MechanismType{cryptoki.AESGCM}}, hsm.Options{Mechanism: hsm.AESGCM})
 	require.ErrorIs(t, err, hsm.ErrUnsupported)
-	require.ErrorContains(t, err, "aes-gcm: the token does not list [0x1087]")
+	require.ErrorContains(t, err, "aes-gcm: the token does not list [CKM_AES_GCM]")
 	require.ErrorContains(t, err, "aes-cbc-hmac: mechanism is aes-gcm")
 	for _, o := range []hsm.Options{{Mechanism: "aes-ecb"}, {IVMode: "auto"}} {
 		_, err := choose(t, faketoken.Config{}, o)

@@ -154,7 +154,11 @@ func destroy(ctx context.Context, t Token, find cryptoki.Template) error {
 
 // mustBeOurs refuses a key that does not open its canary, for whatever reason. One that is missing is nobody's.
 func (k *tokenKey) mustBeOurs(ctx context.Context) error {
-	n, err := count(ctx, k.token, k.kek.key())
+	return k.epochs.mustBeOurs(ctx, k.kek.key())
+}
+
+func (k *epochs) mustBeOurs(ctx context.Context, find cryptoki.Template) error {
+	n, err := count(ctx, k.token, find)
 	if err != nil || n == 0 {
 		return err
 	}

@@ -18,13 +18,22 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 )
 
-// tokenKey is a key on a token with its handles. Handles mean something in one epoch only: a stale one was seen to name
-// another key, and to encrypt with it. So in each epoch the key is found anew, and opens its canary before it is used.
-type tokenKey struct {
-	scheme
-	kek   KEK
+// identity is how a key on a token is found, and told from another of its name.
+type identity interface {
+	// locate finds the objects of the key.
+	locate(s cryptoki.Session) (handles, error)
+	// checkCanary sees the key do what only this one can; one that was not made yet has nothing to show.
+	checkCanary(s cryptoki.Session, h handles) error
+	// exercise returns what sees the token work with the key, whichever it is. What that needs is drawn beforehand, as a call that
+	// holds one session must not wait for a second.
+	exercise() (func(s cryptoki.Session, h handles) error, error)
+}
+
+// epochs has the handles of a key. They mean something in one epoch only: a stale one was seen to name another key, and to
+// encrypt with it. So in each epoch the key is found anew, and proves itself by its canary before it is used.
+type epochs struct {
+	of    identity
 	token Token
-	rand  io.Reader
 
 	mu    sync.Mutex // not held while the token is asked: a token that hangs would hang all
 	epoch uint64
@@ -32,8 +41,18 @@ type tokenKey struct {
 	found handles
 }
 
+// tokenKey is a key on a token that encrypts and decrypts as a suite does.
+type tokenKey struct {
+	*epochs
+	scheme
+	kek  KEK
+	rand io.Reader
+}
+
 func newTokenKey(t Token, k KEK, rand io.Reader) *tokenKey {
-	return &tokenKey{scheme: scheme{k.Suite, k.OAEPHash}, kek: k, token: t, rand: rand}
+	key := &tokenKey{scheme: scheme{k.Suite, k.OAEPHash}, kek: k, rand: rand}
+	key.epochs = &epochs{of: key, token: t}
+	return key
 }
 
 // errCanary reports that the key does not open its canary. That the token is not well may be the reason: [tokenKey.sure].
@@ -45,7 +64,7 @@ var canaryAAD = []byte("keylife/canary/v1")
 func (k *tokenKey) outer(aad []byte) []byte { return outerAAD(aad, k.kek.ID, k.kek.Suite) }
 
 // run runs f with the handles of the session's epoch, on a copy of secret that f must not keep.
-func (k *tokenKey) run(ctx context.Context, secret []byte, f func(s cryptoki.Session, h handles, secret []byte) ([]byte, error)) ([]byte, error) {
+func (k *epochs) run(ctx context.Context, secret []byte, f func(s cryptoki.Session, h handles, secret []byte) ([]byte, error)) ([]byte, error) {
 	do := func(s cryptoki.Session, epoch uint64, secret []byte) ([]byte, error) {
 		h, err := k.resolve(s, epoch)
 		if err != nil {
@@ -60,12 +79,29 @@ func (k *tokenKey) run(ctx context.Context, secret []byte, f func(s cryptoki.Ses
 	return k.sure(ctx, func() ([]byte, error) { return runner(k.token.Run).run(ctx, secret, do) })
 }
 
+// opened runs open, which decrypts. Tokens answer damaged data and trouble of their own with one error, and what is called
+// damaged is given up: so the key is seen to work, and the data is tried again.
+func (k *epochs) opened(ctx context.Context, open func(s cryptoki.Session, h handles, _ []byte) ([]byte, error)) ([]byte, error) {
+	secret, err := k.run(ctx, nil, open)
+	if !isRefusal(err) {
+		return secret, err
+	}
+	if err := k.verify(ctx); err != nil {
+		return nil, err
+	}
+	secret, err = k.run(ctx, nil, open)
+	if isRefusal(err) {
+		return nil, ErrCorrupt
+	}
+	return secret, err
+}
+
 // verdicts is how often a call may find that its key is missing or another, and be proved wrong.
 const verdicts = 3
 
 // sure sees to it that a key is not called missing or another because the token lost its login at that moment, or is not
 // well: the call is made again where the key is found to be there.
-func (k *tokenKey) sure(ctx context.Context, call func() ([]byte, error)) (out []byte, err error) {
+func (k *epochs) sure(ctx context.Context, call func() ([]byte, error)) (out []byte, err error) {
 	for range verdicts {
 		out, err = call()
 		if !errors.Is(err, ErrKEKMissing) && !errors.Is(err, ErrKEKMismatch) {
@@ -80,34 +116,34 @@ func (k *tokenKey) sure(ctx context.Context, call func() ([]byte, error)) (out [
 
 // resolve returns the handles of an epoch. Those that come at once in a new epoch find them each for themselves: there
 // are no more of them than sessions.
-func (k *tokenKey) resolve(s cryptoki.Session, epoch uint64) (handles, error) {
+func (k *epochs) resolve(s cryptoki.Session, epoch uint64) (handles, error) {
 	if h, ok := k.remembered(epoch); ok {
 		return h, nil
 	}
-	h, err := k.locate(s)
+	h, err := k.of.locate(s)
 	if err != nil {
 		return handles{}, err
 	}
-	if err := k.checkCanary(s, h); err != nil {
+	if err := k.of.checkCanary(s, h); err != nil {
 		return handles{}, err
 	}
 	k.remember(epoch, h)
 	return h, nil
 }
 
-func (k *tokenKey) remembered(epoch uint64) (handles, bool) {
+func (k *epochs) remembered(epoch uint64) (handles, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.found, k.known && k.epoch == epoch
 }
 
-func (k *tokenKey) remember(epoch uint64, h handles) {
+func (k *epochs) remember(epoch uint64, h handles) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.epoch, k.found, k.known = epoch, h, true
 }
 
-func (k *tokenKey) forget(epoch uint64) {
+func (k *epochs) forget(epoch uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.known = k.known && k.epoch != epoch
@@ -175,22 +211,22 @@ func (k *tokenKey) checkCanary(s cryptoki.Session, h handles) error {
 
 // verify tells a key that is another from a token that is not well: it first sees the token encrypt and decrypt with the
 // key, and returns the token's own error where it does not, for the token to recover from. The canary comes after.
-func (k *tokenKey) verify(ctx context.Context) error {
-	chance, err := k.draw(k.rand)
+func (k *epochs) verify(ctx context.Context) error {
+	exercise, err := k.of.exercise()
 	if err != nil {
 		return err
 	}
-	return k.token.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return k.verifyIn(s, epoch, chance) })
+	return k.token.Run(ctx, func(s cryptoki.Session, epoch uint64) error { return k.verifyIn(s, epoch, exercise) })
 }
 
 // verifyIn is verify in a session. Handles that turn out to be another key's are not used again.
-func (k *tokenKey) verifyIn(s cryptoki.Session, epoch uint64, chance []byte) error {
-	h, err := k.locate(s)
+func (k *epochs) verifyIn(s cryptoki.Session, epoch uint64, exercise func(s cryptoki.Session, h handles) error) error {
+	h, err := k.of.locate(s)
 	if err == nil {
-		err = k.roundTrip(s, h, chance)
+		err = exercise(s, h)
 	}
 	if err == nil {
-		err = k.checkCanary(s, h)
+		err = k.of.checkCanary(s, h)
 	}
 	if err != nil {
 		k.forget(epoch)
@@ -198,6 +234,11 @@ func (k *tokenKey) verifyIn(s cryptoki.Session, epoch uint64, chance []byte) err
 	}
 	k.remember(epoch, h)
 	return nil
+}
+
+func (k *tokenKey) exercise() (func(s cryptoki.Session, h handles) error, error) {
+	chance, err := k.draw(k.rand)
+	return func(s cryptoki.Session, h handles) error { return k.roundTrip(s, h, chance) }, err
 }
 
 // roundTrip encrypts and decrypts a text that is no secret. A key that does not open its own is not one key: a balancer

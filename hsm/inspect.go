@@ -53,6 +53,18 @@ func (k *tokenKey) inspect(ctx context.Context) (warnings []string, err error) {
 
 // inspectOne inspects an object. CKA_SIGN is what a key of a MAC is for.
 func (k *tokenKey) inspectOne(s cryptoki.Session, o cryptoki.Object, name string, also ...cryptoki.AttributeType) (warnings []string, err error) {
+	of, err := inspectKept(s, o, name)
+	if err != nil {
+		return nil, err
+	}
+	if size, ok := number(of[cryptoki.AttrValueLen]); ok && size < kekSize && k.suite != SuiteOAEP {
+		return nil, fmt.Errorf("%w: %s has %d bytes, want %d", ErrKEKMismatch, name, size, kekSize)
+	}
+	return excess(of, name, also...), nil
+}
+
+// inspectKept reads the attributes of a key that must stay on the token.
+func inspectKept(s cryptoki.Session, o cryptoki.Object, name string) (of map[cryptoki.AttributeType][]byte, err error) {
 	values, err := s.Attributes(o, inspected...)
 	if err != nil {
 		return nil, err
@@ -60,7 +72,7 @@ func (k *tokenKey) inspectOne(s cryptoki.Session, o cryptoki.Object, name string
 	if len(values) != len(inspected) {
 		return nil, fmt.Errorf("%w: the token tells %d attributes of %d", ErrUnsupported, len(values), len(inspected))
 	}
-	of := map[cryptoki.AttributeType][]byte{}
+	of = map[cryptoki.AttributeType][]byte{}
 	for i, a := range inspected {
 		of[a] = values[i]
 	}
@@ -70,15 +82,17 @@ func (k *tokenKey) inspectOne(s cryptoki.Session, o cryptoki.Object, name string
 	case !isTrue(of[cryptoki.AttrSensitive]):
 		return nil, fmt.Errorf("%w: %s may be read off the token (CKA_SENSITIVE is not set)", ErrKEKMismatch, name)
 	}
-	if size, ok := number(of[cryptoki.AttrValueLen]); ok && size < kekSize && k.suite != SuiteOAEP {
-		return nil, fmt.Errorf("%w: %s has %d bytes, want %d", ErrKEKMismatch, name, size, kekSize)
-	}
+	return of, nil
+}
+
+// excess says what else a key may do.
+func excess(of map[cryptoki.AttributeType][]byte, name string, also ...cryptoki.AttributeType) (warnings []string) {
 	for _, a := range append([]cryptoki.AttributeType{cryptoki.AttrWrap, cryptoki.AttrUnwrap, cryptoki.AttrDerive}, also...) {
 		if isTrue(of[a]) {
 			warnings = append(warnings, name+" has "+superfluous[a])
 		}
 	}
-	return warnings, nil
+	return warnings
 }
 
 // Tokens encode a CK_BBOOL in one byte.

@@ -6,6 +6,7 @@ package hsm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,13 +16,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 )
 
-// KeyType names the type of a key that lives on a token, in Transit's words.
-type KeyType string
-
-// AES256GCM96 is the type of resident keys that there is so far.
-const AES256GCM96 KeyType = "aes256-gcm96"
-
-// maxText is the largest text that a resident key encrypts. Tokens take little in one call; many take less than this.
+// maxText is the largest text that a resident key takes. Tokens take little in one call; many take less than this.
 const maxText = 64 << 10
 
 // KeySpec says what key to make. Its key is one version of what Vault calls a key.
@@ -30,6 +25,7 @@ type KeySpec struct {
 	Label  string
 	Serial string // of the token
 	Suite  Suite  // of AES-GCM: where the IV comes from; see Choose
+	Size   int    // of type hmac, in bytes
 }
 
 // ResidentKey describes a key that lives on a token and never leaves it. It holds no secret, and is for storage to keep.
@@ -39,14 +35,17 @@ type ResidentKey struct {
 	CKAID     []byte
 	Label     string
 	Serial    string
-	Suite     Suite
+	Suite     Suite // of AES-GCM alone
+	Size      int   // of type hmac
 	Canary    []byte
 	CanarySum []byte
+	Public    []byte    // of a pair, in PKIX DER, as the token has made it
+	Paddings  []Padding // that the token was seen to decrypt RSA with
 	Created   time.Time
 	Warnings  []string
 }
 
-// described are the same words of a KEK: the two are made, found and verified alike.
+// described are the same words of a KEK: a key of AES-GCM is made, found and verified as one.
 func (k ResidentKey) described() KEK {
 	return KEK{
 		ID: k.ID, CKAID: k.CKAID, Label: k.Label, Serial: k.Serial, Suite: k.Suite,
@@ -54,43 +53,107 @@ func (k ResidentKey) described() KEK {
 	}
 }
 
-func resident(t KeyType, k KEK) ResidentKey {
-	return ResidentKey{t, k.ID, k.CKAID, k.Label, k.Serial, k.Suite, k.Canary, k.CanarySum, k.Created, k.Warnings}
+// isMade reports a key that was made to its end.
+func (k ResidentKey) isMade() bool {
+	switch k.Type {
+	case AES256GCM96:
+		return k.described().isMade()
+	case HMAC:
+		return len(k.CanarySum) == sha256.Size
+	}
+	return len(k.Public) > 0
+}
+
+// check refuses what no token makes for keylife.
+func (k KeySpec) check() error {
+	_, known := kinds[k.Type]
+	switch {
+	case !known:
+		return fmt.Errorf("%w: a token cannot hold keys of type %q for keylife", ErrUnsupported, k.Type)
+	case k.Type == AES256GCM96 && !k.Suite.gcm():
+		return fmt.Errorf("%w: keys of type %s need AES-GCM on the token, which %v is not", ErrUnsupported, k.Type, k.Suite)
+	case k.Type == HMAC && (k.Size < minMACKey || k.Size > maxMACKey):
+		return fmt.Errorf("%w: keys of type %s have from %d to %d bytes, not %d", ErrUnsupported, k.Type, minMACKey, maxMACKey, k.Size)
+	case k.Label == "":
+		return errors.New("draw key: it needs a label")
+	}
+	return nil
 }
 
 // DrawKey is [DrawKEK] for a resident key: its description is written down before [GenerateKey] makes the key.
 func DrawKey(spec KeySpec, now time.Time, rand io.Reader) (ResidentKey, error) {
-	switch {
-	case spec.Type != AES256GCM96:
-		return ResidentKey{}, fmt.Errorf("%w: a token cannot hold keys of type %q for keylife yet, but those of type %s", ErrUnsupported, spec.Type, AES256GCM96)
-	case !spec.Suite.gcm():
-		return ResidentKey{}, fmt.Errorf("%w: keys of type %s need AES-GCM on the token, which %v is not", ErrUnsupported, AES256GCM96, spec.Suite)
+	if err := spec.check(); err != nil {
+		return ResidentKey{}, err
 	}
-	k, err := DrawKEK(Spec{Label: spec.Label, Serial: spec.Serial, Suite: spec.Suite}, now, rand)
-	return resident(spec.Type, k), err
+	var drawn [16]byte
+	if _, err := io.ReadFull(rand, drawn[:]); err != nil {
+		return ResidentKey{}, fmt.Errorf("draw key: read random bytes: %w", err)
+	}
+	k := ResidentKey{Type: spec.Type, ID: drawn, CKAID: drawn[:], Label: spec.Label, Serial: spec.Serial, Created: now}
+	switch spec.Type {
+	case AES256GCM96:
+		k.Suite = spec.Suite
+	case HMAC:
+		k.Size = spec.Size
+	}
+	return k, nil
 }
 
 // GenerateKey makes the key that [DrawKey] described on the token, as [Create] does, and returns the description of the
 // finished key.
 func GenerateKey(ctx context.Context, t Token, k ResidentKey, rand io.Reader) (ResidentKey, error) {
+	if k.Type != AES256GCM96 {
+		return createHeld(ctx, t, k)
+	}
 	made, err := Create(ctx, t, k.described(), rand)
-	return resident(k.Type, made), err
+	k.Canary, k.CanarySum, k.Warnings = made.Canary, made.CanarySum, made.Warnings
+	return k, err
 }
 
-// DestroyKey destroys a resident key on the token. What it encrypted is lost. One whose description says that it was made has
-// to open its canary; of another one, label and CKA_ID do. The error is [ErrKEKMissing] where there is none. A token that finds
-// nothing may have lost its login: the token finds that out, and only then is its word taken.
+// DestroyKey destroys a resident key on the token: what is secret first, then the public half, where it has one. What it encrypted is
+// lost. One whose description says that it was made has to prove itself; of another one, label and CKA_ID do. The error is
+// [ErrKEKMissing] where there is none. A token that finds nothing may have lost its login: the token finds that out, and only
+// then is its word taken.
 func DestroyKey(ctx context.Context, t Token, k ResidentKey) error {
-	kek := k.described()
-	if kek.isMade() {
-		if err := newTokenKey(t, kek, nil).mustBeOurs(ctx); err != nil {
+	if k.isMade() {
+		if err := mustBeOurs(ctx, t, k); err != nil {
 			return fmt.Errorf("destroy key %q: %w", k.Label, err)
 		}
 	}
+	missing := 0
+	classes := []uint{cryptoki.ClassSecretKey, cryptoki.ClassPrivateKey, cryptoki.ClassPublicKey}
+	for _, class := range classes {
+		switch err := destroyAll(ctx, t, named(class, k.Label, k.CKAID)); {
+		case errors.Is(err, ErrKEKMissing):
+			missing++
+		case err != nil:
+			return fmt.Errorf("destroy key %q: %w", k.Label, err)
+		}
+	}
+	if missing == len(classes) {
+		return fmt.Errorf("destroy key %q: %w", k.Label, ErrKEKMissing)
+	}
+	return nil
+}
+
+// mustBeOurs refuses a key that does not prove itself. One that is missing is nobody's.
+func mustBeOurs(ctx context.Context, t Token, k ResidentKey) error {
+	if k.Type == AES256GCM96 {
+		return newTokenKey(t, k.described(), nil).mustBeOurs(ctx)
+	}
+	held, err := newHeld(t, k)
+	if err != nil {
+		return err
+	}
+	return held.mustBeOurs(ctx, held.find())
+}
+
+// destroyAll destroys the one object that a template finds, and sees that it is gone.
+func destroyAll(ctx context.Context, t Token, find cryptoki.Template) error {
 	destroyed := 0
 	for range verdicts {
 		err := t.Run(ctx, func(s cryptoki.Session, _ uint64) error {
-			found, err := findOne(s, kek.key())
+			found, err := findOne(s, find)
 			if err != nil {
 				return err
 			}
@@ -100,11 +163,11 @@ func DestroyKey(ctx context.Context, t Token, k ResidentKey) error {
 		case errors.Is(err, ErrKEKMissing) && destroyed > 0:
 			return nil
 		case err != nil:
-			return fmt.Errorf("destroy key %q: %w", k.Label, err)
+			return err
 		}
 		destroyed++
 	}
-	return fmt.Errorf("destroy key %q: the token has it still", k.Label)
+	return errors.New("the token has it still")
 }
 
 // Resident encrypts and decrypts with a key that never leaves its token. It is safe for concurrent use if its source of
@@ -123,11 +186,15 @@ func NewResident(t Token, k ResidentKey, rand io.Reader) (*Resident, error) {
 	switch {
 	case k.Type != AES256GCM96 || !k.Suite.gcm():
 		return nil, fmt.Errorf("new resident key: %w: type %q with %v", ErrUnsupported, k.Type, k.Suite)
-	case !k.described().isMade():
-		return nil, fmt.Errorf("new resident key: %w: key %x was not made to its end", ErrKEKMissing, k.ID)
+	case !k.isMade():
+		return nil, errUnfinished(k)
 	}
 	key := newTokenKey(t, k.described(), rand)
 	return &Resident{func() *tokenKey { return key }}, nil
+}
+
+func errUnfinished(k ResidentKey) error {
+	return fmt.Errorf("new resident key: %w: key %x was not made to its end", ErrKEKMissing, k.ID)
 }
 
 // Text is what a resident key encrypts or decrypts.

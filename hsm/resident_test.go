@@ -127,11 +127,12 @@ func TestAResidentKeyIsVerifiedOnceAnEpochAndThenOneCallDoes(t *testing.T) {
 	}
 }
 
-func TestTypesThatNoTokenHoldsYetAreRefusedInWords(t *testing.T) {
-	for _, keyType := range []hsm.KeyType{"rsa-2048", "ecdsa-p256", "ed25519", "hmac", "aes128-gcm96", ""} {
+func TestTypesThatNoTokenHoldsAreRefusedInWords(t *testing.T) {
+	for _, keyType := range []hsm.KeyType{"rsa-1024", "ecdsa-p224", "mldsa-44", "aes128-gcm96", ""} {
 		_, err := hsm.DrawKey(hsm.KeySpec{Type: keyType, Label: "x", Suite: hsm.SuiteGCM}, created, rand.Reader)
 		require.ErrorIs(t, err, hsm.ErrUnsupported)
 		require.ErrorContains(t, err, fmt.Sprintf("keys of type %q", keyType))
+		require.ErrorIs(t, hsm.CheckKey(t.Context(), nil, hsm.KeySpec{Type: keyType, Label: "x"}), hsm.ErrUnsupported)
 		_, err = hsm.NewResident(nil, hsm.ResidentKey{Type: keyType, Suite: hsm.SuiteGCM}, rand.Reader)
 		require.ErrorIs(t, err, hsm.ErrUnsupported)
 	}

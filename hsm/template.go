@@ -15,7 +15,7 @@ type part struct {
 	find      cryptoki.Template // the object that cannot be made again
 	mechanism cryptoki.MechanismType
 	templates []cryptoki.Template
-	allowed   cryptoki.MechanismType // what the last of the templates is for
+	allowed   []cryptoki.MechanismType // what the last of the templates is for
 }
 
 // parts returns what has to be made for a key, the key that decrypts first.
@@ -25,10 +25,10 @@ func (k KEK) parts() []part {
 	if k.Suite == SuiteOAEP {
 		templates = rsaKeys(k.Label, k.CKAID, k.RSABits)
 	}
-	parts := []part{{k.key(), shape.generation, templates, shape.mechanism}}
+	parts := []part{{k.key(), shape.generation, templates, []cryptoki.MechanismType{shape.mechanism}}}
 	if shape.mac {
 		mac := []cryptoki.Template{macKey(k.MACLabel, k.MACID)}
-		parts = append(parts, part{k.macKey(), cryptoki.GenericSecretGen, mac, cryptoki.SHA256HMAC})
+		parts = append(parts, part{k.macKey(), cryptoki.GenericSecretGen, mac, []cryptoki.MechanismType{cryptoki.SHA256HMAC}})
 	}
 	return parts
 }
@@ -90,7 +90,7 @@ func (p part) limited() []cryptoki.Template {
 	templates := slices.Clone(p.templates)
 	last := len(templates) - 1
 	templates[last] = append(slices.Clone(templates[last]),
-		cryptoki.Attribute{Type: cryptoki.AttrAllowedMechanisms, Value: []cryptoki.MechanismType{p.allowed}})
+		cryptoki.Attribute{Type: cryptoki.AttrAllowedMechanisms, Value: p.allowed})
 	return templates
 }
 

@@ -23,6 +23,8 @@ type Token interface {
 	RunOnce(ctx context.Context, f func(s cryptoki.Session, epoch uint64) error) error
 	// Mechanisms returns what the token lists.
 	Mechanisms(ctx context.Context) ([]cryptoki.MechanismType, error)
+	// MechanismInfo returns what the token says of a mechanism. The error matches [cryptoki.ErrMechanismInvalid] where it has none.
+	MechanismInfo(ctx context.Context, m cryptoki.MechanismType) (cryptoki.MechanismInfo, error)
 }
 
 // runner is one of the two ways of [Token].

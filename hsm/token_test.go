@@ -48,6 +48,10 @@ func (p *plainToken) Mechanisms(context.Context) ([]cryptoki.MechanismType, erro
 	return p.library.Mechanisms(0)
 }
 
+func (p *plainToken) MechanismInfo(_ context.Context, m cryptoki.MechanismType) (cryptoki.MechanismInfo, error) {
+	return p.library.MechanismInfo(0, m)
+}
+
 func (p *plainToken) Run(ctx context.Context, f func(cryptoki.Session, uint64) error) error {
 	err := p.once(ctx, f)
 	for _, lost := range []cryptoki.Error{

@@ -54,6 +54,10 @@ func (v vectorToken) RunOnce(context.Context, func(cryptoki.Session, uint64) err
 
 func (v vectorToken) Mechanisms(context.Context) ([]cryptoki.MechanismType, error) { return nil, nil }
 
+func (v vectorToken) MechanismInfo(context.Context, cryptoki.MechanismType) (cryptoki.MechanismInfo, error) {
+	return cryptoki.MechanismInfo{}, nil
+}
+
 func (v vectorToken) Find(t cryptoki.Template) ([]cryptoki.Object, error) {
 	for _, a := range t {
 		if a.Type == cryptoki.AttrLabel && a.Value == "vector-mac" {

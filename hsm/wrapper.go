@@ -93,22 +93,9 @@ func (w *Wrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, erro
 	return secret, err
 }
 
-// unwrap opens w. Tokens answer damaged data and trouble of their own with one error, and what is called damaged is given
-// up: so the key is seen to work, and the data is tried again.
+// unwrap opens w.
 func (k *tokenKey) unwrap(ctx context.Context, w wrapping, outer []byte) ([]byte, error) {
-	open := func(s cryptoki.Session, h handles, _ []byte) ([]byte, error) { return k.open(s, h, w, outer) }
-	secret, err := k.run(ctx, nil, open)
-	if !isRefusal(err) {
-		return secret, err
-	}
-	if err := k.verify(ctx); err != nil {
-		return nil, err
-	}
-	secret, err = k.run(ctx, nil, open)
-	if isRefusal(err) {
-		return nil, ErrCorrupt
-	}
-	return secret, err
+	return k.opened(ctx, func(s cryptoki.Session, h handles, _ []byte) ([]byte, error) { return k.open(s, h, w, outer) })
 }
 
 // Check finds the key anew, encrypts and decrypts with it, and opens its canary. The error matches [ErrKEKMissing] or
@@ -125,11 +112,11 @@ func (w *Wrapper) Check(ctx context.Context) error {
 // from one that is not, [ErrKEKMissing] and [ErrKEKMismatch] from one that does not hold the key.
 func (w *Wrapper) Probe(s cryptoki.Session, epoch uint64) error {
 	k := w.key()
-	chance, err := k.draw(k.rand)
+	exercise, err := k.exercise()
 	if err != nil {
 		return err
 	}
-	return k.verifyIn(s, epoch, chance)
+	return k.verifyIn(s, epoch, exercise)
 }
 
 // String names the wrapper by the identifier of its key.

@@ -12,6 +12,9 @@ type Library interface {
 	Tokens() ([]Token, error)
 	// Mechanisms returns what the token in a slot lists (C_GetMechanismList).
 	Mechanisms(slot uint) ([]MechanismType, error)
+	// MechanismInfo returns what the token in a slot says of a mechanism (C_GetMechanismInfo). Some tokens say something of one
+	// that they do not list.
+	MechanismInfo(slot uint, m MechanismType) (MechanismInfo, error)
 	// Open opens a session that reads and writes with the token in a slot (C_OpenSession).
 	Open(slot uint) (Session, error)
 	// Reinitialize makes the library look at the world anew (C_Finalize, C_Initialize). Sessions, logins and objects of before

@@ -79,6 +79,7 @@ func TestAnErrorOfTheLibraryIsTheCallers(t *testing.T) {
 		"C_GetSlotList":       func() error { _, err := library.Tokens(); return err },
 		"C_GetTokenInfo":      func() error { _, err := library.Tokens(); return err },
 		"C_GetMechanismList":  func() error { _, err := library.Mechanisms(slot); return err },
+		"C_GetMechanismInfo":  func() error { _, err := library.MechanismInfo(slot, cryptoki.AESKeyGen); return err },
 		"C_OpenSession":       func() error { _, err := library.Open(slot); return err },
 		"C_FindObjectsInit":   func() error { _, err := session.Find(nil); return err },
 		"C_FindObjects":       func() error { _, err := session.Find(nil); return err },

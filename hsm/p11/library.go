@@ -91,6 +91,17 @@ func (l *library) Mechanisms(slot uint) ([]cryptoki.MechanismType, error) {
 	return types, nil
 }
 
+// MechanismInfo is C_GetMechanismInfo.
+func (l *library) MechanismInfo(slot uint, m cryptoki.MechanismType) (cryptoki.MechanismInfo, error) {
+	call, err := l.enter()
+	if err != nil {
+		return cryptoki.MechanismInfo{}, err
+	}
+	defer call.leave()
+	info, err := l.module.control.GetMechanismInfo(slot, []*pkcs11.Mechanism{pkcs11.NewMechanism(uint(m), nil)})
+	return cryptoki.MechanismInfo{MinKeySize: info.MinKeySize, MaxKeySize: info.MaxKeySize}, failed("C_GetMechanismInfo", err)
+}
+
 // Open is C_OpenSession. The session reads and writes: some libraries know no other (AWS CloudHSM).
 func (l *library) Open(slot uint) (cryptoki.Session, error) {
 	call, err := l.enter()

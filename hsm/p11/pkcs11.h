@@ -41,6 +41,12 @@ typedef struct {
 	CK_ULONG ulSourceDataLen;
 } CK_RSA_PKCS_OAEP_PARAMS;
 
+typedef struct {
+	CK_MECHANISM_TYPE hashAlg;
+	CK_ULONG mgf;
+	CK_ULONG sLen;
+} CK_RSA_PKCS_PSS_PARAMS;
+
 #define CKR_OK 0x0UL
 #define CKR_BUFFER_TOO_SMALL 0x150UL
 #define CKR_SESSION_COUNT 0xB1UL
@@ -61,7 +67,7 @@ typedef CK_RV (*CK_UNUSED)(void);
 	U(GetSlotInfo) \
 	F(GetTokenInfo, (CK_SLOT_ID slot, void *info), (slot, info)) \
 	F(GetMechanismList, (CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count), (slot, list, count)) \
-	U(GetMechanismInfo) \
+	F(GetMechanismInfo, (CK_SLOT_ID slot, CK_MECHANISM_TYPE type, void *info), (slot, type, info)) \
 	U(InitToken) \
 	U(InitPIN) \
 	U(SetPIN) \

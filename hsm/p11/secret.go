@@ -134,23 +134,30 @@ func parameter(mechanism cryptoki.Mechanism) (C.keylife_call, error) {
 			return call, fmt.Errorf("RSA-OAEP without a hash: %w", cryptoki.ErrMechanismParamInvalid)
 		}
 		call.parameter = C.KEYLIFE_OAEP
-		call.hash, call.mgf = sha256, mgf1SHA256
-		if mechanism.OAEP.Hash == cryptoki.SHA1 {
-			call.hash, call.mgf = sha1, mgf1SHA1
+		call.hash, call.mgf = hashes[mechanism.OAEP.Hash].hash, hashes[mechanism.OAEP.Hash].mgf
+	case cryptoki.RSAPKCSPSS:
+		if mechanism.PSS == nil || mechanism.PSS.Salt < 0 {
+			return call, fmt.Errorf("RSA-PSS without a hash: %w", cryptoki.ErrMechanismParamInvalid)
 		}
+		call.parameter = C.KEYLIFE_PSS
+		call.hash, call.mgf = hashes[mechanism.PSS.Hash].hash, hashes[mechanism.PSS.Hash].mgf
+		call.salt = C.CK_ULONG(mechanism.PSS.Salt)
 	default:
 		call.parameter = C.KEYLIFE_PLAIN
 	}
 	return call, nil
 }
 
-const (
-	aesBlock   = 16
-	sha1       = 0x220 // CKM_SHA_1
-	sha256     = 0x250 // CKM_SHA256
-	mgf1SHA1   = 1     // CKG_MGF1_SHA1
-	mgf1SHA256 = 2     // CKG_MGF1_SHA256
-)
+const aesBlock = 16
+
+// hashes are the numbers of CKM_SHA_1 and its like, and of CKG_MGF1_SHA1 and its like.
+var hashes = map[cryptoki.HashType]struct {
+	hash C.CK_MECHANISM_TYPE
+	mgf  C.CK_ULONG
+}{
+	cryptoki.SHA1: {0x220, 1}, cryptoki.SHA256: {0x250, 2}, cryptoki.SHA384: {0x260, 3}, cryptoki.SHA512: {0x270, 4}, cryptoki.SHA224: {0x255, 5},
+	cryptoki.SHA3224: {0x2B5, 6}, cryptoki.SHA3256: {0x2B0, 7}, cryptoki.SHA3384: {0x2C0, 8}, cryptoki.SHA3512: {0x2D0, 9},
+}
 
 // first returns the address of bytes for C, or NULL for none.
 func first(b []byte) *C.CK_BYTE { return (*C.CK_BYTE)(unsafe.SliceData(b)) }

@@ -52,6 +52,7 @@ static CK_RV finish(CK_FUNCTION_LIST *library, const keylife_call *call, CK_ULON
 keylife_result keylife_do(CK_FUNCTION_LIST *library, keylife_call call) {
 	CK_GCM_PARAMS gcm = {call.iv, call.iv_length, call.iv_length * 8, call.aad, call.aad_length, 128};
 	CK_RSA_PKCS_OAEP_PARAMS oaep = {call.hash, call.mgf, CKZ_DATA_SPECIFIED, NULL, 0};
+	CK_RSA_PKCS_PSS_PARAMS pss = {call.hash, call.mgf, call.salt};
 	CK_MECHANISM mechanism = {call.mechanism, NULL, 0};
 	switch (call.parameter) {
 	case KEYLIFE_IV:
@@ -65,6 +66,10 @@ keylife_result keylife_do(CK_FUNCTION_LIST *library, keylife_call call) {
 	case KEYLIFE_OAEP:
 		mechanism.pParameter = &oaep;
 		mechanism.ulParameterLen = sizeof oaep;
+		break;
+	case KEYLIFE_PSS:
+		mechanism.pParameter = &pss;
+		mechanism.ulParameterLen = sizeof pss;
 		break;
 	}
 	keylife_result result = {begin(library, &call, &mechanism), call.room};

@@ -9,7 +9,7 @@
 #include "pkcs11.h"
 
 enum { KEYLIFE_ENCRYPT, KEYLIFE_DECRYPT, KEYLIFE_SIGN };
-enum { KEYLIFE_PLAIN, KEYLIFE_IV, KEYLIFE_GCM, KEYLIFE_OAEP };
+enum { KEYLIFE_PLAIN, KEYLIFE_IV, KEYLIFE_GCM, KEYLIFE_OAEP, KEYLIFE_PSS };
 
 // keylife_call is an operation in one part, with a mechanism and its parameter.
 typedef struct {
@@ -24,6 +24,7 @@ typedef struct {
 	CK_ULONG aad_length;
 	CK_MECHANISM_TYPE hash;
 	CK_ULONG mgf;
+	CK_ULONG salt;
 	CK_BYTE *in;
 	CK_ULONG in_length;
 	CK_BYTE *out;

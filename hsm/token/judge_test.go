@@ -197,6 +197,11 @@ func TestMechanismsAndInfoAreAskedOfTheToken(t *testing.T) {
 		info, err := tok.Info(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "0001", info.Serial)
+		_, err = tok.MechanismInfo(t.Context(), cryptoki.AESCBCPad)
+		require.NoError(t, err)
+		_, err = tok.MechanismInfo(t.Context(), cryptoki.AESGCM)
+		require.ErrorIs(t, err, cryptoki.ErrMechanismInvalid)
+		require.NotErrorIs(t, err, hsm.ErrUnavailable)
 
 		b.library.Fail(faketoken.GetMechanisms, cryptoki.ErrDeviceError, 1)
 		_, err = tok.Mechanisms(t.Context())

@@ -104,6 +104,19 @@ func (t *Token) Mechanisms(ctx context.Context) (list []cryptoki.MechanismType, 
 	return list, err
 }
 
+// MechanismInfo returns what the token says of a mechanism.
+func (t *Token) MechanismInfo(ctx context.Context, m cryptoki.MechanismType) (info cryptoki.MechanismInfo, err error) {
+	err = t.run(ctx, job{library: func(k *task, l cryptoki.Library, slot uint) (any, error) {
+		var info cryptoki.MechanismInfo
+		err := k.call(func() (err error) {
+			info, err = l.MechanismInfo(slot, m)
+			return err
+		})
+		return info, err
+	}, result: func(v any) { info = v.(cryptoki.MechanismInfo) }})
+	return info, err
+}
+
 // Info returns what the token says of itself now.
 func (t *Token) Info(ctx context.Context) (info cryptoki.Token, err error) {
 	err = t.run(ctx, job{library: func(k *task, l cryptoki.Library, slot uint) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"encoding/base64"
+	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -77,7 +78,7 @@ func checkMACs(items []MACItem) error {
 // checkMAC refuses a kind of MAC that no version of the key makes, and a use that the key is not for.
 func checkMAC(k *lifecycle.Key, kind MACKind, use lifecycle.AllowedUse) error {
 	switch {
-	case k.Protection == lifecycle.Resident:
+	case k.Protection == lifecycle.Resident && envelope.Algorithm(k.Type) != envelope.HMAC:
 		return refusal.Refusedf("key %q makes no %ss: its versions are on the token, and a key there has no HMAC key", k.Name, kind)
 	case k.Type.SupportsCMAC() != (kind == CMAC):
 		return refusal.Refusedf("key type %s does not support %s operations", k.Type, kind)
@@ -117,7 +118,7 @@ func (s *snapshot) authenticate(ctx context.Context, k *lifecycle.Key, version i
 	if err != nil {
 		return "", err
 	}
-	mac, err := item.made(c, input)
+	mac, err := s.macOf(ctx, k, c, item, input)
 	if err != nil {
 		return "", err
 	}
@@ -147,11 +148,20 @@ func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
 	if err != nil {
 		return Verdict{Err: classify(err)}
 	}
-	made, err := item.made(c, input)
+	made, err := s.macOf(ctx, s.k.Key, c, item, input)
 	if err != nil {
 		return Verdict{Err: classify(err)}
 	}
 	return Verdict{Valid: hmac.Equal(mac, made)}
+}
+
+// macOf makes the MAC of an input, on the token where the key is there.
+func (s *snapshot) macOf(ctx context.Context, k *lifecycle.Key, c *envelope.Cipher, item *MACItem, input []byte) ([]byte, error) {
+	if err := s.connected(ctx, c); err != nil {
+		return nil, err
+	}
+	mac, err := item.made(ctx, c, input)
+	return mac, s.outcome(ctx, k, c, err)
 }
 
 func (i *MACItem) input(missing string) ([]byte, error) {
@@ -166,11 +176,11 @@ func (i *MACItem) input(missing string) ([]byte, error) {
 }
 
 // made returns the MAC that the version of a cipher makes of the input.
-func (i *MACItem) made(c *envelope.Cipher, input []byte) ([]byte, error) {
+func (i *MACItem) made(ctx context.Context, c *envelope.Cipher, input []byte) ([]byte, error) {
 	if i.Kind == CMAC {
 		return c.CMAC(input, i.Length)
 	}
-	return c.HMAC(i.Hash, input)
+	return c.HMAC(ctx, i.Hash, input)
 }
 
 // citedVersion is [cited]'s.
@@ -179,8 +189,8 @@ func (i *MACItem) citedVersion() (int, bool) {
 	return version, err == nil
 }
 
-// mayBeOf reports whether the MAC is one of the cipher's version. No key on a token makes any.
-func (i *MACItem) mayBeOf(_ context.Context, c *envelope.Cipher) bool {
+// mayBeOf reports whether the MAC is one of the cipher's version, or whether nobody can tell.
+func (i *MACItem) mayBeOf(ctx context.Context, c *envelope.Cipher) bool {
 	input, err := i.input("")
 	if err != nil {
 		return false
@@ -193,6 +203,9 @@ func (i *MACItem) mayBeOf(_ context.Context, c *envelope.Cipher) bool {
 	if err != nil {
 		return false
 	}
-	made, err := i.made(c, input)
-	return err == nil && hmac.Equal(mac, made)
+	made, err := i.made(ctx, c, input)
+	if err != nil {
+		return !errors.Is(err, envelope.ErrInput) && c.OnToken()
+	}
+	return hmac.Equal(mac, made)
 }

@@ -84,10 +84,12 @@ type RandomSource interface {
 	Random(ctx context.Context, purpose string) (io.Reader, error)
 }
 
-// ResidentSource gives keys that stay on the token.
+// ResidentSource gives keys that stay on the token: the one that sealed material refers to. The error is that it is another kind of key.
+// The token is not asked.
 type ResidentSource interface {
-	// ResidentKey returns the key that sealed material refers to. The token is not asked.
 	ResidentKey(reference []byte) (envelope.ResidentKey, error)
+	ResidentPair(reference []byte) (envelope.ResidentPair, error)
+	ResidentMAC(reference []byte) (envelope.ResidentMAC, error)
 }
 
 // UpsertSetting says whether encrypting must not make keys.

@@ -58,6 +58,6 @@ func (s *snapshot) request(ctx context.Context, k *lifecycle.Key, version int, t
 	if err := s.connected(ctx, c); err != nil {
 		return "", err
 	}
-	text, err := c.Request(wanted)
+	text, err := c.Request(ctx, wanted)
 	return text, s.outcome(ctx, k, c, err)
 }

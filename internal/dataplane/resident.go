@@ -19,14 +19,39 @@ var errOtherProtection = errors.New("stored material has another protection than
 func (m Materials) CipherOf(k *lifecycle.Key, number int, material envelope.Material) (*envelope.Cipher, error) {
 	reference := material.Reference()
 	switch {
+	case k.Protection == lifecycle.Resident && material.HasPublicHalfAlone(): // the private one was destroyed
+		return envelope.NewVerifier(Spec(k), number, material.Public())
 	case (k.Protection == lifecycle.Resident) != (reference != nil):
 		return nil, fmt.Errorf("key %q version %d: %w", k.Name, number, errOtherProtection)
 	case reference == nil:
 		return envelope.NewCipher(Spec(k), number, material, m.Rand)
 	}
-	key, err := m.Residents.ResidentKey(reference)
+	c, err := m.cipherOnToken(Spec(k), number, material)
 	if err != nil {
 		return nil, fmt.Errorf("key %q version %d: %w", k.Name, number, err)
+	}
+	return c, nil
+}
+
+// cipherOnToken returns the cipher of a version whose key is on the token.
+func (m Materials) cipherOnToken(spec envelope.Spec, number int, material envelope.Material) (*envelope.Cipher, error) {
+	switch {
+	case material.Public() != nil:
+		key, err := m.Residents.ResidentPair(material.Reference())
+		if err != nil {
+			return nil, err
+		}
+		return envelope.NewResidentPairCipher(spec, number, material.Public(), key)
+	case spec.Algorithm == envelope.HMAC:
+		key, err := m.Residents.ResidentMAC(material.Reference())
+		if err != nil {
+			return nil, err
+		}
+		return envelope.NewResidentMACCipher(number, key)
+	}
+	key, err := m.Residents.ResidentKey(material.Reference())
+	if err != nil {
+		return nil, err
 	}
 	return envelope.NewResidentCipher(number, key)
 }

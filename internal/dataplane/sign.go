@@ -131,11 +131,14 @@ func (s *snapshot) signature(ctx context.Context, k *lifecycle.Key, version int,
 	if err != nil {
 		return envelope.Signature{}, err
 	}
+	if err := s.connected(ctx, c); err != nil {
+		return envelope.Signature{}, err
+	}
 	signature, err := c.Sign(ctx, m.signedBy(c), m.SignParams)
-	if errors.Is(err, envelope.ErrInput) {
+	if errors.Is(err, envelope.ErrInput) && !errors.Is(err, envelope.ErrUnsupported) {
 		err = refusal.AsFault(err)
 	}
-	return signature, err
+	return signature, s.outcome(ctx, k, c, err)
 }
 
 func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {

@@ -153,10 +153,12 @@ type ObjectStore interface {
 // TokenKeys makes and destroys keys that stay on the token. The error is envelope.ErrUnsupported where the token cannot hold
 // such a key, or there is no token, and envelope.ErrUnavailable where nobody can tell at the moment.
 type TokenKeys interface {
-	// DrawKey describes the key of a version; id is its CKA_ID in hex. Nothing is made yet.
-	DrawKey(ctx context.Context, keyID string, version int) (id string, description []byte, err error)
-	// GenerateKey makes it. After an error it may be there.
-	GenerateKey(ctx context.Context, description []byte) (reference []byte, err error)
+	// CheckKey asks the token whether it can hold the key of a version. Nothing is made.
+	CheckKey(ctx context.Context, wanted envelope.TokenKey) error
+	// DrawKey describes the key of a version; id is its CKA_ID in hex. Nothing is made yet, and the token is not asked.
+	DrawKey(ctx context.Context, wanted envelope.TokenKey) (id string, description []byte, err error)
+	// GenerateKey makes it. The public half is that of a pair. After an error it may be there.
+	GenerateKey(ctx context.Context, description []byte) (reference, public []byte, err error)
 	// DestroyKey destroys it. That it is gone already is no error.
 	DestroyKey(ctx context.Context, id, keyID string, version int) error
 }

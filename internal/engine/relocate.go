@@ -95,6 +95,9 @@ func (r *relocation) relocate(ctx context.Context, k *lifecycle.Key, n int) erro
 	if err != nil {
 		return err
 	}
+	if v, err = r.withoutObject(ctx, k, v); err != nil {
+		return err
+	}
 	switch lifecycle.LocationOf(*k, n) {
 	case lifecycle.InArchive:
 		return r.toArchive(ctx, k, v)

@@ -27,20 +27,27 @@ func (s *Session) newMaterial(ctx context.Context, k *lifecycle.Key, number int)
 		m, err = s.newSecret(ctx, k)
 		return m, "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, wrapTime)
+	ctx, cancel := context.WithTimeout(ctx, tokenKeyTime)
 	defer cancel()
-	id, description, err := s.store.Token.DrawKey(ctx, k.ID, number)
+	id, description, err := s.store.Token.DrawKey(ctx, tokenKey(k, number))
 	if err != nil {
 		return m, "", err
 	}
 	if err := s.store.Objects.PutObject(ctx, lifecycle.Object{ID: id, Key: k.Name, KeyID: k.ID, Version: number, Created: s.Now()}); err != nil {
 		return m, "", err
 	}
-	reference, err := s.store.Token.GenerateKey(ctx, description)
+	reference, public, err := s.store.Token.GenerateKey(ctx, description)
 	if err != nil {
 		return m, "", err
 	}
-	return envelope.NewReference(reference), id, nil
+	return envelope.NewReference(reference, public), id, nil
+}
+
+// tokenKeyTime bounds the making of a key on the token: a long RSA key takes some tokens long. It is shorter than actTime.
+const tokenKeyTime = time.Minute
+
+func tokenKey(k *lifecycle.Key, number int) envelope.TokenKey {
+	return envelope.TokenKey{Algorithm: envelope.Algorithm(k.Type), Size: k.Size, KeyID: k.ID, Version: number}
 }
 
 // requireToken refuses a version on the token where the token cannot hold it. It comes before a new mount gets its key
@@ -49,7 +56,7 @@ func (s *Session) requireToken(ctx context.Context, k *lifecycle.Key, number int
 	if k.Protection != lifecycle.Resident {
 		return nil
 	}
-	_, _, err := s.store.Token.DrawKey(ctx, k.ID, number)
+	err := s.store.Token.CheckKey(ctx, tokenKey(k, number))
 	if errors.Is(err, envelope.ErrUnsupported) {
 		return refusal.InvalidField("protection", string(lifecycle.Resident), err.Error())
 	}
@@ -133,6 +140,22 @@ func (r *relocation) destroyObject(k *lifecycle.Key, v lifecycle.Version) error 
 		r.object = destroyedObject{id: v.Object, err: r.store.Token.DestroyKey(ctx, v.Object, k.ID, v.Number)}
 		return r.object.err
 	})
+}
+
+// withoutObject destroys a private half on the token that is to go, before what is stored of it goes.
+func (r *relocation) withoutObject(ctx context.Context, k *lifecycle.Key, v lifecycle.Version) (lifecycle.Version, error) {
+	if v.Object == "" || lifecycle.KeepsPrivate(*k, v.Number) || lifecycle.LocationOf(*k, v.Number) == lifecycle.Erased {
+		return v, nil
+	}
+	if err := r.destroyObject(k, v); err != nil {
+		return v, err
+	}
+	v.Object = ""
+	if err := r.store.Material.PutVersion(ctx, k.Name, v); err != nil {
+		return v, err
+	}
+	r.read[entry{v.Number, envelope.PurposeOnline}] = v
+	return v, nil
 }
 
 // erase leaves of a stored version what is no secret: its number, dates and fingerprint. A key on the token is destroyed before

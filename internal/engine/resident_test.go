@@ -24,8 +24,12 @@ import (
 
 // makeResident makes key k on the token.
 func makeResident(w *enginetest.World, policy string) error {
+	return makeResidentOf(w, keytype.Default, policy)
+}
+
+func makeResidentOf(w *enginetest.World, kind keytype.Type, policy string) error {
 	_, _, err := w.Session().Keys().Create(context.Background(), engine.Creation{
-		Spec: lifecycle.Key{Name: "k", Type: keytype.Default, Protection: lifecycle.Resident}, Policy: &policy,
+		Spec: lifecycle.Key{Name: "k", Type: kind, Size: kind.SizeOf(32), Protection: lifecycle.Resident}, Policy: &policy,
 	})
 	return err
 }
@@ -47,12 +51,19 @@ func span(t *testing.T, text string) schedule.Span {
 
 // TestAKeyOnTheTokenIsAskedForUnderNoLock has all checks made by the token; the fakes complain of a call under a lock.
 func TestAKeyOnTheTokenIsAskedForUnderNoLock(t *testing.T) {
+	for _, kind := range []keytype.Type{keytype.Default, keytype.ECDSAP256, keytype.RSA2048, keytype.HMAC} {
+		askedForUnderNoLock(t, kind)
+	}
+}
+
+func askedForUnderNoLock(t *testing.T, kind keytype.Type) {
+	t.Helper()
 	w := enginetest.New(t)
 	w.Policy("p", func(d *policy.Document) {
 		allChecks(d)
 		d.MinVersionsKept = 1
 	})
-	require.NoError(t, makeResident(w, "p"))
+	require.NoError(t, makeResidentOf(w, kind, "p"))
 	require.Equal(t, 1, w.Residents.Objects())
 	require.NoError(t, rotate(w, false, engine.Precondition{}))
 	require.NoError(t, rotate(w, true, engine.Precondition{}))
@@ -63,7 +74,12 @@ func TestAKeyOnTheTokenIsAskedForUnderNoLock(t *testing.T) {
 	require.NoError(t, do(w, lifecycle.Recover, 1))
 	require.Equal(t, 4, w.Residents.Objects())
 	require.Zero(t, pending(t, w))
-	require.NoError(t, w.Encrypt("k", "x").Err)
+	if kind.SupportsEncryption() {
+		require.NoError(t, w.Encrypt("k", "x").Err)
+	}
+	v, err := w.Session().Versions().Read(t.Context(), "k", 4)
+	require.NoError(t, err)
+	require.Equal(t, kind.IsAsymmetric(), len(v.Public) > 0, "the public half is stored beside what is sealed")
 }
 
 func TestWhatATokenCannotHoldIsRefusedBeforeAnythingIsNoted(t *testing.T) {

@@ -5,13 +5,20 @@ package enginetest
 
 import (
 	"context"
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +30,8 @@ import (
 type Residents struct {
 	token   *Token
 	mu      sync.Mutex
-	objects map[string]cipher.AEAD // by what names a key: its id, that of its Vault key, and its version
-	calls   int                    // encryptions and decryptions
+	objects map[string]any // a cipher.AEAD, a crypto.Signer, or bytes for HMACs, by what names it: its id, that of its Vault key, its version
+	calls   int            // uses of the keys
 	none    bool
 	before  func()
 }
@@ -36,7 +43,7 @@ func (r *Residents) Objects() int {
 	return len(r.objects)
 }
 
-// Calls returns how many texts were encrypted and decrypted.
+// Calls returns how often keys were used.
 func (r *Residents) Calls() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,7 +57,7 @@ func (r *Residents) Refuse() {
 	r.none = true
 }
 
-// BeforeNext runs do before the next encryption or decryption.
+// BeforeNext runs do before the next use of a key.
 func (r *Residents) BeforeNext(do func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,37 +76,78 @@ func nameOf(id, keyID string, version int) string {
 	return fmt.Sprintf("%s of %s v%d", id, keyID, version)
 }
 
-// DrawKey is engine.TokenKeys's.
-func (r *Residents) DrawKey(_ context.Context, keyID string, version int) (id string, description []byte, err error) {
+// CheckKey is engine.TokenKeys's.
+func (r *Residents) CheckKey(ctx context.Context, _ envelope.TokenKey) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.none {
-		return "", nil, fmt.Errorf("%w: no HSM is configured", envelope.ErrUnsupported)
+	none := r.none
+	r.mu.Unlock()
+	if none {
+		return fmt.Errorf("%w: no HSM is configured", envelope.ErrUnsupported)
 	}
-	var drawn [16]byte
-	_, err = rand.Read(drawn[:])
-	id = hex.EncodeToString(drawn[:])
-	return id, []byte(nameOf(id, keyID, version)), err
+	return r.ask(ctx)
+}
+
+// drawn is what describes a key that is to be made.
+type drawn struct {
+	Algorithm envelope.Algorithm
+	Name      string
+}
+
+// DrawKey is engine.TokenKeys's.
+func (r *Residents) DrawKey(_ context.Context, wanted envelope.TokenKey) (id string, description []byte, err error) {
+	var random [16]byte
+	if _, err = rand.Read(random[:]); err != nil {
+		return "", nil, err
+	}
+	id = hex.EncodeToString(random[:])
+	description, err = json.Marshal(drawn{wanted.Algorithm, nameOf(id, wanted.KeyID, wanted.Version)})
+	return id, description, err
 }
 
 // GenerateKey is engine.TokenKeys's.
-func (r *Residents) GenerateKey(ctx context.Context, description []byte) ([]byte, error) {
+func (r *Residents) GenerateKey(ctx context.Context, description []byte) (reference, public []byte, err error) {
 	if err := r.ask(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var d drawn
+	if err := json.Unmarshal(description, &d); err != nil {
+		return nil, nil, err
+	}
+	object, err := newObject(d.Algorithm)
+	if err != nil {
+		return nil, nil, err
+	}
+	if signer, pair := object.(crypto.Signer); pair {
+		if public, err = x509.MarshalPKIXPublicKey(signer.Public()); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.objects[d.Name] = object
+	return []byte(d.Name), public, nil
+}
+
+func newObject(a envelope.Algorithm) (any, error) {
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		return nil, err
+	}
+	switch a {
+	case envelope.HMAC:
+		return key, nil
+	case envelope.Ed25519:
+		return ed25519.NewKeyFromSeed(key), nil
+	case envelope.ECDSAP256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case envelope.RSA2048:
+		return rsa.GenerateKey(rand.Reader, 2048)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.objects[string(description)] = aead
-	return append([]byte("reference to "), description...), err
+	return cipher.NewGCM(block)
 }
 
 // DestroyKey is engine.TokenKeys's.
@@ -115,7 +163,17 @@ func (r *Residents) DestroyKey(ctx context.Context, id, keyID string, version in
 
 // ResidentKey is dataplane.ResidentSource's.
 func (r *Residents) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
-	return residentKey{r, strings.TrimPrefix(string(reference), "reference to ")}, nil
+	return residentKey{r, string(reference)}, nil
+}
+
+// ResidentPair is dataplane.ResidentSource's.
+func (r *Residents) ResidentPair(reference []byte) (envelope.ResidentPair, error) {
+	return residentPair{residentKey{r, string(reference)}}, nil
+}
+
+// ResidentMAC is dataplane.ResidentSource's.
+func (r *Residents) ResidentMAC(reference []byte) (envelope.ResidentMAC, error) {
+	return residentMAC{residentKey{r, string(reference)}}, nil
 }
 
 type residentKey struct {
@@ -125,7 +183,8 @@ type residentKey struct {
 
 var errGone = errors.New("the token has no such key")
 
-func (k residentKey) get(ctx context.Context) (cipher.AEAD, error) {
+// used is a use of a key, which must be one of type K.
+func used[K any](ctx context.Context, k residentKey) (key K, err error) {
 	k.mu.Lock()
 	do := k.before
 	k.before = nil
@@ -134,21 +193,61 @@ func (k residentKey) get(ctx context.Context) (cipher.AEAD, error) {
 		do()
 	}
 	if err := k.ask(ctx); err != nil {
-		return nil, err
+		return key, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.calls++
-	aead, ok := k.objects[k.name]
+	key, ok := k.objects[k.name].(K)
 	if !ok {
-		return nil, errGone
+		return key, errGone
 	}
-	return aead, nil
+	return key, nil
+}
+
+type residentPair struct{ residentKey }
+
+// Sign is envelope.ResidentPair's.
+func (k residentPair) Sign(ctx context.Context, digest []byte, options crypto.SignerOpts) ([]byte, error) {
+	key, err := used[crypto.Signer](ctx, k.residentKey)
+	if err != nil {
+		return nil, err
+	}
+	return key.Sign(rand.Reader, digest, options)
+}
+
+// Decrypt is envelope.ResidentPair's.
+func (k residentPair) Decrypt(ctx context.Context, ciphertext []byte, _ string) ([]byte, error) {
+	key, err := used[crypto.Decrypter](ctx, k.residentKey)
+	if err != nil {
+		return nil, err
+	}
+	text, err := key.Decrypt(nil, ciphertext, &rsa.OAEPOptions{Hash: crypto.SHA256})
+	if err != nil {
+		return nil, corrupt{}
+	}
+	return text, nil
+}
+
+// Decrypts is envelope.ResidentPair's.
+func (residentPair) Decrypts(padding string) bool { return padding == "oaep" }
+
+type residentMAC struct{ residentKey }
+
+// MAC is envelope.ResidentMAC's.
+func (k residentMAC) MAC(ctx context.Context, hash crypto.Hash, input []byte) ([]byte, error) {
+	key, err := used[[]byte](ctx, k.residentKey)
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(hash.New, key)
+	mac.Write(input)
+	return mac.Sum(nil), nil
 }
 
 // Encrypt is envelope.ResidentKey's.
 func (k residentKey) Encrypt(ctx context.Context, text, associatedData []byte) ([]byte, error) {
-	aead, err := k.get(ctx)
+	aead, err := used[cipher.AEAD](ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +266,7 @@ func (corrupt) Corrupt() bool { return true }
 
 // Decrypt is envelope.ResidentKey's.
 func (k residentKey) Decrypt(ctx context.Context, ciphertext, associatedData []byte) ([]byte, error) {
-	aead, err := k.get(ctx)
+	aead, err := used[cipher.AEAD](ctx, k)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ package enginetest
 import (
 	"bytes"
 	"context"
-	"crypto/cipher"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -49,7 +48,7 @@ type World struct {
 func New(t testing.TB) *World {
 	w := &World{Mount: NewMount(t), T: t, Clock: &Clock{now: Start}, Token: &Token{wrapped: map[uint64]wrapped{}, hardware: map[byte]bool{}}, log: &bytes.Buffer{}}
 	w.Token.asked = w.asked
-	w.Residents = &Residents{token: w.Token, objects: map[string]cipher.AEAD{}}
+	w.Residents = &Residents{token: w.Token, objects: map[string]any{}}
 	w.Restart()
 	return w
 }

@@ -77,6 +77,11 @@ func (a *asymmetric) decrypt(_ context.Context, payload string, p Params) (strin
 	if !a.private {
 		return "", errNoPrivate
 	}
+	return a.opened(payload, p)
+}
+
+// opened decrypts. What keysutil refuses before it needs the private half is refused without one, too.
+func (a *asymmetric) opened(payload string, p Params) (string, error) {
 	if p.Hash != "" {
 		return a.decryptOAEP(payload, p.Hash)
 	}
@@ -114,10 +119,10 @@ type Signature struct {
 	PublicKey []byte // raw, 32 bytes
 }
 
-// signer is a mode that signs and verifies: [asymmetric] or [lattice].
+// signer is a mode that signs and verifies: [asymmetric], [lattice] or [residentPair].
 type signer interface {
 	canSign() bool // there is a private half
-	sign(input []byte, p SignParams) (Signature, error)
+	sign(ctx context.Context, input []byte, p SignParams) (Signature, error)
 	verify(input []byte, payload string, p SignParams) (bool, error)
 }
 
@@ -128,7 +133,7 @@ func (c *Cipher) errNoSigning(what string) error {
 
 // Sign signs input, which is a digest by p.Hash where the algorithm signs digests and not texts. Errors match [ErrInput] where the
 // caller's data or parameters are at fault.
-func (c *Cipher) Sign(_ context.Context, input []byte, p SignParams) (Signature, error) {
+func (c *Cipher) Sign(ctx context.Context, input []byte, p SignParams) (Signature, error) {
 	s, ok := c.mode.(signer)
 	switch {
 	case !ok:
@@ -136,12 +141,12 @@ func (c *Cipher) Sign(_ context.Context, input []byte, p SignParams) (Signature,
 	case !s.canSign():
 		return Signature{}, errNoPrivate
 	}
-	return s.sign(input, p)
+	return s.sign(ctx, input, p)
 }
 
 func (a *asymmetric) canSign() bool { return a.private }
 
-func (a *asymmetric) sign(input []byte, p SignParams) (Signature, error) {
+func (a *asymmetric) sign(_ context.Context, input []byte, p SignParams) (Signature, error) {
 	result, err := a.policy.SignWithOptions(a.version, p.Context, input, p.options())
 	if err != nil {
 		return Signature{}, classify(err)

@@ -61,6 +61,7 @@ const (
 	materialMagic  = "KLM1"
 	keyPairMagic   = "KLM2"
 	referenceMagic = "KLR1"
+	tokenPairMagic = "KLR2"
 )
 
 // encodeMaterial returns the plaintext of a blob, for the caller to wipe:
@@ -68,9 +69,13 @@ const (
 //	"KLM1" | key_len u16 | key | hmac_key_len u16 | hmac key
 //	"KLM2" | the same, where the key may be empty | public_len u16 | public half
 //	"KLR1" | reference
+//	"KLR2" | reference_len u16 | reference | public_len u16 | public half
 func encodeMaterial(m Material) ([]byte, error) {
-	if m.reference != nil {
+	switch {
+	case m.reference != nil && m.public == nil:
 		return append([]byte(referenceMagic), m.reference...), nil
+	case m.reference != nil && len(m.reference) <= math.MaxUint16 && len(m.public) <= math.MaxUint16:
+		return appendPart(appendPart([]byte(tokenPairMagic), m.reference), m.public), nil
 	}
 	key, hmacKey := m.Reveal()
 	empty := len(key) == 0 && m.public == nil
@@ -93,24 +98,35 @@ func appendPart(dst, part []byte) []byte {
 // decodeMaterial returns copies, so that text can be wiped.
 func decodeMaterial(text []byte) (Material, error) {
 	if reference, ok := bytes.CutPrefix(text, []byte(referenceMagic)); ok && len(reference) > 0 {
-		return NewReference(reference), nil
+		return NewReference(reference, nil), nil
 	}
 	s := cryptobyte.String(text)
 	var magic []byte
 	if !s.ReadBytes(&magic, len(materialMagic)) {
 		return Material{}, ErrCorrupt
 	}
-	switch string(magic) {
-	case materialMagic:
-		if parts, ok := readParts(s, 2); ok && len(parts[0]) > 0 {
-			return NewMaterial(parts[0], parts[1]), nil
-		}
-	case keyPairMagic:
-		if parts, ok := readParts(s, 3); ok && len(parts[2]) > 0 {
-			return NewKeyPair(parts[0], parts[2], parts[1]), nil
+	form, known := forms[string(magic)]
+	parts, ok := readParts(s, form.parts)
+	if !known || !ok {
+		return Material{}, ErrCorrupt
+	}
+	for _, i := range form.needed {
+		if len(parts[i]) == 0 {
+			return Material{}, ErrCorrupt
 		}
 	}
-	return Material{}, ErrCorrupt
+	return form.made(parts), nil
+}
+
+// forms are those of material in parts: how many, which of them must not be empty, and what they make.
+var forms = map[string]struct {
+	parts  int
+	needed []int
+	made   func(parts []cryptobyte.String) Material
+}{
+	materialMagic:  {2, []int{0}, func(p []cryptobyte.String) Material { return NewMaterial(p[0], p[1]) }},
+	keyPairMagic:   {3, []int{2}, func(p []cryptobyte.String) Material { return NewKeyPair(p[0], p[2], p[1]) }},
+	tokenPairMagic: {2, []int{0, 1}, func(p []cryptobyte.String) Material { return NewReference(p[0], p[1]) }},
 }
 
 // readParts reads so many parts, each behind its length, and nothing after them.

@@ -53,6 +53,11 @@ func TestMaterialOfTheWrongFormIsCorrupt(t *testing.T) {
 		"HMAC key cut short":     "KLM1\x00\x01k\x00\x02h",
 		"data behind":            "KLM1\x00\x01k\x00\x01h!",
 		"key length out of line": "KLM1\xff\xffk\x00\x01h",
+		"no reference":           "KLR1",
+		"a pair of no reference": "KLR2\x00\x00\x00\x01p",
+		"no public half":         "KLR2\x00\x01r\x00\x00",
+		"half cut short":         "KLR2\x00\x01r\x00\x02p",
+		"data behind a half":     "KLR2\x00\x01r\x00\x01p!",
 	} {
 		_, err := envelope.Open(t.Context(), carelessWrapper{}, sealText(t, text), testBinding)
 		require.Equal(t, envelope.ErrCorrupt, err, name)
@@ -60,6 +65,9 @@ func TestMaterialOfTheWrongFormIsCorrupt(t *testing.T) {
 	m, err := envelope.Open(t.Context(), carelessWrapper{}, sealText(t, "KLM1\x00\x01k\x00\x01h"), testBinding)
 	require.NoError(t, err)
 	require.True(t, m.Equal(envelope.NewMaterial([]byte("k"), []byte("h"))))
+	m, err = envelope.Open(t.Context(), carelessWrapper{}, sealText(t, "KLR2\x00\x01r\x00\x01p"), testBinding)
+	require.NoError(t, err)
+	require.True(t, m.Equal(envelope.NewReference([]byte("r"), []byte("p"))))
 }
 
 // sealText seals text itself, in place of encoded material, for a wrapper that does not wrap.

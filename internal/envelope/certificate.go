@@ -4,6 +4,7 @@
 package envelope
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -29,7 +30,10 @@ func ParseRequest(text string) (*x509.CertificateRequest, error) {
 
 // Request returns a certificate request for the version's public half, in PEM. Errors match [ErrInput] where the algorithm does
 // not sign, or there is no private half.
-func (c *Cipher) Request(template *x509.CertificateRequest) (string, error) {
+func (c *Cipher) Request(ctx context.Context, template *x509.CertificateRequest) (string, error) {
+	if r, onToken := c.mode.(*residentPair); onToken {
+		return r.request(ctx, template)
+	}
 	a, ok := c.mode.(*asymmetric)
 	if !ok {
 		return "", c.errNoSigning("signing")

@@ -3,7 +3,10 @@
 
 package envelope
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrInput is matched by errors the caller's data is at fault for. Their text is meant for the
@@ -46,6 +49,11 @@ func (f failure) Error() string { return f.text }
 func (f failure) Unwrap() error { return f.class }
 
 func inputError(text string) error { return failure{ErrInput, text} }
+
+// errTokenInput is the class of what a caller asks of a key on a token that the token cannot do.
+var errTokenInput = fmt.Errorf("%w: %w", ErrInput, ErrUnsupported)
+
+func unsupportedError(text string) error { return failure{errTokenInput, text} }
 
 // plaintextError names the field, which keysutil and base64 do not.
 func plaintextError(err error) error { return inputError("plaintext: " + err.Error()) }

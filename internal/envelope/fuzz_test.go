@@ -184,7 +184,7 @@ func FuzzCertificateRequest(f *testing.F) {
 		}
 		c, err := envelope.NewCipher(envelope.Spec{Algorithm: alg}, 1, fuzzed()[alg], rand.Reader)
 		require.NoError(t, err)
-		text, err := c.Request(template)
+		text, err := c.Request(t.Context(), template)
 		if err != nil {
 			requireInput(t, err)
 			return

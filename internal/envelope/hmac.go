@@ -52,7 +52,10 @@ func Digest(hash string, input []byte) []byte {
 }
 
 // HMAC returns the HMAC of input, by a hash of that name, with the key that every version has for it.
-func (c *Cipher) HMAC(hash string, input []byte) ([]byte, error) {
+func (c *Cipher) HMAC(ctx context.Context, hash string, input []byte) ([]byte, error) {
+	if m, onToken := c.mode.(residentMAC); onToken {
+		return m.hmac(ctx, keysutil.CryptoHashMap[keysutil.HashTypeMap[hash]], input)
+	}
 	if c.hmacKey == nil {
 		return nil, inputError(errNoHMACKey.Error())
 	}

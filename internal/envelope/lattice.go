@@ -4,6 +4,7 @@
 package envelope
 
 import (
+	"context"
 	"crypto"
 	"encoding/base64"
 	"io"
@@ -44,7 +45,7 @@ func encoding(marshaling string) *base64.Encoding {
 	return base64.StdEncoding
 }
 
-func (l *lattice) sign(input []byte, p SignParams) (Signature, error) {
+func (l *lattice) sign(_ context.Context, input []byte, p SignParams) (Signature, error) {
 	raw, err := l.private.Sign(nil, input, crypto.Hash(0))
 	if err != nil {
 		return Signature{}, internalError("sign: " + err.Error())

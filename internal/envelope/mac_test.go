@@ -76,13 +76,13 @@ func TestHMACsAreThoseOfTheStandard(t *testing.T) {
 			"9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
 		},
 	} {
-		got, err := c.HMAC(example.hash, []byte(example.text))
+		got, err := c.HMAC(t.Context(), example.hash, []byte(example.text))
 		require.NoError(t, err)
 		require.Equal(t, example.want, hex.EncodeToString(got), example.hash)
 	}
 	for _, hash := range []string{"none", "", "md5", "SHA2-256"} {
 		require.False(t, envelope.MakesHMAC(hash), hash)
-		_, err := c.HMAC(hash, nil)
+		_, err := c.HMAC(t.Context(), hash, nil)
 		require.ErrorIs(t, err, envelope.ErrInput, hash)
 	}
 	require.True(t, envelope.MakesHMAC("sha1"))
@@ -98,7 +98,7 @@ func TestAKeyForCMACsDoesNothingElse(t *testing.T) {
 		require.Len(t, key, algorithm.KeySize())
 		require.Empty(t, hmacKey, "as in Transit")
 		c := newCipher(t, spec, 1, m)
-		_, err = c.HMAC("sha2-256", nil)
+		_, err = c.HMAC(t.Context(), "sha2-256", nil)
 		require.ErrorIs(t, err, envelope.ErrInput)
 		_, err = c.Encrypt(t.Context(), "", envelope.Params{})
 		require.ErrorIs(t, err, envelope.ErrInput)

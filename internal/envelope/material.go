@@ -43,8 +43,10 @@ func own(key, hmacKey []byte) Material {
 }
 
 // NewReference returns the material of a version whose key stays on a token. The reference is the
-// token's affair; no two keys may have the same.
-func NewReference(reference []byte) Material { return Material{reference: bytes.Clone(reference)} }
+// token's affair; no two keys may have the same. Of a pair, public is the public half in PKIX DER.
+func NewReference(reference, public []byte) Material {
+	return Material{reference: bytes.Clone(reference), public: bytes.Clone(public)}
+}
 
 // Reference returns what names a key on a token; nil where the material is a secret.
 func (m Material) Reference() []byte { return m.reference }
@@ -59,6 +61,12 @@ func NewKeyPair(private, public, hmacKey []byte) Material {
 
 // Public returns the public half in PKIX DER; nil where there is none. It is no secret.
 func (m Material) Public() []byte { return m.public }
+
+// HasPublicHalfAlone reports whether it is a public half, and nothing else is there or on a token.
+func (m Material) HasPublicHalfAlone() bool {
+	key, _ := m.Reveal()
+	return m.public != nil && m.reference == nil && len(key) == 0
+}
 
 // WithoutPrivate returns copies of the public half and of the HMAC key alone.
 func (m Material) WithoutPrivate() Material {
@@ -112,15 +120,15 @@ func (m Material) Reveal() (key, hmacKey []byte) {
 //
 // The fingerprint of a key with a public half is the first half of SHA-256 of that, in PKIX DER.
 //
-// The fingerprint of a reference is of its bytes, and says which object of a token it names. It says
+// The fingerprint of any other reference is of its bytes, and says which object of a token it names. It says
 // nothing of the key, which nobody but the token knows.
 func (m Material) Fingerprint() string {
-	if m.reference != nil {
-		sum := sha256.Sum256(append([]byte("keylife/reference/fingerprint/v1"), m.reference...))
-		return hex.EncodeToString(sum[:16])
-	}
 	if m.public != nil {
 		sum := sha256.Sum256(m.public)
+		return hex.EncodeToString(sum[:16])
+	}
+	if m.reference != nil {
+		sum := sha256.Sum256(append([]byte("keylife/reference/fingerprint/v1"), m.reference...))
 		return hex.EncodeToString(sum[:16])
 	}
 	key, _ := m.Reveal()

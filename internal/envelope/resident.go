@@ -5,6 +5,7 @@ package envelope
 
 import (
 	"context"
+	"crypto"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -21,7 +22,31 @@ type ResidentKey interface {
 	Decrypt(ctx context.Context, ciphertext, associatedData []byte) ([]byte, error)
 }
 
-// MaxResidentText is the largest text that a key on a token encrypts: tokens take little in one call.
+// ResidentPair is a private key that never leaves its token: one call of the token a signature, and with RSA a text. What is said of
+// [ResidentKey] is true of it.
+type ResidentPair interface {
+	// Sign returns the signature of a digest, or of a text with Ed25519, in the form of [crypto.Signer] and with its options.
+	Sign(ctx context.Context, digest []byte, options crypto.SignerOpts) ([]byte, error)
+	// Decrypt decrypts with an RSA key and a padding, oaep or pkcs1v15.
+	Decrypt(ctx context.Context, ciphertext []byte, padding string) ([]byte, error)
+	// Decrypts reports whether the token knows the padding: what it could not decrypt is not encrypted. The token is not asked.
+	Decrypts(padding string) bool
+}
+
+// ResidentMAC is a key of HMACs that never leaves its token: one call of the token a MAC. What is said of [ResidentKey] is true of it.
+type ResidentMAC interface {
+	MAC(ctx context.Context, hash crypto.Hash, input []byte) ([]byte, error)
+}
+
+// TokenKey is a key that a token is to make for a version.
+type TokenKey struct {
+	Algorithm Algorithm
+	Size      int // of hmac, in bytes
+	KeyID     string
+	Version   int
+}
+
+// MaxResidentText is the largest text that a key on a token takes: tokens take little in one call.
 const MaxResidentText = 64 << 10
 
 // NewResidentCipher returns the cipher of a version whose key stays on a token. Its ciphertexts are those of [NewCipher], but
@@ -33,10 +58,13 @@ func NewResidentCipher(version int, key ResidentKey) (*Cipher, error) {
 	return &Cipher{spec: Spec{Algorithm: AES256GCM96}, version: version, mode: &resident{prefix(version), key}}, nil
 }
 
-// OnToken reports whether the cipher asks a token for each text.
+// OnToken reports whether the cipher asks a token for what its private or secret key does.
 func (c *Cipher) OnToken() bool {
-	_, is := c.mode.(*resident)
-	return is
+	switch c.mode.(type) {
+	case *resident, *residentPair, residentMAC:
+		return true
+	}
+	return false
 }
 
 // resident finds faults in the order in which [direct] does.
@@ -101,13 +129,17 @@ func checkSizes(field string, size, most int, p Params) error {
 
 // residentError classes an error of a key on a token.
 func residentError(field string, err error) error {
-	var c interface{ Corrupt() bool }
 	switch {
-	case errors.As(err, &c) && c.Corrupt():
+	case isCorrupt(err):
 		return errAuthentication
 	case errors.Is(err, ErrUnsupported):
-		return inputError(field + ": " + err.Error())
+		return unsupportedError(field + ": " + err.Error())
 	default:
 		return fmt.Errorf("key on the token: %w", err)
 	}
+}
+
+func isCorrupt(err error) bool {
+	var c interface{ Corrupt() bool }
+	return errors.As(err, &c) && c.Corrupt()
 }

@@ -172,7 +172,7 @@ func TestACipherOnATokenNeedsAKey(t *testing.T) {
 }
 
 func TestAReferenceIsSealedAsMaterialIs(t *testing.T) {
-	m := envelope.NewReference([]byte(`{"id":"1"}`))
+	m := envelope.NewReference([]byte(`{"id":"1"}`), nil)
 	w := fixedWrapper{t}
 	sealed, err := envelope.Seal(t.Context(), w, m, testBinding, rand.Reader)
 	require.NoError(t, err)
@@ -186,7 +186,7 @@ func TestAReferenceIsSealedAsMaterialIs(t *testing.T) {
 	key, hmacKey := opened.Reveal()
 	require.Empty(t, key)
 	require.Empty(t, hmacKey)
-	other := envelope.NewReference([]byte(`{"id":"2"}`))
+	other := envelope.NewReference([]byte(`{"id":"2"}`), nil)
 	require.False(t, m.Equal(other))
 	require.False(t, testMaterial().Equal(other))
 	require.NotEqual(t, m.Fingerprint(), other.Fingerprint())

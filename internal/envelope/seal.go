@@ -5,7 +5,6 @@ package envelope
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -94,8 +93,7 @@ func (p blob) open(dek, aad []byte) (Material, error) {
 }
 
 func unwrapError(err error) error {
-	var c interface{ Corrupt() bool }
-	if errors.As(err, &c) && c.Corrupt() {
+	if isCorrupt(err) {
 		return ErrCorrupt
 	}
 	return fmt.Errorf("unwrap key: %w", err)

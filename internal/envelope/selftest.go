@@ -20,8 +20,8 @@ func (c *Cipher) SelfTest(ctx context.Context) error {
 	case cmacMode:
 		_, err := c.CMAC([]byte("keylife/self-test/v1"), 0)
 		return err
-	case noMode:
-		_, err := c.HMAC("sha2-256", []byte("keylife/self-test/v1"))
+	case noMode, residentMAC:
+		_, err := c.HMAC(ctx, "sha2-256", []byte("keylife/self-test/v1"))
 		return err
 	case signer:
 		if !m.canSign() {

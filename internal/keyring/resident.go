@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
@@ -26,11 +25,15 @@ type reference struct {
 	CKAID     []byte      `json:"cka_id"`
 	Label     string      `json:"label"`
 	Serial    string      `json:"serial"`
-	Suite     hsm.Suite   `json:"suite"`
+	Suite     hsm.Suite   `json:"suite"` // of aes256-gcm96, as the canary; 0: of another type
 	Canary    []byte      `json:"canary"`
 	CanarySum []byte      `json:"canary_sum"`
 	Created   time.Time   `json:"created"`
 	Warnings  []string    `json:"warnings"`
+
+	Size     int           `json:"size,omitempty"`     // of hmac
+	Public   []byte        `json:"public,omitempty"`   // of a pair, PKIX DER
+	Paddings []hsm.Padding `json:"paddings,omitempty"` // of rsa
 }
 
 const referenceSchema = 1
@@ -38,6 +41,7 @@ const referenceSchema = 1
 func encodeReference(k hsm.ResidentKey) ([]byte, error) {
 	return json.Marshal(reference{
 		referenceSchema, k.Type, k.ID[:], k.CKAID, k.Label, k.Serial, k.Suite, k.Canary, k.CanarySum, k.Created, k.Warnings,
+		k.Size, k.Public, k.Paddings,
 	})
 }
 
@@ -51,7 +55,7 @@ func decodeReference(text []byte) (hsm.ResidentKey, error) {
 	}
 	return hsm.ResidentKey{
 		Type: r.Type, ID: [16]byte(r.ID), CKAID: r.CKAID, Label: r.Label, Serial: r.Serial, Suite: r.Suite, Canary: r.Canary,
-		CanarySum: r.CanarySum, Created: r.Created, Warnings: r.Warnings,
+		CanarySum: r.CanarySum, Created: r.Created, Warnings: r.Warnings, Size: r.Size, Public: r.Public, Paddings: r.Paddings,
 	}, nil
 }
 
@@ -61,54 +65,85 @@ func residentLabel(instance, keyID string, version int) string {
 	return fmt.Sprintf("keylife-%.8s-k-%s-v%d", instance, keyID, version)
 }
 
-// DrawKey describes a key that the token is to make for a version, by the suite of the key encryption key in use; id is its
-// CKA_ID in hex. The error is [envelope.ErrUnsupported] where the token cannot hold it, or none is configured.
-func (b Bound) DrawKey(ctx context.Context, keyID string, version int) (id string, description []byte, err error) {
-	ring, err := b.ring(ctx)
-	switch {
-	case errors.Is(err, hsm.ErrKEKMissing): // a mount without a first key has none
-		return "", nil, unsupported("no HSM is configured")
-	case err != nil:
-		return "", nil, err
+// CheckKey refuses a key that the token cannot hold, by what the token says of itself. The error is [envelope.ErrUnsupported], also where
+// no token is configured.
+func (b Bound) CheckKey(ctx context.Context, wanted envelope.TokenKey) error {
+	spec, err := b.spec(ctx, wanted)
+	if err != nil {
+		return err
 	}
-	active, ok := ring.stored.ActiveOf(envelope.PurposeOnline)
-	switch {
-	case !ring.stored.Configured:
-		return "", nil, unsupported("no HSM is configured")
-	case !ok:
-		return "", nil, unsupported("the HSM is not enabled, or has no key encryption key in use")
+	if spec.Type == hsm.AES256GCM96 { // the key encryption key shows that the token can
+		_, err := hsm.DrawKey(spec, b.keyring.Now(), b.keyring.Rand)
+		return asUnsupported(err)
 	}
-	k, err := hsm.DrawKey(hsm.KeySpec{
-		Type: hsm.AES256GCM96, Label: residentLabel(ring.instance, keyID, version), Serial: active.Serial, Suite: active.Suite,
-	}, b.keyring.Now(), b.keyring.Rand)
-	if errors.Is(err, hsm.ErrUnsupported) {
-		return "", nil, unsupported(err.Error())
+	use, err := b.use(ctx)
+	if err != nil {
+		return err
 	}
+	return asUnsupported(b.keyring.gate(use).seen(ctx, hsm.CheckKey(ctx, use, spec)))
+}
+
+// DrawKey describes a key that the token is to make for a version; id is its CKA_ID in hex. One of aes256-gcm96 encrypts by the suite
+// of the key encryption key in use. The error is that of CheckKey; the token is not asked.
+func (b Bound) DrawKey(ctx context.Context, wanted envelope.TokenKey) (id string, description []byte, err error) {
+	spec, err := b.spec(ctx, wanted)
 	if err != nil {
 		return "", nil, err
+	}
+	k, err := hsm.DrawKey(spec, b.keyring.Now(), b.keyring.Rand)
+	if err != nil {
+		return "", nil, asUnsupported(err)
 	}
 	description, err = encodeReference(k)
 	return hex.EncodeToString(k.CKAID), description, err
 }
 
+func (b Bound) spec(ctx context.Context, wanted envelope.TokenKey) (spec hsm.KeySpec, err error) {
+	ring, err := b.ring(ctx)
+	switch {
+	case errors.Is(err, hsm.ErrKEKMissing): // a mount without a first key has none
+		return spec, unsupported("no HSM is configured")
+	case err != nil:
+		return spec, err
+	}
+	active, ok := ring.stored.ActiveOf(envelope.PurposeOnline)
+	switch {
+	case !ring.stored.Configured:
+		return spec, unsupported("no HSM is configured")
+	case !ok:
+		return spec, unsupported("the HSM is not enabled, or has no key encryption key in use")
+	}
+	return hsm.KeySpec{
+		Type: hsm.KeyType(wanted.Algorithm), Size: wanted.Size, Label: residentLabel(ring.instance, wanted.KeyID, wanted.Version),
+		Serial: active.Serial, Suite: active.Suite,
+	}, nil
+}
+
+func asUnsupported(err error) error {
+	if errors.Is(err, hsm.ErrUnsupported) {
+		return unsupported(err.Error())
+	}
+	return err
+}
+
 func unsupported(why string) error { return fmt.Errorf("%w: %s", envelope.ErrUnsupported, why) }
 
-// GenerateKey makes the key that [Bound.DrawKey] described on the token, tests it, and returns the reference to it. What becomes
-// of a call that fails is not known: the key may be there.
-func (b Bound) GenerateKey(ctx context.Context, description []byte) ([]byte, error) {
+// GenerateKey makes the key that [Bound.DrawKey] described on the token, tests it, and returns the reference to it, and of a pair the public half. What becomes of a call that fails is not known: the key may be there.
+func (b Bound) GenerateKey(ctx context.Context, description []byte) (reference, public []byte, err error) {
 	k, err := decodeReference(description)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	use, err := b.use(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	made, err := hsm.GenerateKey(ctx, use, k, b.keyring.Rand)
 	if err = b.keyring.gate(use).seen(ctx, err); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return encodeReference(made)
+	reference, err = encodeReference(made)
+	return reference, made.Public, err
 }
 
 // DestroyKey destroys the key of a version on the token, by its CKA_ID in hex. That it is gone already is no error.
@@ -125,9 +160,7 @@ func (b Bound) DestroyKey(ctx context.Context, id, keyID string, version int) er
 	if err != nil {
 		return err
 	}
-	k := hsm.ResidentKey{
-		Type: hsm.AES256GCM96, ID: [16]byte(cka), CKAID: cka, Label: residentLabel(ring.instance, keyID, version), Suite: hsm.SuiteGCM,
-	}
+	k := hsm.ResidentKey{ID: [16]byte(cka), CKAID: cka, Label: residentLabel(ring.instance, keyID, version)}
 	if err = hsm.DestroyKey(ctx, use, k); err == nil || errors.Is(err, hsm.ErrKEKMissing) {
 		err = b.works(ctx, use, ring.stored) // a token that has vanished finds no key either
 	}
@@ -174,71 +207,3 @@ func (b Bound) use(ctx context.Context) (*tokens.Use, error) {
 
 // gate is what calls of the token with keys that stay there go through, as those of wrappers do.
 func (k *Keyring) gate(use *tokens.Use) gate { return gate{&k.health, use} }
-
-// ResidentKey returns the key that a reference names. The token is not asked.
-func (k *Keyring) ResidentKey(reference []byte) (envelope.ResidentKey, error) {
-	key, err := decodeReference(reference)
-	if err != nil {
-		return nil, err
-	}
-	return &residentKey{keyring: k, key: key}, nil
-}
-
-// residentKey is a key on the mount's token. It is kept in memory, and outlives a change of the configuration: each call takes
-// the use of the token that is in force.
-type residentKey struct {
-	keyring *Keyring
-	key     hsm.ResidentKey
-
-	mu   sync.Mutex
-	use  *tokens.Use   // that made is of
-	made *hsm.Resident // its handles mean something to that use alone
-}
-
-func (r *residentKey) on(use *tokens.Use) (*hsm.Resident, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.use != use {
-		made, err := hsm.NewResident(use, r.key, r.keyring.Rand)
-		if err != nil {
-			return nil, err
-		}
-		r.use, r.made = use, made
-	}
-	return r.made, nil
-}
-
-// Encrypt is envelope.ResidentKey's.
-func (r *residentKey) Encrypt(ctx context.Context, text, associatedData []byte) ([]byte, error) {
-	return r.call(ctx, (*hsm.Resident).Encrypt, hsm.Text{Bytes: text, AssociatedData: associatedData})
-}
-
-// Decrypt is envelope.ResidentKey's.
-func (r *residentKey) Decrypt(ctx context.Context, ciphertext, associatedData []byte) ([]byte, error) {
-	return r.call(ctx, (*hsm.Resident).Decrypt, hsm.Text{Bytes: ciphertext, AssociatedData: associatedData})
-}
-
-func (r *residentKey) call(ctx context.Context, do func(*hsm.Resident, context.Context, hsm.Text) ([]byte, error), text hsm.Text) ([]byte, error) {
-	use := r.keyring.inUse()
-	if use == nil {
-		return nil, errNoToken
-	}
-	resident, err := r.on(use)
-	if err != nil {
-		return nil, err
-	}
-	through := r.keyring.gate(use)
-	leave, err := through.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	out, err := do(resident, ctx, text)
-	switch err = through.seen(ctx, err); {
-	case errors.Is(err, hsm.ErrUnsupported):
-		return nil, unsupported(err.Error())
-	case errors.Is(err, hsm.ErrKEKMissing), errors.Is(err, hsm.ErrKEKMismatch):
-		return nil, fmt.Errorf("the token does not have the key of this version: %w", err)
-	}
-	return out, err
-}

@@ -4,6 +4,10 @@
 package keyring_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"testing"
 	"time"
@@ -11,21 +15,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
+func aesKey(keyID string, version int) envelope.TokenKey {
+	return envelope.TokenKey{Algorithm: envelope.AES256GCM96, KeyID: keyID, Version: version}
+}
+
 // resident makes the key of a version on the token.
 func (b *bench) resident(keyID string, version int) (id string, reference []byte, key envelope.ResidentKey) {
 	b.t.Helper()
 	bound := b.ring.On(b.stored)
-	id, description, err := bound.DrawKey(b.t.Context(), keyID, version)
+	id, description, err := bound.DrawKey(b.t.Context(), aesKey(keyID, version))
 	require.NoError(b.t, err)
-	reference, err = bound.GenerateKey(b.t.Context(), description)
+	reference, public, err := bound.GenerateKey(b.t.Context(), description)
 	require.NoError(b.t, err)
-	key, err = b.ring.ResidentKey(reference)
+	require.Nil(b.t, public)
+	key, err = b.ring.Residents().ResidentKey(reference)
 	require.NoError(b.t, err)
 	return id, reference, key
 }
@@ -56,7 +66,7 @@ func TestAKeyOnTheTokenIsFoundByItsReference(t *testing.T) {
 		require.Len(t, id, 32)
 		require.Equal(t, before+1, b.device.Objects())
 		requireRoundTrip(t, key)
-		again, err := b.ring.ResidentKey(reference)
+		again, err := b.ring.Residents().ResidentKey(reference)
 		require.NoError(t, err)
 		requireRoundTrip(t, again)
 		_, other, _ := b.resident("6b", 1)
@@ -96,7 +106,7 @@ func TestAKeyOnTheTokenOutlivesAChangeOfTheConnection(t *testing.T) {
 
 func TestAKeyIsDrawnOnlyWhereTheTokenCanHoldIt(t *testing.T) {
 	withKEK(t, func(t *testing.T, b *bench) {
-		_, description, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+		_, description, err := b.ring.On(b.stored).DrawKey(t.Context(), aesKey("6b", 1))
 		require.NoError(t, err)
 		var r struct {
 			Schema int
@@ -114,14 +124,14 @@ func TestAKeyIsDrawnOnlyWhereTheTokenCanHoldIt(t *testing.T) {
 			good.KEKs = append([]keyring.TokenKEK{}, good.KEKs...)
 			edit(&b.stored.hsm)
 			b.ring.Forget()
-			_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+			_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), aesKey("6b", 1))
 			require.ErrorIs(t, err, envelope.ErrUnsupported)
 			require.ErrorContains(t, err, says)
 			b.stored.hsm = good
 		}
 	})
 	onBench(t, func(t *testing.T, b *bench) {
-		_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), "6b", 1)
+		_, _, err := b.ring.On(b.stored).DrawKey(t.Context(), aesKey("6b", 1))
 		require.ErrorIs(t, err, envelope.ErrUnsupported, "a mount without a key")
 		require.Nil(t, b.stored.keks)
 	})
@@ -193,7 +203,111 @@ func TestATokenThatLosesItsLoginDuringADestructionIsNotBelieved(t *testing.T) {
 func TestAReferenceThatCannotBeReadIsAFault(t *testing.T) {
 	b := keyring.New(keyring.Config{Tokens: &tokens.Host{}})
 	for _, text := range []string{"", "{", `{"schema":2}`, `{"schema":1,"id":"AA=="}`} {
-		_, err := b.ResidentKey([]byte(text))
+		_, err := b.Residents().ResidentKey([]byte(text))
 		require.ErrorContains(t, err, "cannot be read", text)
 	}
+}
+
+// made makes a key of a type on the token.
+func (b *bench) made(wanted envelope.TokenKey) (id string, reference, public []byte) {
+	b.t.Helper()
+	bound := b.ring.On(b.stored)
+	require.NoError(b.t, bound.CheckKey(b.t.Context(), wanted))
+	id, description, err := bound.DrawKey(b.t.Context(), wanted)
+	require.NoError(b.t, err)
+	reference, public, err = bound.GenerateKey(b.t.Context(), description)
+	require.NoError(b.t, err)
+	return id, reference, public
+}
+
+func TestAPairOnTheTokenIsFoundByItsReference(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		before := b.device.Objects()
+		digest := sha256.Sum256([]byte("text"))
+		id, reference, public := b.made(envelope.TokenKey{Algorithm: envelope.ECDSAP256, KeyID: "6b", Version: 1})
+		require.Equal(t, before+2, b.device.Objects())
+		half, err := x509.ParsePKIXPublicKey(public)
+		require.NoError(t, err)
+		for n := range 3 { // the connection changes meanwhile
+			pair, err := b.ring.Residents().ResidentPair(reference)
+			require.NoError(t, err)
+			signature, err := pair.Sign(t.Context(), digest[:], crypto.SHA256)
+			require.NoError(t, err)
+			require.True(t, ecdsa.VerifyASN1(half.(*ecdsa.PublicKey), digest[:], signature))
+			require.False(t, pair.Decrypts("oaep"))
+			b.stored.hsm.Settings.MaxSessions = 3 + n
+			b.ring.Forget()
+			b.wrapper(envelope.PurposeOnline)
+		}
+		require.NoError(t, b.ring.On(b.stored).DestroyKey(t.Context(), id, "6b", 1))
+		require.Equal(t, before, b.device.Objects())
+		pair, err := b.ring.Residents().ResidentPair(reference)
+		require.NoError(t, err)
+		_, err = pair.Sign(t.Context(), digest[:], crypto.SHA256)
+		require.ErrorIs(t, err, hsm.ErrKEKMissing)
+		require.NotErrorIs(t, err, envelope.ErrUnavailable)
+	})
+}
+
+func TestAKeyOfHMACsOnTheTokenIsFoundByItsReference(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		_, reference, public := b.made(envelope.TokenKey{Algorithm: envelope.HMAC, Size: 40, KeyID: "6b", Version: 1})
+		require.Nil(t, public)
+		for range 2 {
+			key, err := b.ring.Residents().ResidentMAC(reference)
+			require.NoError(t, err)
+			mac, err := key.MAC(t.Context(), crypto.SHA384, []byte("text"))
+			require.NoError(t, err)
+			require.Len(t, mac, 48)
+			_, err = key.MAC(t.Context(), crypto.SHA3_256, []byte("text"))
+			require.ErrorIs(t, err, envelope.ErrUnsupported)
+			b.device.Restart()
+		}
+	})
+}
+
+// TestAReferenceToAnotherKindOfKeyIsRefused: what is sealed under another key of the mount could name one.
+func TestAReferenceToAnotherKindOfKeyIsRefused(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		_, mac, _ := b.made(envelope.TokenKey{Algorithm: envelope.HMAC, Size: 32, KeyID: "6b", Version: 1})
+		_, pair, _ := b.made(envelope.TokenKey{Algorithm: envelope.Ed25519, KeyID: "6b", Version: 2})
+		signs, err := b.ring.Residents().ResidentPair(mac)
+		require.NoError(t, err)
+		_, err = signs.Sign(t.Context(), []byte("text"), crypto.Hash(0))
+		require.ErrorIs(t, err, hsm.ErrUnsupported)
+		authenticates, err := b.ring.Residents().ResidentMAC(pair)
+		require.NoError(t, err)
+		_, err = authenticates.MAC(t.Context(), crypto.SHA256, nil)
+		require.ErrorIs(t, err, hsm.ErrUnsupported)
+		encrypts, err := b.ring.Residents().ResidentKey(pair)
+		require.NoError(t, err)
+		_, err = encrypts.Encrypt(t.Context(), nil, nil)
+		require.ErrorIs(t, err, hsm.ErrUnsupported)
+	})
+}
+
+func TestAKeyIsCheckedByWhatTheTokenSaysOfItself(t *testing.T) {
+	withKEK(t, func(t *testing.T, b *bench) {
+		wanted := envelope.TokenKey{Algorithm: envelope.Ed25519, KeyID: "6b", Version: 1}
+		require.NoError(t, b.ring.On(b.stored).CheckKey(t.Context(), wanted))
+		l := b.loads[len(b.loads)-1]
+		l.Fail(faketoken.GetMechanism, cryptoki.ErrMechanismInvalid, 1)
+		err := b.ring.On(b.stored).CheckKey(t.Context(), wanted)
+		require.ErrorIs(t, err, envelope.ErrUnsupported)
+		require.ErrorContains(t, err, "keys of type ed25519 need CKM_EC_EDWARDS_KEY_PAIR_GEN")
+		before := l.Calls(faketoken.GetMechanism)
+		require.NoError(t, b.ring.On(b.stored).CheckKey(t.Context(), aesKey("6b", 1)))
+		require.Equal(t, before, l.Calls(faketoken.GetMechanism), "the key encryption key shows it")
+		for _, unknown := range []envelope.Algorithm{envelope.MLDSA44, envelope.AES128GCM96, ""} {
+			require.ErrorIs(t, b.ring.On(b.stored).CheckKey(t.Context(), envelope.TokenKey{Algorithm: unknown}), envelope.ErrUnsupported)
+		}
+		b.device.Vanish()
+		l.Fail(faketoken.GetMechanism, cryptoki.ErrDeviceRemoved, 1000)
+		require.ErrorIs(t, b.ring.On(b.stored).CheckKey(t.Context(), wanted), envelope.ErrUnavailable)
+		b.device.Return()
+		time.Sleep(time.Minute)
+	})
+	onBench(t, func(t *testing.T, b *bench) {
+		require.ErrorIs(t, b.ring.On(b.stored).CheckKey(t.Context(), aesKey("6b", 1)), envelope.ErrUnsupported, "a mount without a key")
+	})
 }

@@ -66,17 +66,17 @@ var types = map[Type]traits{
 	AES256GCM96:       {strength: 256, encryption: true, derivation: true, convergent: true, token: true},
 	ChaCha20Poly1305:  {strength: 256, encryption: true, derivation: true, convergent: true},
 	XChaCha20Poly1305: {strength: 256, encryption: true, derivation: true},
-	Ed25519:           {strength: 128, derivation: true, signing: true, asymmetric: true},
-	ECDSAP256:         {strength: 128, signing: true, asymmetric: true, shown: "P-256"},
-	ECDSAP384:         {strength: 192, signing: true, asymmetric: true, shown: "P-384"},
-	ECDSAP521:         {strength: 256, signing: true, asymmetric: true, shown: "P-521"},
-	RSA2048:           {strength: 112, encryption: true, signing: true, asymmetric: true},
-	RSA3072:           {strength: 128, encryption: true, signing: true, asymmetric: true},
-	RSA4096:           {strength: 152, encryption: true, signing: true, asymmetric: true},
+	Ed25519:           {strength: 128, derivation: true, signing: true, asymmetric: true, token: true},
+	ECDSAP256:         {strength: 128, signing: true, asymmetric: true, token: true, shown: "P-256"},
+	ECDSAP384:         {strength: 192, signing: true, asymmetric: true, token: true, shown: "P-384"},
+	ECDSAP521:         {strength: 256, signing: true, asymmetric: true, token: true, shown: "P-521"},
+	RSA2048:           {strength: 112, encryption: true, signing: true, asymmetric: true, token: true},
+	RSA3072:           {strength: 128, encryption: true, signing: true, asymmetric: true, token: true},
+	RSA4096:           {strength: 152, encryption: true, signing: true, asymmetric: true, token: true},
 	MLDSA44:           {strength: 128, signing: true, asymmetric: true, set: "44"},
 	MLDSA65:           {strength: 192, signing: true, asymmetric: true, set: "65"},
 	MLDSA87:           {strength: 256, signing: true, asymmetric: true, set: "87"},
-	HMAC:              {strength: 256},
+	HMAC:              {strength: 256, token: true},
 	AES128CMAC:        {strength: 128, cmac: true},
 	AES192CMAC:        {strength: 192, cmac: true},
 	AES256CMAC:        {strength: 256, cmac: true},
@@ -126,6 +126,11 @@ func Names() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// TokenNames lists the types whose keys can be made on a token, in alphabetical order.
+func TokenNames() []string {
+	return slices.DeleteFunc(Names(), func(name string) bool { return !Type(name).CanStayOnToken() })
 }
 
 // StrengthBits is the security strength in bits (SP 800-57 Part 1 Rev 5, section 5.6.1.1). That of hmac keys is of the shortest.

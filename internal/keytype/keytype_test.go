@@ -66,3 +66,9 @@ func TestUnknownTypeIsRefusedWithTheListOfKnownOnes(t *testing.T) {
 		require.Zero(t, keytype.Type(name).StrengthBits())
 	}
 }
+
+func TestTypesThatCanStayOnATokenAreListed(t *testing.T) {
+	require.Equal(t, []string{
+		"aes256-gcm96", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "hmac", "rsa-2048", "rsa-3072", "rsa-4096",
+	}, keytype.TokenNames())
+}

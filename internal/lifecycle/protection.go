@@ -4,8 +4,10 @@
 package lifecycle
 
 import (
+	"strings"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -43,7 +45,7 @@ func (k Key) checkProtection() error {
 		return nil
 	}
 	if !k.Type.CanStayOnToken() {
-		return refusal.InvalidField("type", string(k.Type), "no token holds keys of this type for keylife yet: with protection=hsm it must be aes256-gcm96")
+		return refusal.InvalidField("type", string(k.Type), "no token holds keys of this type for keylife: with protection=hsm it must be one of "+strings.Join(keytype.TokenNames(), ", "))
 	}
 	for _, f := range []struct {
 		name string

@@ -87,6 +87,15 @@ func (u *Use) Mechanisms(ctx context.Context) ([]cryptoki.MechanismType, error) 
 	return t.Mechanisms(ctx)
 }
 
+// MechanismInfo is [hsm.Token]'s.
+func (u *Use) MechanismInfo(ctx context.Context, m cryptoki.MechanismType) (cryptoki.MechanismInfo, error) {
+	t, err := u.opened()
+	if err != nil {
+		return cryptoki.MechanismInfo{}, err
+	}
+	return t.MechanismInfo(ctx, m)
+}
+
 // Info returns what the token says of itself.
 func (u *Use) Info(ctx context.Context) (cryptoki.Token, error) {
 	t, err := u.opened()

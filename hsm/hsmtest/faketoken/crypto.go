@@ -20,7 +20,8 @@ import (
 
 var mechanisms = []cryptoki.MechanismType{
 	cryptoki.RSAPKCSKeyPairGen, cryptoki.RSAPKCSOAEP, cryptoki.SHA256HMAC, cryptoki.GenericSecretGen, cryptoki.AESKeyGen,
-	cryptoki.AESCBCPad, cryptoki.AESGCM,
+	cryptoki.AESCBCPad, cryptoki.AESGCM, cryptoki.RSAPKCS, cryptoki.RSAPKCSPSS, cryptoki.ECKeyPairGen, cryptoki.ECDSA,
+	cryptoki.ECEdwardsKeyPairGen, cryptoki.EDDSA, cryptoki.SHA1HMAC, cryptoki.SHA224HMAC, cryptoki.SHA384HMAC, cryptoki.SHA512HMAC,
 }
 
 const (
@@ -92,22 +93,41 @@ func (d *Device) do(op cryptoki.Operation, o *object, m cryptoki.Mechanism, in [
 		return d.cbc(op, o.secret, m.IV, in)
 	case m.Type == cryptoki.RSAPKCSOAEP:
 		return d.oaep(op, o, m.OAEP, in)
+	case o.signer != nil:
+		return o.signed(op, m, in, d.tampered())
 	}
-	mac := hmac.New(sha256.New, o.secret)
+	mac := hmac.New(macs[m.Type], o.secret)
 	mac.Write(in)
 	return mac.Sum(nil), nil
 }
 
 // suits tells whether a mechanism can do the operation with the key at all.
 func (o *object) suits(op cryptoki.Operation, m cryptoki.Mechanism) bool {
-	isAES := o.number(cryptoki.AttrKeyType) == cryptoki.KeyAES
+	kind := o.number(cryptoki.AttrKeyType)
+	isAES := kind == cryptoki.KeyAES
+	if macs[m.Type] != nil {
+		return !isAES && o.secret != nil && op == cryptoki.Sign
+	}
 	switch m.Type {
 	case cryptoki.AESGCM, cryptoki.AESCBCPad:
 		return isAES && op != cryptoki.Sign
-	case cryptoki.SHA256HMAC:
-		return !isAES && o.secret != nil && op == cryptoki.Sign
 	case cryptoki.RSAPKCSOAEP:
 		return m.OAEP != nil && (op == cryptoki.Encrypt && o.public != nil || op == cryptoki.Decrypt && o.private != nil)
+	}
+	return o.suitsSignature(op, m, kind)
+}
+
+// suitsSignature is suits for what signs, and what CKM_RSA_PKCS does besides.
+func (o *object) suitsSignature(op cryptoki.Operation, m cryptoki.Mechanism, kind uint) bool {
+	switch m.Type {
+	case cryptoki.RSAPKCS:
+		return o.private != nil && op != cryptoki.Encrypt
+	case cryptoki.RSAPKCSPSS:
+		return o.private != nil && op == cryptoki.Sign && m.PSS != nil
+	case cryptoki.ECDSA:
+		return o.signer != nil && kind == cryptoki.KeyEC && op == cryptoki.Sign
+	case cryptoki.EDDSA:
+		return o.signer != nil && kind == cryptoki.KeyECEdwards && op == cryptoki.Sign
 	}
 	return false
 }
@@ -182,6 +202,9 @@ func (d *Device) oaep(op cryptoki.Operation, o *object, p *cryptoki.OAEP, in []b
 	newHash, id := sha256.New, crypto.SHA256
 	if p.Hash == cryptoki.SHA1 {
 		newHash, id = sha1.New, crypto.SHA1
+	}
+	if d.config.NoSHA2OAEP && p.Hash != cryptoki.SHA1 {
+		return nil, cryptoki.ErrArgumentsBad
 	}
 	if op == cryptoki.Encrypt {
 		out, err := rsa.EncryptOAEP(newHash(), rand.Reader, o.public, in, nil)

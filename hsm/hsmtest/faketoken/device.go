@@ -24,18 +24,20 @@ const (
 // Config is what a device is like. The zero Config is a token without limits that has every mechanism and no PIN.
 type Config struct {
 	Label, Serial string
-	PIN           string                   // empty: no login is required
-	LockAfter     int                      // wrong PINs until the PIN is locked; 0: never
-	MaxSessions   uint                     // 0: no limit
-	GCM           GCMMode                  //
-	Missing       []cryptoki.MechanismType // mechanisms that it neither lists nor performs
-	Hidden        []cryptoki.MechanismType // mechanisms that it lists and does not perform
-	RefusedInKeys []cryptoki.AttributeType // attributes that it refuses in the template of a new key
-	Forced        cryptoki.Template        // attributes that new keys have whatever their template says
-	Tampered      cryptoki.Error           // what Decrypt answers to a wrong tag or padding; 0: CKR_ENCRYPTED_DATA_INVALID
-	NoLogin       cryptoki.Error           // what is answered to use of a handle without login; 0: CKR_OBJECT_HANDLE_INVALID
-	ReuseHandles  bool                     // handles are small numbers, and name another object after a login or C_Initialize
-	Random        func(p []byte)           // nil: the operating system's
+	PIN           string                                            // empty: no login is required
+	LockAfter     int                                               // wrong PINs until the PIN is locked; 0: never
+	MaxSessions   uint                                              // 0: no limit
+	GCM           GCMMode                                           //
+	Missing       []cryptoki.MechanismType                          // mechanisms that it neither lists nor performs
+	Hidden        []cryptoki.MechanismType                          // mechanisms that it lists and does not perform
+	Sizes         map[cryptoki.MechanismType]cryptoki.MechanismInfo // of keys; it says nothing of other mechanisms
+	NoSHA2OAEP    bool                                              // OAEP is known with SHA-1 only, as to SoftHSM
+	RefusedInKeys []cryptoki.AttributeType                          // attributes that it refuses in the template of a new key
+	Forced        cryptoki.Template                                 // attributes that new keys have whatever their template says
+	Tampered      cryptoki.Error                                    // what Decrypt answers to a wrong tag or padding; 0: CKR_ENCRYPTED_DATA_INVALID
+	NoLogin       cryptoki.Error                                    // what is answered to use of a handle without login; 0: CKR_OBJECT_HANDLE_INVALID
+	ReuseHandles  bool                                              // handles are small numbers, and name another object after a login or C_Initialize
+	Random        func(p []byte)                                    // nil: the operating system's
 }
 
 // Device is an HSM: it keeps its objects while libraries come and go. It is safe for concurrent use.

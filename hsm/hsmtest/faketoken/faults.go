@@ -14,6 +14,7 @@ const (
 	Finalize        Func = "C_Finalize"     // Close
 	GetTokenInfo    Func = "C_GetTokenInfo" //nolint:gosec // no credentials: the token is a device
 	GetMechanisms   Func = "C_GetMechanismList"
+	GetMechanism    Func = "C_GetMechanismInfo"
 	OpenSession     Func = "C_OpenSession"
 	CloseSession    Func = "C_CloseSession"
 	GetSessionInfo  Func = "C_GetSessionInfo"

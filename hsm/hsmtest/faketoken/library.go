@@ -104,6 +104,23 @@ func (l *Library) Mechanisms(number uint) (list []cryptoki.MechanismType, err er
 	return list, err
 }
 
+// MechanismInfo implements [cryptoki.Library].
+func (l *Library) MechanismInfo(number uint, m cryptoki.MechanismType) (info cryptoki.MechanismInfo, err error) {
+	err = l.call(GetMechanism, func() error {
+		s, err := l.slot(number)
+		if err != nil {
+			return err
+		}
+		config := s.device.config
+		if !slices.Contains(mechanisms, m) || slices.Contains(config.Missing, m) {
+			return cryptoki.ErrMechanismInvalid
+		}
+		info = config.Sizes[m]
+		return nil
+	})
+	return info, err
+}
+
 // Open implements [cryptoki.Library].
 func (l *Library) Open(number uint) (cryptoki.Session, error) {
 	var opened *session

@@ -5,6 +5,7 @@ package faketoken
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/binary"
@@ -19,6 +20,7 @@ type object struct {
 	attributes map[cryptoki.AttributeType][]byte // as they are encoded
 	secret     []byte
 	private    *rsa.PrivateKey
+	signer     crypto.Signer // of a private key of any type
 	public     *rsa.PublicKey
 }
 
@@ -106,6 +108,10 @@ func (d *Device) generate(m cryptoki.Mechanism, templates []cryptoki.Template) (
 		return d.generateSecret(cryptoki.KeyGenericSecret, templates)
 	case cryptoki.RSAPKCSKeyPairGen:
 		return d.generateRSA(templates)
+	case cryptoki.ECKeyPairGen:
+		return generateCurve(d, cryptoki.KeyEC, templates)
+	case cryptoki.ECEdwardsKeyPairGen:
+		return generateCurve(d, cryptoki.KeyECEdwards, templates)
 	}
 	return nil, cryptoki.ErrMechanismInvalid
 }
@@ -149,7 +155,7 @@ func (d *Device) generateRSA(templates []cryptoki.Template) ([]*object, error) {
 	if err != nil {
 		return nil, cryptoki.ErrFunctionFailed
 	}
-	public.public, private.private = &key.PublicKey, key
+	public.public, private.private, private.signer = &key.PublicKey, key, key
 	for _, o := range []*object{public, private} {
 		o.attributes[cryptoki.AttrModulus] = key.N.Bytes()
 		o.attributes[cryptoki.AttrPublicExponent] = big.NewInt(int64(key.E)).Bytes()

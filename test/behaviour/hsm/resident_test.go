@@ -20,14 +20,25 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
-// residents are the ids of the keys on the token that are versions, those of another mount among them.
+// residents are the ids of the keys on the token that are versions, those of another mount among them. A pair has both halves there,
+// or none.
 func (w *world) residents() (ids []string) {
+	w.T.Helper()
+	private := w.objects(cryptoki.ClassPrivateKey)
+	require.Equal(w.T, private, w.objects(cryptoki.ClassPublicKey), "half a pair")
+	ids = append(w.objects(cryptoki.ClassSecretKey), private...)
+	slices.Sort(ids)
+	return ids
+}
+
+// objects are the ids of the objects of a class that are of versions.
+func (w *world) objects(class uint) (ids []string) {
 	w.T.Helper()
 	l := faketoken.NewLibrary(w.device)
 	s, err := l.Open(0)
 	require.NoError(w.T, err)
 	require.NoError(w.T, s.Login([]byte(pin)))
-	all, err := s.Find(cryptoki.Template{{Type: cryptoki.AttrClass, Value: cryptoki.ClassSecretKey}})
+	all, err := s.Find(cryptoki.Template{{Type: cryptoki.AttrClass, Value: class}})
 	require.NoError(w.T, err)
 	for _, o := range all {
 		values, err := s.Attributes(o, cryptoki.AttrLabel, cryptoki.AttrID)
@@ -71,10 +82,12 @@ func (w *world) checkResidents() {
 	}
 }
 
-// calls counts what the token encrypts and decrypts.
+// calls counts what the token encrypts, decrypts and signs.
 func (w *world) calls(do func()) int {
 	w.T.Helper()
-	count := func() int { return w.library.Calls(faketoken.Encrypt) + w.library.Calls(faketoken.Decrypt) }
+	count := func() int {
+		return w.library.Calls(faketoken.Encrypt) + w.library.Calls(faketoken.Decrypt) + w.library.Calls(faketoken.Sign)
+	}
 	before := count()
 	do()
 	return count() - before
