@@ -4,6 +4,7 @@
 package keylife
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -57,7 +58,7 @@ func (a certificateAPI) request(ctx context.Context, c *request) (*logical.Respo
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.Type)), fRequest.Is(text)), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.TypeNamed(fVersionOrActive.Get(c)))), fRequest.Is(text)), nil
 }
 
 func (a certificateAPI) set(ctx context.Context, c *request) (*logical.Response, error) {
@@ -73,5 +74,5 @@ func (a certificateAPI) set(ctx context.Context, c *request) (*logical.Response,
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.Type)), fChainSet.Is(envelope.FormatChain(chain.DER)+"\n")), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.TypeOf(cmp.Or(fVersionOrNewest.Get(c), k.Latest)))), fChainSet.Is(envelope.FormatChain(chain.DER)+"\n")), nil
 }

@@ -63,5 +63,5 @@ func (a exportAPI) export(ctx context.Context, c *request) (*logical.Response, e
 	for n, value := range out.Values {
 		values[strconv.Itoa(n)] = value
 	}
-	return vaultapi.Data(fName.Is(out.Key.Name), fExportedType.Is(string(out.Key.Type)), fExported.Is(values)), nil
+	return vaultapi.Data(fName.Is(out.Key.Name), fExportedType.Is(string(out.Key.ActiveType())), fExported.Is(values)), nil
 }

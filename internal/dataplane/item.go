@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -18,7 +19,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := item.checkExtras(s.k.Key); err != nil {
+	if err := item.checkExtras(s.k.TypeNamed(item.Version)); err != nil {
 		return Outcome{Err: err}
 	}
 	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
@@ -34,6 +35,9 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	use := policy.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
 	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, item.Version})
 	if err == nil && to != version {
+		if err = item.checkExtras(charged.TypeOf(to)); err != nil { // which may be another type
+			return Outcome{Err: err}
+		}
 		text, err = s.protect(ctx, charged.Key, to, item.Text, params)
 	}
 	if err != nil {
@@ -69,12 +73,12 @@ func (s *snapshot) opened(
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := item.checkType(s.k.Key); err != nil {
+	version, payload, malformed := envelope.Parse(item.Text)
+	if err := item.checkTypes(s.k.TypeOf(version), s.k.ActiveType()); err != nil {
 		return Outcome{Err: err}
 	}
-	version, payload, err := envelope.Parse(item.Text)
-	if err != nil {
-		return Outcome{Err: err}
+	if malformed != nil {
+		return Outcome{Err: malformed}
 	}
 	if err := may(s.k.Permissions(s.k.Rules), version); err != nil {
 		return Outcome{Err: err}
@@ -125,7 +129,7 @@ func (i *Item) params() (p envelope.Params, err error) {
 
 // checkExtras refuses what the type does not take. In Transit a broken plaintext comes before; that counts,
 // as a batch with nothing but bad padding schemes has not failed.
-func (i *Item) checkExtras(k *lifecycle.Key) error {
+func (i *Item) checkExtras(t keytype.Type) error {
 	if i.Nonce == "" && i.Padding == "" && i.AssociatedData == "" {
 		return nil
 	}
@@ -135,29 +139,30 @@ func (i *Item) checkExtras(k *lifecycle.Key) error {
 	if i.Nonce != "" {
 		return errNonce
 	}
-	return i.checkType(k)
+	return i.checkTypes(t, t)
 }
 
-// checkType refuses padding schemes for what is no RSA key, and associated data for what does not authenticate any.
-func (i *Item) checkType(k *lifecycle.Key) error {
-	if err := checkPadding(k, "padding_scheme", i.Padding); err != nil {
+// checkTypes refuses padding schemes for what is no RSA key, and associated data for what does not authenticate any. What is rewrapped
+// is opened by a version of one type, and protected by one of another.
+func (i *Item) checkTypes(opens, protects keytype.Type) error {
+	if err := checkPadding(opens, "padding_scheme", i.Padding); err != nil {
 		return err
 	}
-	if err := checkPadding(k, "encrypt_padding_scheme", i.NewPadding); err != nil {
+	if err := checkPadding(protects, "encrypt_padding_scheme", i.NewPadding); err != nil {
 		return err
 	}
-	if i.AssociatedData != "" && !k.Type.Authenticates() {
-		return extraError{refusal.Invalidf("associated_data: keys of type %s authenticate none", k.Type)}
+	if i.AssociatedData != "" && !opens.Authenticates() {
+		return extraError{refusal.Invalidf("associated_data: keys of type %s authenticate none", opens)}
 	}
 	return nil
 }
 
-func checkPadding(k *lifecycle.Key, field, scheme string) error {
+func checkPadding(t keytype.Type, field, scheme string) error {
 	if scheme == "" {
 		return nil
 	}
-	if !k.Type.IsRSA() {
-		return extraError{refusal.Invalidf("%s: padding schemes are for RSA keys, and the key is of type %s", field, k.Type)}
+	if !t.IsRSA() {
+		return extraError{refusal.Invalidf("%s: padding schemes are for RSA keys, and the key is of type %s", field, t)}
 	}
 	if err := envelope.CheckPadding(scheme); err != nil {
 		return extraError{refusal.InvalidField(field, scheme, err.Error()+"; must be oaep or pkcs1v15")}

@@ -22,7 +22,7 @@ func (m Materials) CipherOf(k *lifecycle.Key, number int, material envelope.Mate
 	case (k.Protection == lifecycle.Resident) != (reference != nil):
 		return nil, fmt.Errorf("key %q version %d: %w", k.Name, number, errOtherProtection)
 	case reference == nil:
-		return envelope.NewCipher(Spec(k), number, material, m.Rand)
+		return envelope.NewCipher(Spec(k, number), number, material, m.Rand)
 	}
 	key, err := m.Residents.ResidentKey(reference)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -31,7 +32,7 @@ func ExportKinds() []string {
 
 // exportKind says which keys have it, how another is refused, and how it is taken: from material, or from what is no secret.
 type exportKind struct {
-	supported func(k *lifecycle.Key) bool
+	supported func(t keytype.Type) bool
 	refused   string
 
 	private func(a envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error)
@@ -39,9 +40,9 @@ type exportKind struct {
 }
 
 var exportKinds = map[ExportKind]exportKind{
-	EncryptionKey: {supported: encrypts, refused: "encryption not supported for the key", private: envelope.Algorithm.EncodeKey},
-	SigningKey:    {supported: signs, refused: "signing not supported for the key", private: envelope.Algorithm.EncodeKey},
-	CMACKey:       {supported: func(*lifecycle.Key) bool { return false }, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
+	EncryptionKey: {supported: keytype.Type.SupportsEncryption, refused: "encryption not supported for the key", private: envelope.Algorithm.EncodeKey},
+	SigningKey:    {supported: keytype.Type.SupportsSigning, refused: "signing not supported for the key", private: envelope.Algorithm.EncodeKey},
+	CMACKey:       {supported: func(keytype.Type) bool { return false }, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
 	HMACKey: {
 		supported: every,
 		private: func(_ envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error) {
@@ -50,7 +51,7 @@ var exportKinds = map[ExportKind]exportKind{
 	},
 	PublicKey: {supported: every, public: publicKey},
 	CertificateChain: {
-		supported: signs, refused: "certificate chain not supported for keys that do not support signing",
+		supported: keytype.Type.SupportsSigning, refused: "certificate chain not supported for keys that do not support signing",
 		public: func(*lifecycle.Key, lifecycle.Version, envelope.Encoding) (any, error) {
 			return nil, refusal.AsFault(refusal.Refusedf("selected key version does not have a certificate chain imported"))
 		},
@@ -60,14 +61,12 @@ var exportKinds = map[ExportKind]exportKind{
 // publicKey refuses a version without a public half as Transit does, as if the server were at fault.
 func publicKey(k *lifecycle.Key, v lifecycle.Version, e envelope.Encoding) (any, error) {
 	if len(v.Public) == 0 {
-		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", k.Type, PublicKey))
+		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", k.TypeOf(v.Number), PublicKey))
 	}
 	return envelope.EncodePublic(v.Public, e)
 }
 
-func every(*lifecycle.Key) bool      { return true }
-func encrypts(k *lifecycle.Key) bool { return k.Type.SupportsEncryption() }
-func signs(k *lifecycle.Key) bool    { return k.Type.SupportsSigning() }
+func every(keytype.Type) bool { return true }
 
 // kind returns the row of what is asked for.
 func (in Exporting) kind() (exportKind, error) {
@@ -80,8 +79,22 @@ func (in Exporting) kind() (exportKind, error) {
 
 // check refuses keys that have no such thing.
 func (e exportKind) check(k *lifecycle.Key) error {
-	if e.supported(k) {
+	if k.AnyType(e.supported) {
 		return nil
 	}
 	return refusal.Refusedf("%s", e.refused)
+}
+
+// of is what allows versions, for those that have such a thing. Where only some have a public half, the others are left out.
+func (e exportKind) of(k *lifecycle.Key, allowed func(n int) error) func(n int) error {
+	return func(n int) error {
+		t := k.TypeOf(n)
+		switch {
+		case !e.supported(t):
+			return refusal.Refusedf("version %d: %s", n, e.refused)
+		case e.public != nil && !t.IsAsymmetric() && k.AnyType(keytype.Type.IsAsymmetric):
+			return refusal.Refusedf("version %d is of type %s, which has no public half", n, t)
+		}
+		return allowed(n)
+	}
 }

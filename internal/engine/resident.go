@@ -24,7 +24,7 @@ func (s *Session) newMaterial(ctx context.Context, k *lifecycle.Key, number int)
 		m, err = s.made(ctx, k, number)
 		return m, "", err
 	case k.Protection != lifecycle.Resident:
-		m, err = s.newSecret(ctx, k)
+		m, err = s.newSecret(ctx, k, number)
 		return m, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, wrapTime)

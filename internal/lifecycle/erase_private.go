@@ -6,6 +6,7 @@ package lifecycle
 import (
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -16,16 +17,22 @@ import (
 // erasable returns below which version the private halves are to be erased, and when: the clock does it once no rollback can make one
 // of them active again. 0: nothing is to be erased.
 func erasable(k Key, t policy.EffectiveRules) (below int, at time.Time) {
-	if !t.ErasePrivateKey || k.Hold || !VerifiesByPublicHalf(&k) || k.Type.SupportsEncryption() {
+	if !t.ErasePrivateKey || k.Hold || k.Derived {
 		return 0, time.Time{}
 	}
-	if below = mayBecomeActive(k); below <= max(k.PrivateFrom, k.DestroyedBelow, k.MinAvailable, 1) {
+	from := max(k.PrivateFrom, k.DestroyedBelow, k.MinAvailable, 1)
+	if below = min(mayBecomeActive(k), k.firstNot(from, signsOnly)); below <= from {
 		return 0, time.Time{}
 	}
 	if at = signedLast(k, t); at.IsZero() {
 		return 0, at
 	}
 	return below, at
+}
+
+// signsOnly reports whether the private half of a version of the type is for nothing but to sign.
+func signsOnly(t keytype.Type) bool {
+	return t.SupportsSigning() && t.IsAsymmetric() && !t.SupportsEncryption()
 }
 
 // mayBecomeActive returns the oldest version that is active or may become it by another way than a rollback: the active one, one that

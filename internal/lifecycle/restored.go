@@ -21,6 +21,11 @@ func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	next.Latest, next.Primary, next.Staged, next.Hold = spec.Latest, spec.Primary, spec.Staged, spec.Hold
 	next.MinDecryption, next.MinEncryption, next.MinAvailable = spec.MinDecryption, spec.MinEncryption, spec.MinAvailable
 	next.Recent = inOrder(dates, at)
+	if next.EarlierTypes = slices.Clone(spec.EarlierTypes); len(next.EarlierTypes) > 0 {
+		if err := next.checkTypes(); err != nil {
+			return Key{}, err
+		}
+	}
 	d := draftOf(next)
 	for v, override := range spec.Overrides {
 		if override.State == Archived || override.State == Compromised {

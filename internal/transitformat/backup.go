@@ -50,6 +50,16 @@ type document struct {
 	Policy       *keysutil.Policy `json:"policy"`
 	ArchivedKeys *archive         `json:"archived_keys"`
 	Ours         *extension       `json:"keylife,omitempty"`
+	ManyTypes    *keysutil.Policy `json:"policy_of_many_types,omitempty"`
+}
+
+// document hides the policy of a key whose versions differ in type from Transit, which has one type a key: it refuses a document
+// without a policy, and would restore versions that open nothing.
+func (b Backup) document(p *keysutil.Policy, all *archive) document {
+	if b.Key.HasManyTypes() {
+		return document{ArchivedKeys: all, Ours: b.extension(), ManyTypes: p}
+	}
+	return document{Policy: p, ArchivedKeys: all, Ours: b.extension()}
 }
 
 type archive struct {
@@ -59,12 +69,12 @@ type archive struct {
 // convergentVersion is the only scheme of convergent keys that is not of old.
 const convergentVersion = 3
 
-// Write returns the backup that Transit, too, restores.
+// Write returns the backup that Transit, too, restores, unless the versions of the key differ in type.
 func (b Backup) Write(at time.Time) (string, error) {
 	k := b.Key
-	kind, known := transitType(k)
-	if !known {
-		return "", refusal.Refusedf("key %q: Transit has no keys of type %s: it has no backup", k.Name, k.Type)
+	kind, err := transitType(k)
+	if err != nil {
+		return "", err
 	}
 	p := &keysutil.Policy{
 		Name: k.Name, Type: kind, KeySize: k.Size, Derived: k.Derived, ConvergentEncryption: k.Convergent, Exportable: k.Exportable,
@@ -90,7 +100,7 @@ func (b Backup) Write(at time.Time) (string, error) {
 			p.Keys[strconv.Itoa(n)] = entry
 		}
 	}
-	text, err := json.Marshal(document{p, all, b.extension()})
+	text, err := json.Marshal(b.document(p, all))
 	if err != nil {
 		return "", fmt.Errorf("back up key %q: %w", k.Name, err)
 	}
@@ -101,7 +111,7 @@ func (b Backup) Write(at time.Time) (string, error) {
 func (b Backup) entry(n int) (e keysutil.KeyEntry, err error) {
 	v := b.Versions[n]
 	if v.exists() {
-		if e, err = envelope.Algorithm(b.Key.Type).Entry(v.Material); err != nil {
+		if e, err = envelope.Algorithm(b.Key.TypeOf(n)).Entry(v.Material); err != nil {
 			return e, err
 		}
 		if b.Key.Convergent {
@@ -141,7 +151,7 @@ func Read(text string, rand io.Reader) (b Backup, err error) {
 	}()
 	for n, e := range entries {
 		v := Version{Created: createdAt(e)}
-		v.Material, err = d.material(b.Key, e, rand)
+		v.Material, err = d.material(b.Key, n, e, rand)
 		if err != nil && !b.Key.IsDestroyed(n) {
 			return b, refusal.Invalidf("backup: version %d: %v", n, err)
 		}
@@ -158,7 +168,7 @@ func createdAt(e keysutil.KeyEntry) time.Time {
 }
 
 // material reads that of a version, if it works here as it did there.
-func (d document) material(k lifecycle.Key, e keysutil.KeyEntry, rand io.Reader) (m envelope.Material, err error) {
+func (d document) material(k lifecycle.Key, n int, e keysutil.KeyEntry, rand io.Reader) (m envelope.Material, err error) {
 	if k.Convergent {
 		scheme := d.Policy.ConvergentVersion
 		if e.ConvergentVersion != 0 {
@@ -168,5 +178,5 @@ func (d document) material(k lifecycle.Key, e keysutil.KeyEntry, rand io.Reader)
 			return m, fmt.Errorf("convergent_version is %d: keys of the schemes before %d are not restored", scheme, convergentVersion)
 		}
 	}
-	return envelope.Algorithm(k.Type).FromEntry(e, k.Size, rand)
+	return envelope.Algorithm(k.TypeOf(n)).FromEntry(e, k.SizeOf(n), rand)
 }

@@ -31,9 +31,13 @@ var transitTypes = func() map[string]keysutil.KeyType {
 	return types
 }()
 
-func transitType(k lifecycle.Key) (keysutil.KeyType, bool) {
-	t, known := transitTypes[string(k.Type)]
-	return t, known
+func transitType(k lifecycle.Key) (keysutil.KeyType, error) {
+	for _, t := range k.Types() {
+		if _, known := transitTypes[string(t)]; !known {
+			return 0, refusal.Refusedf("key %q: Transit has no keys of type %s: it has no backup", k.Name, t)
+		}
+	}
+	return transitTypes[string(k.Type)], nil
 }
 
 // broken reports what is no backup. Transit answers it as a fault.
@@ -58,7 +62,11 @@ func parse(text string) (d document, err error) {
 		return d, broken("%s: has a value of the wrong type", kind.Field)
 	case err != nil:
 		return d, broken("is not the JSON of a backup")
-	case d.Policy == nil:
+	}
+	if d.Policy == nil {
+		d.Policy = d.ManyTypes
+	}
+	if d.Policy == nil {
 		return d, broken("backup data does not contain a valid policy")
 	}
 	return d, nil
