@@ -19,7 +19,7 @@ import (
 // keyAnswer shows a key: Transit's fields, and ours behind them.
 var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(fName, func(v engine.View) string { return v.Key.Name }),
-	vaultapi.Show(fType, func(v engine.View) string { name, _ := v.Key.ActiveType().Shown(); return name }),
+	vaultapi.Show(fType, func(v engine.View) string { name, _ := lifecycle.TypesOf(&v.Key).Active().Shown(); return name }),
 	vaultapi.Show(fDerived, func(v engine.View) bool { return v.Key.Derived }),
 	vaultapi.Show(fExportable, func(v engine.View) bool { return v.Key.Exportable }),
 	vaultapi.Show(fPlaintextBackup, func(v engine.View) bool { return v.Key.AllowPlaintextBackup }),
@@ -30,11 +30,11 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(vaultapi.Int("min_available_version", "Versions below do not exist any more. 0: all exist."),
 		func(v engine.View) int { return v.Key.MinAvailable }),
 	vaultapi.Show(vaultapi.Int("latest_version", "Number of the newest version."), func(v engine.View) int { return v.Key.Latest }),
-	vaultapi.Show(vaultapi.Bool("supports_encryption", "The key encrypts."), func(v engine.View) bool { return v.Key.ActiveType().SupportsEncryption() }),
-	vaultapi.Show(vaultapi.Bool("supports_decryption", "The key decrypts."), func(v engine.View) bool { return v.Key.ActiveType().SupportsEncryption() }),
-	vaultapi.Show(vaultapi.Bool("supports_signing", "The key signs."), func(v engine.View) bool { return v.Key.ActiveType().SupportsSigning() }),
+	vaultapi.Show(vaultapi.Bool("supports_encryption", "The key encrypts."), func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsEncryption() }),
+	vaultapi.Show(vaultapi.Bool("supports_decryption", "The key decrypts."), func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsEncryption() }),
+	vaultapi.Show(vaultapi.Bool("supports_signing", "The key signs."), func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsSigning() }),
 	vaultapi.Show(vaultapi.Bool("supports_derivation", "The key can derive a key for each context."),
-		func(v engine.View) bool { return v.Key.ActiveType().SupportsDerivation() }),
+		func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsDerivation() }),
 	vaultapi.Show(vaultapi.Bool("imported_key", "The newest version was made elsewhere."), func(v engine.View) bool { return v.Key.Imported }),
 	vaultapi.ShowAs(vaultapi.Object("keys", "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds; of a type with a public half, to name, public_key, certificate_chain and creation_time. Where types differ, each has a type, too."),
 		shownVersions),
@@ -85,10 +85,10 @@ func showKey(v engine.View) *logical.Response {
 	if v.Key.Imported {
 		resp.Data[fMayRotate.Name] = v.Key.AllowRotation
 	}
-	if v.Key.ActiveType() == keytype.HMAC {
-		resp.Data[fKeySize.Name] = v.Key.ActiveSize()
+	if lifecycle.TypesOf(&v.Key).Active() == keytype.HMAC {
+		resp.Data[fKeySize.Name] = lifecycle.TypesOf(&v.Key).ActiveSize()
 	}
-	if _, set := v.Key.ActiveType().Shown(); set != "" {
+	if _, set := lifecycle.TypesOf(&v.Key).Active().Shown(); set != "" {
 		resp.Data[fParameterSet.Name] = set
 	}
 	if v.Unread != nil {
@@ -130,13 +130,13 @@ type publicVersion struct {
 
 // shownVersions are the versions of a key in Transit's form.
 func shownVersions(v engine.View) any {
-	many := v.Key.HasManyTypes()
+	many := lifecycle.TypesOf(&v.Key).Differ()
 	if !many && !v.Key.Type.IsAsymmetric() {
 		return creationTimes(v.Dates)
 	}
 	out := make(map[string]publicVersion, len(v.Dates))
 	for n, at := range v.Dates {
-		t := v.Key.TypeOf(n)
+		t := lifecycle.TypesOf(&v.Key).Of(n)
 		one := publicVersion{Name: t.VersionName(), PublicKey: v.PublicKeys[n], CertificateChain: v.Chains[n], CreationTime: at}
 		if many {
 			one.Type = string(t)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -58,7 +59,7 @@ func (a certificateAPI) request(ctx context.Context, c *request) (*logical.Respo
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.TypeNamed(fVersionOrActive.Get(c)))), fRequest.Is(text)), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(lifecycle.TypesOf(k).Named(fVersionOrActive.Get(c)))), fRequest.Is(text)), nil
 }
 
 func (a certificateAPI) set(ctx context.Context, c *request) (*logical.Response, error) {
@@ -74,5 +75,5 @@ func (a certificateAPI) set(ctx context.Context, c *request) (*logical.Response,
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.TypeOf(cmp.Or(fVersionOrNewest.Get(c), k.Latest)))), fChainSet.Is(envelope.FormatChain(chain.DER)+"\n")), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(lifecycle.TypesOf(&k).Of(cmp.Or(fVersionOrNewest.Get(c), k.Latest)))), fChainSet.Is(envelope.FormatChain(chain.DER)+"\n")), nil
 }

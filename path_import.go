@@ -186,5 +186,5 @@ func (a importAPI) export(ctx context.Context, c *request) (*logical.Response, e
 	for n, text := range wrapped {
 		keys[strconv.Itoa(n)] = text
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.ActiveType())), fExportedKeys.Is(keys)), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(lifecycle.TypesOf(&k).Active())), fExportedKeys.Is(keys)), nil
 }

@@ -82,7 +82,7 @@ func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, e
 	resp, err := vaultapi.Table(ctx, listing.WithAllRows(), versionRows, func(name string) (*version, error) {
 		n := number(name)
 		return &version{VersionDetail: engine.VersionDetail{
-			Version: lifecycle.Version{Number: n, Created: dates[n]}, Type: view.Key.TypeOf(n), State: view.Key.State(n), Override: view.Key.Override(n), Denied: denied[n],
+			Version: lifecycle.Version{Number: n, Created: dates[n]}, Type: lifecycle.TypesOf(&view.Key).Of(n), State: view.Key.State(n), Override: view.Key.Override(n), Denied: denied[n],
 		}}, nil
 	})
 	if err == nil && deniedErr != nil {

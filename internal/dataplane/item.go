@@ -19,7 +19,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := item.checkExtras(s.k.TypeNamed(item.Version)); err != nil {
+	if err := item.checkExtras(lifecycle.TypesOf(s.k.Key).Named(item.Version)); err != nil {
 		return Outcome{Err: err}
 	}
 	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
@@ -35,7 +35,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	use := policy.Usage{Encryptions: 1, Bytes: plaintextSize(item.Text)}
 	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, item.Version})
 	if err == nil && to != version {
-		if err = item.checkExtras(charged.TypeOf(to)); err != nil { // which may be another type
+		if err = item.checkExtras(lifecycle.TypesOf(charged.Key).Of(to)); err != nil { // which may be another type
 			return Outcome{Err: err}
 		}
 		text, err = s.protect(ctx, charged.Key, to, item.Text, params)
@@ -74,7 +74,8 @@ func (s *snapshot) opened(
 		return Outcome{Err: err}
 	}
 	version, payload, malformed := envelope.Parse(item.Text)
-	if err := item.checkTypes(s.k.TypeOf(version), s.k.ActiveType()); err != nil {
+	types := lifecycle.TypesOf(s.k.Key)
+	if err := item.checkTypes(types.Of(version), types.Active()); err != nil {
 		return Outcome{Err: err}
 	}
 	if malformed != nil {

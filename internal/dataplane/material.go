@@ -148,11 +148,11 @@ func (m Materials) verifier(ctx context.Context, k *lifecycle.Key, number int) (
 // Binding is what the material of a version is bound to.
 func Binding(instance, purpose string, k *lifecycle.Key, number int) envelope.Binding {
 	return envelope.Binding{
-		Instance: instance, KeyID: k.ID, Version: number, Algorithm: envelope.Algorithm(k.TypeOf(number)), Purpose: purpose,
+		Instance: instance, KeyID: k.ID, Version: number, Algorithm: envelope.Algorithm(lifecycle.TypesOf(k).Of(number)), Purpose: purpose,
 	}
 }
 
 // Spec is what the cipher of a version is made to.
 func Spec(k *lifecycle.Key, number int) envelope.Spec {
-	return envelope.Spec{Algorithm: envelope.Algorithm(k.TypeOf(number)), Size: k.SizeOf(number), Derived: k.Derived, Convergent: k.Convergent}
+	return envelope.Spec{Algorithm: envelope.Algorithm(lifecycle.TypesOf(k).Of(number)), Size: lifecycle.TypesOf(k).SizeOf(number), Derived: k.Derived, Convergent: k.Convergent}
 }

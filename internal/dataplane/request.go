@@ -23,7 +23,7 @@ func CertificateRequest(ctx context.Context, s *Session, name string, version in
 }
 
 func (s *snapshot) certificateRequest(ctx context.Context, item *Item) Outcome {
-	switch t := s.k.TypeNamed(item.Version); {
+	switch t := lifecycle.TypesOf(s.k.Key).Named(item.Version); {
 	case !t.SupportsSigning():
 		return Outcome{Err: refusal.Invalidf("key type '%s' does not support signing", t)}
 	case s.k.Derived:

@@ -82,8 +82,8 @@ func (h *Signing) over(items []SignItem) error {
 
 // check refuses what a version does to no item; 0: the active one. The error is about all items where no version of the key does it.
 func (h *Signing) check(k *lifecycle.Key, version int) error {
-	switch t := k.TypeNamed(version); {
-	case !t.SupportsSigning() && k.AnyType(keytype.Type.SupportsSigning):
+	switch t := lifecycle.TypesOf(k).Named(version); {
+	case !t.SupportsSigning() && lifecycle.TypesOf(k).Any(keytype.Type.SupportsSigning):
 		return refusal.Refusedf("key_version %d is of type %s, which does not support signing", version, t)
 	case !t.SupportsSigning():
 		return requestError{refusal.Refusedf("key type %s does not support signing", t)}
@@ -106,7 +106,7 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 	if err := cmp.Or(item.how.check(s.k.Key, requested), checkUse(s.k.Key, lifecycle.UseSign)); err != nil {
 		return Signed{Err: err}
 	}
-	m, err := item.message(s.k.TypeNamed(requested))
+	m, err := item.message(lifecycle.TypesOf(s.k.Key).Named(requested))
 	if err != nil {
 		return Signed{Err: err}
 	}
@@ -121,7 +121,7 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 	use := policy.Usage{Encryptions: 1, Bytes: int64(len(m.input))} // counted only now, as in encrypt
 	charged, to, err := s.charge(ctx, s.k, version, itemCharge{use, requested})
 	if err == nil && to != version {
-		if m, err = item.message(charged.TypeOf(to)); err == nil { // which may be another type
+		if m, err = item.message(lifecycle.TypesOf(charged.Key).Of(to)); err == nil { // which may be another type
 			signature, err = s.signature(ctx, charged.Key, to, m)
 		}
 	}
@@ -158,7 +158,7 @@ func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
 	if err := cmp.Or(item.how.check(s.k.Key, version), checkUse(s.k.Key, lifecycle.UseVerify)); err != nil {
 		return Verdict{Err: err}
 	}
-	m, err := item.message(s.k.TypeNamed(version))
+	m, err := item.message(lifecycle.TypesOf(s.k.Key).Named(version))
 	if err == nil {
 		err = malformed
 	}

@@ -55,7 +55,7 @@ func (s Transfers) ExportWrapped(ctx context.Context, in WrappedExport) (k lifec
 
 // wrapsFor returns the public half of the active version of an RSA key.
 func (s Transfers) wrapsFor(ctx context.Context, destination dataplane.Governed) ([]byte, error) {
-	if t := destination.ActiveType(); !t.IsRSA() {
+	if t := lifecycle.TypesOf(destination.Key).Active(); !t.IsRSA() {
 		return nil, refusal.AsFault(refusal.Invalidf("destination: key %q is of type %s: must be a rsa key", destination.Name, t))
 	}
 	number, err := destination.Permissions(destination.Rules).ToProtect(0)

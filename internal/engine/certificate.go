@@ -40,7 +40,7 @@ func (s Versions) SetCertificate(ctx context.Context, name string, number int, c
 func (s Versions) certified(
 	ctx context.Context, k lifecycle.Key, number int, chain envelope.Chain, reason string, at time.Time,
 ) (c lifecycle.Commit, err error) {
-	t := k.TypeOf(number)
+	t := lifecycle.TypesOf(&k).Of(number)
 	switch {
 	case !t.SupportsSigning():
 		return c, refusal.Invalidf("key type %s does not support signing", t)

@@ -61,7 +61,7 @@ var exportKinds = map[ExportKind]exportKind{
 // publicKey refuses a version without a public half as Transit does, as if the server were at fault.
 func publicKey(k *lifecycle.Key, v lifecycle.Version, e envelope.Encoding) (any, error) {
 	if len(v.Public) == 0 {
-		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", k.TypeOf(v.Number), PublicKey))
+		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", lifecycle.TypesOf(k).Of(v.Number), PublicKey))
 	}
 	return envelope.EncodePublic(v.Public, e)
 }
@@ -79,7 +79,7 @@ func (in Exporting) kind() (exportKind, error) {
 
 // check refuses keys that have no such thing.
 func (e exportKind) check(k *lifecycle.Key) error {
-	if k.AnyType(e.supported) {
+	if lifecycle.TypesOf(k).Any(e.supported) {
 		return nil
 	}
 	return refusal.Refusedf("%s", e.refused)
@@ -88,11 +88,11 @@ func (e exportKind) check(k *lifecycle.Key) error {
 // of is what allows versions, for those that have such a thing. Where only some have a public half, the others are left out.
 func (e exportKind) of(k *lifecycle.Key, allowed func(n int) error) func(n int) error {
 	return func(n int) error {
-		t := k.TypeOf(n)
+		t := lifecycle.TypesOf(k).Of(n)
 		switch {
 		case !e.supported(t):
 			return refusal.Refusedf("version %d: %s", n, e.refused)
-		case e.public != nil && !t.IsAsymmetric() && k.AnyType(keytype.Type.IsAsymmetric):
+		case e.public != nil && !t.IsAsymmetric() && lifecycle.TypesOf(k).Any(keytype.Type.IsAsymmetric):
 			return refusal.Refusedf("version %d is of type %s, which has no public half", n, t)
 		}
 		return allowed(n)

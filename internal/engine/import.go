@@ -190,7 +190,7 @@ func (s Transfers) ImportVersion(ctx context.Context, name string, in Import, pr
 	if _, err := envelope.WrapHash(in.Hash); err != nil {
 		return err
 	}
-	from, err := s.received(ctx, of.TypeNamed(in.Version), in)
+	from, err := s.received(ctx, lifecycle.TypesOf(of).Named(in.Version), in)
 	if err != nil {
 		return asFault(err)
 	}
@@ -238,7 +238,7 @@ func (p *Prepared) importVersion(
 	}
 	policy, err := p.demanded(ctx, &k)
 	if err == nil && policy != nil {
-		err = policy.AdmitsVersion(k.TypeOf(number), at)
+		err = policy.AdmitsVersion(lifecycle.TypesOf(&k).Of(number), at)
 	}
 	if err != nil {
 		return c, err

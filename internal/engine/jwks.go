@@ -27,10 +27,10 @@ func (s PublicHalves) JWKS(ctx context.Context, name string) ([]PublishedKey, er
 	switch {
 	case err != nil:
 		return nil, err
-	case k.AnyType(keytype.Type.IsAsymmetric) && k.Derived:
+	case lifecycle.TypesOf(k).Any(keytype.Type.IsAsymmetric) && k.Derived:
 		return nil, refusal.Invalidf("key %q is derived: its public keys belong to contexts", name)
-	case !k.AnyType(keytype.Type.SupportsSigning):
-		return nil, refusal.Invalidf("key %q is of type %s, which does not sign", name, k.ActiveType())
+	case !lifecycle.TypesOf(k).Any(keytype.Type.SupportsSigning):
+		return nil, refusal.Invalidf("key %q is of type %s, which does not sign", name, lifecycle.TypesOf(k).Active())
 	}
 	published := []PublishedKey{}
 	for _, n := range lifecycle.Published(k) {

@@ -43,9 +43,9 @@ func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to life
 // typed returns the key as it is to be when it gets the version, if the policy lets it have one of that type.
 func (w Rotation) typed(k lifecycle.Key, p *policy.Policy, at time.Time) (next lifecycle.Key, err error) {
 	if w.from != nil {
-		next, err = k.OfNext(w.from.next)
+		next, err = lifecycle.OfNext(k, w.from.next)
 	} else {
-		next, err = k.WithNext(w.Next, p)
+		next, err = lifecycle.WithNext(k, w.Next, p)
 	}
 	if p == nil || err != nil { // no policy admits every type
 		return next, err

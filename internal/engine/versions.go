@@ -58,7 +58,7 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
 	return VersionDetail{
 		Version: v, PublicKey: public, PrivateErased: !lifecycle.KeepsPrivate(*k, number),
-		Type: k.TypeOf(number), State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
+		Type: lifecycle.TypesOf(k).Of(number), State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
 		Pending: pending, Gone: k.IsDestroyed(number), LastAct: lifecycle.LastActOf(*k, number), ActsSince: k.LastActs.Since,
 	}, nil
 }

@@ -21,7 +21,7 @@ func erasable(k Key, t policy.EffectiveRules) (below int, at time.Time) {
 		return 0, time.Time{}
 	}
 	from := max(k.PrivateFrom, k.DestroyedBelow, k.MinAvailable, 1)
-	if below = min(mayBecomeActive(k), k.firstNot(from, signsOnly)); below <= from {
+	if below = min(mayBecomeActive(k), TypesOf(&k).firstNot(from, signsOnly)); below <= from {
 		return 0, time.Time{}
 	}
 	if at = signedLast(k, t); at.IsZero() {

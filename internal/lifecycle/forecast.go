@@ -88,7 +88,7 @@ func (f *forecast) succeed() (Forecasted, bool) {
 	case f.key.Successor() != 0:
 		return f.apply(Pending{f.now, Promote, f.key.Staged})
 	}
-	next, err := f.key.WithNext(NextType{}, f.policy)
+	next, err := WithNext(f.key, NextType{}, f.policy)
 	if err == nil {
 		next, err = next.Rotate(ByIncident, "", time.Time{}, f.now)
 	}
@@ -112,7 +112,7 @@ func (f *forecast) entry() (Pending, bool) {
 
 // rotate lets the key rotate, or become overdue where nothing rotates it.
 func (f *forecast) rotate(plan RotationPlan) Forecasted {
-	next, err := f.key.WithNext(NextType{}, f.policy)
+	next, err := WithNext(f.key, NextType{}, f.policy)
 	grow, act := next.Rotate, "rotate"
 	if f.key.RulesFor(f.policy).StagingTime > 0 {
 		grow, act = next.Stage, "stage"

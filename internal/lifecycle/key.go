@@ -19,7 +19,7 @@ import (
 type Key struct {
 	ID           string // random, hex; ties stored material to this key and not to its name, which may be used again
 	Name         string
-	Type         keytype.Type // of the newest version; see [Key.TypeOf]
+	Type         keytype.Type // of the newest version; see [TypesOf]
 	Size         int          // of a newest version of type hmac, in bytes; 0: of all others
 	EarlierTypes []TypeUntil  // of versions before a change of type, the oldest first; shared, so never changed in place
 
@@ -218,7 +218,7 @@ func (k Key) Failed(cause string, p *policy.Policy, at time.Time) Key {
 // Attributes are what a policy asks of the key.
 func (k Key) Attributes() policy.Attributes {
 	return policy.Attributes{
-		Type: k.ActiveType(), Convergent: k.Convergent, Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup,
+		Type: TypesOf(&k).Active(), Convergent: k.Convergent, Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup,
 	}
 }
 

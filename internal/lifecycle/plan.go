@@ -213,7 +213,7 @@ func (r rotationRules) admits(k Key, now time.Time) error {
 	if r.policy == nil {
 		return nil
 	}
-	next, err := k.WithNext(NextType{}, r.policy)
+	next, err := WithNext(k, NextType{}, r.policy)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ package lifecycle
 // VerifiesByPublicHalf reports whether the public half of a version is enough to verify with: those of derived keys belong to no
 // context.
 func VerifiesByPublicHalf(k *Key, version int) bool {
-	t := k.TypeOf(version)
+	t := TypesOf(k).Of(version)
 	return t.SupportsSigning() && t.IsAsymmetric() && !k.Derived
 }
 

@@ -22,7 +22,7 @@ func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	next.MinDecryption, next.MinEncryption, next.MinAvailable = spec.MinDecryption, spec.MinEncryption, spec.MinAvailable
 	next.Recent = inOrder(dates, at)
 	if next.EarlierTypes = slices.Clone(spec.EarlierTypes); len(next.EarlierTypes) > 0 {
-		if err := next.checkTypes(); err != nil {
+		if err := checkTypes(next); err != nil {
 			return Key{}, err
 		}
 	}

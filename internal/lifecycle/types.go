@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -25,67 +26,84 @@ type TypeUntil struct {
 // mostTypes bounds how often the type of a key may change while the versions are there.
 const mostTypes = 64
 
-// typeUntil returns the type of a version. A number that no version has yet is of the newest one's.
-func (k Key) typeUntil(version int) TypeUntil {
-	for _, t := range k.EarlierTypes {
-		if version <= t.Until {
-			return t
+// Types are the types of the versions of a key.
+type Types struct{ key *Key }
+
+// TypesOf returns those of the key.
+func TypesOf(k *Key) Types { return Types{k} }
+
+// at returns the type of a version. A number that no version has yet is of the newest one's.
+func (t Types) at(version int) TypeUntil {
+	for _, earlier := range t.key.EarlierTypes {
+		if version <= earlier.Until {
+			return earlier
 		}
 	}
-	return TypeUntil{k.Latest, k.Type, k.Size}
+	return TypeUntil{t.key.Latest, t.key.Type, t.key.Size}
 }
 
-// TypeOf returns the type of a version.
-func (k Key) TypeOf(version int) keytype.Type { return k.typeUntil(version).Type }
+// Of returns the type of a version.
+func (t Types) Of(version int) keytype.Type { return t.at(version).Type }
 
 // SizeOf returns the size in bytes of a version of type hmac; 0: of all others.
-func (k Key) SizeOf(version int) int { return k.typeUntil(version).Size }
+func (t Types) SizeOf(version int) int { return t.at(version).Size }
 
-// ActiveType returns the type of the active version, or of the newest one where none is active.
-func (k Key) ActiveType() keytype.Type { return k.TypeOf(k.activeOrNewest()) }
+func (t Types) active() TypeUntil { return t.at(cmp.Or(t.key.Primary, t.key.Latest)) }
 
-// ActiveSize is [Key.SizeOf] the same version.
-func (k Key) ActiveSize() int { return k.SizeOf(k.activeOrNewest()) }
+// Active returns the type of the active version, or of the newest one where none is active.
+func (t Types) Active() keytype.Type { return t.active().Type }
 
-func (k Key) activeOrNewest() int { return cmp.Or(k.Primary, k.Latest) }
+// ActiveSize is [Types.SizeOf] the same version.
+func (t Types) ActiveSize() int { return t.active().Size }
 
-// TypeNamed returns the type of the version that a request to protect names; 0: of the active one.
-func (k Key) TypeNamed(requested int) keytype.Type {
-	return k.TypeOf(cmp.Or(requested, k.activeOrNewest()))
+// Named returns the type of the version that a request to protect names; 0: of the active one.
+func (t Types) Named(requested int) keytype.Type {
+	if requested == 0 {
+		return t.Active()
+	}
+	return t.Of(requested)
 }
 
-// Types returns the types of the versions that were not trimmed, the oldest first.
-func (k Key) Types() []keytype.Type {
-	types := make([]keytype.Type, 0, len(k.EarlierTypes)+1)
-	for _, t := range k.EarlierTypes {
-		if t.Until >= k.MinAvailable {
-			types = append(types, t.Type)
+// All returns the types of the versions that were not trimmed, the oldest first.
+func (t Types) All() []keytype.Type {
+	all := make([]keytype.Type, 0, len(t.key.EarlierTypes)+1)
+	for _, earlier := range t.key.EarlierTypes {
+		if earlier.Until >= t.key.MinAvailable {
+			all = append(all, earlier.Type)
 		}
 	}
-	return append(types, k.Type)
+	return append(all, t.key.Type)
 }
 
-// HasManyTypes reports whether the versions that were not trimmed differ in type.
-func (k Key) HasManyTypes() bool {
-	types := k.Types()
-	return slices.ContainsFunc(types, func(t keytype.Type) bool { return t != k.Type })
-}
+// Differ reports whether the versions that were not trimmed differ in type.
+func (t Types) Differ() bool { return t.Any(func(of keytype.Type) bool { return of != t.key.Type }) }
 
-// AnyType reports whether a version that was not trimmed is of such a type.
-func (k Key) AnyType(is func(keytype.Type) bool) bool {
-	return is(k.Type) || len(k.EarlierTypes) > 0 && slices.ContainsFunc(k.Types(), is)
+// Any reports whether a version that was not trimmed is of such a type.
+func (t Types) Any(is func(keytype.Type) bool) bool {
+	return is(t.key.Type) || len(t.key.EarlierTypes) > 0 && slices.ContainsFunc(t.All(), is)
 }
 
 // firstNot returns the first version from one on whose type is not such; one more than the latest: there is none.
-func (k Key) firstNot(from int, is func(keytype.Type) bool) int {
-	for from <= k.Latest {
-		t := k.typeUntil(from)
-		if !is(t.Type) {
+func (t Types) firstNot(from int, is func(keytype.Type) bool) int {
+	for from <= t.key.Latest {
+		of := t.at(from)
+		if !is(of.Type) {
 			return from
 		}
-		from = t.Until + 1
+		from = of.Until + 1
 	}
 	return from
+}
+
+// text lists the types, each once.
+func (t Types) text() string {
+	var names []string
+	for _, of := range t.All() {
+		if !slices.Contains(names, string(of)) {
+			names = append(names, string(of))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // NextType names the type of a next version. The zero NextType is as the policy has it, or as the active version is.
@@ -97,19 +115,20 @@ type NextType struct {
 // WithNext returns the key as it is to be when it gets its next version: of the type that is named, if the policy admits that one.
 // The version itself is made by [Key.Rotate] or [Key.Stage]. The policy is nil where none governs the key. The error is
 // [refusal.ErrInvalid] or [refusal.ErrRefused], and names field, value and rule.
-func (k Key) WithNext(named NextType, p *policy.Policy) (Key, error) {
-	t, err := p.NextTypeOf(k.ActiveType(), named.Type)
+func WithNext(k Key, named NextType, p *policy.Policy) (Key, error) {
+	active := TypesOf(&k).active()
+	t, err := p.NextTypeOf(active.Type, named.Type)
 	if err != nil {
 		return k, err
 	}
 	if t == keytype.HMAC && named.Size == 0 {
-		named.Size = k.ActiveSize()
+		named.Size = active.Size
 	}
-	return k.OfNext(NextType{t, named.Size})
+	return OfNext(k, NextType{t, named.Size})
 }
 
 // OfNext is WithNext for the very type, whatever a policy admits.
-func (k Key) OfNext(n NextType) (Key, error) {
+func OfNext(k Key, n NextType) (Key, error) {
 	if n.Type == k.Type && n.Size == k.Size {
 		return k, nil
 	}
@@ -117,7 +136,7 @@ func (k Key) OfNext(n NextType) (Key, error) {
 	next.Type, next.Size = n.Type, n.Size
 	next.EarlierTypes = slices.DeleteFunc(slices.Clone(k.EarlierTypes), func(t TypeUntil) bool { return t.Until < k.MinAvailable })
 	next.EarlierTypes = append(next.EarlierTypes, TypeUntil{k.Latest, k.Type, k.Size})
-	if err := cmp.Or(checkType(next), next.checkProtection(), k.checkNext(n.Type)); err != nil {
+	if err := cmp.Or(checkType(next), next.checkProtection(), checkNext(k, n.Type)); err != nil {
 		return k, err
 	}
 	if len(next.EarlierTypes) > mostTypes {
@@ -127,12 +146,12 @@ func (k Key) OfNext(n NextType) (Key, error) {
 }
 
 // checkNext refuses a type that is for something else than the key, or cannot do what the key is restricted to.
-func (k Key) checkNext(t keytype.Type) error {
-	if !keytype.SharePurpose(append(k.Types(), t)...) {
-		return refusal.InvalidField("type", string(t), "must be for what all versions of the key are for, encryption, signatures, HMACs or CMACs; they are of type "+typesText(k.Types()))
+func checkNext(k Key, t keytype.Type) error {
+	if !keytype.SharePurpose(append(TypesOf(&k).All(), t)...) {
+		return refusal.InvalidField("type", string(t), "must be for what all versions of the key are for, encryption, signatures, HMACs or CMACs; they are of type "+TypesOf(&k).text())
 	}
 	for _, use := range uses {
-		if slices.Contains(k.Uses, use.name) && use.of(k.ActiveType()) && !use.of(t) {
+		if slices.Contains(k.Uses, use.name) && use.of(TypesOf(&k).Active()) && !use.of(t) {
 			return refusal.InvalidField("type", string(t), "must be able to do what the key is restricted to by allowed_uses: "+string(use.name))
 		}
 	}
@@ -140,7 +159,7 @@ func (k Key) checkNext(t keytype.Type) error {
 }
 
 // checkTypes refuses what no changes of type lead to.
-func (k Key) checkTypes() error {
+func checkTypes(k Key) error {
 	was := 0
 	for _, t := range k.EarlierTypes {
 		of := k
@@ -153,30 +172,15 @@ func (k Key) checkTypes() error {
 		}
 		was = t.Until
 	}
-	if len(k.EarlierTypes) > mostTypes || !keytype.SharePurpose(k.Types()...) {
-		return refusal.InvalidField("types", typesText(k.Types()), "must be at most 64, and all for one purpose")
+	if len(k.EarlierTypes) > mostTypes || !keytype.SharePurpose(TypesOf(&k).All()...) {
+		return refusal.InvalidField("types", TypesOf(&k).text(), "must be at most 64, and all for one purpose")
 	}
 	return nil
 }
 
-// typesText lists types, each once.
-func typesText(types []keytype.Type) string {
-	var text string
-	for i, t := range types {
-		switch {
-		case slices.Contains(types[:i], t):
-		case text == "":
-			text = string(t)
-		default:
-			text += ", " + string(t)
-		}
-	}
-	return text
-}
-
 // ChangeOfType says how the type, or size, of the newest version of next differs from that of the active one of k; empty: it does not.
 func ChangeOfType(k, next Key) string {
-	was, is := k.typeUntil(k.activeOrNewest()), next.typeUntil(next.Latest)
+	was, is := TypesOf(&k).active(), TypesOf(&next).at(next.Latest)
 	if was.Type == is.Type && was.Size == is.Size {
 		return ""
 	}

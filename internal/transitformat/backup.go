@@ -56,7 +56,7 @@ type document struct {
 // document hides the policy of a key whose versions differ in type from Transit, which has one type a key: it refuses a document
 // without a policy, and would restore versions that open nothing.
 func (b Backup) document(p *keysutil.Policy, all *archive) document {
-	if b.Key.HasManyTypes() {
+	if lifecycle.TypesOf(&b.Key).Differ() {
 		return document{ArchivedKeys: all, Ours: b.extension(), ManyTypes: p}
 	}
 	return document{Policy: p, ArchivedKeys: all, Ours: b.extension()}
@@ -111,7 +111,7 @@ func (b Backup) Write(at time.Time) (string, error) {
 func (b Backup) entry(n int) (e keysutil.KeyEntry, err error) {
 	v := b.Versions[n]
 	if v.exists() {
-		if e, err = envelope.Algorithm(b.Key.TypeOf(n)).Entry(v.Material); err != nil {
+		if e, err = envelope.Algorithm(lifecycle.TypesOf(&b.Key).Of(n)).Entry(v.Material); err != nil {
 			return e, err
 		}
 		if b.Key.Convergent {
@@ -178,5 +178,5 @@ func (d document) material(k lifecycle.Key, n int, e keysutil.KeyEntry, rand io.
 			return m, fmt.Errorf("convergent_version is %d: keys of the schemes before %d are not restored", scheme, convergentVersion)
 		}
 	}
-	return envelope.Algorithm(k.TypeOf(n)).FromEntry(e, k.SizeOf(n), rand)
+	return envelope.Algorithm(lifecycle.TypesOf(&k).Of(n)).FromEntry(e, lifecycle.TypesOf(&k).SizeOf(n), rand)
 }

@@ -32,7 +32,7 @@ var transitTypes = func() map[string]keysutil.KeyType {
 }()
 
 func transitType(k lifecycle.Key) (keysutil.KeyType, error) {
-	for _, t := range k.Types() {
+	for _, t := range lifecycle.TypesOf(&k).All() {
 		if _, known := transitTypes[string(t)]; !known {
 			return 0, refusal.Refusedf("key %q: Transit has no keys of type %s: it has no backup", k.Name, t)
 		}
