@@ -136,7 +136,7 @@ func OfNext(k Key, n NextType) (Key, error) {
 	next.Type, next.Size = n.Type, n.Size
 	next.EarlierTypes = slices.DeleteFunc(slices.Clone(k.EarlierTypes), func(t TypeUntil) bool { return t.Until < k.MinAvailable })
 	next.EarlierTypes = append(next.EarlierTypes, TypeUntil{k.Latest, k.Type, k.Size})
-	if err := cmp.Or(checkType(next), next.checkProtection(), checkNext(k, n.Type)); err != nil {
+	if err := cmp.Or(checkNext(k, n.Type), checkType(next), next.checkProtection()); err != nil {
 		return k, err
 	}
 	if len(next.EarlierTypes) > mostTypes {
