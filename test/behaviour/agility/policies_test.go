@@ -90,6 +90,6 @@ func TestPrivateHalvesEndUpToAVersionThatEncrypts(t *testing.T) {
 		require.NoError(t, m.Tick())
 	}
 	for version, erased := range map[string]bool{"1": true, "2": true, "3": false, "4": false} {
-		require.Equal(t, erased, m.Must(m.Read("keys/k/versions/"+version)).Data["private_key_erased"], version)
+		require.Equal(t, erased, m.Must(m.Read("keys/k/versions/" + version)).Data["private_key_erased"], version)
 	}
 }
