@@ -19,7 +19,7 @@ import (
 // keyAnswer shows a key: Transit's fields, and ours behind them.
 var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(fName, func(v engine.View) string { return v.Key.Name }),
-	vaultapi.Show(fType, func(v engine.View) string { name, _ := v.Key.Type.Shown(); return name }),
+	vaultapi.Show(fType, func(v engine.View) string { name, _ := lifecycle.TypesOf(&v.Key).Active().Shown(); return name }),
 	vaultapi.Show(fDerived, func(v engine.View) bool { return v.Key.Derived }),
 	vaultapi.Show(fExportable, func(v engine.View) bool { return v.Key.Exportable }),
 	vaultapi.Show(fPlaintextBackup, func(v engine.View) bool { return v.Key.AllowPlaintextBackup }),
@@ -30,13 +30,13 @@ var keyAnswer = vaultapi.Answer[engine.View]{
 	vaultapi.Show(vaultapi.Int("min_available_version", "Versions below do not exist any more. 0: all exist."),
 		func(v engine.View) int { return v.Key.MinAvailable }),
 	vaultapi.Show(vaultapi.Int("latest_version", "Number of the newest version."), func(v engine.View) int { return v.Key.Latest }),
-	vaultapi.Show(vaultapi.Bool("supports_encryption", "The key encrypts."), func(v engine.View) bool { return v.Key.Type.SupportsEncryption() }),
-	vaultapi.Show(vaultapi.Bool("supports_decryption", "The key decrypts."), func(v engine.View) bool { return v.Key.Type.SupportsEncryption() }),
-	vaultapi.Show(vaultapi.Bool("supports_signing", "The key signs."), func(v engine.View) bool { return v.Key.Type.SupportsSigning() }),
+	vaultapi.Show(vaultapi.Bool("supports_encryption", "The key encrypts."), func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsEncryption() }),
+	vaultapi.Show(vaultapi.Bool("supports_decryption", "The key decrypts."), func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsEncryption() }),
+	vaultapi.Show(vaultapi.Bool("supports_signing", "The key signs."), func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsSigning() }),
 	vaultapi.Show(vaultapi.Bool("supports_derivation", "The key can derive a key for each context."),
-		func(v engine.View) bool { return v.Key.Type.SupportsDerivation() }),
+		func(v engine.View) bool { return lifecycle.TypesOf(&v.Key).Active().SupportsDerivation() }),
 	vaultapi.Show(vaultapi.Bool("imported_key", "The newest version was made elsewhere."), func(v engine.View) bool { return v.Key.Imported }),
-	vaultapi.ShowAs(vaultapi.Object("keys", "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds; of a type with a public half, to name, public_key, certificate_chain and creation_time."),
+	vaultapi.ShowAs(vaultapi.Object("keys", "Versions from min_decryption_version on, whatever their state: number to time of creation in Unix seconds; of a type with a public half, to name, public_key, certificate_chain and creation_time. Where types differ, each has a type, too."),
 		shownVersions),
 
 	vaultapi.Show(fPolicy, func(v engine.View) string { return v.Key.Policy }),
@@ -85,10 +85,10 @@ func showKey(v engine.View) *logical.Response {
 	if v.Key.Imported {
 		resp.Data[fMayRotate.Name] = v.Key.AllowRotation
 	}
-	if v.Key.Type == keytype.HMAC {
-		resp.Data[fKeySize.Name] = v.Key.Size
+	if lifecycle.TypesOf(&v.Key).Active() == keytype.HMAC {
+		resp.Data[fKeySize.Name] = lifecycle.TypesOf(&v.Key).ActiveSize()
 	}
-	if _, set := v.Key.Type.Shown(); set != "" {
+	if _, set := lifecycle.TypesOf(&v.Key).Active().Shown(); set != "" {
 		resp.Data[fParameterSet.Name] = set
 	}
 	if v.Unread != nil {
@@ -124,17 +124,24 @@ type publicVersion struct {
 	PublicKey        string    `json:"public_key"`
 	CertificateChain string    `json:"certificate_chain"`
 	CreationTime     time.Time `json:"creation_time"`
+	Type             string    `json:"type,omitempty"`    // where the types of versions differ
 	HybridPublicKey  string    `json:"hybrid_public_key"` // of types that are Enterprise's
 }
 
 // shownVersions are the versions of a key in Transit's form.
 func shownVersions(v engine.View) any {
-	if !v.Key.Type.IsAsymmetric() {
+	many := lifecycle.TypesOf(&v.Key).Differ()
+	if !many && !v.Key.Type.IsAsymmetric() {
 		return creationTimes(v.Dates)
 	}
 	out := make(map[string]publicVersion, len(v.Dates))
 	for n, at := range v.Dates {
-		out[strconv.Itoa(n)] = publicVersion{Name: v.Key.Type.VersionName(), PublicKey: v.PublicKeys[n], CertificateChain: v.Chains[n], CreationTime: at}
+		t := lifecycle.TypesOf(&v.Key).Of(n)
+		one := publicVersion{Name: t.VersionName(), PublicKey: v.PublicKeys[n], CertificateChain: v.Chains[n], CreationTime: at}
+		if many {
+			one.Type = string(t)
+		}
+		out[strconv.Itoa(n)] = one
 	}
 	return out
 }

@@ -4,12 +4,14 @@
 package keylife
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -57,7 +59,7 @@ func (a certificateAPI) request(ctx context.Context, c *request) (*logical.Respo
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.Type)), fRequest.Is(text)), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(lifecycle.TypesOf(k).Named(fVersionOrActive.Get(c)))), fRequest.Is(text)), nil
 }
 
 func (a certificateAPI) set(ctx context.Context, c *request) (*logical.Response, error) {
@@ -73,5 +75,5 @@ func (a certificateAPI) set(ctx context.Context, c *request) (*logical.Response,
 	if err != nil {
 		return nil, err
 	}
-	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(k.Type)), fChainSet.Is(envelope.FormatChain(chain.DER)+"\n")), nil
+	return vaultapi.Data(fName.Is(k.Name), fType.Is(string(lifecycle.TypesOf(&k).Of(cmp.Or(fVersionOrNewest.Get(c), k.Latest)))), fChainSet.Is(envelope.FormatChain(chain.DER)+"\n")), nil
 }

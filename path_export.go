@@ -13,6 +13,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -63,5 +64,5 @@ func (a exportAPI) export(ctx context.Context, c *request) (*logical.Response, e
 	for n, value := range out.Values {
 		values[strconv.Itoa(n)] = value
 	}
-	return vaultapi.Data(fName.Is(out.Key.Name), fExportedType.Is(string(out.Key.Type)), fExported.Is(values)), nil
+	return vaultapi.Data(fName.Is(out.Key.Name), fExportedType.Is(string(lifecycle.TypesOf(&out.Key).Active())), fExported.Is(values)), nil
 }

@@ -171,5 +171,5 @@ func (a importAPI) export(ctx context.Context, c *request) (*logical.Response, e
 	for n, value := range out.Values {
 		keys[strconv.Itoa(n)], _ = value.(string)
 	}
-	return vaultapi.Data(fName.Is(out.Key.Name), fType.Is(string(out.Key.Type)), fExportedKeys.Is(keys)), nil
+	return vaultapi.Data(fName.Is(out.Key.Name), fType.Is(string(lifecycle.TypesOf(&out.Key).Active())), fExportedKeys.Is(keys)), nil
 }

@@ -4,19 +4,23 @@
 package keylife
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 var (
-	fStage = vaultapi.Bool("stage", "Only make the new version: it is pre-active, and encrypts when it is promoted.")
-	fCount = vaultapi.Int("count", "How many events to show, 1 to 100.").Or(10).Query()
+	fStage    = vaultapi.Bool("stage", "Only make the new version: it is pre-active, and encrypts when it is promoted.")
+	fNextType = vaultapi.Text("type", "Type of the new version: one that is for what the key is for. Empty: as next_type of the policy has it, or that of the active version.")
+	fNextSize = vaultapi.Int("key_size", "Size in bytes of a version of type hmac: 32 to 512. 0: as that of the active version.")
+	fCount    = vaultapi.Int("count", "How many events to show, 1 to 100.").Or(10).Query()
 
 	fRevisionInForce = vaultapi.Int("policy_revision", "Revision of the policy in force; 0: no policy.")
 	fEvents          = vaultapi.List("events", "What the clock will do, soonest first: time (RFC 3339), act, version (0: the whole key) and why.")
@@ -30,13 +34,13 @@ func (a rotationAPI) paths() []path {
 	return []path{
 		{
 			Pattern: "keys/" + named + "/rotate", ID: vaultapi.ID{Verb: "rotate", Suffix: "key"},
-			Fields: vaultapi.FieldsOf(fName, fStage, fCAS, fReason),
+			Fields: vaultapi.FieldsOf(fName, fStage, fNextType, fNextSize, fParameterSet, fCAS, fReason),
 			Operations: operations{logical.UpdateOperation: {
 				Handle: changeKey(a.rotate), Summary: "Make a new version of the key and encrypt with it from now on.", Answer: "The key.", Fields: keyFields,
 			}},
 			Synopsis: "Rotate a key.",
 			Description: "The new version encrypts from now on; the older ones still decrypt. The rotation period starts anew. " +
-				"A policy has to allow the key's type also for the new version.",
+				"With type the new version is of another type; what older ones made stays of use. A policy has to allow the type of the new version.",
 		},
 		{
 			Pattern: "keys/" + named + "/rotation", ID: vaultapi.ID{Suffix: "key-rotation"}, Mode: vaultapi.Strict,
@@ -68,7 +72,14 @@ func (a rotationAPI) paths() []path {
 }
 
 func (a rotationAPI) rotate(ctx context.Context, c *request, pre engine.Precondition) (engine.View, error) {
-	return c.Versions().Rotate(ctx, fName.Get(c), fStage.Get(c), pre)
+	to := lifecycle.NextType{Size: fNextSize.Get(c)}
+	var err error
+	if name, set := fNextType.Get(c), fParameterSet.Get(c); name != "" || set != "" {
+		if to.Type, err = keytype.ParseWithSet(cmp.Or(name, keytype.MLDSA), set); err != nil {
+			return engine.View{}, err
+		}
+	}
+	return c.Versions().RotateTo(ctx, fName.Get(c), to, fStage.Get(c), pre)
 }
 
 // rotation is what is shown of the rotation of a key.

@@ -82,7 +82,7 @@ func (a versionsAPI) list(ctx context.Context, c *request) (*logical.Response, e
 	resp, err := vaultapi.Table(ctx, listing.WithAllRows(), versionRows, func(name string) (*version, error) {
 		n := number(name)
 		return &version{VersionDetail: engine.VersionDetail{
-			Version: lifecycle.Version{Number: n, Created: dates[n]}, State: view.Key.State(n), Override: view.Key.Override(n), Denied: denied[n],
+			Version: lifecycle.Version{Number: n, Created: dates[n]}, Type: lifecycle.TypesOf(&view.Key).Of(n), State: view.Key.State(n), Override: view.Key.Override(n), Denied: denied[n],
 		}}, nil
 	})
 	if err == nil && deniedErr != nil {
@@ -111,6 +111,7 @@ var versionAnswer = vaultapi.Answer[version]{
 	vaultapi.Show(fName, func(v version) string { return v.key }),
 	vaultapi.Show(fVersion, func(v version) int { return v.Number }),
 	vaultapi.Show(fVersionState, func(v version) string { return v.State.String() }),
+	vaultapi.Show(vaultapi.Text("type", "Type of the version."), func(v version) string { return string(v.Type) }),
 	vaultapi.Show(fVersionMade, func(v version) string { return vaultapi.Time(v.Created) }),
 	vaultapi.Show(vaultapi.Text("state_time", "Since when it is in a state of its own, RFC 3339; empty: its state follows from the key's."),
 		func(v version) string { return vaultapi.Time(v.Override.At) }),

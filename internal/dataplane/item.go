@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -17,7 +18,7 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := item.checkExtras(s.k.Key); err != nil {
+	if err := item.checkExtras(lifecycle.TypesOf(s.k.Key).Named(item.Version)); err != nil {
 		return Outcome{Err: err}
 	}
 	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
@@ -32,6 +33,9 @@ func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
 	// the ciphertext.
 	charged, to, err := s.charge(ctx, s.k, version, chargeFor("plaintext", plaintextSize(item.Text), item.Version))
 	if err == nil && to != version {
+		if err = item.checkExtras(lifecycle.TypesOf(charged.Key).Of(to)); err != nil { // which may be another type
+			return Outcome{Err: err}
+		}
 		text, err = s.protect(ctx, charged.Key, to, item.Text, params)
 	}
 	if err != nil {
@@ -67,12 +71,13 @@ func (s *snapshot) opened(
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if err := item.checkType(s.k.Key); err != nil {
+	version, payload, malformed := envelope.Parse(item.Text)
+	types := lifecycle.TypesOf(s.k.Key)
+	if err := item.checkTypes(types.Of(version), types.Active()); err != nil {
 		return Outcome{Err: err}
 	}
-	version, payload, err := envelope.Parse(item.Text)
-	if err != nil {
-		return Outcome{Err: err}
+	if malformed != nil {
+		return Outcome{Err: malformed}
 	}
 	if err := may(s.k.Permissions(s.k.Rules), version); err != nil {
 		return Outcome{Err: err}
@@ -126,7 +131,7 @@ func (i *Item) params() (p envelope.Params, err error) {
 
 // checkExtras refuses what the type does not take. In Transit a broken plaintext comes before; that counts,
 // as a batch with nothing but bad padding schemes has not failed.
-func (i *Item) checkExtras(k *lifecycle.Key) error {
+func (i *Item) checkExtras(t keytype.Type) error {
 	if i.Nonce == "" && i.Padding == "" && i.Hash == "" && i.AssociatedData == "" {
 		return nil
 	}
@@ -136,29 +141,30 @@ func (i *Item) checkExtras(k *lifecycle.Key) error {
 	if i.Nonce != "" {
 		return errNonce
 	}
-	return i.checkType(k)
+	return i.checkTypes(t, t)
 }
 
-// checkType refuses padding schemes and hashes for what is no RSA key, and associated data for what does not authenticate any.
-func (i *Item) checkType(k *lifecycle.Key) error {
-	if err := checkPadding(k, "padding_scheme", i.Padding); err != nil {
+// checkTypes refuses padding schemes and hashes for what is no RSA key, and associated data for what does not authenticate any. What is
+// rewrapped is opened by a version of one type, and protected by one of another.
+func (i *Item) checkTypes(opens, protects keytype.Type) error {
+	if err := checkPadding(opens, "padding_scheme", i.Padding); err != nil {
 		return err
 	}
-	if err := checkPadding(k, "encrypt_padding_scheme", i.NewPadding); err != nil {
+	if err := checkPadding(protects, "encrypt_padding_scheme", i.NewPadding); err != nil {
 		return err
 	}
-	if i.AssociatedData != "" && !k.Type.Authenticates() {
-		return extraError{refusal.Invalidf("associated_data: keys of type %s authenticate none", k.Type)}
+	if i.AssociatedData != "" && !opens.Authenticates() {
+		return extraError{refusal.Invalidf("associated_data: keys of type %s authenticate none", opens)}
 	}
-	return checkHash(k, "hash_algorithm", i.Hash, i.Padding)
+	return checkHash(opens, "hash_algorithm", i.Hash, i.Padding)
 }
 
-func checkPadding(k *lifecycle.Key, field, scheme string) error {
+func checkPadding(t keytype.Type, field, scheme string) error {
 	if scheme == "" {
 		return nil
 	}
-	if !k.Type.IsRSA() {
-		return extraError{refusal.Invalidf("%s: padding schemes are for RSA keys, and the key is of type %s", field, k.Type)}
+	if !t.IsRSA() {
+		return extraError{refusal.Invalidf("%s: padding schemes are for RSA keys, and the key is of type %s", field, t)}
 	}
 	if err := envelope.CheckPadding(scheme); err != nil {
 		return extraError{refusal.InvalidField(field, scheme, err.Error()+"; must be oaep or pkcs1v15")}
@@ -171,19 +177,21 @@ const OAEPHashes = "sha1, sha2-224, sha2-256, sha2-384, sha2-512, sha3-224, sha3
 
 // checkHashes is checkHash for both directions of a rewrap.
 func (i *Item) checkHashes(k *lifecycle.Key) error {
-	if err := checkHash(k, "decrypt_hash_algorithm", i.Hash, i.Padding); err != nil {
+	version, _, _ := envelope.Parse(i.Text)
+	types := lifecycle.TypesOf(k)
+	if err := checkHash(types.Of(version), "decrypt_hash_algorithm", i.Hash, i.Padding); err != nil {
 		return err
 	}
-	return checkHash(k, "encrypt_hash_algorithm", i.NewHash, i.NewPadding)
+	return checkHash(types.Active(), "encrypt_hash_algorithm", i.NewHash, i.NewPadding)
 }
 
 // checkHash refuses what is no hash of OAEP, and a hash where nothing would be hashed with it.
-func checkHash(k *lifecycle.Key, field, hash, scheme string) error {
+func checkHash(t keytype.Type, field, hash, scheme string) error {
 	switch {
 	case hash == "":
 		return nil
-	case !k.Type.IsRSA():
-		return refusal.InvalidField(field, hash, "is for RSA keys, and the key is of type "+string(k.Type))
+	case !t.IsRSA():
+		return refusal.InvalidField(field, hash, "is for RSA keys, and the key is of type "+string(t))
 	case scheme == envelope.PKCS1v15:
 		return refusal.InvalidField(field, hash, "is of oaep, and the padding scheme is pkcs1v15, which has no hash")
 	case !envelope.MakesHMAC(hash):

@@ -123,7 +123,7 @@ func (m Materials) load(ctx context.Context, k *lifecycle.Key, number int) (c *e
 
 // cipher is Cipher. Where the material was erased the public half is left, and verifies.
 func (m Materials) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
-	if k.State(number) == lifecycle.Destroyed && lifecycle.VerifiesByPublicHalf(k) {
+	if k.State(number) == lifecycle.Destroyed && lifecycle.VerifiesByPublicHalf(k, number) {
 		return m.verifier(ctx, k, number)
 	}
 	material, err := m.Load(ctx, k, number)
@@ -143,17 +143,17 @@ func (m Materials) verifier(ctx context.Context, k *lifecycle.Key, number int) (
 	case v.KeyID != k.ID:
 		return nil, errOtherKey
 	}
-	return envelope.NewVerifier(Spec(k), number, v.Public)
+	return envelope.NewVerifier(Spec(k, number), number, v.Public)
 }
 
 // Binding is what the material of a version is bound to.
 func Binding(instance, purpose string, k *lifecycle.Key, number int) envelope.Binding {
 	return envelope.Binding{
-		Instance: instance, KeyID: k.ID, Version: number, Algorithm: envelope.Algorithm(k.Type), Purpose: purpose,
+		Instance: instance, KeyID: k.ID, Version: number, Algorithm: envelope.Algorithm(lifecycle.TypesOf(k).Of(number)), Purpose: purpose,
 	}
 }
 
-// Spec is what the ciphers of a key are made to.
-func Spec(k *lifecycle.Key) envelope.Spec {
-	return envelope.Spec{Algorithm: envelope.Algorithm(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent}
+// Spec is what the cipher of a version is made to.
+func Spec(k *lifecycle.Key, number int) envelope.Spec {
+	return envelope.Spec{Algorithm: envelope.Algorithm(lifecycle.TypesOf(k).Of(number)), Size: lifecycle.TypesOf(k).SizeOf(number), Derived: k.Derived, Convergent: k.Convergent}
 }

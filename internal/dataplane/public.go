@@ -13,7 +13,7 @@ import (
 // verifier returns the cipher that verifies signatures of the version. Mostly it is that of the public half, which is no secret:
 // nothing is unwrapped, it has no time in memory, and it outlives the material.
 func (o opening) verifier(ctx context.Context) (*envelope.Cipher, error) {
-	if !lifecycle.VerifiesByPublicHalf(o.k) {
+	if !lifecycle.VerifiesByPublicHalf(o.k, o.number) {
 		return o.s.cipher(ctx, o.k, o.number)
 	}
 	h, err := o.s.plane.ciphers.LoadOnce(ctx, publicHalfOf(o.k, o.number), func() (*held, error) { return o.publicHalf(ctx) })
@@ -31,6 +31,6 @@ func (o opening) publicHalf(ctx context.Context) (*held, error) {
 	if v.KeyID != o.k.ID {
 		return nil, errOtherKey
 	}
-	c, err := envelope.NewVerifier(Spec(o.k), o.number, v.Public)
+	c, err := envelope.NewVerifier(Spec(o.k, o.number), o.number, v.Public)
 	return &held{cipher: c}, err
 }

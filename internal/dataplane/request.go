@@ -22,9 +22,9 @@ func CertificateRequest(ctx context.Context, s *Session, name string, version in
 }
 
 func (s *snapshot) certificateRequest(ctx context.Context, item *Item) Outcome {
-	switch {
-	case !s.k.Type.SupportsSigning():
-		return Outcome{Err: refusal.Invalidf("key type '%s' does not support signing", s.k.Type)}
+	switch t := lifecycle.TypesOf(s.k.Key).Named(item.Version); {
+	case !t.SupportsSigning():
+		return Outcome{Err: refusal.Invalidf("key type '%s' does not support signing", t)}
 	case s.k.Derived:
 		return Outcome{Err: refusal.Invalidf("operation not supported on keys with derivation enabled")}
 	}

@@ -20,13 +20,13 @@ func (m Materials) CipherOf(k *lifecycle.Key, number int, material envelope.Mate
 	reference := material.Reference()
 	switch {
 	case k.Protection == lifecycle.Resident && material.HasPublicHalfAlone(): // the private one was destroyed
-		return envelope.NewVerifier(Spec(k), number, material.Public())
+		return envelope.NewVerifier(Spec(k, number), number, material.Public())
 	case (k.Protection == lifecycle.Resident) != (reference != nil):
 		return nil, fmt.Errorf("key %q version %d: %w", k.Name, number, errOtherProtection)
 	case reference == nil:
-		return envelope.NewCipher(Spec(k), number, material, m.Rand)
+		return envelope.NewCipher(Spec(k, number), number, material, m.Rand)
 	}
-	c, err := m.cipherOnToken(Spec(k), number, material)
+	c, err := m.cipherOnToken(Spec(k, number), number, material)
 	if err != nil {
 		return nil, fmt.Errorf("key %q version %d: %w", k.Name, number, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -64,7 +65,7 @@ func (h *Signing) Check(ctx context.Context, s *Session, name string) error {
 	if err != nil {
 		return err
 	}
-	return h.check(k)
+	return h.check(k, h.Version)
 }
 
 // over makes it how the items are signed.
@@ -78,25 +79,36 @@ func (h *Signing) over(items []SignItem) error {
 	return nil
 }
 
-func (h *Signing) check(k *lifecycle.Key) error {
-	switch {
-	case !k.Type.SupportsSigning():
-		return refusal.Refusedf("key type %s does not support signing", k.Type)
+// check refuses what a version does to no item; 0: the active one. The error is about all items where no version of the key does it.
+func (h *Signing) check(k *lifecycle.Key, version int) error {
+	switch t := lifecycle.TypesOf(k).Named(version); {
+	case !t.SupportsSigning() && lifecycle.TypesOf(k).Any(keytype.Type.SupportsSigning):
+		return refusal.Refusedf("key_version %d is of type %s, which does not support signing", version, t)
+	case !t.SupportsSigning():
+		return requestError{refusal.Refusedf("key type %s does not support signing", t)}
 	case h.Hash == "none" && (!h.Prehashed || h.Scheme != "pkcs1v15"):
-		return refusal.Invalidf("hash_algorithm=none requires both prehashed=true and signature_algorithm=pkcs1v15")
+		return requestError{refusal.Invalidf("hash_algorithm=none requires both prehashed=true and signature_algorithm=pkcs1v15")}
+	}
+	return nil
+}
+
+// checkUse is [lifecycle.CheckUse] for all items.
+func checkUse(k *lifecycle.Key, use lifecycle.AllowedUse) error {
+	if err := lifecycle.CheckUse(k, use); err != nil {
+		return requestError{err}
 	}
 	return nil
 }
 
 func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
-	if err := cmp.Or(item.how.check(s.k.Key), lifecycle.CheckUse(s.k.Key, lifecycle.UseSign)); err != nil {
-		return Signed{Err: requestError{err}} // it is about all items
+	requested := item.how.Version
+	if err := cmp.Or(item.how.check(s.k.Key, requested), checkUse(s.k.Key, lifecycle.UseSign)); err != nil {
+		return Signed{Err: err}
 	}
-	m, err := item.message(s.k.Key)
+	m, err := item.message(lifecycle.TypesOf(s.k.Key).Named(requested))
 	if err != nil {
 		return Signed{Err: err}
 	}
-	requested := item.how.Version
 	version, err := s.k.Permissions(s.k.Rules).ToSign(requested)
 	if err != nil {
 		return Signed{Err: orFault(s.k.Key, requested, err)}
@@ -108,7 +120,9 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 	// Counted only now, as in encrypt.
 	charged, to, err := s.charge(ctx, s.k, version, chargeFor("input", int64(len(m.input)), requested))
 	if err == nil && to != version {
-		signature, err = s.signature(ctx, charged.Key, to, m)
+		if m, err = item.message(lifecycle.TypesOf(charged.Key).Of(to)); err == nil { // which may be another type
+			signature, err = s.signature(ctx, charged.Key, to, m)
+		}
 	}
 	if err != nil {
 		return Signed{Err: classify(err)}
@@ -142,14 +156,14 @@ func (s *snapshot) signature(ctx context.Context, k *lifecycle.Key, version int,
 }
 
 func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
-	if err := cmp.Or(item.how.check(s.k.Key), lifecycle.CheckUse(s.k.Key, lifecycle.UseVerify)); err != nil {
-		return Verdict{Err: requestError{err}}
-	}
-	m, err := item.message(s.k.Key)
-	if err != nil {
+	version, payload, malformed := envelope.ParseSignature(item.Signature)
+	if err := cmp.Or(item.how.check(s.k.Key, version), checkUse(s.k.Key, lifecycle.UseVerify)); err != nil {
 		return Verdict{Err: err}
 	}
-	version, payload, err := envelope.ParseSignature(item.Signature)
+	m, err := item.message(lifecycle.TypesOf(s.k.Key).Named(version))
+	if err == nil {
+		err = malformed
+	}
 	if err == nil {
 		err = s.k.Permissions(s.k.Rules).ToVerify(version)
 	}
@@ -182,7 +196,7 @@ func (m message) signedBy(c *envelope.Cipher) []byte {
 	return envelope.Digest(m.Hash, m.input)
 }
 
-func (i *SignItem) message(k *lifecycle.Key) (m message, err error) {
+func (i *SignItem) message(t keytype.Type) (m message, err error) {
 	h := i.how
 	m = message{prehashed: h.Prehashed, SignParams: envelope.SignParams{
 		Hash: h.Hash, Marshaling: h.Marshaling, Scheme: h.Scheme, SaltLength: h.SaltLength,
@@ -196,8 +210,8 @@ func (i *SignItem) message(k *lifecycle.Key) (m message, err error) {
 	if m.Context, err = decodeBase64("context", i.Context); err != nil {
 		return m, err
 	}
-	switch _, set := k.Type.Shown(); {
-	case envelope.Algorithm(k.Type) == envelope.Ed25519:
+	switch _, set := t.Shown(); {
+	case t == keytype.Ed25519:
 		err = i.checkPure()
 	case set != "":
 		err = i.checkWhole()
@@ -237,7 +251,7 @@ func (i *SignItem) citedVersion() (int, bool) {
 
 // mayBeOf reports whether the signature is one of the cipher's version.
 func (i *SignItem) mayBeOf(ctx context.Context, c *envelope.Cipher) bool {
-	m, err := i.message(&lifecycle.Key{})
+	m, err := i.message("")
 	if err != nil {
 		return false
 	}
@@ -251,7 +265,7 @@ func (i *SignItem) mayBeOf(ctx context.Context, c *envelope.Cipher) bool {
 
 // witness returns the cipher that tells what the version made.
 func (s *snapshot) witness(ctx context.Context, version int, item cited) (*envelope.Cipher, error) {
-	if _, signature := item.(*SignItem); signature && lifecycle.VerifiesByPublicHalf(s.k.Key) {
+	if _, signature := item.(*SignItem); signature && lifecycle.VerifiesByPublicHalf(s.k.Key, version) {
 		return opening{s.Session, s.k.Key, version}.verifier(ctx)
 	}
 	return s.Materials().Cipher(ctx, s.k.Key, version)

@@ -75,7 +75,7 @@ func (i *Item) check(k *lifecycle.Key) error {
 	if _, err := decodeBase64("plaintext", i.Text); err != nil {
 		return err
 	}
-	if err := i.checkExtras(k); err != nil {
+	if err := i.checkExtras(k.Type); err != nil {
 		return err
 	}
 	if _, err := firstVersion.Permissions(policy.EffectiveRules{}).ToProtect(i.Version); err != nil {

@@ -57,8 +57,8 @@ func (s Transfers) ExportWrapped(ctx context.Context, in WrappedExport) (Exporte
 
 // wrapsFor returns the active version of an RSA key, for its public half.
 func (s Transfers) wrapsFor(ctx context.Context, destination dataplane.Governed) (v lifecycle.Version, err error) {
-	if !destination.Type.IsRSA() {
-		return v, refusal.AsFault(refusal.Invalidf("destination: key %q is of type %s: must be a rsa key", destination.Name, destination.Type))
+	if t := lifecycle.TypesOf(destination.Key).Active(); !t.IsRSA() {
+		return v, refusal.AsFault(refusal.Invalidf("destination: key %q is of type %s: must be a rsa key", destination.Name, t))
 	}
 	number, err := destination.Permissions(destination.Rules).ToProtect(0)
 	if err != nil {

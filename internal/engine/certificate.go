@@ -40,13 +40,14 @@ func (s Versions) SetCertificate(ctx context.Context, name string, number int, c
 func (s Versions) certified(
 	ctx context.Context, k lifecycle.Key, number int, chain envelope.Chain, reason string, at time.Time,
 ) (c lifecycle.Commit, err error) {
+	t := lifecycle.TypesOf(&k).Of(number)
 	switch {
-	case !k.Type.SupportsSigning():
-		return c, refusal.Invalidf("key type %s does not support signing", k.Type)
+	case !t.SupportsSigning():
+		return c, refusal.Invalidf("key type %s does not support signing", t)
 	case k.Derived:
 		return c, refusal.Invalidf("operation not supported on keys with derivation enabled")
 	}
-	if err := envelope.Algorithm(k.Type).CheckLeaf(chain); err != nil {
+	if err := envelope.Algorithm(t).CheckLeaf(chain); err != nil {
 		return c, err
 	}
 	stored := lifecycle.NewCertificateChain(chain.DER)

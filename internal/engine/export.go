@@ -119,7 +119,7 @@ func (e *exporting) allowed(ctx context.Context, s Transfers, k lifecycle.Key) (
 	if err := e.kind.check(&k); err != nil {
 		return nil, nil, err
 	}
-	versions, err := e.of(k, k.Permissions(k.RulesFor(policy)).ToExport)
+	versions, err := e.of(k, e.kind.of(&k, k.Permissions(k.RulesFor(policy)).ToExport))
 	return versions, policy, err
 }
 
@@ -153,7 +153,7 @@ func (e *exporting) openOne(ctx context.Context, s Transfers, k *lifecycle.Key, 
 		return nil, err
 	}
 	defer material.Wipe()
-	return e.kind.private(dataplane.Spec(k).Algorithm, material, e.Encoding)
+	return e.kind.private(dataplane.Spec(k, n).Algorithm, material, e.Encoding)
 }
 
 // exportPublic gives out what is no secret.
@@ -165,7 +165,7 @@ func (s Transfers) exportPublic(ctx context.Context, name string, in Exporting, 
 	if err := kind.check(k); err != nil {
 		return out, err
 	}
-	versions, err := in.of(*k, k.Permissions(k.RulesFor(nil)).ToShow)
+	versions, err := in.of(*k, kind.of(k, k.Permissions(k.RulesFor(nil)).ToShow))
 	if err != nil {
 		return out, err
 	}

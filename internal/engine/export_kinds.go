@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -32,7 +33,7 @@ func ExportKinds() []string {
 
 // exportKind says which keys have it, how another is refused, and how it is taken: from material, or from what is no secret.
 type exportKind struct {
-	supported func(k *lifecycle.Key) bool
+	supported func(t keytype.Type) bool
 	refused   string
 
 	private func(a envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error)
@@ -40,18 +41,18 @@ type exportKind struct {
 }
 
 var exportKinds = map[ExportKind]exportKind{
-	EncryptionKey: {supported: encrypts, refused: "encryption not supported for the key", private: envelope.Algorithm.EncodeKey},
-	SigningKey:    {supported: signs, refused: "signing not supported for the key", private: envelope.Algorithm.EncodeKey},
-	CMACKey:       {supported: makesCMACs, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
+	EncryptionKey: {supported: keytype.Type.SupportsEncryption, refused: "encryption not supported for the key", private: envelope.Algorithm.EncodeKey},
+	SigningKey:    {supported: keytype.Type.SupportsSigning, refused: "signing not supported for the key", private: envelope.Algorithm.EncodeKey},
+	CMACKey:       {supported: keytype.Type.SupportsCMAC, refused: "CMAC not supported for the key", private: envelope.Algorithm.EncodeKey},
 	HMACKey: {
-		supported: func(k *lifecycle.Key) bool { return !makesCMACs(k) }, refused: "HMAC not supported for the key",
+		supported: func(t keytype.Type) bool { return !t.SupportsCMAC() }, refused: "HMAC not supported for the key",
 		private: func(_ envelope.Algorithm, m envelope.Material, e envelope.Encoding) (any, error) {
 			return envelope.EncodeHMACKey(m, e)
 		},
 	},
 	PublicKey: {supported: every, public: publicKey},
 	CertificateChain: {
-		supported: signs, refused: "certificate chain not supported for keys that do not support signing",
+		supported: keytype.Type.SupportsSigning, refused: "certificate chain not supported for keys that do not support signing",
 		public: certificateChain,
 	},
 }
@@ -65,7 +66,7 @@ type versionOf struct {
 // publicKey refuses a version without a public half as Transit does, as if the server were at fault.
 func publicKey(_ context.Context, _ PublicHalves, v versionOf, e envelope.Encoding) (any, error) {
 	if len(v.Public) == 0 {
-		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", v.key.Type, PublicKey))
+		return nil, refusal.AsFault(refusal.Refusedf("unknown key type %s for export type %s", lifecycle.TypesOf(v.key).Of(v.Number), PublicKey))
 	}
 	return envelope.EncodePublic(v.Public, e)
 }
@@ -82,10 +83,7 @@ func certificateChain(ctx context.Context, s PublicHalves, v versionOf, e envelo
 	return envelope.EncodeChain(der, e)
 }
 
-func every(*lifecycle.Key) bool        { return true }
-func encrypts(k *lifecycle.Key) bool   { return k.Type.SupportsEncryption() }
-func signs(k *lifecycle.Key) bool      { return k.Type.SupportsSigning() }
-func makesCMACs(k *lifecycle.Key) bool { return k.Type.SupportsCMAC() }
+func every(keytype.Type) bool { return true }
 
 // kind returns the row of what is asked for.
 func (in Exporting) kind() (exportKind, error) {
@@ -98,8 +96,22 @@ func (in Exporting) kind() (exportKind, error) {
 
 // check refuses keys that have no such thing.
 func (e exportKind) check(k *lifecycle.Key) error {
-	if e.supported(k) {
+	if lifecycle.TypesOf(k).Any(e.supported) {
 		return nil
 	}
 	return refusal.Refusedf("%s", e.refused)
+}
+
+// of is what allows versions, for those that have such a thing. Where only some have a public half, the others are left out.
+func (e exportKind) of(k *lifecycle.Key, allowed func(n int) error) func(n int) error {
+	return func(n int) error {
+		t := lifecycle.TypesOf(k).Of(n)
+		switch {
+		case !e.supported(t):
+			return refusal.Refusedf("version %d: %s", n, e.refused)
+		case e.public != nil && !t.IsAsymmetric() && lifecycle.TypesOf(k).Any(keytype.Type.IsAsymmetric):
+			return refusal.Refusedf("version %d is of type %s, which has no public half", n, t)
+		}
+		return allowed(n)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -34,7 +35,7 @@ type materialSource = func(ctx context.Context, k *lifecycle.Key, number int) (e
 // imported is what a request brought, as material.
 type imported struct {
 	material envelope.Material
-	size     int // of a key whose type has no size of its own
+	next     lifecycle.NextType
 }
 
 // importedPart is the detail of a custody record that says what was imported.
@@ -73,19 +74,19 @@ func (s Transfers) WrappingKey(ctx context.Context) (string, error) {
 // errNoWrappingKey reports a wrapped key where there is nothing that it can be wrapped for.
 var errNoWrappingKey = refusal.Invalidf("ciphertext: the mount has no wrapping key yet: read wrapping_key, and wrap with that")
 
-// received returns what a request brought for a key of the type of k. The caller wipes it.
-func (s Transfers) received(ctx context.Context, k lifecycle.Key, in Import) (*imported, error) {
+// received returns what a request brought of that type. The caller wipes it.
+func (s Transfers) received(ctx context.Context, t keytype.Type, in Import) (*imported, error) {
 	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
 	if err != nil {
 		return nil, err
 	}
-	alg := envelope.Algorithm(k.Type)
+	alg := envelope.Algorithm(t)
 	if in.Ciphertext == "" {
-		if !k.Type.IsAsymmetric() {
-			return nil, refusal.Invalidf("ciphertext: is needed: provided type does not support public_key import: %s", k.Type)
+		if !t.IsAsymmetric() {
+			return nil, refusal.Invalidf("ciphertext: is needed: provided type does not support public_key import: %s", t)
 		}
 		m, err := envelope.ImportPublicKey(alg, in.PublicKey, random)
-		return &imported{material: m}, err
+		return &imported{m, lifecycle.NextType{Type: t}}, err
 	}
 	target, err := s.unwrapped(ctx, in)
 	if err != nil {
@@ -96,7 +97,7 @@ func (s Transfers) received(ctx context.Context, k lifecycle.Key, in Import) (*i
 	if err != nil {
 		return nil, err
 	}
-	return &imported{m, k.Type.SizeOf(len(target))}, nil
+	return &imported{m, lifecycle.NextType{Type: t, Size: t.SizeOf(len(target))}}, nil
 }
 
 // unwrapped opens what was wrapped with the wrapping key.
@@ -153,12 +154,12 @@ func (s Transfers) Import(ctx context.Context, c Creation, in Import) error {
 	if _, err := envelope.WrapHash(in.Hash); err != nil { // which is no fault in Transit, either
 		return err
 	}
-	from, err := s.received(ctx, c.Spec, in)
+	from, err := s.received(ctx, c.Spec.Type, in)
 	if err != nil {
 		return asFault(err)
 	}
 	defer from.material.Wipe()
-	c.from, c.Spec.Imported, c.Spec.Size = from, true, from.size
+	c.from, c.Spec.Imported, c.Spec.Size = from, true, from.next.Size
 	if !from.material.HasKey() {
 		c.Spec.PublicOnly = []int{1}
 	}
@@ -189,7 +190,7 @@ func (s Transfers) ImportVersion(ctx context.Context, name string, in Import, pr
 	if _, err := envelope.WrapHash(in.Hash); err != nil {
 		return err
 	}
-	from, err := s.received(ctx, *of, in)
+	from, err := s.received(ctx, lifecycle.TypesOf(of).Named(in.Version), in)
 	if err != nil {
 		return asFault(err)
 	}
@@ -235,7 +236,10 @@ func (p *Prepared) importVersion(
 	if number == 0 {
 		return p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByImport, Reason: reason, from: from}, at)
 	}
-	policy, err := p.admitVersion(ctx, k, at)
+	policy, err := p.demanded(ctx, &k)
+	if err == nil && policy != nil {
+		err = policy.AdmitsVersion(lifecycle.TypesOf(&k).Of(number), at)
+	}
 	if err != nil {
 		return c, err
 	}

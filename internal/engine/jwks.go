@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -26,10 +27,10 @@ func (s PublicHalves) JWKS(ctx context.Context, name string) ([]PublishedKey, er
 	switch {
 	case err != nil:
 		return nil, err
-	case k.Type.IsAsymmetric() && k.Derived:
+	case lifecycle.TypesOf(k).Any(keytype.Type.IsAsymmetric) && k.Derived:
 		return nil, refusal.Invalidf("key %q is derived: its public keys belong to contexts", name)
-	case !lifecycle.VerifiesByPublicHalf(k):
-		return nil, refusal.Invalidf("key %q is of type %s, which does not sign", name, k.Type)
+	case !lifecycle.TypesOf(k).Any(keytype.Type.SupportsSigning):
+		return nil, refusal.Invalidf("key %q is of type %s, which does not sign", name, lifecycle.TypesOf(k).Active())
 	}
 	published := []PublishedKey{}
 	for _, n := range lifecycle.Published(k) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -208,7 +209,7 @@ func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
 	v := s.summary(ctx, &k)
 	v.Protection = s.protectionOf(ctx, &k, cmp.Or(k.Primary, k.Latest))
 	var err error
-	if v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption); err == nil && k.Type.IsAsymmetric() {
+	if v.Dates, err = s.store.Versions.Dates(ctx, k, k.MinDecryption); err == nil && lifecycle.TypesOf(&k).Any(keytype.Type.IsAsymmetric) {
 		if v.PublicKeys, err = s.PublicHalves().keys(ctx, k); err == nil {
 			v.Chains, err = s.PublicHalves().certificateChains(ctx, &k)
 		}

@@ -61,7 +61,7 @@ type madeFor struct {
 // newVersion returns the version that was made for the act, with its date, if it was made for the very key and number and
 // for what the policy demands of its wrapper. What was made for another is dropped, as is what another key wraps by now.
 func (p *Prepared) newVersion(ctx context.Context, k lifecycle.Key, number int, rules *policy.Policy, at time.Time) (*lifecycle.Version, error) {
-	want := madeFor{keyID: k.ID, number: number, spec: dataplane.Spec(&k)}
+	want := madeFor{keyID: k.ID, number: number, spec: dataplane.Spec(&k, number)}
 	if rules != nil && rules.HSM == policy.Required {
 		want.hsm = rules.Name
 	}
@@ -173,12 +173,12 @@ func (s *Session) sealTested(ctx context.Context, k *lifecycle.Key, number int, 
 	return sealed, nil
 }
 
-func (s *Session) newSecret(ctx context.Context, k *lifecycle.Key) (envelope.Material, error) {
+func (s *Session) newSecret(ctx context.Context, k *lifecycle.Key, number int) (envelope.Material, error) {
 	ctx, cancel := context.WithTimeout(ctx, wrapTime) // of the token that random bytes may come from
 	defer cancel()
 	random, err := s.data.Materials().RandomFor(ctx, dataplane.RandomForMaterial)
 	if err != nil {
 		return envelope.Material{}, err
 	}
-	return envelope.Generate(dataplane.Spec(k), random)
+	return envelope.Generate(dataplane.Spec(k, number), random)
 }

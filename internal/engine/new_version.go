@@ -22,13 +22,14 @@ type Rotation struct {
 	Reason  string
 	Slot    time.Time // the point of the schedule that it counts from; zero: now
 	Stage   bool      // it is to be promoted later
+	Next    lifecycle.NextType
 	from    *imported // what is imported; nil: the version is made here
 }
 
 // of returns the key with one version more, and the state of that.
 func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to lifecycle.State, err error) {
 	if w.from != nil {
-		next, err = lifecycle.WithImport(k, w.Reason, w.from.size, !w.from.material.HasKey(), at)
+		next, err = lifecycle.WithImport(k, w.Reason, !w.from.material.HasKey(), at)
 		return next, lifecycle.Active, err
 	}
 	if w.Stage {
@@ -37,6 +38,19 @@ func (w Rotation) of(k lifecycle.Key, at time.Time) (next lifecycle.Key, to life
 	}
 	next, err = k.Rotate(w.Trigger, w.Reason, w.Slot, at)
 	return next, lifecycle.Active, err
+}
+
+// typed returns the key as it is to be when it gets the version, if the policy lets it have one of that type.
+func (w Rotation) typed(k lifecycle.Key, p *policy.Policy, at time.Time) (next lifecycle.Key, err error) {
+	if w.from != nil {
+		next, err = lifecycle.OfNext(k, w.from.next)
+	} else {
+		next, err = lifecycle.WithNext(k, w.Next, p)
+	}
+	if p == nil || err != nil { // no policy admits every type
+		return next, err
+	}
+	return next, p.AdmitsVersion(next.Type, at)
 }
 
 // act is what custody and policies call it.
@@ -59,14 +73,17 @@ func (w Rotation) checkReason(p *policy.Policy) error {
 // passed the policy's checks before; those after its promotion are for [Acts.CheckPromoted], or a tick. What can be refused is
 // refused before a wrapper is asked for anything.
 func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at time.Time) (c lifecycle.Commit, err error) {
-	policy, err := p.admitVersion(ctx, k, at)
+	policy, err := p.demanded(ctx, &k)
 	if err != nil {
+		return c, err
+	}
+	before := k
+	if k, err = why.typed(k, policy, at); err != nil {
 		return c, err
 	}
 	if err := why.checkReason(policy); err != nil {
 		return c, err
 	}
-	was := k.Latest
 	if k, err = p.abandonStored(ctx, k, policy, at); err != nil {
 		return c, err
 	}
@@ -86,8 +103,9 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	if why.from != nil {
 		c.Event = c.Event.With(importedPart, why.from.part())
 	}
-	if k.Latest > was {
-		c.Event.Details[abandonedVersions] = fmt.Sprintf("%d to %d", was+1, k.Latest)
+	c.Event = c.Event.With(changedType, lifecycle.ChangeOfType(before, c.Key))
+	if k.Latest > before.Latest {
+		c.Event = c.Event.With(abandonedVersions, fmt.Sprintf("%d to %d", before.Latest+1, k.Latest))
 	}
 	return p.Complete(ctx, c, policy, at)
 }
@@ -107,6 +125,7 @@ func (p *Prepared) checkedVersion(ctx context.Context, of Promotion, staged bool
 const (
 	mostAbandoned     = 64                   // how many numbers a rotation gives up at most
 	abandonedVersions = "abandoned_versions" // the detail of a custody record that names them
+	changedType       = "type"               // that of one that says which type follows which
 )
 
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is
@@ -138,13 +157,4 @@ func (p *Prepared) isStored(ctx context.Context, k lifecycle.Key, number int) (s
 		p.Log.Warn("version was stored by an act that was cut short; its number is given up", "key", k.Name, "version", number)
 	}
 	return stored, nil
-}
-
-// admitVersion returns the policy that governs the key, if it lets the key have a new version.
-func (a Acts) admitVersion(ctx context.Context, k lifecycle.Key, at time.Time) (*policy.Policy, error) {
-	policy, err := a.demanded(ctx, &k)
-	if policy == nil || err != nil { // no policy admits every key
-		return nil, err
-	}
-	return policy, policy.AdmitsVersion(k.Type, at)
 }

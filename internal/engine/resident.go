@@ -24,7 +24,7 @@ func (s *Session) newMaterial(ctx context.Context, k *lifecycle.Key, number int)
 		m, err = s.made(ctx, k, number)
 		return m, "", err
 	case k.Protection != lifecycle.Resident:
-		m, err = s.newSecret(ctx, k)
+		m, err = s.newSecret(ctx, k, number)
 		return m, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenKeyTime)
@@ -47,7 +47,7 @@ func (s *Session) newMaterial(ctx context.Context, k *lifecycle.Key, number int)
 const tokenKeyTime = time.Minute
 
 func tokenKey(k *lifecycle.Key, number int) envelope.TokenKey {
-	return envelope.TokenKey{Algorithm: envelope.Algorithm(k.Type), Size: k.Size, KeyID: k.ID, Version: number}
+	return envelope.TokenKey{Algorithm: envelope.Algorithm(lifecycle.TypesOf(k).Of(number)), Size: lifecycle.TypesOf(k).SizeOf(number), KeyID: k.ID, Version: number}
 }
 
 // requireToken refuses a version on the token where the token cannot hold it. It comes before a new mount gets its key

@@ -15,11 +15,16 @@ import (
 
 // Rotate makes a new version of the key and lets it protect from now on or, staged, only when it is promoted.
 func (s Versions) Rotate(ctx context.Context, name string, stage bool, pre Precondition) (View, error) {
+	return s.RotateTo(ctx, name, lifecycle.NextType{}, stage, pre)
+}
+
+// RotateTo is [Versions.Rotate] to a version of that type.
+func (s Versions) RotateTo(ctx context.Context, name string, to lifecycle.NextType, stage bool, pre Precondition) (View, error) {
 	k, err := s.Acts().UpdatePrepared(ctx, name, func(p *Prepared, k lifecycle.Key, at time.Time) (lifecycle.Commit, error) {
 		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return lifecycle.Commit{}, err
 		}
-		return p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage}, at)
+		return p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage, Next: to}, at)
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
 		return s.answerAgain(ctx, k)

@@ -201,8 +201,8 @@ func (p *Prepared) replaced(
 	}
 	c = c.Followed(emergency.Key, emergency.Version)
 	c.Event.Details["replaced_by"] = "new version"
-	if numbers, ok := emergency.Event.Details[abandonedVersions]; ok {
-		c.Event.Details[abandonedVersions] = numbers
+	for _, name := range []string{abandonedVersions, changedType} {
+		c.Event = c.Event.With(name, emergency.Event.Details[name])
 	}
 	return c, nil
 }

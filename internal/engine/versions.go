@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -17,6 +18,7 @@ type Versions struct{ *Session }
 // VersionDetail is a version as it is shown.
 type VersionDetail struct {
 	lifecycle.Version // without material
+	Type              keytype.Type
 	State             lifecycle.State
 	Override          lifecycle.StateOverride
 	Denied            lifecycle.Denials
@@ -56,7 +58,7 @@ func (s Versions) Read(ctx context.Context, name string, number int) (VersionDet
 	denied, deniedErr := s.data.DeniedUses(ctx, *k, number)
 	return VersionDetail{
 		Version: v, PublicKey: public, PrivateErased: !lifecycle.KeepsPrivate(*k, number),
-		State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
+		Type: lifecycle.TypesOf(k).Of(number), State: k.State(number), Override: k.Override(number), Denied: denied[number], DeniedErr: deniedErr, Protection: protection,
 		Pending: pending, Gone: k.IsDestroyed(number), LastAct: lifecycle.LastActOf(*k, number), ActsSince: k.LastActs.Since,
 	}, nil
 }

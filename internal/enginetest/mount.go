@@ -233,6 +233,8 @@ func (m *Mount) check(was lifecycle.Key, c lifecycle.Commit) {
 		assert.GreaterOrEqual(m.t, k.Latest, was.Latest, what)
 	}
 	for n := 1; n <= was.Latest; n++ {
+		typed := n < was.MinAvailable || lifecycle.TypesOf(&was).Of(n) == lifecycle.TypesOf(&k).Of(n)
+		assert.True(m.t, typed, "%s: version %d has another type", what, n)
 		assert.False(m.t, was.IsDestroyed(n) && !k.IsDestroyed(n), "%s: version %d was destroyed", what, n)
 	}
 	if len(c.Restored) > 0 {

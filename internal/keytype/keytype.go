@@ -171,6 +171,21 @@ func (t Type) SizeOf(length int) int {
 	return length
 }
 
+// purposes are what keys are for; each type has at least one of them.
+var purposes = []func(t traits) bool{
+	func(t traits) bool { return t.encryption },
+	func(t traits) bool { return t.signing },
+	func(t traits) bool { return t.cmac },
+	func(t traits) bool { return !t.encryption && !t.signing && !t.cmac }, // HMACs, and nothing else
+}
+
+// SharePurpose reports whether there is something that keys of all the types are for.
+func SharePurpose(of ...Type) bool {
+	return slices.ContainsFunc(purposes, func(is func(traits) bool) bool {
+		return !slices.ContainsFunc(of, func(t Type) bool { return !is(types[t]) })
+	})
+}
+
 // VersionName is what Transit calls the type where it shows a version: the curve of an ECDSA key.
 func (t Type) VersionName() string {
 	if shown := types[t].shown; shown != "" {

@@ -6,6 +6,7 @@ package lifecycle
 import (
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -16,10 +17,11 @@ import (
 // erasable returns below which version the private halves are to be erased, and when: the clock does it once no rollback can make one
 // of them active again. 0: nothing is to be erased.
 func erasable(k Key, t policy.EffectiveRules) (below int, at time.Time) {
-	if !t.ErasePrivateKey || k.Hold || !erases(k) {
+	if !t.ErasePrivateKey || k.Hold || k.Derived {
 		return 0, time.Time{}
 	}
-	if below = mayBecomeActive(k); below <= max(k.PrivateFrom, k.DestroyedBelow, k.MinAvailable, 1) {
+	from := max(k.PrivateFrom, k.DestroyedBelow, k.MinAvailable, 1)
+	if below = min(mayBecomeActive(k), TypesOf(&k).firstNot(from, signsOnly)); below <= from {
 		return 0, time.Time{}
 	}
 	if at = signedLast(k, t); at.IsZero() {
@@ -28,8 +30,15 @@ func erasable(k Key, t policy.EffectiveRules) (below int, at time.Time) {
 	return below, at
 }
 
-// erases reports whether the private halves of the key's versions can go: what verifies does without, and nothing else needs them.
-func erases(k Key) bool { return VerifiesByPublicHalf(&k) && !k.Type.SupportsEncryption() }
+// signsOnly reports whether the private half of a version of the type is for nothing but to sign: what verifies does without.
+func signsOnly(t keytype.Type) bool {
+	return t.SupportsSigning() && t.IsAsymmetric() && !t.SupportsEncryption()
+}
+
+// mayBeErased reports whether the private halves of the versions below one were for nothing but to sign.
+func mayBeErased(k Key, below int) bool {
+	return !k.Derived && TypesOf(&k).firstNot(max(k.DestroyedBelow, k.MinAvailable, 1), signsOnly) >= below
+}
 
 // mayBecomeActive returns the oldest version that is active or may become it by another way than a rollback: the active one, one that
 // is staged, and one that was staged and comes back by an operator.

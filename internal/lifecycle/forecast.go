@@ -88,7 +88,10 @@ func (f *forecast) succeed() (Forecasted, bool) {
 	case f.key.Successor() != 0:
 		return f.apply(Pending{f.now, Promote, f.key.Staged})
 	}
-	next, err := f.key.Rotate(ByIncident, "", time.Time{}, f.now)
+	next, err := WithNext(f.key, NextType{}, f.policy)
+	if err == nil {
+		next, err = next.Rotate(ByIncident, "", time.Time{}, f.now)
+	}
 	if err != nil {
 		return Forecasted{}, false
 	}
@@ -109,13 +112,14 @@ func (f *forecast) entry() (Pending, bool) {
 
 // rotate lets the key rotate, or become overdue where nothing rotates it.
 func (f *forecast) rotate(plan RotationPlan) Forecasted {
-	grow, act := f.key.Rotate, "rotate"
+	next, err := WithNext(f.key, NextType{}, f.policy)
+	grow, act := next.Rotate, "rotate"
 	if f.key.RulesFor(f.policy).StagingTime > 0 {
-		grow, act = f.key.Stage, "stage"
+		grow, act = next.Stage, "stage"
 	}
 	why := plan.Why
-	if plan.ToRotate() {
-		next, err := grow(plan.Trigger, plan.Why, plan.Slot, f.now)
+	if plan.ToRotate() && err == nil { // else the plan knows it
+		next, err = grow(plan.Trigger, plan.Why, plan.Slot, f.now)
 		if err == nil {
 			return f.grown(next, act, plan.Why)
 		}
@@ -127,6 +131,9 @@ func (f *forecast) rotate(plan RotationPlan) Forecasted {
 
 // grown goes on with the key that has one version more.
 func (f *forecast) grown(next Key, act, why string) Forecasted {
+	if change := ChangeOfType(f.key, next); change != "" {
+		why += "; type " + change
+	}
 	f.key = next
 	f.dates[next.Latest] = f.now
 	return Forecasted{f.now, act, next.Latest, why}

@@ -72,14 +72,12 @@ func CheckImport(k Key) error {
 	return refusal.AsFault(refusal.Refusedf("the import_version endpoint can only be used with an imported key: key %q was made here", k.Name))
 }
 
-// WithImport returns the key with a new active version that was made elsewhere, of so many bytes if the key's type has no size of its
-// own. The error is [refusal.ErrRefused].
-func WithImport(k Key, reason string, size int, publicOnly bool, at time.Time) (Key, error) {
+// WithImport returns the key with a new active version that was made elsewhere. The error is [refusal.ErrRefused].
+func WithImport(k Key, reason string, publicOnly bool, at time.Time) (Key, error) {
 	next, err := k.Rotate(ByImport, reason, time.Time{}, at)
 	if err != nil {
 		return k, err
 	}
-	next.Size = size
 	if !publicOnly {
 		return next, nil
 	}

@@ -17,10 +17,11 @@ import (
 
 // Key is everything known of a key but its secrets: an immutable snapshot of one committed record.
 type Key struct {
-	ID   string // random, hex; ties stored material to this key and not to its name, which may be used again
-	Name string
-	Type keytype.Type
-	Size int // of a key of type hmac, in bytes; 0: of all others
+	ID           string // random, hex; ties stored material to this key and not to its name, which may be used again
+	Name         string
+	Type         keytype.Type // of the newest version; see [TypesOf]
+	Size         int          // of a newest version of type hmac, in bytes; 0: of all others
+	EarlierTypes []TypeUntil  // of versions before a change of type, the oldest first; shared, so never changed in place
 
 	Derived    bool // a key per context is derived (HKDF-SHA256)
 	Convergent bool // equal plaintext and context give equal ciphertext; needs Derived
@@ -220,7 +221,7 @@ func (k Key) Failed(cause string, p *policy.Policy, at time.Time) Key {
 // Attributes are what a policy asks of the key.
 func (k Key) Attributes() policy.Attributes {
 	return policy.Attributes{
-		Type: k.Type, Convergent: k.Convergent, Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup,
+		Type: TypesOf(&k).Active(), Convergent: k.Convergent, Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup,
 	}
 }
 

@@ -35,6 +35,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.MinDecryption, asked.MinEncryption, asked.MinAvailable = 6, 5, 4
 	asked.Recent = []time.Time{start, start}
 	asked.Rotation.Failures = 3
+	asked.EarlierTypes = []lifecycle.TypeUntil{{Until: 1, Type: "aes128-gcm96"}}
 	asked.Staged, asked.DestroyedBelow, asked.PrivateFrom, asked.Hold, asked.Due, asked.Created = 3, 2, 2, true, start, start.Add(day)
 	asked.Overrides = map[int]lifecycle.StateOverride{1: {State: lifecycle.Destroyed}}
 	asked.Status = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, DestroyAt: start}

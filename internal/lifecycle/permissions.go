@@ -69,7 +69,7 @@ func (p Permissions) permits(use Use, v int, s State) bool {
 	case unlocked:
 		return !override.Locked
 	case publicHalf:
-		return VerifiesByPublicHalf(&p.key) && !override.Compromise.reported() && !p.key.Status.IsDestroyed()
+		return VerifiesByPublicHalf(&p.key, v) && !override.Compromise.reported() && !p.key.Status.IsDestroyed()
 	default:
 		return false
 	}

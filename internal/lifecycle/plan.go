@@ -213,7 +213,11 @@ func (r rotationRules) admits(k Key, now time.Time) error {
 	if r.policy == nil {
 		return nil
 	}
-	return r.policy.AdmitsVersion(k.Type, now)
+	next, err := WithNext(k, NextType{}, r.policy)
+	if err != nil {
+		return err
+	}
+	return r.policy.AdmitsVersion(next.Type, now)
 }
 
 func scheduledWhy(k Key, c dueReason) string {

@@ -5,17 +5,18 @@ package lifecycle
 
 // This file is about what the public halves of a key's versions are good for.
 
-// VerifiesByPublicHalf reports whether the public halves of the key's versions are enough to verify with: those of derived keys
-// belong to no context.
-func VerifiesByPublicHalf(k *Key) bool {
-	return k.Type.SupportsSigning() && k.Type.IsAsymmetric() && !k.Derived
+// VerifiesByPublicHalf reports whether the public half of a version is enough to verify with: those of derived keys belong to no
+// context.
+func VerifiesByPublicHalf(k *Key, version int) bool {
+	t := TypesOf(k).Of(version)
+	return t.SupportsSigning() && t.IsAsymmetric() && !k.Derived
 }
 
 // Published returns the versions whose public halves are shown to verifiers, the newest first: each from before it signs until it
 // is out of use. While it is suspended, or the key is, and once it is compromised, it is not among them.
 func Published(k *Key) (versions []int) {
 	for v := k.Latest; v >= max(k.MinDecryption, k.MinAvailable, k.DestroyedBelow, 1); v-- {
-		if permissions[k.State(v)][Verify] == always {
+		if VerifiesByPublicHalf(k, v) && permissions[k.State(v)][Verify] == always {
 			versions = append(versions, v)
 		}
 	}

@@ -22,6 +22,11 @@ func Restored(spec Key, dates []time.Time, at time.Time) (Key, error) {
 	next.MinDecryption, next.MinEncryption, next.MinAvailable = spec.MinDecryption, spec.MinEncryption, spec.MinAvailable
 	next.PrivateFrom, next.Certificates = spec.PrivateFrom, spec.Certificates
 	next.Recent = inOrder(dates, at)
+	if next.EarlierTypes = slices.Clone(spec.EarlierTypes); len(next.EarlierTypes) > 0 {
+		if err := checkTypes(next); err != nil {
+			return Key{}, err
+		}
+	}
 	d := draftOf(next)
 	for v, override := range spec.Overrides {
 		if override.State == Archived || override.State == Compromised {
@@ -88,7 +93,7 @@ func checkRestored(k Key) error {
 // checkHalves holds what every act holds of the versions without a private half, and of certificates.
 func checkHalves(k Key) error {
 	switch {
-	case k.PrivateFrom < 0 || k.PrivateFrom > mayBecomeActive(k) || k.PrivateFrom > 0 && !erases(k):
+	case k.PrivateFrom < 0 || k.PrivateFrom > mayBecomeActive(k) || k.PrivateFrom > 0 && !mayBeErased(k, k.PrivateFrom):
 		return refusal.Invalidf("private_from: %d: no private half of the versions before it can have been erased", k.PrivateFrom)
 	case len(k.PublicOnly) > mostPublicOnly:
 		return refusal.Invalidf("%d versions have no private half: a key may have %d", len(k.PublicOnly), mostPublicOnly)

@@ -80,8 +80,8 @@ func CheckUse(k *Key, use AllowedUse) error {
 // checkUses refuses uses that no key of the type has.
 func checkUses(k Key) error {
 	for _, use := range uses {
-		if slices.Contains(k.Uses, use.name) && !use.of(k.Type) {
-			return refusal.InvalidField("allowed_uses", string(use.name), "not a use of keys of type "+string(k.Type))
+		if slices.Contains(k.Uses, use.name) && !TypesOf(&k).Any(use.of) {
+			return refusal.InvalidField("allowed_uses", string(use.name), "not a use of keys of type "+TypesOf(&k).text())
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -39,6 +40,20 @@ func (p *Policy) Findings(k Attributes, now time.Time) []Finding {
 // names field, value and rule. A key that was bound before the policy became stricter keeps its flags.
 func (p *Policy) AdmitsVersion(t keytype.Type, now time.Time) error {
 	return p.refuse(p.typeFindings(t, now))
+}
+
+// NextTypeOf returns the type of the next version of a key whose active version is of a type, where somebody names one; empty: nobody
+// does. A nil policy lets it be any. The error is [refusal.ErrRefused] and names field, value and rule.
+func (p *Policy) NextTypeOf(active, named keytype.Type) (keytype.Type, error) {
+	if p != nil {
+		if next, set := p.NextType[active]; set {
+			if named == "" || named == next {
+				return next, nil
+			}
+			return "", p.refuse([]Finding{{"type", string(named), "has next_type " + string(next) + " for keys of type " + string(active)}})
+		}
+	}
+	return cmp.Or(named, active), nil
 }
 
 // LetsLeave reports whether material of a key may leave under the policy, which may be stricter than when the key was bound; of k, the

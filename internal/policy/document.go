@@ -13,12 +13,13 @@ import (
 type Document struct {
 	Description          string
 	Owner                string
-	AllowedTypes         []keytype.Type          // empty: any
-	MinStrengthBits      int                     // SP 800-57 Part 1 Rev 5, section 5.6.1
-	DenyAfter            map[keytype.Type]string // the last day on which a key of the type gets a version: a date, or an RFC 3339 time
-	Exportable           bool                    // a bound key may be exportable
-	AllowPlaintextBackup bool                    // a bound key may be backed up in the clear
-	HSM                  Requirement             // whether material has to be wrapped by an HSM
+	AllowedTypes         []keytype.Type                // empty: any
+	MinStrengthBits      int                           // SP 800-57 Part 1 Rev 5, section 5.6.1
+	DenyAfter            map[keytype.Type]string       // the last day on which a key of the type gets a version: a date, or an RFC 3339 time
+	NextType             map[keytype.Type]keytype.Type // of a version that is made of a key whose active version is of the type; others keep theirs
+	Exportable           bool                          // a bound key may be exportable
+	AllowPlaintextBackup bool                          // a bound key may be backed up in the clear
+	HSM                  Requirement                   // whether material has to be wrapped by an HSM
 
 	RotationMode         RotationMode
 	RotationPeriod       schedule.Span // 0: none

@@ -26,7 +26,7 @@ var texts = []Field{
 		docs: Docs{Rule: "regular expression (RE2) that such a reason has to match; at most 256 bytes. Empty: any"},
 	}),
 	define(row[map[string]string]{
-		name: "labels", kind: table[string](), at: func(d *Document) *map[string]string { return &d.Labels },
+		name: "labels", kind: table[string, string](), at: func(d *Document) *map[string]string { return &d.Labels },
 		rule: labelsRule,
 		help: "Labels: at most 64 names of 1 to 64 bytes with values of at most 256 bytes.",
 		docs: Docs{Rule: "at most 64; names of 1 to 64 bytes, values of at most 256"},
@@ -38,10 +38,16 @@ var texts = []Field{
 		docs: Docs{Type: "list of key types", Rule: "empty: any; else known types, none weaker than `min_strength_bits`", Source: "57 5.6; PCI 3.7.1"},
 	}),
 	define(row[map[keytype.Type]string]{
-		name: "deny_after", kind: table[keytype.Type](), at: func(d *Document) *map[keytype.Type]string { return &d.DenyAfter },
+		name: "deny_after", kind: table[keytype.Type, string](), at: func(d *Document) *map[keytype.Type]string { return &d.DenyAfter },
 		rule: denyAfterRule,
 		help: "Key type to the last day on which a key of the type gets a version: a date, or a time in RFC 3339.",
 		docs: Docs{Type: "map of key type to date", Rule: "last day (UTC) on which a key of the type gets a version; a date such as `2030-12-31`, or a time in RFC 3339", Source: "57 5.6.4; 131A"},
+	}),
+	define(row[map[keytype.Type]keytype.Type]{
+		name: "next_type", kind: table[keytype.Type, keytype.Type](), at: func(d *Document) *map[keytype.Type]keytype.Type { return &d.NextType },
+		rule: nextTypeRule, sparse: true,
+		help: "Key type to the type of the next version of keys of the type. Other types stay as they are.",
+		docs: Docs{Type: "map of key type to key type", Rule: "a version that is made of a key whose active version is of the type; both have a purpose in common, and `allowed_types` and `min_strength_bits` admit the new one", Source: "131A"},
 	}),
 	define(row[string]{
 		name: "rotation_schedule", kind: text[string](), at: func(d *Document) *string { return &d.RotationSchedule },

@@ -25,6 +25,7 @@ func document(t testing.TB) policy.Document {
 		AllowedTypes:         []keytype.Type{keytype.AES256GCM96, keytype.ChaCha20Poly1305},
 		MinStrengthBits:      256,
 		DenyAfter:            map[keytype.Type]string{keytype.AES128GCM96: "2030-12-31"},
+		NextType:             map[keytype.Type]keytype.Type{keytype.AES128GCM96: keytype.AES256GCM96},
 		Exportable:           true,
 		AllowPlaintextBackup: true,
 		HSM:                  policy.Required,

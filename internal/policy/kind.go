@@ -98,10 +98,10 @@ func list[T ~string]() kind[[]T] {
 	return k
 }
 
-func table[K ~string]() kind[map[K]string] {
-	k := kindOf(Map, "map of texts", keyed[string, K], func(value map[string]string) (map[K]string, error) { return keyed[K](value), nil })
-	k.own = func(value map[K]string) map[K]string {
-		own := make(map[K]string, len(value))
+func table[K, V ~string]() kind[map[K]V] {
+	k := kindOf(Map, "map of texts", keyed[string, string, K, V], func(value map[string]string) (map[K]V, error) { return keyed[K, V](value), nil })
+	k.own = func(value map[K]V) map[K]V {
+		own := make(map[K]V, len(value))
 		maps.Copy(own, value)
 		return own
 	}
@@ -117,11 +117,11 @@ func as[To, From ~string](list []From) []To {
 	return out
 }
 
-// keyed returns a map with keys of another kind of text, never nil.
-func keyed[To, From ~string](from map[From]string) map[To]string {
-	to := make(map[To]string, len(from))
+// keyed returns a map with keys and values of other kinds of text, never nil.
+func keyed[ToKey, ToValue, Key, Value ~string](from map[Key]Value) map[ToKey]ToValue {
+	to := make(map[ToKey]ToValue, len(from))
 	for key, value := range from {
-		to[To(key)] = value
+		to[ToKey(key)] = ToValue(value)
 	}
 	return to
 }

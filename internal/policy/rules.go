@@ -164,6 +164,39 @@ func denyAfterRule(field string, dates map[keytype.Type]string, _ *Document) err
 	return nil
 }
 
+func nextTypeRule(field string, next map[keytype.Type]keytype.Type, d *Document) error {
+	for _, t := range slices.Sorted(maps.Keys(next)) {
+		to := next[t]
+		for _, one := range []keytype.Type{t, to} {
+			if err := knownType(field, one); err != nil {
+				return err
+			}
+		}
+		switch {
+		case !keytype.SharePurpose(t, to):
+			return refusal.InvalidField(field, string(to), "must be for something that keys of type "+string(t)+" are for: encryption, signatures, HMACs or CMACs")
+		case to.StrengthBits() < d.MinStrengthBits:
+			return refusal.InvalidField(field, string(to), "has "+strconv.Itoa(to.StrengthBits())+" bits of strength, less than min_strength_bits")
+		case len(d.AllowedTypes) > 0 && !slices.Contains(d.AllowedTypes, to):
+			return refusal.InvalidField(field, string(to), "must be one of allowed_types")
+		case leadsBack(next, t):
+			return refusal.InvalidField(field, string(t), "must not lead back to the type, at once or by others")
+		}
+	}
+	return nil
+}
+
+// leadsBack reports whether a type comes again when one type follows another.
+func leadsBack(next map[keytype.Type]keytype.Type, t keytype.Type) bool {
+	at := t
+	for range next {
+		if at = next[at]; at == t {
+			return true
+		}
+	}
+	return false
+}
+
 // denyTime returns the moment from which a type is denied: the end of the day named, in UTC.
 func denyTime(date string) (time.Time, bool) {
 	if day, err := time.Parse(time.DateOnly, date); err == nil {

@@ -30,7 +30,7 @@ type fieldRule struct {
 func plain(t testing.TB) policy.Document {
 	d := document(t)
 	d.RotationBlackout = nil
-	d.RotationWindow, d.DenyAfter, d.AllowedTypes = "", nil, nil
+	d.RotationWindow, d.DenyAfter, d.AllowedTypes, d.NextType = "", nil, nil, nil
 	return d
 }
 
@@ -76,6 +76,9 @@ func typeRules() []fieldRule {
 	deny := func(date string) func(doc) {
 		return func(d doc) { d.DenyAfter = map[keytype.Type]string{keytype.AES256GCM96: date} }
 	}
+	next := func(of, to keytype.Type) func(doc) {
+		return func(d doc) { d.NextType = map[keytype.Type]keytype.Type{of: to} }
+	}
 	const rule = `must be a date such as "2030-12-31" or a time in RFC 3339`
 	return []fieldRule{
 		{"AllowedTypes", "unknown", func(d doc) { d.AllowedTypes = []keytype.Type{"des"} }, `allowed_types: "des": unknown key type; ` + knownTypes},
@@ -87,6 +90,19 @@ func typeRules() []fieldRule {
 		{"MinStrengthBits", "none", func(d doc) { d.MinStrengthBits = 0 }, ""},
 		{"MinStrengthBits", "most", func(d doc) { d.MinStrengthBits = 256 }, ""},
 		{"MinStrengthBits", "too much", func(d doc) { d.MinStrengthBits = 257 }, "min_strength_bits: 257: must be between 0 and 256"},
+		{"NextType", "unknown type", next("des", keytype.ChaCha20Poly1305), `next_type: "des": unknown key type; ` + knownTypes},
+		{"NextType", "unknown next type", next(keytype.AES256GCM96, "des"), `next_type: "des": unknown key type; ` + knownTypes},
+		{"NextType", "another purpose", next(keytype.AES256GCM96, keytype.HMAC), `next_type: "hmac": must be for something that keys of type aes256-gcm96 are for: encryption, signatures, HMACs or CMACs`},
+		{"NextType", "too weak", next(keytype.RSA2048, keytype.RSA3072), `next_type: "rsa-3072": has 128 bits of strength, less than min_strength_bits`},
+		{"NextType", "not allowed", func(d doc) {
+			d.AllowedTypes, d.NextType = []keytype.Type{keytype.AES256GCM96}, map[keytype.Type]keytype.Type{keytype.AES256GCM96: keytype.XChaCha20Poly1305}
+		}, `next_type: "xchacha20-poly1305": must be one of allowed_types`},
+		{"NextType", "the same", next(keytype.AES256GCM96, keytype.AES256GCM96), `next_type: "aes256-gcm96": must not lead back to the type, at once or by others`},
+		{"NextType", "in a circle", func(d doc) {
+			d.NextType = map[keytype.Type]keytype.Type{keytype.AES256GCM96: keytype.ChaCha20Poly1305, keytype.ChaCha20Poly1305: keytype.AES256GCM96}
+		}, `next_type: "aes256-gcm96": must not lead back to the type, at once or by others`},
+		{"NextType", "of another type, which is not allowed any more", next(keytype.XChaCha20Poly1305, keytype.AES256GCM96), ""},
+
 		{"DenyAfter", "unknown type", func(d doc) { d.DenyAfter = map[keytype.Type]string{"des": "2030-12-31"} }, `deny_after: "des": unknown key type; ` + knownTypes},
 		{"DenyAfter", "no such day", deny("2030-02-29"), `deny_after: "2030-02-29": ` + rule},
 		{"DenyAfter", "no date", deny(""), `deny_after: "": ` + rule},

@@ -82,7 +82,7 @@ func goldenPolicy(t *testing.T) policy.Policy {
 		LongerQuiet: policy.LongerQuietPeriod{Before: start.Add(-time.Hour), Quiet: 240 * time.Hour},
 		Document: policy.Document{
 			Description: "card data", Owner: "payments", AllowedTypes: []keytype.Type{keytype.AES256GCM96}, MinStrengthBits: 128,
-			DenyAfter:  map[keytype.Type]string{keytype.AES128GCM96: "2030-12-31"},
+			DenyAfter: map[keytype.Type]string{keytype.AES128GCM96: "2030-12-31"}, NextType: map[keytype.Type]keytype.Type{},
 			Exportable: true, AllowPlaintextBackup: true, HSM: policy.Required,
 			RotationMode: policy.Notify, RotationPeriod: span("0"), RotationSchedule: "0 3 1 * *", RotationZone: "Europe/Berlin",
 			RotationJitter: jitter, RotationWindow: "0 2 * * SAT", RotationBlackout: []string{}, RotationWindowLength: span("6h"),

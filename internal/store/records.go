@@ -13,12 +13,14 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
-// keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf).
+// keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf), but
+// for types: no act empties them.
 type keyRecord struct {
 	Schema               int                     `json:"schema"`
 	ID                   string                  `json:"id"`
 	Type                 string                  `json:"type"`
 	Size                 int                     `json:"size"`
+	Types                []typeJSON              `json:"types,omitempty"` // of versions before a change of type; the record of a key without one is as ever
 	Derived              bool                    `json:"derived"`
 	Convergent           bool                    `json:"convergent"`
 	Protection           string                  `json:"protection"` // hsm: its versions are on a token; empty: they are not
@@ -108,7 +110,7 @@ type predecessorJSON struct {
 func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
 	return keyRecord{
-		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
+		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Types: typesJSON(k.EarlierTypes), Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
 		Imported: k.Imported, AllowRotation: k.AllowRotation, PublicOnly: k.PublicOnly, Certificates: certificatesJSON(k.Certificates),
 		Exportable: k.Exportable, AllowPlaintextBackup: k.AllowPlaintextBackup, DeletionAllowed: k.DeletionAllowed,
 		Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, AutoRotatePeriod: k.AutoRotatePeriod, AllowedUses: lifecycle.NamesOf(k.Uses),
@@ -134,7 +136,8 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	before, knownBefore := lifecycle.ParseKeyState(cmp.Or(r.StateBefore, lifecycle.Enabled.String()))
 	protection, protectionErr := lifecycle.ParseProtection(r.Protection)
 	uses, usesErr := lifecycle.ParseUses(r.AllowedUses)
-	if err != nil || protectionErr != nil || usesErr != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
+	types, typesKnown := typesOf(r.Types, r.Latest)
+	if err != nil || !typesKnown || protectionErr != nil || usesErr != nil || !known || !knownBefore || r.ID == "" || !r.sane() {
 		return lifecycle.Key{}, ErrCorrupt
 	}
 	overrides, err := overridesOf(r.Marks, r.Latest)
@@ -143,7 +146,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 	}
 	o := r.rotationRecord
 	return lifecycle.Key{
-		ID: r.ID, Name: name, Type: t, Size: r.Size, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
+		ID: r.ID, Name: name, Type: t, Size: r.Size, EarlierTypes: types, Derived: r.Derived, Convergent: r.Convergent, Protection: protection,
 		Origin: lifecycle.Origin{Imported: r.Imported, AllowRotation: r.AllowRotation, PublicOnly: r.PublicOnly}, Certificates: certificatesOf(r.Certificates),
 		Exportable: r.Exportable, AllowPlaintextBackup: r.AllowPlaintextBackup, DeletionAllowed: r.DeletionAllowed,
 		Policy: r.Policy, Owner: r.Owner, Labels: r.Labels, AutoRotatePeriod: r.AutoRotatePeriod, Uses: uses,

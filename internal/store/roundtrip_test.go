@@ -140,6 +140,7 @@ func TestEachStateOfAVersionKeepsItsDate(t *testing.T) {
 func fullKey(t *testing.T) lifecycle.Key {
 	full := filled(t, func(k *lifecycle.Key) {
 		k.Name, k.Policy, k.Type, k.Protection = "orders", "pci", keytype.AES128GCM96, lifecycle.Resident
+		k.EarlierTypes = []lifecycle.TypeUntil{{Until: 1, Type: keytype.HMAC, Size: 64}, {Until: 4, Type: keytype.ChaCha20Poly1305}}
 		k.Uses = []lifecycle.AllowedUse{lifecycle.UseDecrypt, lifecycle.UseRewrap}
 		k.Latest, k.Primary, k.MinEncryption, k.MinDecryption, k.MinAvailable = 5, 4, 3, 2, 1
 		k.Staged, k.DestroyedBelow, k.PrivateFrom, k.Status.State, k.Status.Before = 5, 2, 4, lifecycle.KeySuspended, lifecycle.KeySuspended

@@ -51,7 +51,7 @@ func (b Backup) Wipe() {
 // convergentVersion is the only scheme of convergent keys that is not of old.
 const convergentVersion = 3
 
-// Write returns the backup that Transit, too, restores, if it has keys of the type.
+// Write returns the backup that Transit, too, restores, if it has keys of the type and all versions are of one.
 func (b Backup) Write(at time.Time) (string, error) {
 	k := b.Key
 	p := &policy{Type: typeName(k.Type), Policy: keysutil.Policy{
@@ -78,7 +78,7 @@ func (b Backup) Write(at time.Time) (string, error) {
 			p.Keys[strconv.Itoa(n)] = entry
 		}
 	}
-	text, err := json.Marshal(document{p, all, b.extension()})
+	text, err := json.Marshal(b.document(p, all))
 	if err != nil {
 		return "", fmt.Errorf("back up key %q: %w", k.Name, err)
 	}
@@ -89,7 +89,7 @@ func (b Backup) Write(at time.Time) (string, error) {
 func (b Backup) entry(n int) (e keysutil.KeyEntry, err error) {
 	v := b.Versions[n]
 	if v.exists() {
-		if e, err = envelope.Algorithm(b.Key.Type).Entry(v.Material); err != nil {
+		if e, err = envelope.Algorithm(lifecycle.TypesOf(&b.Key).Of(n)).Entry(v.Material); err != nil {
 			return e, err
 		}
 		if b.Key.Convergent {
@@ -138,7 +138,7 @@ func Read(text string, rand io.Reader) (b Backup, err error) {
 // add reads a version, and what the key says of it.
 func (b *Backup) add(n int, d document, e keysutil.KeyEntry, rand io.Reader) error {
 	v := Version{Created: createdAt(e)}
-	m, err := d.material(b.Key, e, rand)
+	m, err := d.material(b.Key, n, e, rand)
 	destroyed := b.Key.IsDestroyed(n)
 	switch {
 	case destroyed: // of which a public half may be left
@@ -188,7 +188,7 @@ func createdAt(e keysutil.KeyEntry) time.Time {
 }
 
 // material reads that of a version, if it works here as it did there.
-func (d document) material(k lifecycle.Key, e keysutil.KeyEntry, rand io.Reader) (m envelope.Material, err error) {
+func (d document) material(k lifecycle.Key, n int, e keysutil.KeyEntry, rand io.Reader) (m envelope.Material, err error) {
 	if k.Convergent {
 		scheme := d.Policy.ConvergentVersion
 		if e.ConvergentVersion != 0 {
@@ -198,9 +198,9 @@ func (d document) material(k lifecycle.Key, e keysutil.KeyEntry, rand io.Reader)
 			return m, fmt.Errorf("convergent_version is %d: keys of the schemes before %d are not restored", scheme, convergentVersion)
 		}
 	}
-	size := k.Size
+	size := lifecycle.TypesOf(&k).SizeOf(n)
 	if k.Imported || k.AllowRotation { // each version has the size of what was imported
 		size = 0
 	}
-	return envelope.Algorithm(k.Type).FromEntry(e, size, rand)
+	return envelope.Algorithm(lifecycle.TypesOf(&k).Of(n)).FromEntry(e, size, rand)
 }

@@ -346,3 +346,32 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestABackupOfManyTypesIsForUs: Transit has one type a key, and refuses it rather than restore versions that open nothing.
+func TestABackupOfManyTypesIsForUs(t *testing.T) {
+	b := made(t, lifecycle.Key{Type: keytype.AES256GCM96}, 3)
+	b.Key.EarlierTypes = []lifecycle.TypeUntil{{Until: 2, Type: keytype.AES128GCM96}}
+	for n := 1; n <= 2; n++ {
+		m, err := envelope.Generate(envelope.Spec{Algorithm: envelope.AES128GCM96}, rand.Reader)
+		require.NoError(t, err)
+		b.Versions[n] = transitformat.Version{Created: b.Versions[n].Created, Material: m}
+	}
+	text := written(t, b)
+	got, err := transitformat.Read(text, rand.Reader)
+	require.NoError(t, err)
+	requireSame(t, b, got)
+	require.Equal(t, b.Key.EarlierTypes, got.Key.EarlierTypes)
+
+	manager, err := keysutil.NewLockManager(true, 0)
+	require.NoError(t, err)
+	storage := &logical.InmemStorage{}
+	_, err = manager.RestorePolicy(t.Context(), storage, "", text, false)
+	require.ErrorContains(t, err, "valid policy")
+	left, err := storage.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	b.Key.MinAvailable, b.Key.MinDecryption = 3, 3 // those of the other type are trimmed
+	_, err = manager.RestorePolicy(t.Context(), storage, "", written(t, b), false)
+	require.NoError(t, err)
+}

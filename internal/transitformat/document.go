@@ -28,6 +28,16 @@ type document struct {
 	Policy       *policy    `json:"policy"`
 	ArchivedKeys *archive   `json:"archived_keys"`
 	Ours         *extension `json:"keylife,omitempty"`
+	ManyTypes    *policy    `json:"policy_of_many_types,omitempty"`
+}
+
+// document hides the policy of a key whose versions differ in type from Transit, which has one type a key: it refuses a document
+// without a policy, and would restore versions that open nothing.
+func (b Backup) document(p *policy, all *archive) document {
+	if lifecycle.TypesOf(&b.Key).Differ() {
+		return document{ArchivedKeys: all, Ours: b.extension(), ManyTypes: p}
+	}
+	return document{Policy: p, ArchivedKeys: all, Ours: b.extension()}
 }
 
 // policy is Transit's, with the type as [typeName].
@@ -96,7 +106,11 @@ func parse(text string) (d document, err error) {
 		return d, broken("%s: has a value of the wrong type", field)
 	case err != nil:
 		return d, broken("is not the JSON of a backup")
-	case d.Policy == nil:
+	}
+	if d.Policy == nil {
+		d.Policy = d.ManyTypes
+	}
+	if d.Policy == nil {
 		return d, refusal.Invalidf("backup: backup data does not contain a valid policy") // no fault: Transit panics
 	}
 	return d, nil

@@ -6,6 +6,7 @@ package transitformat
 import (
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -21,7 +22,14 @@ type extension struct {
 	Private  int                  `json:"private_from,omitempty"` // the private halves of versions below were erased
 	Primary  int                  `json:"primary_version"`        // 0: none
 	Staged   int                  `json:"staged_version,omitempty"`
+	Types    []extraType          `json:"types,omitempty"` // of versions before a change of type, as a key has them
 	Versions map[int]extraVersion `json:"versions"`
+}
+
+type extraType struct {
+	Until int    `json:"until"`
+	Type  string `json:"type"`
+	Size  int    `json:"key_size,omitempty"`
 }
 
 const extensionFormat = 1
@@ -43,6 +51,11 @@ func (b Backup) extension() *extension {
 	x := &extension{
 		Format: extensionFormat, Policy: k.Policy, Owner: k.Owner, Labels: k.Labels, Hold: k.Hold, Primary: k.Primary, Staged: k.Staged,
 		Uses: lifecycle.NamesOf(k.Uses), Private: k.PrivateFrom, Versions: make(map[int]extraVersion, len(b.Versions)),
+	}
+	for _, t := range k.EarlierTypes {
+		if t.Until >= k.MinAvailable {
+			x.Types = append(x.Types, extraType{t.Until, string(t.Type), t.Size})
+		}
 	}
 	for n, v := range b.Versions {
 		extra := extraVersion{}
@@ -83,6 +96,13 @@ func (x *extension) onto(k lifecycle.Key) (lifecycle.Key, error) {
 	}
 	k.PrivateFrom = x.Private
 	k.Policy, k.Owner, k.Labels, k.Hold, k.Primary, k.Staged = x.Policy, x.Owner, x.Labels, x.Hold, x.Primary, x.Staged
+	for i, t := range x.Types {
+		parsed, err := keytype.Parse(t.Type)
+		if err != nil {
+			return k, refusal.Invalidf("backup: keylife.types.%d: %v", i, err)
+		}
+		k.EarlierTypes = append(k.EarlierTypes, lifecycle.TypeUntil{Until: t.Until, Type: parsed, Size: t.Size})
+	}
 	k.Overrides = lifecycle.Overrides{}
 	for n, v := range x.Versions {
 		override, err := v.override()

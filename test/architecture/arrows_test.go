@@ -24,8 +24,8 @@ var mayImport = map[string][]string{
 	"internal/custody":         nil,
 	"hsm":                      {"hsm/cryptoki"},
 	"internal/cache":           nil,
-	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
-	"internal/engine":          {"internal/acts", "internal/dataplane", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal", "internal/transitformat"},
+	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal"},
+	"internal/engine":          {"internal/acts", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal", "internal/transitformat"},
 	"internal/enginetest": {
 		"internal/acts", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
 		"internal/policy", "internal/refusal", "internal/scheduler",

@@ -55,6 +55,17 @@ var acts = []act{
 		},
 	},
 	{
+		name:    "rotate to another type",
+		prepare: prepareKey,
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("keys/k/rotate", "type", "chacha20-poly1305", "reason", "because of a test")
+		},
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, "chacha20-poly1305", m.Must(m.Read("keys/k")).Data["type"])
+			require.NotEqual(t, "chacha20-poly1305", m.Must(m.Read("keys/k/versions/1")).Data["type"])
+		},
+	},
+	{
 		name: "rotate under a policy",
 		prepare: func(m *mounttest.Mount) {
 			m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "1h"))

@@ -24,7 +24,7 @@ import (
 func everyField() map[string]any {
 	return mounttest.Data(
 		"description", "Card data\nof \"two\" <shops> & ${more}", "owner", "team-payments", "allowed_types", []any{"chacha20-poly1305", "aes256-gcm96"},
-		"min_strength_bits", 128, "deny_after", map[string]any{"aes256-gcm96": "2030-12-31", "chacha20-poly1305": "2030-06-30T12:00:00Z"},
+		"min_strength_bits", 128, "next_type", map[string]any{"aes128-gcm96": "aes256-gcm96"}, "deny_after", map[string]any{"aes256-gcm96": "2030-12-31", "chacha20-poly1305": "2030-06-30T12:00:00Z"},
 		"exportable", true, "allow_plaintext_backup", true, "hsm", "required", "compliance", []any{"pci-dss-4.0.1/3.7.4", "a, b"},
 		"require_reason", []any{"retire", "configure"}, "reason_pattern", `^CHG-[0-9]+`, "labels", map[string]any{"team": "a", "cost center": "4711"},
 		"rotation_mode", "manual", "rotation_period", 0, "rotation_schedule", "0 3 1 * *", "rotation_zone", "Europe/Berlin", "rotation_jitter", "1h",
@@ -164,6 +164,7 @@ var badFields = map[string][]badField{
 	"owner":                  {{value: "", says: `""|needs`}, {value: strings.Repeat("x", 257), says: "xxx|256"}, {value: true, says: "true|text"}},
 	"allowed_types":          {{value: []any{"des"}, says: "des|aes256-gcm96"}, {value: "aes128-gcm96", with: mounttest.Data("min_strength_bits", 256), says: "aes128-gcm96|128 bits"}, {value: []any{7}, says: "7|texts"}},
 	"min_strength_bits":      {{value: 257, says: "257|256"}, {value: -1, says: "-1|0"}, {value: 128.5, says: "128.5|integer"}},
+	"next_type":              {{value: map[string]any{"des": "aes256-gcm96"}, says: "des|aes256-gcm96"}, {value: map[string]any{"aes256-gcm96": "hmac"}, says: "hmac|must be for something"}},
 	"deny_after":             {{value: map[string]any{"des": "2030-12-31"}, says: "des|aes256-gcm96"}, {value: map[string]any{"aes256-gcm96": "soon"}, says: "soon|2030-12-31"}, {value: map[string]any{"aes256-gcm96": 2030}, says: "2030|texts"}},
 	"exportable":             {{value: 2, says: "2|true or false"}},
 	"allow_plaintext_backup": {{value: 0.5, says: "0.5|true or false"}},
