@@ -17,6 +17,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func FuzzImportKey(f *testing.F) {
 	f.Add(uint8(6), make([]byte, 32))
 	f.Add(uint8(7), make([]byte, 32))
 	f.Add(uint8(8), make([]byte, 32))
-	all := append(pairs[:len(pairs):len(pairs)], envelope.AES256GCM96, envelope.HMAC, envelope.AES256CMAC)
+	all := slices.Concat(pairs, []envelope.Algorithm{envelope.AES256GCM96, envelope.HMAC, envelope.AES256CMAC})
 	f.Fuzz(func(t *testing.T, n uint8, key []byte) {
 		alg := pick(all, n)
 		m, err := envelope.ImportKey(alg, key, rand.Reader)

@@ -144,17 +144,16 @@ func inPEM(t testing.TB, public crypto.PublicKey) string {
 type subject struct {
 	modelKey
 	kind
-	id         int             // no two keys have the same, but a restored one its original's
-	lacking    map[int]outside // versions without a private half, which is there outside
-	shut       map[string]bool // uses that it is not allowed to any more
-	chains     map[int]string  // certificates
-	reported   map[int]bool    // versions that were ever reported as compromised
-	erasedTo   int             // versions below have no private half any more
-	publics    map[int]string
-	made       map[int]time.Time
-	proofs     []proof
-	backups    []backup
-	exportable bool
+	id       int             // no two keys have the same, but a restored one its original's
+	lacking  map[int]outside // versions without a private half, which is there outside
+	shut     map[string]bool // uses that it is not allowed to any more
+	chains   map[int]string  // certificates
+	reported map[int]bool    // versions that were ever reported as compromised
+	erasedTo int             // versions below have no private half any more
+	publics  map[int]string
+	made     map[int]time.Time
+	proofs   []proof
+	backups  []backup
 }
 
 func (s *subject) clone() *subject {

@@ -5,6 +5,8 @@ package randomops_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -13,6 +15,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 )
 
 // forms are how a secret might lie about: as it is, in hexadecimal digits, and in base64 at each of three places in a text.
@@ -35,7 +41,7 @@ func (w *typesWalk) requireNoSecret() {
 	}
 	for name, s := range w.keys {
 		for v := 1; v <= s.count; v++ {
-			material, found := w.Material(name, v)
+			material, found := opened(w.Mount, name, v)
 			if !found {
 				continue
 			}
@@ -73,4 +79,27 @@ func requireNowhere(t testing.TB, secret, all []byte, of string) {
 	for _, form := range forms(secret) {
 		require.False(t, bytes.Contains(all, form), "%s lies in the clear", of)
 	}
+}
+
+// opened opens what is stored of a version of a key, wherever it is, and reports whether there is any.
+func opened(m *mounttest.Mount, key string, version int) (material envelope.Material, found bool) {
+	m.T.Helper()
+	ctx, k := context.Background(), m.Storage.Key(key)
+	ring, found, err := m.Storage.Store().KEKs().Keyring(ctx)
+	require.NoError(m.T, err)
+	require.True(m.T, found)
+	blob, purpose, kek := m.Storage.Sealed(fmt.Sprintf("versions/%s/%d", key, version)), envelope.PurposeOnline, ring.Use
+	if len(blob) == 0 {
+		blob, purpose, kek = m.Storage.Sealed(fmt.Sprintf("archive/%s/%d", key, version)), envelope.PurposeArchive, ring.Archive
+	}
+	if len(blob) == 0 {
+		return material, false
+	}
+	wrapper, err := hsm.NewSoftware(kek.ID, kek.Key, rand.Reader)
+	require.NoError(m.T, err)
+	material, err = envelope.Open(ctx, wrapper, blob, envelope.Binding{
+		Instance: ring.Instance, KeyID: k.ID, Version: version, Algorithm: envelope.Algorithm(k.Type), Purpose: purpose,
+	})
+	require.NoError(m.T, err)
+	return material, true
 }

@@ -4,12 +4,15 @@
 package signing_test
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
@@ -18,8 +21,20 @@ import (
 // stored opens what is stored of a version of key k, wherever it is.
 func stored(m *mounttest.Mount, v int) envelope.Material {
 	m.T.Helper()
-	material, found := m.Material("k", v)
+	ctx, k := context.Background(), m.Storage.Key("k")
+	ring, found, err := m.Storage.Store().KEKs().Keyring(ctx)
+	require.NoError(m.T, err)
 	require.True(m.T, found)
+	blob, purpose, kek := m.Storage.Sealed(fmt.Sprintf("versions/k/%d", v)), envelope.PurposeOnline, ring.Use
+	if len(blob) == 0 {
+		blob, purpose, kek = m.Storage.Sealed(fmt.Sprintf("archive/k/%d", v)), envelope.PurposeArchive, ring.Archive
+	}
+	wrapper, err := hsm.NewSoftware(kek.ID, kek.Key, rand.Reader)
+	require.NoError(m.T, err)
+	material, err := envelope.Open(ctx, wrapper, blob, envelope.Binding{
+		Instance: ring.Instance, KeyID: k.ID, Version: v, Algorithm: envelope.Algorithm(k.Type), Purpose: purpose,
+	})
+	require.NoError(m.T, err)
 	return material
 }
 
