@@ -224,7 +224,7 @@ func TestNothingIsWrittenOfABackupThatDoesNotSeal(t *testing.T) {
 	w.Acts()
 	w.Token.Away(errors.New("away"))
 	require.ErrorContains(t, restore(w, engine.Restoring{Backup: backup, Force: true}), "away")
-	require.ErrorIs(t, restore(w, engine.Restoring{Backup: "e30=", Force: true}), refusal.ErrAsFault)
+	require.ErrorIs(t, restore(w, engine.Restoring{Backup: "e30=", Force: true}), refusal.ErrInvalid)
 	require.Equal(t, before, w.Stored("k"))
 	require.Empty(t, w.Acts())
 }
