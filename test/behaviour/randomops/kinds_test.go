@@ -172,10 +172,12 @@ func (s *subject) hasPrivate(v int) bool {
 
 // verifies is whether signatures of a version are verified.
 func (s *subject) verifies(v int) bool {
-	if s.shows(v) == "destroyed" && s.state == "enabled" {
-		return v >= s.minDec && s.byPublicHalf() && !s.reported[v]
+	switch s.shows(v) {
+	case "archived", "retired", "destroyed":
+		return v >= s.minDec && s.byPublicHalf() && !s.reported[v] && s.state == "enabled"
+	default:
+		return s.processes(v)
 	}
-	return s.processes(v)
 }
 
 // backup is one of a key, with what was true of the key then.
