@@ -174,7 +174,7 @@ func leavingDifferences() []intended {
 			},
 		},
 		{
-			name: "a backup without a policy", reason: "Transit's process panics: it is not asked", differs: post("restore/$K", object("backup", "e30=")), keylife: 500,
+			name: "a backup without a policy", reason: "Transit's process panics: it is not asked", differs: post("restore/$K", object("backup", "e30=")), keylife: 400,
 			holds: func(t *testing.T, s *harness.Server, k *side, _ harness.Reply) {
 				require.Equal(t, 404, k.send(t, s, get("keys/$K")).Status)
 			},

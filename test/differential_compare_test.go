@@ -27,7 +27,7 @@ var custodys = []string{"backup_info", "restore_info"}
 
 // comparison holds what is known about the request whose answers are compared.
 type comparison struct {
-	keyView bool // the answer may show a key, where keylife shows more
+	keyView bool // the answer may show a key, or the settings of all, where keylife shows more
 	list    bool // the answer lists keys, of which keylife shows a table beside the names
 	random  bool // the plaintext is a fresh data key
 	found   []string
@@ -36,7 +36,7 @@ type comparison struct {
 // compare returns how keylife's answer differs from Transit's; nothing when a client could not tell them apart.
 func compare(s step, transit, keylife harness.Reply) []string {
 	c := comparison{
-		keyView: strings.HasPrefix(s.path, "keys/"),
+		keyView: strings.HasPrefix(s.path, "keys/") || s.path == "config/keys",
 		list:    strings.TrimSuffix(strings.TrimSuffix(s.path, "?list=true"), "/") == "keys",
 		random:  strings.HasPrefix(s.path, "datakey/"),
 	}

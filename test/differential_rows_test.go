@@ -30,8 +30,13 @@ var shownBy = []struct {
 	{"`rewrap` takes `associated_data`", []string{"rewrap takes associated_data", "a rewrap item takes associated_data"}},
 	{"`datakey` takes `associated_data`", []string{"datakey takes associated_data"}},
 	{"With an RSA key, `associated_data`", []string{"no associated_data with RSA"}},
+	{"`encrypt`, `decrypt`, `datakey` and `datakeys` take `hash_algorithm`", []string{
+		"encrypt takes hash_algorithm", "datakey takes hash_algorithm", "rewrap takes encrypt_hash_algorithm", "decrypt takes hash_algorithm", "hash_algorithm is for",
+	}},
+	{"A signature of ECDSA has one encoding", []string{"a signature has nothing more", "the numbers of a signature for JWS"}},
 	{"An item of `verify` whose fields", []string{"a boolean that is no text: verify item"}},
 	{"`verify` of an `hmac` with", []string{"verify of an HMAC by no hash"}},
+	{"`hmac` with `algorithm=none`", []string{"TestWhatTransitPanicsOfIsRefused"}},
 	{"`cmac/`, and keys", []string{"there are CMACs", "keys of type aes"}},
 	{"`datakeys/`", []string{"several data keys"}},
 	{"Keys of type `ml-dsa`", []string{"ML-DSA"}},

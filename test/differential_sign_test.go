@@ -115,6 +115,16 @@ func (s signer) refusedWith(suffix string, namesAndValues ...any) []step {
 	}
 }
 
+// inASN1 and inJWS are signatures that are base64 of one form only. Of a real one it depends on chance whether it is that of both.
+const inASN1, inJWS = "vault:v1:MAYC+QECAQE=", "vault:v1:-_-_"
+
+// jws signs and verifies in the form of JWS.
+func (s signer) jws() []step {
+	return []step{
+		s.verify(inASN1, "marshaling_algorithm", "jws"), s.sign("b", "marshaling_algorithm", "jws"), s.verify("$b", "marshaling_algorithm", "jws"), s.verify(inJWS),
+	}
+}
+
 func signParameters(s signer) []trial {
 	hashing := []step{s.create(), s.sign("a")}
 	for _, hash := range hashNames {
@@ -133,7 +143,7 @@ func signParameters(s signer) []trial {
 		s.with("", "hash_algorithm", ""), s.with("", "hash_algorithm", nil), s.with("", "algorithm", "other"), s.with("", "algorithm", "sha2-384"),
 		s.with("", "hash_algorithm", "", "algorithm", "sha2-384"), s.refusedWith("", "hash_algorithm", "", "algorithm", "other"),
 		s.refusedWith("", "hash_algorithm", "none", "prehashed", true), s.refusedWith("", "hash_algorithm", "none", "signature_algorithm", "pkcs1v15"),
-		s.with("", "marshaling_algorithm", "jws"), s.with("", "marshaling_algorithm", "asn1"), s.refusedWith("", "marshaling_algorithm", "other"),
+		s.jws(), s.with("", "marshaling_algorithm", "asn1"), s.refusedWith("", "marshaling_algorithm", "other"),
 		s.refusedWith("", "marshaling_algorithm", ""), s.refusedWith("", "marshaling_algorithm", nil), s.refusedWith("", "marshaling_algorithm", "JWS"),
 		s.with("", "signature_algorithm", ""), s.with("", "signature_algorithm", "pss"), s.with("", "signature_algorithm", "pkcs1v15"),
 		s.with("/sha2-384", "signature_algorithm", "pkcs1v15"), s.with("", "signature_algorithm", "pkcs1v15", "salt_length", 5000),
@@ -174,7 +184,7 @@ func verifyTrials(s signer) []trial {
 			s.create(), s.sign("a"), s.sign("j", "marshaling_algorithm", "jws"), verify(), post("verify/$K", ""), verify("input", hello), verify("signature", "$a"),
 			verify("signature", "$a", "input", ""), verify("signature", "$a", "input", nil), verify("signature", "$a", "input", bad64), verify("signature", "$a", "input", 5),
 			verify("signature", nil, "input", hello), verify("signature", 5, "input", hello), verify("signature", true, "input", hello), verify("signature", []any{}, "input", hello),
-			s.verify("$a", "marshaling_algorithm", "jws"), s.verify("$j"), s.verify("$j", "marshaling_algorithm", "jws"), s.verify("$aAAAA"), s.verify("$a="),
+			s.verify(inASN1, "marshaling_algorithm", "jws"), s.verify(inJWS), s.verify("$j", "marshaling_algorithm", "jws"), s.verify("$aAAAA"), s.verify("$a="),
 			s.verify("$a", "nonsense", 1), s.verify("$a", "reference", "r"), s.verify("$a", "key_version", 9), s.verify("$a", "hmac", "text"), s.verify("$a", "cmac", "text"),
 			verify("signature", "", "hmac", "text", "input", hello), verify("input", hello, "hash_algorithm", "other"), get("verify/$K"), del("verify/$K"),
 			s.verify("vault:v9:AAAA", "salt_length", 5000), s.verify("vault:v9:AAAA", "signature_algorithm", "other"), s.verify("vault:v1:"+bad64, "signature_algorithm", "other"),
@@ -235,7 +245,7 @@ func verifyBatches(s signer) []trial {
 			batch("", item(), only("input", hello)), batch("", item(), only("input", hello, "hmac", "text")), batch("", only("hmac", "text"), only("cmac", "text")),
 			batch("", only("hmac", "text"), only()), batch("", item("signature_context", "Y3R4"), item()),
 			batch(`"signature":"!","hmac":"!","input":"!","context":"!",`, item()), batch(`"hmac":"!",`, item()), batch(`"salt_length":5000,`, item()),
-			batch(`"salt_length":"other",`, item()), batch(`"marshaling_algorithm":"jws",`, item()), batch(`"hash_algorithm":"sha2-512",`, item()),
+			batch(`"salt_length":"other",`, item()), batch(`"marshaling_algorithm":"jws",`, only("input", hello, "signature", inASN1)), batch(`"hash_algorithm":"sha2-512",`, item()),
 			batch(`"hash_algorithm":"none",`, item()), batch(`"prehashed":true,`, item()), batch(`"signature_algorithm":"pkcs1v15",`, item()),
 			batch(`"signature_algorithm":"other",`, item()), batch(`"hash_algorithm":"other",`, item()), post("verify/$K/sha2-384", items(item())),
 		}},

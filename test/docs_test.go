@@ -73,7 +73,7 @@ func TestTheCommandsOfTheDocumentationDoWhatItShows(t *testing.T) {
 			}
 		})
 	}
-	for _, page := range []string{"README.md", "keys.md", "policies.md", "rotation.md", "compromise.md", "destruction.md", "custody.md", "hsm.md"} {
+	for _, page := range []string{"README.md", "keys.md", "policies.md", "rotation.md", "compromise.md", "destruction.md", "custody.md", "hsm.md", "migrate-from-transit.md"} {
 		require.Contains(t, ran, page, "a page has lost its commands")
 	}
 }
@@ -84,15 +84,25 @@ type shell struct {
 	env        []string
 }
 
-// shellFor is a shell for a page. That which sets up an HSM begins on a server where nothing is mounted.
+// shellFor is a shell for a page. That which sets up an HSM begins on a server where nothing is mounted, and that which moves mounts on
+// one that has no others.
 func shellFor(t *testing.T, s *harness.Server, page string) shell {
 	t.Helper()
-	if page != "hsm.md" {
+	switch page {
+	case "hsm.md":
+		bare := harness.Start(t, harness.Options{PKCS11: true})
+		bare.InstallPlugin(t, "vault-plugin-keylife-hsm")
+		return shellOn(t, bare, harness.PluginName)
+	case "migrate-from-transit.md":
+		both := harness.Start(t, harness.Standard())
+		for key, leaves := range map[string]bool{"orders": true, "invoices": false} {
+			_, err := both.Client().Logical().Write("transit/keys/"+key, map[string]any{"exportable": leaves, "allow_plaintext_backup": leaves})
+			require.NoError(t, err)
+		}
+		return shellOn(t, both, harness.PluginName)
+	default:
 		return newShell(t, s)
 	}
-	bare := harness.Start(t, harness.Options{PKCS11: true})
-	bare.InstallPlugin(t, "vault-plugin-keylife-hsm")
-	return shellOn(t, bare, harness.PluginName)
 }
 
 func newShell(t *testing.T, s *harness.Server) shell {
