@@ -60,7 +60,7 @@ func (a importAPI) importKey() path {
 	return path{
 		Pattern: "keys/" + named + "/import", ID: vaultapi.ID{Verb: "import", Suffix: "key"},
 		Fields: vaultapi.FieldsOf(fName, fType, fHashFunction, fWrapped, fPublicKey, fAllowRotation, fDerived, fNoConvergent, fExportable, fPlaintextBackup,
-			fAutoRotatePeriod, fPolicy, fOwner, fLabels, fCAS, fReason),
+			fAutoRotatePeriod, fParameterSet, fUses, fPolicy, fOwner, fLabels, fCAS, fReason),
 		Operations: operations{logical.UpdateOperation: {
 			Handle: a.create, Summary: "Make a key of material from elsewhere.", Answer: "The key is made.",
 		}},
@@ -117,7 +117,7 @@ func readImport(c *request) (in engine.Import, err error) {
 }
 
 func (a importAPI) create(ctx context.Context, c *request) (*logical.Response, error) {
-	t, err := keytype.Parse(fType.Get(c))
+	t, err := keytype.ParseWithSet(fType.Get(c), fParameterSet.Get(c))
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +131,16 @@ func (a importAPI) create(ctx context.Context, c *request) (*logical.Response, e
 	if err := checkOwner(fOwner.Get(c)); err != nil {
 		return nil, err
 	}
+	uses, err := usesGiven(c)
+	if err != nil {
+		return nil, err
+	}
 	pre, err := precondition(c)
 	if err != nil {
 		return nil, err
 	}
 	return nil, c.Transfers().Import(ctx, engine.Creation{
-		Precondition: pre, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
+		Precondition: pre, Uses: uses, Policy: fPolicy.LookupNonNull(c), Owner: fOwner.LookupNonNull(c), Labels: labelsGiven(c),
 		Spec: lifecycle.Key{
 			Name: fName.Get(c), Type: t, Derived: fDerived.Get(c), Exportable: fExportable.Get(c), AllowPlaintextBackup: fPlaintextBackup.Get(c),
 			Origin: lifecycle.Origin{AllowRotation: fAllowRotation.Get(c)}, AutoRotatePeriod: time.Duration(fAutoRotatePeriod.Get(c)) * time.Second,

@@ -48,6 +48,23 @@ func TestAKeyOfMLDSAIsImportedAndMovesOn(t *testing.T) {
 	}
 }
 
+func TestAnImportTakesTheFieldsOfANewKey(t *testing.T) {
+	m := mounttest.NewForImports(t)
+	private, _ := outsideLattice(t, mldsa.MLDSA65())
+	wrapped := m.Wrapped(private)
+	m.Must(m.Write("keys/k/import", "type", "ml-dsa", "parameter_set", "65", "ciphertext", wrapped, "allowed_uses", "verify"))
+	require.Equal(t, "65", m.Must(m.Read("keys/k")).Data["parameter_set"])
+	require.Contains(t, m.Write("sign/k", "input", mounttest.B64("x")).Err, "[use_not_allowed]")
+	for _, wrong := range [][]any{
+		{"type", "ml-dsa", "parameter_set", "66"}, {"type", "ed25519", "parameter_set", "65"}, {"type", "mldsa-65", "allowed_uses", "encrypt"}, {"type", "mldsa-65", "allowed_uses", "x"},
+	} {
+		answer := m.Write("keys/other/import", append(wrong, "ciphertext", wrapped)...)
+		require.Equal(t, 400, answer.Status, "%v: %s", wrong, answer.Err)
+		require.Contains(t, answer.Err, wrong[2])
+		require.Equal(t, 404, m.Read("keys/other").Status)
+	}
+}
+
 func TestACertificateChainIsExported(t *testing.T) {
 	m := mounttest.New(t)
 	m.Must(m.Write("keys/k", "type", "rsa-2048"))
