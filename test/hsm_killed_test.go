@@ -117,8 +117,13 @@ func (k *killed) rotation(t *testing.T) {
 func (k *killed) sweep(t *testing.T) {
 	k.configure(t, "keylife", "call_timeout", "1m") // what hangs is not given up before the plugin is killed
 	k.rewrap(t, "keylife")
-	k.Must(t, http.MethodPost, "keylife/hsm/keks/rotate", nil)
-	all := len(k.sealedByOthers(t, "keylife"))
+	all := 0
+	for range 3 { // Vault's own tick may come between a rotation and the count
+		k.Must(t, http.MethodPost, "keylife/hsm/keks/rotate", nil)
+		if all = len(k.sealedByOthers(t, "keylife")); all > 0 {
+			break
+		}
+	}
 	require.Greater(t, all, 5)
 	k.faults.Set("C_Encrypt", hsmtest.Rule{Skip: all / 2, Hang: true, Calls: 1})
 	var ticking sync.WaitGroup
