@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/test/wycheproof"
 )
 
@@ -71,6 +72,7 @@ func verifying(t *testing.T, g wycheproof.Group) (*envelope.Cipher, bool) {
 }
 
 func TestSignaturesVerifyAsWycheproofSays(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	for family, c := range map[string]struct {
 		params envelope.SignParams
 		want   wycheproof.Count
