@@ -19,20 +19,19 @@ import (
 // signingCrash is an act on key k, which signs, under policy p, with versions 1 and 2 deactivated and 3 active; every storage write of
 // it is made to fail once.
 type signingCrash struct {
-	name     string
-	prepare  []string
-	run      func(m *mounttest.Mount) mounttest.Answer
-	clock    bool // a tick does it
-	states   string
-	verifies []bool // whether signatures of versions 1 to 3 are verified afterwards
+	name    string
+	prepare []string
+	run     func(m *mounttest.Mount) mounttest.Answer
+	clock   bool // a tick does it
+	states  string
 }
 
 var signingCrashes = []signingCrash{
-	{name: "rotate", run: by("rotate"), states: "OOOA", verifies: []bool{true, true, true}},
-	{name: "archive", run: by("versions/2/archive"), states: "ORA", verifies: []bool{true, false, true}},
-	{name: "recover", prepare: archived2, run: by("versions/2/recover"), states: "OOA", verifies: []bool{true, true, true}},
-	{name: "retire", prepare: archived2, run: by("versions/2/retire"), states: "OTA", verifies: []bool{true, false, true}},
-	{name: "a tick destroys", prepare: retired2, run: ticked, clock: true, states: "ODA", verifies: []bool{true, true, true}},
+	{name: "rotate", run: by("rotate"), states: "OOOA"},
+	{name: "archive", run: by("versions/2/archive"), states: "ORA"},
+	{name: "recover", prepare: archived2, run: by("versions/2/recover"), states: "OOA"},
+	{name: "retire", prepare: archived2, run: by("versions/2/retire"), states: "OTA"},
+	{name: "a tick destroys", prepare: retired2, run: ticked, clock: true, states: "ODA"},
 }
 
 // signature is one that a client holds.
@@ -125,8 +124,8 @@ func (x signingCrash) crash(t *testing.T, of string, at int, fate storagetest.Fa
 		if restarted {
 			m.Restart()
 		}
-		for i, s := range held {
-			require.Equal(t, x.verifies[i], verifies(m, s), "version %d", s.version)
+		for _, s := range held {
+			require.True(t, verifies(m, s), "a public half verifies whatever becomes of the private one: version %d", s.version)
 			require.Equal(t, public[s.version], publicHalf(m, s.version), "the public half of version %d", s.version)
 		}
 	}
