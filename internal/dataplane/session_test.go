@@ -159,6 +159,7 @@ func TestAVersionThatReachesItsLimitHasASuccessorWhichNobodyAskedFor(t *testing.
 
 func TestCallersThatReachALimitTogetherGetOneSuccessor(t *testing.T) {
 	w := limited(t, 64, policy.OnLimitRotate)
+	w.AtOnce()
 	var all sync.WaitGroup
 	for range 80 {
 		all.Go(func() { assert.NoError(t, w.Encrypt("k", "x").Err) })
