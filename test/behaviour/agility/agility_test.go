@@ -214,6 +214,20 @@ func TestAParameterIsForTheVersionThatIsUsed(t *testing.T) {
 	m.Refused(m.Write("sign/e", "input", digest, "key_version", 1), "aes256-gcm96, which does not support signing")
 }
 
+// TestAHashIsForTheVersionThatOpensOrProtects: a rewrap may lead from a type that has one to a type that has none, and back.
+func TestAHashIsForTheVersionThatOpensOrProtects(t *testing.T) {
+	m := mounttest.New(t)
+	m.Must(m.Write("keys/k", "type", "aes256-gcm96"))
+	first := m.Encrypt("k", "x")
+	m.Must(m.Write("keys/k/rotate", "type", "rsa-2048"))
+	m.Refused(m.Write("rewrap/k", "ciphertext", first, "decrypt_hash_algorithm", "sha1"), "decrypt_hash_algorithm", "aes256-gcm96")
+	second := m.Must(m.Write("rewrap/k", "ciphertext", first, "encrypt_hash_algorithm", "sha1")).Data["ciphertext"]
+	m.Must(m.Write("keys/k/rotate", "type", "aes256-gcm96"))
+	m.Refused(m.Write("rewrap/k", "ciphertext", second, "encrypt_hash_algorithm", "sha1"), "encrypt_hash_algorithm", "aes256-gcm96")
+	third := m.Must(m.Write("rewrap/k", "ciphertext", second, "decrypt_hash_algorithm", "sha1")).Data["ciphertext"]
+	require.Equal(t, mounttest.B64("x"), m.Must(m.Write("decrypt/k", "ciphertext", third)).Data["plaintext"])
+}
+
 func TestAnExportHasOfEachVersionWhatItsTypeHas(t *testing.T) {
 	m := mounttest.New(t)
 	m.Must(m.Write("keys/k", "type", "aes256-gcm96", "exportable", true))
