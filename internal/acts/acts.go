@@ -74,6 +74,8 @@ type Act struct {
 	Help  string // one sentence
 
 	ReasonName string // what require_reason calls it; empty: no policy can demand a reason
+	Gate       Gate   // what rules of consent call it; empty: none can hold it back
+	MoreGates  []Gate // that parts of the act pass
 
 	Clock     Clock
 	Emergency bool // it only takes away, and goes on where what else is to be asked cannot be
@@ -82,6 +84,23 @@ type Act struct {
 	Restores  bool // it gives a capability back
 	Destroys  bool // it makes material unreadable for good, or leads there
 }
+
+// Gate is what a rule that asks for consent calls an act, or a part of one. Where two names are separate gates of one act
+// (configure, rebind, recover), what the act changes says which of them it passes.
+type Gate string
+
+// The gates that are no names of acts.
+const (
+	GateUnhold     Gate = "unhold"      // a legal hold is lifted
+	GateRebind     Gate = "rebind"      // a key comes under a looser policy, or under none
+	GatePolicy     Gate = "policy"      // a policy becomes looser, or goes
+	GateConfig     Gate = "config"      // settings of the mount
+	GateClock      Gate = "clock"       // the clock guard is told to believe the clock
+	GateCustodyKey Gate = "custody-key" // another key signs checkpoints
+	GateKEKDestroy Gate = "kek-destroy" // a key encryption key is destroyed
+	GateEnrol      Gate = "enrol"       // somebody becomes an approver, or ceases to be one
+	GateApprovals  Gate = "approvals"   // the rules of the mount
+)
 
 // Clock says whether the clock does an act.
 type Clock int
@@ -129,6 +148,19 @@ func (n Name) Destroys() bool { return n.any(func(a Act) bool { return a.Destroy
 func (n Name) Reason() (name string) {
 	n.any(func(a Act) bool { name = a.ReasonName; return name != "" })
 	return name
+}
+
+// Gates returns what rules of consent may name: of a policy those of acts on keys, versions and policies, of the mount those of
+// acts on the mount. Each comes once, in the order of the catalogue.
+func Gates(scopes ...Scope) (gates []Gate) {
+	for _, a := range catalogue {
+		for _, gate := range append([]Gate{a.Gate}, a.MoreGates...) {
+			if gate != "" && slices.Contains(scopes, a.Scope) && !slices.Contains(gates, gate) {
+				gates = append(gates, gate)
+			}
+		}
+	}
+	return gates
 }
 
 // any asks the rows of an act. The facts about it are the same on all scopes.

@@ -68,37 +68,3 @@ func TestReasonsAreThoseOfTheManual(t *testing.T) {
 		"compromise", "rollback",
 	}, acts.Reasons())
 }
-
-func TestTheHashOfARequestIsThatOfItsContent(t *testing.T) {
-	seven := 7
-	request := acts.Request{
-		Act: acts.Retire, Scope: acts.Version, Subject: "orders", Version: 3, Reason: "CHG-4711: table dropped & gone",
-		Parameters: map[string]string{"b": "2", "a": "1"},
-	}
-	// printf 'keylife/request/v1\n{"act":"retire",…,"reason":"CHG-4711: table dropped & gone"}' | sha256sum
-	const want = "5b4a3d0750cb08dca20853bfefcf79927cfff62caccacb7b0a575f82b6c32f94"
-	require.Equal(t, want, request.Hash())
-	request.CAS = &seven
-	require.Equal(t, want, request.Hash(), "a condition is no content")
-
-	empty := acts.Request{Act: acts.Hold, Scope: acts.Key, Subject: "orders"}
-	given := empty
-	given.Parameters = map[string]string{}
-	require.Equal(t, empty.Hash(), given.Hash())
-
-	hashes := map[string]bool{request.Hash(): true}
-	for _, change := range []func(*acts.Request){
-		func(r *acts.Request) { r.Act = acts.Archive },
-		func(r *acts.Request) { r.Scope = acts.Key },
-		func(r *acts.Request) { r.Subject = "order" },
-		func(r *acts.Request) { r.Version = 4 },
-		func(r *acts.Request) { r.Reason += " " },
-		func(r *acts.Request) { r.Parameters = nil },
-		func(r *acts.Request) { r.Parameters = map[string]string{"a": "2", "b": "1"} },
-	} {
-		other := request
-		change(&other)
-		require.False(t, hashes[other.Hash()], "%+v", other)
-		hashes[other.Hash()] = true
-	}
-}

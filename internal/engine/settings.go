@@ -138,7 +138,7 @@ func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
 	if _, why := was.Watch(now); why != "" {
 		event = event.With("frozen", why)
 	}
-	if err := s.store.Settings.AcknowledgeClock(ctx, lifecycle.Clock{High: now}, event); err != nil {
+	if err := s.store.Settings.AcknowledgeClock(ctx, lifecycle.Clock{High: now, Acknowledged: was.Acknowledged + 1}, event); err != nil {
 		return err
 	}
 	s.Log.Warn("clock acknowledged", "time", now.UTC().Format(time.RFC3339), "reason", reason)

@@ -26,6 +26,8 @@ type Clock struct {
 	High   time.Time     `json:"high"`   // the latest time that a tick has seen
 	Jumped time.Time     `json:"jumped"` // when a jump of the clock was noticed; zero: none that still counts
 	Leapt  time.Duration `json:"leapt"`  // by which it went on without ticks, less what it ran on since
+
+	Acknowledged int `json:"acknowledged,omitempty"` // how often somebody has said that it is right
 }
 
 // What the clock guard lets pass. A tick comes once a minute and notes the time every few minutes, so a longer step is a
@@ -65,7 +67,7 @@ func (c Clock) Watch(now time.Time) (next Clock, frozen string) {
 	if behind := c.Behind(now); behind != "" {
 		return c, behind
 	}
-	next = Clock{High: laterOf(now, c.High), Jumped: c.Jumped}
+	next = Clock{High: laterOf(now, c.High), Jumped: c.Jumped, Acknowledged: c.Acknowledged}
 	switch step := next.High.Sub(c.High); {
 	case step <= mayStep:
 		next.Leapt = max(c.Leapt-step, 0)

@@ -13,7 +13,6 @@ import (
 
 func TestClockGuard(t *testing.T) {
 	type clock = lifecycle.Clock
-	never := time.Time{}
 	for _, row := range []struct {
 		name   string
 		before clock
@@ -22,6 +21,7 @@ func TestClockGuard(t *testing.T) {
 		frozen string // empty: all may go on
 	}{
 		{"first tick", clock{}, start, clock{High: start}, ""},
+		{"what was acknowledged stays", clock{High: start, Acknowledged: 3}, start.Add(time.Minute), clock{High: start.Add(time.Minute), Acknowledged: 3}, ""},
 		{"a minute later", clock{High: start}, start.Add(time.Minute), clock{High: start.Add(time.Minute)}, ""},
 		{"the same time", clock{High: start}, start, clock{High: start}, ""},
 		{"5 minutes behind", clock{High: start}, start.Add(-5 * time.Minute), clock{High: start}, ""},
@@ -29,12 +29,12 @@ func TestClockGuard(t *testing.T) {
 		{"years behind", clock{High: start}, start.Add(-5000 * day), clock{High: start}, "the clock is behind 2026-03-01T12:00:00Z"},
 		{"no clock at all", clock{High: start}, time.Time{}, clock{High: start}, "the clock is behind"},
 		{"a few minutes are no leap", clock{High: start}, start.Add(10 * time.Minute), clock{High: start.Add(10 * time.Minute)}, ""},
-		{"an outage", clock{High: start}, start.Add(12 * time.Hour), clock{start.Add(12 * time.Hour), never, 12 * time.Hour}, ""},
-		{"half a day of running makes up for it", clock{start, never, 11 * time.Hour}, start.Add(5 * time.Minute), clock{start.Add(5 * time.Minute), never, 11*time.Hour - 5*time.Minute}, ""},
-		{"and not for more", clock{start, never, time.Minute}, start.Add(5 * time.Minute), clock{High: start.Add(5 * time.Minute)}, ""},
+		{"an outage", clock{High: start}, start.Add(12 * time.Hour), clock{High: start.Add(12 * time.Hour), Leapt: 12 * time.Hour}, ""},
+		{"half a day of running makes up for it", clock{High: start, Leapt: 11 * time.Hour}, start.Add(5 * time.Minute), clock{High: start.Add(5 * time.Minute), Leapt: 11*time.Hour - 5*time.Minute}, ""},
+		{"and not for more", clock{High: start, Leapt: time.Minute}, start.Add(5 * time.Minute), clock{High: start.Add(5 * time.Minute)}, ""},
 		{"more than half a day", clock{High: start}, start.Add(day/2 + 1), clock{High: start.Add(day/2 + 1), Jumped: start.Add(day/2 + 1)}, "the clock jumped by more than 12 hours in all, to 2026-03-02T00:00:00Z"},
-		{"more than that in all", clock{start, never, 11 * time.Hour}, start.Add(time.Hour + 1), clock{High: start.Add(time.Hour + 1), Jumped: start.Add(time.Hour + 1)}, "the clock jumped by more than 12 hours in all"},
-		{"by an age", clock{start, never, 11 * time.Hour}, start.Add(290 * 365 * day), clock{High: start.Add(290 * 365 * day), Jumped: start.Add(290 * 365 * day)}, "the clock jumped"},
+		{"more than that in all", clock{High: start, Leapt: 11 * time.Hour}, start.Add(time.Hour + 1), clock{High: start.Add(time.Hour + 1), Jumped: start.Add(time.Hour + 1)}, "the clock jumped by more than 12 hours in all"},
+		{"by an age", clock{High: start, Leapt: 11 * time.Hour}, start.Add(290 * 365 * day), clock{High: start.Add(290 * 365 * day), Jumped: start.Add(290 * 365 * day)}, "the clock jumped"},
 		{"a jump is being proved", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day - 1), clock{High: start.Add(day - 1), Jumped: start}, "the clock jumped by more than 12 hours in all, to 2026-03-01T12:00:00Z"},
 		{"proved after a day", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day), clock{High: start.Add(day)}, ""},
 		{"a second jump", clock{High: start.Add(time.Hour), Jumped: start}, start.Add(time.Hour + 2*day), clock{High: start.Add(time.Hour + 2*day), Jumped: start.Add(time.Hour + 2*day)}, "the clock jumped"},

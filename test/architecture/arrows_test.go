@@ -14,20 +14,21 @@ import (
 // mayImport is every arrow between the packages of this module: what is not here must not be imported.
 var mayImport = map[string][]string{
 	".": {
-		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
+		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/consent", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
 		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
 		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate"},
 	"internal/acts":            nil,
 	"internal/clock":           nil,
+	"internal/consent":         {"internal/acts", "internal/refusal"},
 	"internal/custody":         nil,
 	"hsm":                      {"hsm/cryptoki"},
 	"internal/cache":           nil,
 	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal"},
-	"internal/engine":          {"internal/acts", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal", "internal/transitformat"},
+	"internal/engine":          {"internal/acts", "internal/consent", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal", "internal/transitformat"},
 	"internal/enginetest": {
-		"internal/acts", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
+		"internal/acts", "internal/consent", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
 		"internal/policy", "internal/refusal", "internal/scheduler",
 	},
 	"internal/scheduler": {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/policy", "internal/refusal"},
@@ -40,13 +41,13 @@ var mayImport = map[string][]string{
 	"internal/envelope":  nil,
 	"internal/keytype":   {"internal/refusal"},
 	"internal/ledger":    {"internal/acts", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/refusal"},
-	"internal/lifecycle": {"internal/acts", "internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
-	"internal/policy":    {"internal/acts", "internal/keytype", "internal/refusal", "internal/schedule"},
+	"internal/lifecycle": {"internal/acts", "internal/consent", "internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
+	"internal/policy":    {"internal/acts", "internal/consent", "internal/keytype", "internal/refusal", "internal/schedule"},
 	"internal/refusal":   nil,
 	"internal/schedule":  nil,
 	"internal/store": {
 		"hsm", "hsm/cryptoki", "internal/tokens",
-		"internal/acts", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/policy",
+		"internal/acts", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/policy",
 		"internal/refusal",
 	},
 	"hsm/cryptoki":           nil,
@@ -78,6 +79,7 @@ var mustNotImport = map[string][]string{
 	"internal/ledger":    {"github.com/hashicorp/vault"},
 	"internal/scheduler": {"github.com/hashicorp/vault"},
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
+	"internal/consent":   {"."},
 	"internal/custody":   {"."},
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt
 	"internal/policy":    {"."},
@@ -88,11 +90,12 @@ var mustNotImport = map[string][]string{
 
 // pure are packages of this module that decide and do nothing else.
 var pure = []string{
-	module + "/internal/acts", module + "/internal/keytype", module + "/internal/policy", module + "/internal/refusal", module + "/internal/schedule",
+	module + "/internal/acts", module + "/internal/consent", module + "/internal/keytype", module + "/internal/policy", module + "/internal/refusal", module + "/internal/schedule",
 }
 
 // exempt are libraries that a package may import all the same; each has a record in docs/adr.
 var exempt = map[string][]string{
+	"internal/consent":   pure,
 	"internal/lifecycle": pure,
 	"internal/policy":    pure,
 	"internal/schedule":  {"github.com/hashicorp/cronexpr"}, // ADR 0016
