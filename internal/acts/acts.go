@@ -53,6 +53,11 @@ const (
 	RotateKEK        Name = "rotate-kek"
 	RetireKEK        Name = "retire-kek"
 	DestroyKEK       Name = "destroy-kek"
+
+	RequestApproval Name = "approval-request"
+	Approve         Name = "approve"
+	Deny            Name = "deny"
+	Withdraw        Name = "withdraw"
 )
 
 // Scope is what an act is done to.
@@ -63,6 +68,7 @@ const (
 	Version Scope = "version"
 	Key     Scope = "key"
 	Policy  Scope = "policy"
+	Request Scope = "approval" // a request for consent, in the chain of what it is about
 	Mount   Scope = "mount"
 )
 

@@ -19,6 +19,8 @@ type Event struct {
 	Policy         string
 	PolicyRevision int
 	Details        map[string]string
+
+	Consent string // id of the request that people approved; empty: nobody was asked
 }
 
 // Under returns the event as one under the revision; nil: under none. Its hash tells it from one of the same number, of a

@@ -73,6 +73,8 @@ type (
 	Sealed struct{ *conn }
 	// Objects stores which keys on the token may belong to no version.
 	Objects struct{ *conn }
+	// Approvals stores requests for consent.
+	Approvals struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
 )
@@ -121,6 +123,9 @@ func (h Handle) Sealed() Sealed { return Sealed(h) }
 
 // Objects returns the keys on the token that may belong to no version.
 func (h Handle) Objects() Objects { return Objects(h) }
+
+// Approvals returns the requests for consent.
+func (h Handle) Approvals() Approvals { return Approvals(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }
