@@ -27,6 +27,9 @@ type Storage struct {
 	Objects  ObjectStore
 	Token    TokenKeys
 	Signing  SigningKeys // nil: there are none
+
+	Approvers ApproverStore
+	Directory Directory
 }
 
 // KeyStore stores key records.
