@@ -54,6 +54,7 @@ func (s *session) Engine() *engine.Session {
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
+		Approvers: s.stored.Approvers(), Directory: directory{s.b.System()},
 	}, &s.data)
 }
 

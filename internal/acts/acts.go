@@ -41,18 +41,21 @@ const (
 
 	ErasePrivate Name = "erase-private" // what only signs, and will not again, keeps its public half alone
 
-	Write            Name = "write" // of a policy: a revision
-	ConfigureEngine  Name = "configure-engine"
-	ConfigureKeys    Name = "configure-keys"
-	ConfigureCache   Name = "configure-cache"
-	AcknowledgeClock Name = "acknowledge-clock"
-	RotateSigningKey Name = "rotate-signing-key"
-	ConfigureHSM     Name = "configure-hsm"
-	DeleteHSM        Name = "delete-hsm"
-	CreateKEK        Name = "create-kek"
-	RotateKEK        Name = "rotate-kek"
-	RetireKEK        Name = "retire-kek"
-	DestroyKEK       Name = "destroy-kek"
+	Write              Name = "write" // of a policy: a revision
+	ConfigureEngine    Name = "configure-engine"
+	ConfigureKeys      Name = "configure-keys"
+	ConfigureCache     Name = "configure-cache"
+	AcknowledgeClock   Name = "acknowledge-clock"
+	RotateSigningKey   Name = "rotate-signing-key"
+	ConfigureApprovals Name = "configure-approvals"
+	Enrol              Name = "enrol"
+	Unenrol            Name = "unenrol"
+	ConfigureHSM       Name = "configure-hsm"
+	DeleteHSM          Name = "delete-hsm"
+	CreateKEK          Name = "create-kek"
+	RotateKEK          Name = "rotate-kek"
+	RetireKEK          Name = "retire-kek"
+	DestroyKEK         Name = "destroy-kek"
 
 	RequestApproval Name = "approval-request"
 	Approve         Name = "approve"

@@ -30,6 +30,8 @@ type Storage struct {
 
 	Caller    Caller
 	Approvals ApprovalStore
+	Approvers ApproverStore
+	Directory Directory
 }
 
 // KeyStore stores key records.

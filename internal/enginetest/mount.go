@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -47,6 +48,10 @@ type Mount struct {
 	objects  map[string]lifecycle.Object // keys on the token that may belong to no version
 	clock    lifecycle.Clock
 	governed policy.Governance
+
+	approvals  consent.Settings
+	approvers  map[string]consent.Enrolment
+	identities map[string]consent.Person
 
 	keysSettings lifecycle.KeysSettings
 	cacheSize    int
@@ -88,7 +93,8 @@ func NewMount(t testing.TB) *Mount {
 		archive: map[place]lifecycle.Version{}, chains: map[string][][]byte{}, policies: map[string][]policy.Policy{}, leases: map[lease]policy.Usage{},
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
-		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, approvals: consent.DefaultSettings(), approvers: map[string]consent.Enrolment{},
+		identities: map[string]consent.Person{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
 	}
 }
 

@@ -15,8 +15,58 @@ import (
 // CountingView is what Vault tells a mount of itself. It counts what an external plugin would have to ask for.
 type CountingView struct {
 	logical.StaticSystemView
-	mu    sync.Mutex
-	calls int
+	mu     sync.Mutex
+	calls  int
+	people map[string]identity
+}
+
+// identity is an entity of Vault, and the groups that it is in.
+type identity struct {
+	entity *logical.Entity
+	groups []*logical.Group
+}
+
+// Person makes Vault know an entity, with an alias at the auth mount "userpass-1", in place of the one that had the id. A group is
+// given by its name; its id is the name and "-id" behind it.
+func (v *CountingView) Person(id, name string, groups ...string) {
+	v.Entity(&logical.Entity{ID: id, Name: name, Aliases: []*logical.Alias{{MountAccessor: "userpass-1", Name: name}}}, groups...)
+}
+
+// Entity makes Vault know an entity, in place of the one that had the id.
+func (v *CountingView) Entity(entity *logical.Entity, groups ...string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	who := identity{entity: entity}
+	for _, name := range groups {
+		who.groups = append(who.groups, &logical.Group{ID: name + "-id", Name: name})
+	}
+	if v.people == nil {
+		v.people = map[string]identity{}
+	}
+	v.people[entity.ID] = who
+}
+
+// Gone makes Vault know no such entity: it was deleted, or merged into another.
+func (v *CountingView) Gone(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.people, id)
+}
+
+// EntityInfo is logical.SystemView's.
+func (v *CountingView) EntityInfo(id string) (*logical.Entity, error) {
+	v.called()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.people[id].entity, nil
+}
+
+// GroupsForEntity is logical.SystemView's.
+func (v *CountingView) GroupsForEntity(id string) ([]*logical.Group, error) {
+	v.called()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.people[id].groups, nil
 }
 
 // ReplicationState is logical.SystemView's.

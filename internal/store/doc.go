@@ -23,6 +23,8 @@
 //	alerts/<status>/<minute>-<name> which keys are retrying, stalled, overdue or stopped, and since when
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
 //	config/keys, config/engine, config/cache  settings
+//	config/approvals                      the settings of the mount about consent
+//	config/approvers                      who has enrolled as an approver
 //	config/clock                          what the clock guard remembers
 //	config/barrier                        says nothing; see write.go
 //	config/kek, config/archive-kek        the mount's key encryption keys                (secret)

@@ -61,6 +61,8 @@ type (
 	Leases struct{ *conn }
 	// Settings stores those of the mount, and what its clock guard remembers.
 	Settings struct{ *conn }
+	// Approvers stores who has enrolled as an approver, and the settings of the mount about consent.
+	Approvers struct{ *conn }
 	// KEKs stores the mount's key encryption keys, and with them its identity.
 	KEKs struct{ *conn }
 	// Tokens stores what is known of the mount's token, and the keys on it.
@@ -105,6 +107,9 @@ func (h Handle) Leases() Leases { return Leases(h) }
 
 // Settings returns the settings.
 func (h Handle) Settings() Settings { return Settings(h) }
+
+// Approvers returns who may consent, and the settings about it.
+func (h Handle) Approvers() Approvers { return Approvers(h) }
 
 // KEKs returns the key encryption keys.
 func (h Handle) KEKs() KEKs { return KEKs(h) }

@@ -109,7 +109,7 @@ func (j journaled) head() custody.Head {
 }
 
 // mountRecords are the records that acts on the mount commit with, each act with one of them.
-var mountRecords = []string{governancePath, settingsPath, clockPath, signingKeysPath, hsmPath, keksPath, cachePath}
+var mountRecords = []string{governancePath, settingsPath, clockPath, signingKeysPath, hsmPath, keksPath, cachePath, approvalSettingsPath, approversPath}
 
 // named returns the newest custody record that is named by what the acts of a journal commit with: the record of its key or
 // policy, or the newest of those of the mount's settings.
