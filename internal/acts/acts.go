@@ -100,6 +100,11 @@ type Gate string
 
 // The gates that are no names of acts.
 const (
+	GateImport     Gate = "import"      // a key, or a version, made elsewhere; also one of a backup
+	GateRecover    Gate = "recover"     // also: min_decryption_version is lowered
+	GateConfigure  Gate = "configure"   // a key may be deleted, exported or backed up from now on
+	GateExport     Gate = "export"      // material leaves, in the clear or wrapped
+	GateBackup     Gate = "backup"      // all of a key leaves
 	GateUnhold     Gate = "unhold"      // a legal hold is lifted
 	GateRebind     Gate = "rebind"      // a key comes under a looser policy, or under none
 	GatePolicy     Gate = "policy"      // a policy becomes looser, or goes

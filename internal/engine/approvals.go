@@ -44,6 +44,7 @@ type Request struct {
 	State     consent.State
 	Discounts []string // by vote: why it does not count now; empty: it does
 	Counting  int
+	Effect    string // what it does when it is executed, in a sentence
 }
 
 // situation is what the state of all requests follows from.
@@ -60,60 +61,77 @@ func (s *Session) situation(ctx context.Context) (situation, error) {
 	return situation{now: laterOf(now, clock.High), clock: clock, frozen: frozen}, err
 }
 
-// stateOf derives the state of a request, and the approvers who count now. Moved says whether what it is about has changed, as far as
-// the caller knows.
-func (s *Session) stateOf(ctx context.Context, r consent.Request, at situation, moved bool) (consent.State, []string, error) {
+// tally is what the votes of a request come to now.
+type tally struct {
+	discounts []string // by vote: why it does not count; empty: it does
+	who       []string // those who approve, and count
+}
+
+// stateOf derives the state of a request. Moved says whether what it is about has changed, as far as the caller knows.
+func (s *Session) stateOf(ctx context.Context, r consent.Request, at situation, moved bool) (consent.State, tally, error) {
 	in := consent.Situation{Now: at.now, Clock: at.clock.Acknowledged, Moved: moved}
 	var err error
 	if in.Executed, err = s.store.Approvals.Executed(ctx, r); err != nil {
-		return "", nil, err
+		return "", tally{}, err
 	}
-	discounts, err := s.discounts(ctx, r, at)
-	if err != nil {
-		return "", nil, err
-	}
-	var who []string
-	for i, v := range r.Votes {
-		if v.Approve && discounts[i] == "" {
-			who = append(who, consent.Person{ID: v.Entity, Name: v.Name}.String())
-		}
-	}
-	in.Counting = len(who)
-	return r.StateIn(in), who, nil
+	votes, err := s.tally(ctx, r, at)
+	in.Counting = len(votes.who)
+	return r.StateIn(in), votes, err
 }
 
-// discounts says of each vote why it does not count now.
-func (s *Session) discounts(ctx context.Context, r consent.Request, at situation) ([]string, error) {
+// tally asks of each vote whether it counts now.
+func (s *Session) tally(ctx context.Context, r consent.Request, at situation) (t tally, err error) {
 	if len(r.Votes) == 0 {
-		return nil, nil
+		return t, nil
 	}
-	settings, err := s.store.Approvers.ApprovalSettings(ctx)
+	approvers, err := s.approversNow(ctx)
 	if err != nil {
-		return nil, err
+		return t, err
 	}
-	why := make([]string, len(r.Votes))
-	for i, v := range r.Votes {
-		if _, why[i], err = s.eligible(ctx, r, settings, v.Entity, at.now); err != nil {
-			return nil, err
+	for _, v := range r.Votes {
+		_, why, err := approvers.eligible(ctx, r, v.Entity, at.now)
+		if err != nil {
+			return t, err
+		}
+		t.discounts = append(t.discounts, why)
+		if v.Approve && why == "" {
+			t.who = append(t.who, consent.Person{ID: v.Entity, Name: v.Name}.String())
 		}
 	}
-	return why, nil
+	return t, nil
+}
+
+// approvers is who may consent: the settings, the enrolments, and the people.
+type approvers struct {
+	settings   consent.Settings
+	enrolments map[string]consent.Enrolment
+	people     Directory
+}
+
+func (s *Session) approversNow(ctx context.Context) (approvers, error) {
+	a := approvers{enrolments: map[string]consent.Enrolment{}, people: s.store.Directory}
+	all, err := s.store.Approvers.Enrolments(ctx)
+	if err != nil {
+		return a, err
+	}
+	for _, e := range all {
+		a.enrolments[e.Entity] = e
+	}
+	a.settings, err = s.store.Approvers.ApprovalSettings(ctx)
+	return a, err
 }
 
 // eligible looks a person up, and says why the person does not count for the request; empty: the person does.
-func (s *Session) eligible(ctx context.Context, r consent.Request, settings consent.Settings, entity string, at time.Time) (consent.Person, string, error) {
-	p, err := s.store.Directory.Person(ctx, entity)
+func (a approvers) eligible(ctx context.Context, r consent.Request, entity string, at time.Time) (consent.Person, string, error) {
+	p, err := a.people.Person(ctx, entity)
 	if err != nil {
 		return p, "", err
 	}
-	enrolment, err := s.store.Approvers.Enrolment(ctx, entity)
-	switch {
-	case errors.Is(err, refusal.ErrNotFound):
-		return p, r.Counts(settings, p, nil, at), nil
-	case err != nil:
-		return p, "", err
+	var enrolled *consent.Enrolment
+	if e, found := a.enrolments[entity]; found {
+		enrolled = &e
 	}
-	return p, r.Counts(settings, p, &enrolment, at), nil
+	return p, r.Counts(a.settings, p, enrolled, at), nil
 }
 
 // requestAt returns a request with its state.
@@ -170,12 +188,8 @@ func (s Approvals) view(ctx context.Context, r consent.Request, at situation) (R
 	if err != nil {
 		return Request{}, err
 	}
-	state, who, err := s.stateOf(ctx, r, at, moved)
-	if err != nil {
-		return Request{}, err
-	}
-	discounts, err := s.discounts(ctx, r, at)
-	return Request{Request: r, State: state, Discounts: discounts, Counting: len(who)}, err
+	state, votes, err := s.stateOf(ctx, r, at, moved)
+	return Request{Request: r, State: state, Discounts: votes.discounts, Counting: len(votes.who)}, err
 }
 
 // IDs returns the ids of all requests that are kept, in alphabetical order.
@@ -199,11 +213,11 @@ func (s Approvals) Vote(ctx context.Context, id string, approve bool, comment st
 
 // voted is a request with one vote more.
 func (s Approvals) voted(ctx context.Context, r consent.Request, v consent.Vote, at situation) (consent.Request, error) {
-	settings, err := s.store.Approvers.ApprovalSettings(ctx)
+	approvers, err := s.approversNow(ctx)
 	if err != nil {
 		return r, err
 	}
-	p, why, err := s.eligible(ctx, r, settings, s.store.Caller.Entity, at.now)
+	p, why, err := approvers.eligible(ctx, r, s.store.Caller.Entity, at.now)
 	switch {
 	case err != nil:
 		return r, err
@@ -214,8 +228,8 @@ func (s Approvals) voted(ctx context.Context, r consent.Request, v consent.Vote,
 	if r = r.Voted(v); !v.Approve {
 		return r, nil
 	}
-	_, who, err := s.stateOf(ctx, r, at, false)
-	if r.Approved.IsZero() && len(who) >= r.Rule.Need {
+	votes, err := s.tally(ctx, r, at)
+	if r.Approved.IsZero() && len(votes.who) >= r.Rule.Need {
 		r.Approved = at.now
 	}
 	return r, err

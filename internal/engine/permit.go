@@ -4,6 +4,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,9 +56,6 @@ func (g gated) ofVersion(s *Session, n int) gated {
 	}
 	g.version, g.creator = n, func(ctx context.Context) (string, error) {
 		v, err := s.store.Versions.Version(ctx, g.subject.Name, n)
-		if errors.Is(err, refusal.ErrNotFound) { // its material is in the archive
-			v, err = s.store.Material.Archived(ctx, g.subject.Name, n)
-		}
 		if errors.Is(err, refusal.ErrNotFound) {
 			return "", nil
 		}
@@ -180,7 +178,7 @@ type considered struct {
 	request consent.Request // as it is, or as it would be filed
 	state   consent.State   // empty: it was never asked for
 	at      situation
-	who     []string // votes that count now
+	votes   tally
 }
 
 // consider looks up the request for an act.
@@ -204,7 +202,7 @@ func (s *Session) consider(ctx context.Context, g gated, rule consent.Rule) (c c
 	case c.request.Digest != digest:
 		return c, refusal.Refusedf("another request has the id %s: give another reason", c.request.ID())
 	}
-	c.state, c.who, err = s.stateOf(ctx, c.request, c.at, false)
+	c.state, c.votes, err = s.stateOf(ctx, c.request, c.at, false)
 	return c, err
 }
 
@@ -233,7 +231,7 @@ func (s *Session) decideConsent(ctx context.Context, g gated, c considered, even
 			return event, refusal.Refusedf("%s is approved (%s), and is not carried out while the clock cannot be trusted: %s", g, r.ID(), why)
 		}
 		event.Consent = r.ID()
-		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.who, ", ")), nil
+		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.votes.who, ", ")), nil
 	case consent.Pending:
 		return event, &lacking{g, c}
 	case consent.Denied, consent.Withdrawn:
@@ -251,14 +249,7 @@ func (s *Session) decideConsent(ctx context.Context, g gated, c considered, even
 		next.Round++
 	}
 	c.request = next
-	return event, cmpOr(err, error(&lacking{g, c}))
-}
-
-func cmpOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
+	return event, cmp.Or(err, error(&lacking{g, c}))
 }
 
 const approvalDetail = "approval" // the detail of a custody record that names the request
@@ -282,7 +273,7 @@ type lacking struct {
 func (l *lacking) Error() string {
 	r := l.request
 	return fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
-		l.gated, r.Rule, l.source(), len(l.who), r.ID(), utc(r.ApproveBy()))
+		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.ApproveBy()))
 }
 
 // Is makes it a [refusal.ErrConsent].

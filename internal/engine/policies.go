@@ -66,9 +66,13 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 		if err := refusal.CheckRevision(pre.CAS, before); err != nil {
 			return next, e, err
 		}
-		next, err = s.revised(name, current, edit)
-		return next, revision(current, next, pre.Reason), err
+		if next, err = s.revised(name, current, edit); err != nil {
+			return next, e, err
+		}
+		e, err = s.permitPolicy(ctx, current, &next, pre, revision(current, next, pre.Reason))
+		return next, e, err
 	})
+	err = s.filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrRepeated):
 		return p, nil
@@ -119,9 +123,14 @@ func (s Policies) revised(name string, current *policy.Policy, edit Edit) (polic
 // Delete deletes a policy that governs no key; deleting what is not there is no error.
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
 	defer s.Plane.ForgetPolicy(name)
-	err := s.store.Policies.DeletePolicy(ctx, name, pre.Reason, func(p policy.Policy) error {
-		return refusal.CheckRevision(pre.CAS, p.Revision)
+	event := lifecycle.Event{Act: string(acts.Delete), Reason: pre.Reason}
+	err := s.store.Policies.DeletePolicy(ctx, name, event, func(p policy.Policy, e lifecycle.Event) (lifecycle.Event, error) {
+		if err := refusal.CheckRevision(pre.CAS, p.Revision); err != nil {
+			return e, err
+		}
+		return s.permitPolicy(ctx, &p, nil, pre, e)
 	}, func(use policy.Use) error { return use.CheckDelete(name) })
+	err = s.filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		return nil

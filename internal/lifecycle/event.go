@@ -44,6 +44,15 @@ func (e Event) With(name, text string) Event {
 	return e
 }
 
+// ConsentedAs returns the event with the consent of another, and the details that tell of it.
+func (e Event) ConsentedAs(o Event) Event {
+	e.Consent = o.Consent
+	for name, text := range o.Details {
+		e = e.With(name, text)
+	}
+	return e
+}
+
 // mostNamed is how many versions a custody record names.
 const mostNamed = 64
 

@@ -7,6 +7,8 @@ import (
 	"context"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
 // On binds the store to the storage of one request, and to who asks.
@@ -32,6 +34,9 @@ func (h Handle) As(who Caller) Handle {
 	c.caller = who
 	return Handle{&c}
 }
+
+// Asking returns who asks.
+func (h Handle) Asking() custody.Actor { return h.caller.Actor }
 
 // conn is a store with the storage and the caller of one request. All that reads or writes storage goes through it.
 type conn struct {
