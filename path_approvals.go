@@ -25,7 +25,7 @@ var (
 	fApprovalState = vaultapi.Text("state", "pending, approved, executed, denied, withdrawn, void (what it is about has changed) or expired.")
 	fOperation     = vaultapi.Text("operation", "What is asked for.")
 	fSubject       = vaultapi.Text("subject", "What it is about: key, policy or mount, and its name.")
-	fNeeds         = vaultapi.Text("rule", "Whose consent it needs.")
+	fRule          = vaultapi.Text("rule", "Whose consent it needs.")
 	fGiven         = vaultapi.Int("given", "Approvals that count now.")
 	fRequester     = vaultapi.Text("requester", "Who asks: name and entity id.")
 )
@@ -91,7 +91,7 @@ var approvalAnswer = vaultapi.Answer[shownApproval]{
 	vaultapi.ShowAs(vaultapi.Pairs("parameters", "What else was given."), func(r shownApproval) map[string]string { return orEmpty(r.Content.Parameters) }),
 	vaultapi.Show(fReason, func(r shownApproval) string { return r.Content.Reason }),
 	vaultapi.Show(fRequester, func(r shownApproval) string { return personText(r.Content.Requester, r.Requester) }),
-	vaultapi.Show(fNeeds, func(r shownApproval) string { return r.Rule.String() }),
+	vaultapi.Show(fRule, func(r shownApproval) string { return r.Rule.String() }),
 	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is; empty: config/approvals."), func(r shownApproval) string { return ruleSource(r.Content.Policy) }),
 	vaultapi.Show(fGiven, func(r shownApproval) int { return r.Counting }),
 	vaultapi.Show(vaultapi.List("votes", "The oldest first: entity_id, name, vote, time, comment, counts, why_not."), votesOf),

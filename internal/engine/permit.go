@@ -213,7 +213,7 @@ func (s *Session) newRequest(ctx context.Context, g gated, rule consent.Rule, co
 		ApproveFor: consent.DefaultApprovalTTL, ExecuteFor: consent.DefaultExecutionTTL, Exclude: []consent.Exclusion{consent.ExcludeRequester, consent.ExcludeCreator},
 	}
 	if g.policy != nil {
-		r.ApproveFor, r.ExecuteFor, r.Exclude = g.policy.ApprovalTTL.Duration, g.policy.ExecutionTTL.Duration, g.policy.ApprovalExclude
+		r.ApproveFor, r.ExecuteFor, r.Exclude = g.policy.ApprovalTTL(), g.policy.ExecutionTTL(), g.policy.ApprovalExclude
 		r.Author = g.policy.Author
 	}
 	if g.creator != nil {

@@ -157,3 +157,18 @@ func notZero(field string, delay schedule.Span, _ *Document) error {
 	}
 	return nil
 }
+
+func drillEveryRule(field string, every schedule.Span, _ *Document) error {
+	if every.Duration != 0 && every.Duration < day {
+		return refusal.InvalidField(field, every.Text, "must be 0 (no drill is due) or at least 1d")
+	}
+	return nil
+}
+
+// ttlRule bounds how long a request is open, and how long what was approved may be executed.
+func ttlRule(field string, ttl schedule.Span, _ *Document) error {
+	if ttl.Duration < 5*time.Minute || ttl.Duration > 14*day {
+		return refusal.InvalidField(field, ttl.Text, "must be between 5m and 14d")
+	}
+	return nil
+}
