@@ -152,6 +152,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		exportAPI{}.paths(),
 		backupAPI{}.paths(),
 		hsmAPI{}.paths(),
+		approversAPI{}.paths(),
 	)
 })
 
@@ -276,4 +277,5 @@ Govern them:
   rotation/status                 what waits for whom
   custody                         the records of what was done to keys: export, checkpoint, verify
   config, cache-config, hsm       settings of the mount, and its HSM
+  approvers                       who may consent to what others ask for
 `

@@ -98,6 +98,9 @@ func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
 
+// Approvers is the engine's.
+func (s *session) Approvers() engine.Approvers { return s.Engine().Approvers() }
+
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{
