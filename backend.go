@@ -153,6 +153,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		backupAPI{}.paths(),
 		hsmAPI{}.paths(),
 		approvalsAPI{}.paths(),
+		approversAPI{}.paths(),
 	)
 })
 
@@ -277,4 +278,5 @@ Govern them:
   rotation/status                 what waits for whom
   custody                         the records of what was done to keys: export, checkpoint, verify
   config, cache-config, hsm       settings of the mount, and its HSM
+  approvers                       who may consent to what others ask for
 `

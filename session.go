@@ -102,6 +102,9 @@ func (s *session) Approvals() engine.Approvals { return s.Engine().Approvals() }
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
 
+// Approvers is the engine's.
+func (s *session) Approvers() engine.Approvers { return s.Engine().Approvers() }
+
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
@@ -135,6 +136,16 @@ func readers(kek string) []reader {
 			"read": func(w *world) error { _, err := w.CacheSize(ctx); return err },
 			"set":  func(w *world) error { return w.SetCacheSize(ctx, 20) },
 		}},
+		{"config/approvals", "approvals", map[string]func(w *world) error{
+			"read": func(w *world) error { _, err := w.ApprovalSettings(ctx); return err },
+			"set":  func(w *world) error { return setApprovals(w, consent.DefaultSettings()) },
+		}},
+		{"config/approvers", "approvers", map[string]func(w *world) error{
+			"read":     func(w *world) error { _, err := w.Enrolment(ctx, "b0b"); return err },
+			"read all": func(w *world) error { _, err := w.Enrolments(ctx); return err },
+			"enrol":    func(w *world) error { return enrol(w, goldenEnrolment()) },
+			"unenrol":  func(w *world) error { return unenrol(w, "b0b") },
+		}},
 		{"config/keys", "settings", map[string]func(w *world) error{
 			"read": func(w *world) error { _, err := w.DisableUpsert(ctx); return err },
 			"set":  func(w *world) error { return w.SetDisableUpsert(ctx, false) },
@@ -192,7 +203,7 @@ func TestRecordThatIsNoneOfItsKindIsReportedAndNotQuoted(t *testing.T) {
 		`{"schema":null}`, `{"schema":0,"secret":"s3cr3t"}`, `{"schema":-1}`, `{"schema":"1"}`, `{"schema":1.5}`,
 		`{"schema":1e99}`, `{"schema":[1]}`,
 		// right schema, wrong kinds of values: each record has one of these fields
-		`{"schema":1,"created":{"secret":"s3cr3t"},"disable_upsert":"s3cr3t","size":"s3cr3t","keys":7,"high":"s3cr3t","denied":"s3cr3t","number":"s3cr3t","from":"s3cr3t","due":["s3cr3t"],"after":7,"revision":"s3cr3t"}`,
+		`{"schema":1,"created":{"secret":"s3cr3t"},"disable_upsert":"s3cr3t","duties":7,"approvers":"s3cr3t","size":"s3cr3t","keys":7,"high":"s3cr3t","denied":"s3cr3t","number":"s3cr3t","from":"s3cr3t","due":["s3cr3t"],"after":7,"revision":"s3cr3t"}`,
 	} {
 		t.Run(record, func(t *testing.T) {
 			eachReader(t, record, func(t *testing.T, path string, err error) {

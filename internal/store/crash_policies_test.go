@@ -65,6 +65,7 @@ func allSet(t *testing.T, w *world) {
 	clockSet(t, w)
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
 	require.NoError(t, w.SetCacheSize(ctx, 10))
+	enrolled(t, w)
 	_, err := w.SetGovernance(ctx, func(policy.Governance) policy.Governance { return policy.Governance{RequirePolicy: true} })
 	require.NoError(t, err)
 	_, err = w.AddSigningKey(ctx, nextSigningKey)

@@ -356,6 +356,8 @@ func goldenWorld(t *testing.T) *world {
 		return []keyring.TokenKEK{goldenKEK()}, lifecycle.Event{}, nil
 	}))
 	require.NoError(t, w.SetCacheSize(ctx, 1000))
+	require.NoError(t, setApprovals(w, goldenApprovals()))
+	require.NoError(t, enrol(w, goldenEnrolment()))
 	paged := goldenKey()
 	paged.Name, paged.Latest, paged.Recent = "paged", 256, nil
 	for n := range paged.Latest {

@@ -113,6 +113,7 @@ func checkMount(t testing.TB, w *world) {
 	for path, acts := range map[string][]string{
 		"config/engine": {"configure-engine"}, "config/keys": {"configure-keys"}, "config/cache": {"configure-cache"}, "config/clock": {"acknowledge-clock"},
 		"config/custody": {"rotate-signing-key"}, "config/hsm": {"configure-hsm", "delete-hsm"},
+		"config/approvals": {"configure-approvals"}, "config/approvers": {"enrol", "unenrol"},
 		"config/keks": {"create-kek", "rotate-kek", "retire-kek", "destroy-kek"},
 	} {
 		want := 0

@@ -5,9 +5,8 @@
 package consent_test
 
 import (
-	"context"
+	"regexp"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
@@ -19,6 +18,9 @@ const (
 	approvers = "key-approvers"
 	why       = "CHG-4711: table dropped, nothing left to rewrap"
 )
+
+// idIn finds the id of a request in a refusal.
+var idIn = regexp.MustCompile(`ap-[a-z2-7]{26}`)
 
 // office is a mount with people: alice asks, bob, carol and dave approve.
 type office struct {
@@ -54,8 +56,8 @@ func (o *office) as(name string) *office {
 func (o *office) enrol(names ...string) {
 	o.t.Helper()
 	for _, name := range names {
-		hash := o.as(name).Read("approvers/duties").Must(200).Data["hash"]
-		o.as(name).Write("approvers/acknowledge", "duties_hash", hash).Must(200)
+		hash := o.Must(o.as(name).Read("approvers/duties")).Data["hash"]
+		o.Must(o.as(name).Write("approvers/acknowledge", "duties_hash", hash))
 	}
 	o.as("root")
 }
@@ -63,8 +65,8 @@ func (o *office) enrol(names ...string) {
 // govern makes a key, orders, under a policy with these rules.
 func (o *office) govern(rules map[string]any, more ...any) {
 	o.t.Helper()
-	o.as("root").Write("policies/pci", append([]any{"owner", "payments", "approvals", rules, "rollback_window", "0", "staging_time", "0"}, more...)...).Must(200)
-	o.as("founder").Write("keys/orders", "policy", "pci", "reason", "a key for the tests").Must(200)
+	o.Must(o.as("root").Write("policies/pci", append([]any{"owner", "payments", "approvals", rules, "rollback_window", "0", "staging_time", "0"}, more...)...))
+	o.Must(o.as("founder").Write("keys/orders", "policy", "pci", "reason", "a key for the tests"))
 }
 
 // asked makes a request, and returns its id.
@@ -80,27 +82,11 @@ func (o *office) asked(who, path string, kv ...any) string {
 func (o *office) approve(request string, names ...string) {
 	o.t.Helper()
 	for _, name := range names {
-		o.as(name).Write("approvals/"+request+"/approve", "comment", "checked").Must(200)
+		o.Must(o.as(name).Write("approvals/"+request+"/approve", "comment", "checked"))
 	}
 }
 
 func (o *office) state(request string) any {
 	o.t.Helper()
-	return o.as("auditor").Read("approvals/" + request).Must(200).Data["state"]
-}
-
-func (o *office) advance(by time.Duration) {
-	o.t.Helper()
-	for by > 0 {
-		step := min(by, 10*time.Minute)
-		o.Clock.Advance(step)
-		o.tick()
-		by -= step
-	}
-}
-
-func (o *office) tick() {
-	o.t.Helper()
-	_, err := o.HandleRequest(context.Background(), &logical.Request{Operation: logical.RollbackOperation, Storage: o.Storage})
-	require.NoError(o.t, err)
+	return o.Must(o.as("auditor").Read("approvals/" + request)).Data["state"]
 }
