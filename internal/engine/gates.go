@@ -92,8 +92,19 @@ func (s *Session) permitMount(ctx context.Context, gate acts.Gate, parameters ma
 	if err != nil {
 		return event, err
 	}
+	return s.permitUnder(ctx, settings, gate, parameters, pre, event)
+}
+
+// permitUnder is [Session.permitMount] for who has read the settings.
+func (s *Session) permitUnder(
+	ctx context.Context, settings consent.Settings, gate acts.Gate, parameters map[string]string, pre Precondition, event lifecycle.Event,
+) (lifecycle.Event, error) {
+	rule, ruled := settings.Approvals[gate]
+	if !ruled {
+		return event, nil
+	}
 	g := gated{gate: gate, subject: consent.Subject{Scope: acts.Mount}, revision: settings.Revision, parameters: parameters, Precondition: pre}
-	return s.permit(ctx, g, event)
+	return s.permitRuled(ctx, g, rule, event)
 }
 
 // permitConfig asks for consent to a change of settings of the mount; one that changes nothing needs none.

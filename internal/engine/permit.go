@@ -93,13 +93,18 @@ func (s *Session) permitKey(ctx context.Context, k *lifecycle.Key, g gated, even
 	return s.permit(ctx, g, event)
 }
 
-// permit returns the event of an act with the consent to it, where a rule asks for that. It costs nothing where none does. The error
-// is [refusal.ErrConsent], and a [lacking], where consent is to be asked for.
+// permit returns the event of an act under a policy with the consent to it, where a rule of that asks for it. It costs nothing where
+// none does. The error is [refusal.ErrConsent], and a [lacking], where consent is to be asked for.
 func (s *Session) permit(ctx context.Context, g gated, event lifecycle.Event) (lifecycle.Event, error) {
-	rule, ruled, err := s.ruleOf(ctx, g)
-	if err != nil || !ruled {
-		return event, err
+	rule, ruled := g.policy.Approval(g.gate)
+	if !ruled {
+		return event, nil
 	}
+	return s.permitRuled(ctx, g, rule, event)
+}
+
+// permitRuled is permit for an act that a rule asks for consent to.
+func (s *Session) permitRuled(ctx context.Context, g gated, rule consent.Rule, event lifecycle.Event) (lifecycle.Event, error) {
 	if s.store.Caller.Entity == "" {
 		return event, refusal.Refusedf("%s needs %s (%s): a token without an entity cannot ask, or be told from others; log in", g, rule, g.source())
 	}
@@ -115,20 +120,6 @@ func (s *Session) permit(ctx context.Context, g gated, event lifecycle.Event) (l
 		return event, err
 	}
 	return s.decideConsent(ctx, g, c, event)
-}
-
-// ruleOf returns the rule that asks for consent to the act, if one does.
-func (s *Session) ruleOf(ctx context.Context, g gated) (rule consent.Rule, ruled bool, err error) {
-	if g.policy != nil {
-		rule, ruled = g.policy.Approval(g.gate)
-		return rule, ruled, nil
-	}
-	settings, err := s.store.Approvers.ApprovalSettings(ctx)
-	if err != nil {
-		return rule, false, err
-	}
-	rule, ruled = settings.Approvals[g.gate]
-	return rule, ruled, nil
 }
 
 func (s *Session) checkNotCreator(ctx context.Context, g gated, rule consent.Rule) error {
@@ -175,6 +166,7 @@ func (g gated) content(instance string, by Caller) consent.Content {
 
 // considered is an act with what is known of the consent to it.
 type considered struct {
+	rule    consent.Rule
 	request consent.Request // as it is, or as it would be filed
 	state   consent.State   // empty: it was never asked for
 	at      situation
@@ -183,6 +175,7 @@ type considered struct {
 
 // consider looks up the request for an act.
 func (s *Session) consider(ctx context.Context, g gated, rule consent.Rule) (c considered, err error) {
+	c.rule = rule
 	if c.at, err = s.situation(ctx); err != nil {
 		return c, err
 	}
@@ -239,11 +232,7 @@ func (s *Session) decideConsent(ctx context.Context, g gated, c considered, even
 			return event, refusal.Refusedf("%s was asked for as %s and %s (%s); it may be asked for again after %s", g, r.ID(), c.state, r.Closing, utc(again))
 		}
 	}
-	rule, _, err := s.ruleOf(ctx, g)
-	if err != nil {
-		return event, err
-	}
-	next, err := s.newRequest(ctx, g, rule, r.Content, c.at)
+	next, err := s.newRequest(ctx, g, c.rule, r.Content, c.at)
 	next.Round = r.Round
 	if c.state != "" {
 		next.Round++

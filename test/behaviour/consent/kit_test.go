@@ -56,7 +56,7 @@ func (o *office) as(name string) *office {
 func (o *office) enrol(names ...string) {
 	o.t.Helper()
 	for _, name := range names {
-		hash := o.Must(o.as(name).Read("approvers/duties")).Data["hash"]
+		hash := o.Must(o.as(name).Read("approvers/duties")).Data["duties_hash"]
 		o.Must(o.as(name).Write("approvers/acknowledge", "duties_hash", hash))
 	}
 	o.as("root")
@@ -65,7 +65,7 @@ func (o *office) enrol(names ...string) {
 // govern makes a key, orders, under a policy with these rules.
 func (o *office) govern(rules map[string]any, more ...any) {
 	o.t.Helper()
-	o.Must(o.as("root").Write("policies/pci", append([]any{"owner", "payments", "approvals", rules, "rollback_window", "0", "staging_time", "0"}, more...)...))
+	o.Must(o.as("root").Write("policies/pci", append([]any{"owner", "payments", "approvals", rules, "rollback_window", "0", "staging_time", "0", "min_versions_kept", 1, "quiet_period", "0"}, more...)...))
 	o.Must(o.as("founder").Write("keys/orders", "policy", "pci", "reason", "a key for the tests"))
 }
 
