@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	catalogue "github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -92,6 +93,7 @@ func fullPolicy(t *testing.T) policy.Policy {
 		}
 		p.RotationJitter, err = schedule.ParseJitter("2.50%")
 		require.NoError(t, err)
+		p.Approvals = map[catalogue.Gate]string{"retire": "2 of key-approvers", "promote": "not creator"}
 		p.RotationBlackout = []string{"12-24", "2027-12-15/2028-01-05"}
 		p.RotationSchedule, p.RotationWindow, p.RotationZone = "0 3 1 * *", "30 1 * * SAT", "Europe/Berlin"
 		p.HSM, p.OnLimit, p.CompromisedProcessing, p.SuspendedProcessing = policy.Required, policy.OnLimitBlock, policy.Deny, policy.Allow
