@@ -100,17 +100,13 @@ func orDefault(s schedule.Span, otherwise time.Duration) time.Duration {
 // Warnings tells what a policy asks for that will seldom be had.
 func (p *Policy) Warnings() (warnings []string) {
 	shortest, _ := p.periods()
-	if voided := p.voidedByRotation(); shortest > 0 && shortest < p.ApprovalTTL() && len(voided) > 0 {
+	voided := slices.DeleteFunc(acts.Gates(acts.Version, acts.Key), func(gate acts.Gate) bool { // a request is void when its key is another
+		rule, ok := p.Approval(gate)
+		return !ok || rule.NotCreator
+	})
+	if shortest > 0 && shortest < p.ApprovalTTL() && len(voided) > 0 {
 		warnings = append(warnings, "approvals: keys rotate every "+schedule.DurationText(shortest)+", and approval_ttl is "+schedule.DurationText(p.ApprovalTTL())+
 			": keys that rotate faster than people answer void their requests ("+strings.Join(as[string](voided), ", ")+")")
 	}
 	return warnings
-}
-
-// voidedByRotation are the acts for which a request is void as soon as the key is another: those on a key or its versions.
-func (p *Policy) voidedByRotation() []acts.Gate {
-	return slices.DeleteFunc(acts.Gates(acts.Version, acts.Key), func(gate acts.Gate) bool {
-		rule, ok := p.Approval(gate)
-		return !ok || rule.NotCreator
-	})
 }

@@ -32,7 +32,7 @@ var wide = map[string]string{}
 // oldWords are names that gave way to the field's own words; see docs/glossary.md.
 var oldWords = strings.Fields(`
 	misfit useOf lister steadyView sealer Sealer PurposeUse KeyMark CanMark TermsOf Outlook Agenda AgendaAt cadence rhythm
-	Timetable ParseTimetable Ancestor ancestry WithSuccession Looser KeepQuiet Trimmed ownState Proved Disproved
+	Timetable ParseTimetable Ancestor ancestry WithSuccession KeepQuiet Trimmed ownState Proved Disproved
 	Unasked ToCheck attend stepped verdict trial newTrial worn governor knowing relist relisting Placing Placement MendAlert
 	ListAlert Unlist Reschedules RescheduleAfter Rescheduled Settlements Unsettled tailOf breakError turnedUp gist`)
 
