@@ -56,11 +56,11 @@ func (s Approvers) Configure(
 		changed = before.Differences(next)
 		e = lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}
 		if len(changed) > 0 {
-			e, err = s.permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
+			e, err = s.gate().permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
 		}
 		return next, e, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	if err == nil && len(changed) > 0 {
 		s.Log.Info("configured approvals", "revision", after.Revision, "changed", changed, "reason", pre.Reason)
 	}
@@ -106,10 +106,10 @@ func (s Approvers) enrol(
 		if renewed { // who renews an enrolment is an approver already
 			return next, event, nil
 		}
-		event, err := s.permitUnder(ctx, settings, acts.GateEnrol, map[string]string{"entity": person.ID, "duties_hash": next.DutiesHash}, pre, event)
+		event, err := s.gate().permitUnder(ctx, settings, acts.GateEnrol, map[string]string{"entity": person.ID, "duties_hash": next.DutiesHash}, pre, event)
 		return next, event, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	if err == nil {
 		s.Log.Info("enrolled approver", "entity", person.String(), "founder", e.Founder, "renewed", renewed, "reason", pre.Reason)
 	}
@@ -154,8 +154,8 @@ func (s Approvers) Remove(ctx context.Context, entity string, pre Precondition) 
 	}
 	event := lifecycle.Event{Act: string(acts.Unenrol), Reason: pre.Reason, Details: map[string]string{"entity": person.String()}}
 	if entity != s.store.Caller.Entity { // one's own duties one may always lay down
-		if event, err = s.permitMount(ctx, acts.GateEnrol, map[string]string{"entity": entity, "delete": "true"}, pre, event); err != nil {
-			return s.filed(ctx, err)
+		if event, err = s.gate().permitMount(ctx, acts.GateEnrol, map[string]string{"entity": entity, "delete": "true"}, pre, event); err != nil {
+			return s.gate().filed(ctx, err)
 		}
 	}
 	err = s.store.Approvers.DeleteEnrolment(ctx, entity, event)
@@ -170,7 +170,7 @@ func (s Approvers) Remove(ctx context.Context, entity string, pre Precondition) 
 }
 
 // Roster returns all who have enrolled, as they are at the moment. Each costs two questions to Vault.
-func (s *Session) Roster(ctx context.Context) (consent.Roster, error) {
+func (s Approvers) Roster(ctx context.Context) (consent.Roster, error) {
 	settings, err := s.store.Approvers.ApprovalSettings(ctx)
 	if err != nil {
 		return consent.Roster{}, err
@@ -182,7 +182,7 @@ func (s *Session) Roster(ctx context.Context) (consent.Roster, error) {
 	return s.roster(ctx, settings, all...)
 }
 
-func (s *Session) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
+func (s Approvers) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
 	roster := consent.Roster{Settings: settings, At: s.Now()}
 	for _, e := range enrolments {
 		person, err := s.store.Directory.Person(ctx, e.Entity)

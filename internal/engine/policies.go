@@ -72,7 +72,7 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 		e, err = s.permitPolicy(ctx, current, &next, pre, revision(current, next, pre.Reason))
 		return next, e, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrRepeated):
 		return p, nil
@@ -130,7 +130,7 @@ func (s Policies) Delete(ctx context.Context, name string, pre Precondition) err
 		}
 		return s.permitPolicy(ctx, &p, nil, pre, e)
 	}, func(use policy.Use) error { return use.CheckDelete(name) })
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		return nil

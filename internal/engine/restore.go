@@ -103,7 +103,7 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 	}
 	consented, err := s.permitRestore(ctx, spec, in, policy)
 	if err != nil {
-		return c, s.filed(ctx, err)
+		return c, s.gate().filed(ctx, err)
 	}
 	if spec.ID, err = s.newID(); err != nil {
 		return c, err
