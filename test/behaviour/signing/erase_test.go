@@ -15,7 +15,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
-	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -60,7 +59,6 @@ func eraser(t *testing.T, of string, settings ...any) *mounttest.Mount {
 }
 
 func TestAPrivateKeyIsErasedWhenItSignsNeverAgain(t *testing.T) {
-	racetest.Skip(t, "one goroutine works alone")
 	for _, of := range []string{"ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521"} {
 		m := eraser(t, of)
 		before := stored(m, 1)
@@ -156,7 +154,6 @@ func TestTheEndOfTheOriginatorPeriodEndsTheRollbackToo(t *testing.T) {
 }
 
 func TestErasingPrivateKeysSurvivesTheFailureOfEachWrite(t *testing.T) {
-	racetest.Skip(t, "one goroutine works alone")
 	for _, fate := range storagetest.Fates() {
 		for at, fired := 1, true; fired; at++ {
 			m := eraser(t, "ed25519")

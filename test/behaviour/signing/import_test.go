@@ -15,12 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
-	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // TestWhatWasErasedIsNotImported: a version whose public half alone was imported gets its private one until the policy has those erased.
 func TestWhatWasErasedIsNotImported(t *testing.T) {
-	racetest.Skip(t, "one goroutine works alone")
 	m := mounttest.NewForImports(t)
 	m.Must(m.Write("policies/p", "owner", "tests", "erase_private_key", true, "rollback_window", "24h", "min_versions_kept", 1, "quiet_period", "0s"))
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
