@@ -308,7 +308,7 @@ func (w *world) open() {
 
 func TestKeysLiveThroughAYearOnTheEngine(t *testing.T) {
 	t.Parallel()
-	keys, length := 100, 365*day
+	keys, length := 60, 365*day
 	if racetest.Watched(t) {
 		keys, length = 10, 10*day // the plain run is the year
 	}
