@@ -137,6 +137,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		keysAPI{}.paths(),
 		versionsAPI{}.paths(),
 		statesAPI{}.paths(),
+		drillAPI{}.paths(),
 		rotationAPI{}.paths(),
 		rotationStatusAPI{}.paths(),
 		policiesAPI{}.paths(),

@@ -101,6 +101,7 @@ var operations = map[string][]string{
 	"/keys/{name}/archive":                  {"post"},
 	"/keys/{name}/compromise-report":        {"get"},
 	"/keys/{name}/config":                   {"post"},
+	"/keys/{name}/drill":                    {"post"},
 	"/keys/{name}/history":                  {"get"},
 	"/keys/{name}/history/":                 {"get"},
 	"/keys/{name}/hold":                     {"post"},

@@ -87,6 +87,7 @@ func keyPermits() []permit {
 		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor)},
 		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
 		{"GET", "keys/orders/jwks", "", to(auditor)},
+		{"POST", "keys/orders/drill", object("record", true, "reason", lifeReason), to(responder)},
 
 		{"POST", "keys/new", object("policy", "pci"), to(operator)},
 		{"POST", "keys/free", "{}", to(operator)},
