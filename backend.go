@@ -149,6 +149,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		certificateAPI{}.paths(),
 		cacheAPI{}.paths(),
 		custodyAPI{}.paths(),
+		attestationAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),
 		backupAPI{}.paths(),

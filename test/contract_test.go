@@ -173,14 +173,15 @@ var operations = map[string][]string{
 	"/verify/{name}/{urlalgorithm}":                 {"post"},
 	"/wrapping_key":                                 {"get"},
 
-	"/keys/{name}/versions/{version}/archive":    {"post"},
-	"/keys/{name}/versions/{version}/compromise": {"post"},
-	"/keys/{name}/versions/{version}/promote":    {"post"},
-	"/keys/{name}/versions/{version}/recover":    {"post"},
-	"/keys/{name}/versions/{version}/restore":    {"post"},
-	"/keys/{name}/versions/{version}/resume":     {"post"},
-	"/keys/{name}/versions/{version}/retire":     {"post"},
-	"/keys/{name}/versions/{version}/suspend":    {"post"},
+	"/keys/{name}/versions/{version}/archive":     {"post"},
+	"/keys/{name}/versions/{version}/attestation": {"get"},
+	"/keys/{name}/versions/{version}/compromise":  {"post"},
+	"/keys/{name}/versions/{version}/promote":     {"post"},
+	"/keys/{name}/versions/{version}/recover":     {"post"},
+	"/keys/{name}/versions/{version}/restore":     {"post"},
+	"/keys/{name}/versions/{version}/resume":      {"post"},
+	"/keys/{name}/versions/{version}/retire":      {"post"},
+	"/keys/{name}/versions/{version}/suspend":     {"post"},
 }
 
 func TestOpenAPIDescribesEveryOperation(t *testing.T) {

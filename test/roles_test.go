@@ -82,6 +82,7 @@ func keyPermits() []permit {
 		{"LIST", "keys/orders/history", "", everyone},
 		{"LIST", "keys/orders/versions", "", everyone},
 		{"GET", "keys/orders/versions/1", "", everyone},
+		{"GET", "keys/orders/versions/1/attestation", "", to(auditor)},
 		{"GET", "keys/orders/rotation", "", to(operator, auditor)},
 		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor)},
 		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor)},

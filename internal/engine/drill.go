@@ -213,7 +213,7 @@ func (d *drill) keep(ctx context.Context, reason string) error {
 		if err := refusal.CheckRevision(&d.key.Revision, k.Revision); err != nil {
 			return lifecycle.Commit{}, err
 		}
-		return lifecycle.Commit{Key: k.Drilled(at), Event: d.event(reason).Under(d.policy)}, nil
+		return lifecycle.Commit{Key: lifecycle.WithDrill(k, at), Event: d.event(reason).Under(d.policy)}, nil
 	})
 	if err != nil && !errors.Is(err, refusal.ErrRepeated) { // then it is kept already
 		return err

@@ -93,7 +93,8 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	}
 	incident := why.Trigger == lifecycle.ByIncident
 	c.Verify = !why.Stage && !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
-	if c.Version, err = p.checkedVersion(ctx, Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
+	of := Promotion{k, policy, c.Key.Latest, incident}
+	if c.Version, err = p.checkedVersion(ctx, of, why.Stage, at); err != nil {
 		return c, err
 	}
 	c.Event = lifecycle.Event{
@@ -104,6 +105,7 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 		c.Event = c.Event.With(importedPart, why.from.part())
 	}
 	c.Event = c.Event.With(changedType, lifecycle.ChangeOfType(before, c.Key))
+	c.Event = c.Event.With(checksKept, p.preChecksText(of, why, c.Verify))
 	if k.Latest > before.Latest {
 		c.Event = c.Event.With(abandonedVersions, fmt.Sprintf("%d to %d", before.Latest+1, k.Latest))
 	}
@@ -126,6 +128,7 @@ const (
 	mostAbandoned     = 64                   // how many numbers a rotation gives up at most
 	abandonedVersions = "abandoned_versions" // the detail of a custody record that names them
 	changedType       = "type"               // that of one that says which type follows which
+	checksKept        = "checks"             // that of one that says how the checks before a promotion went
 )
 
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is

@@ -56,8 +56,8 @@ func NextDrill(k Key, every time.Duration) time.Time {
 	return laterOf(k.LastDrill, k.Created).Add(every)
 }
 
-// Drilled returns the key after a drill that is kept. It is no change of the key, so the revision stays.
-func (k Key) Drilled(at time.Time) Key {
+// WithDrill returns the key after a drill that is kept. It is no change of the key, so the revision stays.
+func WithDrill(k Key, at time.Time) Key {
 	k.LastDrill = at
 	return k
 }

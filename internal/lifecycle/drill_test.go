@@ -105,7 +105,7 @@ func TestTheNextDrillIsCountedFromTheLastOne(t *testing.T) {
 	k := newKey(t, 1)
 	require.Zero(t, lifecycle.NextDrill(k, 0))
 	require.Equal(t, k.Created.Add(365*day), lifecycle.NextDrill(k, 365*day), "never: from when it was made")
-	drilled := k.Drilled(later)
+	drilled := lifecycle.WithDrill(k, later)
 	require.Equal(t, later.Add(365*day), lifecycle.NextDrill(drilled, 365*day))
 	require.Equal(t, k.Revision, drilled.Revision)
 }
