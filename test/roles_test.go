@@ -82,11 +82,13 @@ func keyPermits() []permit {
 		{"LIST", "keys/orders/history", "", everyone},
 		{"LIST", "keys/orders/versions", "", everyone},
 		{"GET", "keys/orders/versions/1", "", everyone},
+		{"GET", "keys/orders/versions/1/attestation", "", to(auditor)},
 		{"GET", "keys/orders/rotation", "", to(operator, auditor)},
 		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor)},
 		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor)},
 		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
 		{"GET", "keys/orders/jwks", "", to(auditor)},
+		{"POST", "keys/orders/drill", object("record", true, "reason", lifeReason), to(responder)},
 
 		{"POST", "keys/new", object("policy", "pci"), to(operator)},
 		{"POST", "keys/free", "{}", to(operator)},

@@ -35,6 +35,11 @@ path "keylife/keys/+/versions/+" {
   capabilities = ["read"]
 }
 
+# Who reads the first one makes the key that signs them.
+path "keylife/keys/+/versions/+/attestation" {
+  capabilities = ["read"]
+}
+
 path "keylife/policies" {
   capabilities = ["list"]
 }

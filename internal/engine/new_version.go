@@ -120,10 +120,11 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	if err != nil {
 		return c, err
 	}
-	if c.Version, err = p.checkedVersion(ctx, Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
+	of := Promotion{k, policy, c.Key.Latest, incident}
+	if c.Version, err = p.checkedVersion(ctx, of, why.Stage, at); err != nil {
 		return c, err
 	}
-	c.Event = why.event(before, k, c, to).ConsentedAs(consented)
+	c.Event = why.event(before, k, c, to).With(checksKept, p.preChecksText(of, why, c.Verify)).ConsentedAs(consented)
 	return p.Complete(ctx, c, policy, at)
 }
 
@@ -159,6 +160,7 @@ const (
 	mostAbandoned     = 64                   // how many numbers a rotation gives up at most
 	abandonedVersions = "abandoned_versions" // the detail of a custody record that names them
 	changedType       = "type"               // that of one that says which type follows which
+	checksKept        = "checks"             // that of one that says how the checks before a promotion went
 )
 
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is

@@ -222,7 +222,7 @@ func (p *Prepared) replaced(
 	}
 	c = c.Followed(emergency.Key, emergency.Version)
 	c.Event.Details["replaced_by"] = "new version"
-	for _, name := range []string{abandonedVersions, changedType} {
+	for _, name := range []string{abandonedVersions, changedType, checksKept} {
 		c.Event = c.Event.With(name, emergency.Event.Details[name])
 	}
 	return c, nil
