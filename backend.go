@@ -152,6 +152,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		exportAPI{}.paths(),
 		backupAPI{}.paths(),
 		hsmAPI{}.paths(),
+		reportAPI{}.paths(),
 	)
 })
 
@@ -275,5 +276,6 @@ Govern them:
   policies                        write, plan and read policies; who does not meet them
   rotation/status                 what waits for whom
   custody                         the records of what was done to keys: export, checkpoint, verify
+  compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
 `
