@@ -44,10 +44,7 @@ func (s Policies) UnderTag(ctx context.Context, tag string, page Page) (under Un
 	slices.Sort(bound)
 	names, next := page.of(slices.Compact(bound)) // a key that moves is in the index of two policies
 	under.Next = next
-	wrapped, err := s.wrappedFacts(ctx)
-	if err != nil {
-		return UnderTag{}, err
-	}
+	wrapped := s.protection()
 	for _, name := range names {
 		k, err := s.store.Keys.Key(ctx, name)
 		rules := ruling[k.Policy]
@@ -101,23 +98,16 @@ func policyFacts(p *policy.Policy) report.Policy {
 	}
 }
 
-// wrappedFacts returns what tells of every key which versions no HSM wraps, whatever its policy demands.
-func (s *Session) wrappedFacts(ctx context.Context) (p *protection, err error) {
-	p = s.protection()
-	p.of, err = p.wrappers(ctx)
-	return p, err
-}
-
 func (s Policies) keyFacts(ctx context.Context, k lifecycle.Key, p *policy.Policy, wrapped *protection) (report.Key, error) {
 	leased, err := s.data.LeasedUnder(ctx, k, p)
 	if err != nil {
 		return report.Key{}, err
 	}
-	status, err := s.policyStatus(ctx, k, p, leased, s.protection())
+	status, err := s.policyStatus(ctx, k, p, leased, wrapped)
 	if err != nil {
 		return report.Key{}, err
 	}
-	unsafe, err := wrapped.versions(ctx, k)
+	unsafe, err := wrapped.unsafe(ctx, k)
 	if err != nil {
 		return report.Key{}, err
 	}

@@ -14,8 +14,13 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/report"
 )
 
-// mostReported bounds the records of a chain that a report reads: of longer ones the newest.
-const mostReported = 10_000
+// bounds are how many records a report reads.
+type bounds struct {
+	chain int // of one chain: of a longer one the newest
+	page  int // of the keys of a page: once there are so many, the keys that are left are for the next page
+}
+
+var usualBounds = bounds{chain: 10_000, page: 20_000}
 
 // Report adds what custody tells to the facts, and returns the page of what they show, signed. Head has the tag and where the page
 // stands among others. Reading the chains settles nothing; a mount that has no signing key gets its first, as with a checkpoint.
@@ -29,6 +34,13 @@ func (l Ledger) Report(ctx context.Context, head report.Page, f report.Facts) (p
 	}
 	if err = l.addChains(ctx, &f); err != nil {
 		return page, signed, err
+	}
+	whole := len(f.Keys)
+	if f.Keys, err = l.withChains(ctx, f); err != nil {
+		return page, signed, err
+	}
+	if n := len(f.Keys); n < whole {
+		head.Next = f.Keys[n-1].Name
 	}
 	head.Time = l.Now().UTC()
 	page = report.Assess(head, f)
@@ -44,6 +56,7 @@ func (l Ledger) Report(ctx context.Context, head report.Page, f report.Facts) (p
 	return page, signed, err
 }
 
+// addChains adds the chains of the mount and of the policies.
 func (l Ledger) addChains(ctx context.Context, f *report.Facts) (err error) {
 	if f.Mount.Chain, err = l.chain(ctx, custody.MountChain, *f); err != nil {
 		return err
@@ -54,13 +67,23 @@ func (l Ledger) addChains(ctx context.Context, f *report.Facts) (err error) {
 			return err
 		}
 	}
-	for i := range f.Keys {
-		k := &f.Keys[i]
-		if k.Chain, err = l.chain(ctx, k.Name, *f); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// withChains returns the keys with their chains, the first of them where their records are too many for a page; at least one.
+func (l Ledger) withChains(ctx context.Context, f report.Facts) (keys []report.Key, err error) {
+	read := 0
+	for _, k := range f.Keys {
+		if read > l.bounds.page {
+			break
+		}
+		if k.Chain, err = l.chain(ctx, k.Name, f); err != nil {
+			return nil, err
+		}
+		read += k.Chain.Records
+		keys = append(keys, k)
+	}
+	return keys, nil
 }
 
 // chain reads a chain, and verifies it as far as it is read and as the record that it belongs to allows.
@@ -69,8 +92,8 @@ func (l Ledger) chain(ctx context.Context, name string, f report.Facts) (c repor
 	if err != nil {
 		return c, err
 	}
-	after := max(committed+1-mostReported, 0)
-	page, err := firstLines(l.store.Journals.Lines(ctx, name, after), 2*mostReported) // behind the newest act there is little, or what was planted
+	after := max(committed+1-l.bounds.chain, 0)
+	page, err := firstLines(l.store.Journals.Lines(ctx, name, after), 2*l.bounds.chain) // behind the newest act there is little, or what was planted
 	if err != nil {
 		return c, err
 	}

@@ -20,7 +20,7 @@ var actors = perKey("actors", "who changed each key in the period, and who agree
 				continue
 			}
 			who[a.By]++
-			if a.Details[detailApprovers] != "" {
+			if a.Details[detailApprovers] != "" && len(fields) < mostNamed {
 				fields["record "+strconv.Itoa(a.Seq)+" approved by"] = a.Details[detailApprovers]
 			}
 		}

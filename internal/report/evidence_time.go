@@ -96,7 +96,9 @@ var compromises = perKey("compromises", "versions that were reported as compromi
 		s := shown{says: Met, text: "no version is reported as compromised", records: k.Chain.recordsOf(k.Chain.acts("compromise"))}
 		fields := map[string]string{}
 		for _, c := range k.Compromises {
-			fields["version "+strconv.Itoa(c.Version)] = replacement(c)
+			if len(fields) < mostNamed {
+				fields["version "+strconv.Itoa(c.Version)] = replacement(c)
+			}
 			switch {
 			case c.ReplacedBy == 0:
 				s.says = NotMet
@@ -104,8 +106,8 @@ var compromises = perKey("compromises", "versions that were reported as compromi
 				s.says = Partly
 			}
 		}
-		if len(fields) > 0 {
-			s.text, s.fields = count(len(fields), "version")+" reported as compromised", fields
+		if n := len(k.Compromises); n > 0 {
+			s.text, s.fields = count(n, "version")+" reported as compromised", fields
 		}
 		return s
 	})
