@@ -156,6 +156,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		hsmAPI{}.paths(),
 		approvalsAPI{}.paths(),
 		approversAPI{}.paths(),
+		reportAPI{}.paths(),
 	)
 })
 
@@ -279,6 +280,7 @@ Govern them:
   policies                        write, plan and read policies; who does not meet them
   rotation/status                 what waits for whom
   custody                         the records of what was done to keys: export, checkpoint, verify
+  compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
   approvers                       who may consent to what others ask for
 `

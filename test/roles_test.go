@@ -173,6 +173,7 @@ func mountPermits() []permit {
 		{"LIST", "policies/pci/history", "", to(author, auditor)},
 		{"GET", "config/history", "", to(auditor)},
 		{"LIST", "config/history", "", to(auditor)},
+		{"GET", "compliance/report", "", to(auditor)},
 		{"GET", "rotation/status", "", to(operator, auditor)},
 		{"LIST", "rotation/status", "", to(operator, auditor)},
 		{"GET", "config/engine", "", to(author, auditor)},

@@ -68,6 +68,10 @@ path "keylife/custody/verify" {
   capabilities = ["update"]
 }
 
+path "keylife/compliance/report" {
+  capabilities = ["read"]
+}
+
 path "keylife/keys/+/plan" {
   capabilities = ["read", "list"]
 }
