@@ -13,7 +13,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -240,21 +239,4 @@ func placed(policyName string, rules map[acts.Gate]consent.Rule) (list []PlacedR
 	}
 	slices.SortFunc(list, func(a, b PlacedRule) int { return strings.Compare(string(a.Gate), string(b.Gate)) })
 	return list
-}
-
-// rulesOf returns the rules of a policy; nil has none.
-func rulesOf(p *policy.Policy) map[acts.Gate]consent.Rule {
-	asking, ok := any(p).(interface {
-		Approval(gate acts.Gate) (consent.Rule, bool)
-	})
-	if !ok {
-		return nil
-	}
-	rules := map[acts.Gate]consent.Rule{}
-	for _, gate := range acts.Gates(acts.Version, acts.Key, acts.Policy) {
-		if rule, has := asking.Approval(gate); has {
-			rules[gate] = rule
-		}
-	}
-	return rules
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -120,6 +121,9 @@ func (s Policies) Plan(ctx context.Context, name string, edit Edit, page Page) (
 	if plan.After, err = s.revised(name, now.last, edit); err != nil {
 		return PolicyPlan{}, err
 	}
+	if err := s.withRoster(ctx, func(roster *consent.Roster) error { return checkPool(now.last, plan.After, roster) }); err != nil {
+		return PolicyPlan{}, err
+	}
 	wrapped := s.protection()
 	plan.Bound, plan.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
 		leased, err := s.data.LeasedUnder(ctx, k, now.rules, &plan.After)
@@ -187,6 +191,7 @@ type PolicyDrift struct {
 	Checked  int // of them, on this page
 	Drifting []Drifting
 	Next     string
+	Pool     []policy.Finding // rules of consent that too few people can satisfy
 }
 
 // Drifting is a key that does not meet its policy.
@@ -202,6 +207,9 @@ func (s Policies) Drift(ctx context.Context, name string, page Page) (PolicyDrif
 		return PolicyDrift{}, err
 	}
 	report, wrapped := PolicyDrift{Policy: *p.last}, s.protection()
+	if report.Pool, err = s.poolFindings(ctx, p.rules); err != nil {
+		return PolicyDrift{}, err
+	}
 	report.Bound, report.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
 		report.Checked++
 		leased, err := s.data.LeasedUnder(ctx, k, p.rules)
