@@ -56,7 +56,10 @@ func (s Approvers) Configure(
 		changed = before.Differences(next)
 		return next, lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}, nil
 	})
-	if err == nil && len(changed) > 0 {
+	switch {
+	case errors.Is(err, refusal.ErrRepeated):
+		return after, nil
+	case err == nil && len(changed) > 0:
 		s.Log.Info("configured approvals", "revision", after.Revision, "changed", changed, "reason", pre.Reason)
 	}
 	return after, err

@@ -77,6 +77,12 @@ func (r Journals) repeated(ctx context.Context, name string, from custody.Head, 
 	return err == nil && at.did(r.caller.RequestID)
 }
 
+// repeatedOnMount is repeated for an act on the settings of the mount, whose lock the caller holds.
+func (r Journals) repeatedOnMount(ctx context.Context) bool {
+	from, exists, err := r.named(ctx, custody.MountChain)
+	return err == nil && r.repeated(ctx, custody.MountChain, from, exists)
+}
+
 // onMount does an act on the settings of the mount, whose lock the caller holds. It commits with a record that takes over
 // what begun names.
 func (r Journals) onMount(ctx context.Context, event lifecycle.Event, do func(ctx context.Context, begun journaled) error) error {
