@@ -152,6 +152,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		exportAPI{}.paths(),
 		backupAPI{}.paths(),
 		hsmAPI{}.paths(),
+		approvalsAPI{}.paths(),
 		approversAPI{}.paths(),
 	)
 })

@@ -98,7 +98,9 @@ func (a policiesAPI) write(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	return policyResponse(policy), nil
+	resp := policyResponse(policy)
+	resp.Warnings = policy.Warnings()
+	return resp, nil
 }
 
 // edit is what the request makes of a policy.

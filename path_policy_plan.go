@@ -30,6 +30,8 @@ var (
 	fPlanSummary = vaultapi.Object("summary", "Of the keys on this page: how many are looked at, due_now, non_compliant under the candidate, and become so.")
 	fPlanChanges = vaultapi.Object("changes", "Field to its value now (from) and under the candidate (to). For a new policy, from is the default.")
 	fChanged     = vaultapi.Text("changed", "The changes in one line, to read.")
+	fLooser      = vaultapi.Object("looser", "Field in which the candidate is looser than the revision in force, to from -> to: why.")
+	fNeeds       = vaultapi.Text("needs", "Whose consent the write needs, as it is looser: the rule for policy in approvals of the revision in force. Empty: nobody's.")
 	fDueNow      = vaultapi.Int("due_now", "As in summary.")
 	fDrift       = vaultapi.Int("non_compliant", "As in summary.")
 	fNewDrift    = vaultapi.Int("becomes_non_compliant", "As in summary.")
@@ -37,7 +39,7 @@ var (
 	fDrifting    = vaultapi.List("keys", "Keys that do not meet the policy: name and findings, each with field, value and rule.")
 	fPool        = vaultapi.List("findings", "Rules of consent that too few approvers can satisfy by now: field, value, and who can.")
 	planFields   = vaultapi.FieldsOf(fPolicyName, fPlanChanges, fPolicyRevision, fPolicyHash, fKeysBound, fPlannedKeys, fPlanSummary, fNextKey,
-		fChanged, fDueNow, fDrift, fNewDrift)
+		fChanged, fLooser, fNeeds, fDueNow, fDrift, fNewDrift)
 	driftFields = vaultapi.FieldsOf(fPolicyName, fPolicyRevision, fKeysBound, fChecked, fDrifting, fPool, fNextKey)
 	inPages     = "Keys come in alphabetical order, limit at a time; next is what to pass as after for the page that follows."
 )
@@ -100,8 +102,9 @@ func (a policiesAPI) plan(ctx context.Context, c *request) (*logical.Response, e
 	resp := vaultapi.Data(
 		fPolicyName.Is(plan.After.Name), fPlanChanges.Is(changes), fPolicyRevision.Is(plan.After.Revision), fChanged.Is(changesText(changes)),
 		fPolicyHash.Is(plan.After.Hash), fKeysBound.Is(plan.Bound), fPlannedKeys.Is(vaultapi.Rows(plan.Keys, plannedData)),
-		fPlanSummary.Is(summary), fNextKey.Is(plan.Next),
+		fPlanSummary.Is(summary), fNextKey.Is(plan.Next), fLooser.Is(loosenings(plan.Looser)), fNeeds.Is(plan.Needs),
 	)
+	resp.Warnings = plan.After.Warnings()
 	for _, field := range []vaultapi.Field[int]{fDueNow, fDrift, fNewDrift} {
 		resp.Data[field.Name] = summary[field.Name]
 	}
@@ -120,6 +123,14 @@ func changesText(changes map[string]any) string {
 		texts = append(texts, text)
 	}
 	return strings.Join(texts, "; ")
+}
+
+func loosenings(found []policy.Loosening) map[string]any {
+	texts := make(map[string]any, len(found))
+	for _, l := range found {
+		texts[l.Field] = fmt.Sprintf("%v -> %v: %s", orQuotes(l.From), orQuotes(l.To), l.Why)
+	}
+	return texts
 }
 
 func plannedData(k engine.KeyPlan) map[string]any {

@@ -47,6 +47,7 @@ var statuses = []vaultapi.Status{
 	{Kind: dataplane.ErrFault, Code: http.StatusInternalServerError},
 	{Kind: refusal.ErrNotFound, Code: http.StatusNotFound},
 	{Kind: refusal.ErrConflict, Code: http.StatusConflict},
+	{Kind: refusal.ErrConsent, Code: http.StatusPreconditionRequired},
 	{Kind: refusal.ErrInvalid, Code: http.StatusBadRequest},
 	{Kind: refusal.ErrExists, Code: http.StatusBadRequest},
 	{Kind: envelope.ErrInput, Code: http.StatusBadRequest},

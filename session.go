@@ -54,6 +54,7 @@ func (s *session) Engine() *engine.Session {
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
+		Caller: engine.Caller{Entity: s.stored.Asking().EntityID, Name: s.stored.Asking().DisplayName}, Approvals: s.stored.Approvals(),
 		Approvers: s.stored.Approvers(), Directory: directory{s.b.System()},
 	}, &s.data)
 }
@@ -94,6 +95,9 @@ func (s *session) Versions() engine.Versions { return s.Engine().Versions() }
 
 // Policies is the engine's.
 func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
+
+// Approvals is the engine's.
+func (s *session) Approvals() engine.Approvals { return s.Engine().Approvals() }
 
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }

@@ -56,6 +56,11 @@ const (
 	RotateKEK          Name = "rotate-kek"
 	RetireKEK          Name = "retire-kek"
 	DestroyKEK         Name = "destroy-kek"
+
+	RequestApproval Name = "approval-request"
+	Approve         Name = "approve"
+	Deny            Name = "deny"
+	Withdraw        Name = "withdraw"
 )
 
 // Scope is what an act is done to.
@@ -66,6 +71,7 @@ const (
 	Version Scope = "version"
 	Key     Scope = "key"
 	Policy  Scope = "policy"
+	Request Scope = "approval" // a request for consent, in the chain of what it is about
 	Mount   Scope = "mount"
 )
 
@@ -94,6 +100,11 @@ type Gate string
 
 // The gates that are no names of acts.
 const (
+	GateImport     Gate = "import"      // a key, or a version, made elsewhere; also one of a backup
+	GateRecover    Gate = "recover"     // also: min_decryption_version is lowered
+	GateConfigure  Gate = "configure"   // a key may be deleted, exported or backed up from now on
+	GateExport     Gate = "export"      // material leaves, in the clear or wrapped
+	GateBackup     Gate = "backup"      // all of a key leaves
 	GateUnhold     Gate = "unhold"      // a legal hold is lifted
 	GateRebind     Gate = "rebind"      // a key comes under a looser policy, or under none
 	GatePolicy     Gate = "policy"      // a policy becomes looser, or goes

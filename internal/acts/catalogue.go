@@ -93,4 +93,9 @@ var catalogue = []Act{
 	{Name: RotateKEK, Scope: Mount, KMIP: "Re-key", Clock: AlsoByClock, Help: "Make a new key encryption key on the token; the one before only unwraps from now on."},
 	{Name: RetireKEK, Scope: Mount, Help: "Give up a key encryption key by which nothing is wrapped any more."},
 	{Name: DestroyKEK, Scope: Mount, Gate: GateKEKDestroy, KMIP: "Destroy", Destroys: true, Help: "Destroy a retired key encryption key on the token: what older copies of the storage hold under it is lost."},
+
+	{Name: RequestApproval, Scope: Request, Help: "Ask for the consent that a rule demands."},
+	{Name: Approve, Scope: Request, Help: "Consent to what somebody asks for."},
+	{Name: Deny, Scope: Request, Help: "Refuse consent: the request has ended."},
+	{Name: Withdraw, Scope: Request, Help: "Take a request back."},
 }

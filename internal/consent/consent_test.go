@@ -89,11 +89,11 @@ func FuzzIDsHaveOneForm(f *testing.F) {
 }
 
 func TestARequestIsInTheFirstStateThatApplies(t *testing.T) {
-	asked := consent.Request{Rule: consent.Rule{Need: 2, Groups: []string{"g"}}, Created: start, ApproveBy: start.Add(72 * time.Hour), ExecuteFor: 24 * time.Hour, Clock: 1}
+	asked := consent.Request{Rule: consent.Rule{Need: 2, Groups: []string{"g"}}, Created: start, ApproveFor: 72 * time.Hour, ExecuteFor: 24 * time.Hour, Clock: 1}
 	approved := asked
 	approved.Approved = start.Add(71 * time.Hour)
 	denied, withdrawn := approved, approved
-	denied.Denied = true
+	denied.Denied = start
 	withdrawn.Withdrawn = start.Add(time.Hour)
 	for _, row := range []struct {
 		name    string

@@ -10,28 +10,28 @@ import (
 
 // Request is that somebody asks for consent, with the votes that there are.
 type Request struct {
-	Content Content
-	Digest  string
-	Round   int // the same content may be asked for again: from 1
+	Content Content `json:"content"`
+	Digest  string  `json:"digest"`
+	Round   int     `json:"round"` // the same content may be asked for again: from 1
 
-	Rule      Rule
-	Exclude   []Exclusion
-	Requester string // name, for people
-	Creator   string // id of the entity that made the version or the key; empty: unknown
-	Author    string // of the one that wrote the revision of the policy; empty: unknown
+	Rule      Rule        `json:"rule"`
+	Exclude   []Exclusion `json:"exclude"`
+	Requester string      `json:"requester_name"` // for people
+	Creator   string      `json:"creator"`        // id of the entity that made the version or the key; empty: unknown
+	Author    string      `json:"author"`         // of the one that wrote the revision of the policy; empty: unknown
 
-	Created    time.Time
-	ApproveBy  time.Time
-	ExecuteFor time.Duration // from the vote that made it enough
-	Clock      int           // how often somebody had said that the clock is right
+	Created    time.Time     `json:"created"`
+	ApproveFor time.Duration `json:"approve_for"`
+	ExecuteFor time.Duration `json:"execute_for"` // from the vote that made it enough
+	Clock      int           `json:"clock"`       // how often somebody had said that the clock is right
 
-	Votes     []Vote // the oldest first, of each entity one
-	Approved  time.Time
-	Denied    bool // by the last vote
-	Withdrawn time.Time
-	Closing   string // the reason of who denied or withdrew it
+	Votes     []Vote    `json:"votes"` // the oldest first, of each entity one
+	Approved  time.Time `json:"approved"`
+	Denied    time.Time `json:"denied"`
+	Withdrawn time.Time `json:"withdrawn"`
+	Closing   string    `json:"closing"` // the reason of who denied or withdrew it
 
-	Began int // number of the custody record with which the execution began; 0: none has
+	Began int `json:"began"` // number of the custody record with which the execution began; 0: none has
 }
 
 // ID returns what the request is called.
@@ -39,11 +39,11 @@ func (r Request) ID() string { return IDOf(r.Digest) }
 
 // Vote is one person's answer.
 type Vote struct {
-	Entity  string
-	Name    string
-	Approve bool
-	At      time.Time
-	Comment string
+	Entity  string    `json:"entity"`
+	Name    string    `json:"name"`
+	Approve bool      `json:"approve"`
+	At      time.Time `json:"at"`
+	Comment string    `json:"comment"`
 }
 
 // Exclusion is a part in an act that keeps a person from consenting to it.
@@ -56,12 +56,33 @@ const (
 	ExcludeAuthor    Exclusion = "author"  // of the revision of the policy
 )
 
+// ApproveBy returns until when it may be voted on.
+func (r Request) ApproveBy() time.Time { return r.Created.Add(r.ApproveFor) }
+
+// ExecuteBy returns until when it may be executed; zero: it has not been approved.
+func (r Request) ExecuteBy() time.Time {
+	if r.Approved.IsZero() {
+		return time.Time{}
+	}
+	return r.Approved.Add(r.ExecuteFor)
+}
+
 // Voter returns the vote of an entity; nil: it has none.
 func (r Request) Voter(entity string) *Vote {
 	if i := slices.IndexFunc(r.Votes, func(v Vote) bool { return v.Entity == entity }); i >= 0 {
 		return &r.Votes[i]
 	}
 	return nil
+}
+
+// Voted returns the request with one vote more, in the place of what the person said before. A vote against ends it.
+func (r Request) Voted(v Vote) Request {
+	votes := slices.DeleteFunc(slices.Clone(r.Votes), func(was Vote) bool { return was.Entity == v.Entity })
+	r.Votes = append(votes, v)
+	if !v.Approve {
+		r.Denied, r.Closing = v.At, v.Comment
+	}
+	return r
 }
 
 // Counts says why a person is not counted for the request; empty: the person is. It is asked at the vote, and again at the

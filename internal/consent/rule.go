@@ -67,6 +67,15 @@ func (r Rule) String() string {
 	return strconv.Itoa(r.Need) + " of " + strings.Join(r.Groups, ", ")
 }
 
+// MarshalText is [Rule.String].
+func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is [ParseRule].
+func (r *Rule) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRule(string(text))
+	return err
+}
+
 // Admits reports whether a member of these groups counts under the rule.
 func (r Rule) Admits(groups []Group) bool {
 	return slices.ContainsFunc(groups, func(g Group) bool { return slices.Contains(r.Groups, g.Name) || slices.Contains(r.Groups, g.ID) })

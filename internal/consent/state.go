@@ -33,7 +33,7 @@ func (r Request) StateIn(s Situation) State {
 	switch {
 	case s.Executed:
 		return Executed
-	case r.Denied:
+	case !r.Denied.IsZero():
 		return Denied
 	case !r.Withdrawn.IsZero():
 		return Withdrawn
@@ -51,15 +51,7 @@ func (r Request) StateIn(s Situation) State {
 // due is until when something can become of the request.
 func (r Request) due() time.Time {
 	if r.Approved.IsZero() {
-		return r.ApproveBy
+		return r.ApproveBy()
 	}
 	return r.ExecuteBy()
-}
-
-// ExecuteBy returns until when it may be executed; zero: it has not been approved.
-func (r Request) ExecuteBy() time.Time {
-	if r.Approved.IsZero() {
-		return time.Time{}
-	}
-	return r.Approved.Add(r.ExecuteFor)
 }

@@ -52,10 +52,14 @@ func (s Approvers) Configure(
 		if err := roster.CheckSettings(before, next); err != nil {
 			return before, e, err
 		}
-		// gate: approvals
 		changed = before.Differences(next)
-		return next, lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}, nil
+		e = lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}
+		if len(changed) > 0 {
+			e, err = s.permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
+		}
+		return next, e, err
 	})
+	err = s.filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrRepeated):
 		return after, nil
@@ -96,14 +100,18 @@ func (s Approvers) enrol(
 ) (consent.Enrolment, error) {
 	var renewed bool
 	e, err := s.store.Approvers.PutEnrolment(ctx, person.ID, func(current *consent.Enrolment) (consent.Enrolment, lifecycle.Event, error) {
-		// gate: enrol, where current is nil: who renews an enrolment is an approver already.
 		renewed = current != nil
 		next := settings.Acknowledged(person.ID, current, founder, s.Now())
 		event := lifecycle.Event{Act: string(acts.Enrol), Reason: pre.Reason, Details: map[string]string{
 			"entity": person.String(), "duties_hash": next.DutiesHash, "founder": fmt.Sprint(next.Founder), "renewed": fmt.Sprint(renewed),
 		}}
-		return next, event, nil
+		if renewed { // who renews an enrolment is an approver already
+			return next, event, nil
+		}
+		event, err := s.permitUnder(ctx, settings, acts.GateEnrol, map[string]string{"entity": person.ID, "duties_hash": next.DutiesHash}, pre, event)
+		return next, event, err
 	})
+	err = s.filed(ctx, err)
 	if err == nil {
 		s.Log.Info("enrolled approver", "entity", person.String(), "founder", e.Founder, "renewed", renewed, "reason", pre.Reason)
 	}
@@ -142,12 +150,16 @@ func (s Approvers) Member(ctx context.Context, entity string) (consent.Roster, e
 
 // Remove ends the enrolment of an entity. That it has none is no error.
 func (s Approvers) Remove(ctx context.Context, entity string, pre Precondition) error {
-	// gate: enrol, where the caller is another: one's own duties one may always lay down.
 	person, err := s.store.Directory.Person(ctx, entity)
 	if err != nil {
 		return err
 	}
 	event := lifecycle.Event{Act: string(acts.Unenrol), Reason: pre.Reason, Details: map[string]string{"entity": person.String()}}
+	if entity != s.store.Caller.Entity { // one's own duties one may always lay down
+		if event, err = s.permitMount(ctx, acts.GateEnrol, map[string]string{"entity": entity, "delete": "true"}, pre, event); err != nil {
+			return s.filed(ctx, err)
+		}
+	}
 	err = s.store.Approvers.DeleteEnrolment(ctx, entity, event)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
@@ -160,7 +172,7 @@ func (s Approvers) Remove(ctx context.Context, entity string, pre Precondition) 
 }
 
 // Roster returns all who have enrolled, as they are at the moment. Each costs two questions to Vault.
-func (s *Session) Roster(ctx context.Context) (consent.Roster, error) {
+func (s Approvers) Roster(ctx context.Context) (consent.Roster, error) {
 	settings, err := s.store.Approvers.ApprovalSettings(ctx)
 	if err != nil {
 		return consent.Roster{}, err
@@ -172,7 +184,7 @@ func (s *Session) Roster(ctx context.Context) (consent.Roster, error) {
 	return s.roster(ctx, settings, all...)
 }
 
-func (s *Session) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
+func (s Approvers) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
 	roster := consent.Roster{Settings: settings, At: s.Now()}
 	for _, e := range enrolments {
 		person, err := s.store.Directory.Person(ctx, e.Entity)

@@ -56,14 +56,17 @@ func (b *backup) decide(ctx context.Context) PreparedAct {
 		if err != nil {
 			return c, err
 		}
+		event := lifecycle.Event{Act: string(acts.Backup), Reason: b.reason}
+		if event, err = p.permitKey(ctx, &k, ofKey(acts.GateBackup, &k, policy, Precondition{Reason: b.reason}), event); err != nil {
+			return c, err
+		}
 		if b.keyID != k.ID || b.revision != k.Revision {
 			return c, p.lacks(func(ctx context.Context) error {
 				b.write(ctx, p.Transfers(), &k)
 				return b.err
 			})
 		}
-		event := lifecycle.Event{Act: string(acts.Backup), Reason: b.reason}.About(b.versions)
-		return lifecycle.Commit{Key: k, KeyStays: true, Event: event.Under(policy)}, b.err
+		return lifecycle.Commit{Key: k, KeyStays: true, Event: event.About(b.versions).Under(policy)}, b.err
 	}
 }
 

@@ -87,6 +87,10 @@ func (e *exporting) decide(ctx context.Context) PreparedAct {
 		if err != nil {
 			return c, err
 		}
+		event, err := e.permit(ctx, p, &k, policy, e.event(versions))
+		if err != nil {
+			return c, err
+		}
 		if e.keyID != k.ID || !slices.Equal(e.versions, versions) {
 			return c, p.lacks(func(ctx context.Context) error {
 				e.versions = versions
@@ -97,14 +101,14 @@ func (e *exporting) decide(ctx context.Context) PreparedAct {
 		if e.err != nil {
 			return c, e.err
 		}
-		return lifecycle.Commit{Key: k, KeyStays: true, Event: e.event().Under(policy)}, nil
+		return lifecycle.Commit{Key: k, KeyStays: true, Event: event.Under(policy)}, nil
 	}
 }
 
 // event is what custody keeps: which versions left, and in which form.
-func (e *exporting) event() lifecycle.Event {
+func (e *exporting) event(versions []int) lifecycle.Event {
 	event := lifecycle.Event{Act: string(e.act), Reason: e.Reason, Details: e.details}
-	return event.About(e.versions).With("format", string(e.Encoding))
+	return event.About(versions).With("format", string(e.Encoding))
 }
 
 // allowed returns the versions that may leave as the request asks, and the policy that lets them.

@@ -37,6 +37,8 @@ type View struct {
 type Precondition struct {
 	CAS    *int   // the revision that the change is for; nil: any. 0: the thing must not exist
 	Reason string // free text for the log and the record
+
+	BreakGlass bool // nobody is asked for consent now: people review the act afterwards
 }
 
 // Creation asks for a new key. Of Spec, the name, type and flags are taken; nil is what the request leaves out.
@@ -146,6 +148,12 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	event := in.event()
 	if err := policy.CheckReason(acts.Name(event.Act), pre.Reason); err != nil {
 		return err
+	}
+	if in.from != nil {
+		g := ofKey(acts.GateImport, &k, policy, pre).with("policy", k.Policy).with("type", string(k.Type)).with("fingerprint", in.from.material.Fingerprint())
+		if event, err = s.permitKey(ctx, &k, g, event); err != nil {
+			return s.filed(ctx, err)
+		}
 	}
 	if k.ID, err = s.newID(); err != nil {
 		return err
@@ -316,6 +324,9 @@ func (s Keys) configured(
 		next = next.PinQuietPeriods(k.RulesFor(was), denied.Last)
 	}
 	event := lifecycle.Event{Act: string(acts.Configure), Reason: pre.Reason, Details: lifecycle.Differences(k, next)}
+	if event, err = s.permitConfigure(ctx, k, next, was, policy, pre, event); err != nil {
+		return c, err
+	}
 	return s.Acts().Complete(ctx, lifecycle.Commit{Key: next, Event: event}, policy, at)
 }
 

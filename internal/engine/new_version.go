@@ -23,7 +23,10 @@ type Rotation struct {
 	Slot    time.Time // the point of the schedule that it counts from; zero: now
 	Stage   bool      // it is to be promoted later
 	Next    lifecycle.NextType
-	from    *imported // what is imported; nil: the version is made here
+
+	BreakGlass bool // see [Precondition]
+
+	from *imported // what is imported; nil: the version is made here
 }
 
 // of returns the key with one version more, and the state of that.
@@ -61,12 +64,32 @@ func (w Rotation) act() acts.Name {
 	return acts.Rotate
 }
 
+// byHand reports a version that somebody asks for.
+func (w Rotation) byHand() bool { return w.Trigger == lifecycle.ByOperator || w.from != nil }
+
 // checkReason asks the policy, unless it was the clock that asked for the version.
 func (w Rotation) checkReason(p *policy.Policy) error {
-	if w.Trigger != lifecycle.ByOperator && w.from == nil {
+	if !w.byHand() {
 		return nil
 	}
 	return p.CheckReason(w.act(), w.Reason)
+}
+
+// permitVersion asks for consent to a version that somebody asks for.
+func (p *Prepared) permitVersion(ctx context.Context, k lifecycle.Key, why Rotation, of *policy.Policy) (event lifecycle.Event, err error) {
+	if !why.byHand() {
+		return event, nil
+	}
+	row, _ := acts.Of(acts.Key, why.act())
+	g := ofKey(row.Gate, &k, of, Precondition{Reason: why.Reason, BreakGlass: why.BreakGlass})
+	g = g.with("type", string(why.Next.Type))
+	if why.Stage {
+		g = g.with("stage", "true")
+	}
+	if why.from != nil {
+		g = g.with(importedPart, why.from.part()).with("fingerprint", why.from.material.Fingerprint())
+	}
+	return p.permitKey(ctx, &k, g, event)
 }
 
 // NewVersion is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
@@ -93,6 +116,10 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	}
 	incident := why.Trigger == lifecycle.ByIncident
 	c.Verify = !why.Stage && !incident && policy != nil && slices.Contains(policy.PreChecks, checkStorage)
+	consented, err := p.permitVersion(ctx, before, why, policy)
+	if err != nil {
+		return c, err
+	}
 	if c.Version, err = p.checkedVersion(ctx, Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
 		return c, err
 	}
@@ -107,6 +134,7 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	if k.Latest > before.Latest {
 		c.Event = c.Event.With(abandonedVersions, fmt.Sprintf("%d to %d", before.Latest+1, k.Latest))
 	}
+	c.Event = c.Event.ConsentedAs(consented)
 	return p.Complete(ctx, c, policy, at)
 }
 

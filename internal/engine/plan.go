@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -48,8 +49,10 @@ func namesAfter(names []string, name string) []string {
 type PolicyPlan struct {
 	Before policy.Policy // in force; revision 0 with the defaults for a new policy
 	After  policy.Policy // as it would be
-	Bound  int           // keys that the index has under the policy
-	Keys   []KeyPlan     // a page of them
+	Looser []policy.Loosening
+	Needs  string    // the rule that says whose consent the write needs, as it is looser; empty: nobody's
+	Bound  int       // keys that the index has under the policy
+	Keys   []KeyPlan // a page of them
 	Next   string
 }
 
@@ -121,8 +124,12 @@ func (s Policies) Plan(ctx context.Context, name string, edit Edit, page Page) (
 	if plan.After, err = s.revised(name, now.last, edit); err != nil {
 		return PolicyPlan{}, err
 	}
-	if err := s.withRoster(ctx, func(roster *consent.Roster) error { return checkPool(now.last, plan.After, roster) }); err != nil {
+	if err := s.Approvers().withRoster(ctx, func(roster *consent.Roster) error { return checkPool(now.last, plan.After, roster) }); err != nil {
 		return PolicyPlan{}, err
+	}
+	plan.Looser = policy.LooserThan(now.rules, &plan.After)
+	if rule, ok := now.rules.Approval(acts.GatePolicy); ok && len(plan.Looser) > 0 {
+		plan.Needs = rule.String()
 	}
 	wrapped := s.protection()
 	plan.Bound, plan.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
@@ -207,7 +214,7 @@ func (s Policies) Drift(ctx context.Context, name string, page Page) (PolicyDrif
 		return PolicyDrift{}, err
 	}
 	report, wrapped := PolicyDrift{Policy: *p.last}, s.protection()
-	if report.Pool, err = s.poolFindings(ctx, p.rules); err != nil {
+	if report.Pool, err = s.Approvers().poolFindings(ctx, p.rules); err != nil {
 		return PolicyDrift{}, err
 	}
 	report.Bound, report.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {

@@ -58,7 +58,7 @@ type Edit func(policy.Document) (policy.Document, error)
 // Put writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next
 // ticks.
 func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (p policy.Policy, err error) {
-	err = s.withRoster(ctx, func(roster *consent.Roster) error {
+	err = s.Approvers().withRoster(ctx, func(roster *consent.Roster) error {
 		p, err = s.put(ctx, name, edit, pre, roster)
 		return err
 	})
@@ -82,8 +82,10 @@ func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondit
 		if err := checkPool(current, next, roster); err != nil {
 			return next, e, err
 		}
-		return next, revision(current, next, pre.Reason), nil
+		e, err = s.permitPolicy(ctx, current, &next, pre, revision(current, next, pre.Reason))
+		return next, e, err
 	})
+	err = s.filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrRepeated):
 		return p, nil
@@ -134,9 +136,14 @@ func (s Policies) revised(name string, current *policy.Policy, edit Edit) (polic
 // Delete deletes a policy that governs no key; deleting what is not there is no error.
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
 	defer s.Plane.ForgetPolicy(name)
-	err := s.store.Policies.DeletePolicy(ctx, name, pre.Reason, func(p policy.Policy) error {
-		return refusal.CheckRevision(pre.CAS, p.Revision)
+	event := lifecycle.Event{Act: string(acts.Delete), Reason: pre.Reason}
+	err := s.store.Policies.DeletePolicy(ctx, name, event, func(p policy.Policy, e lifecycle.Event) (lifecycle.Event, error) {
+		if err := refusal.CheckRevision(pre.CAS, p.Revision); err != nil {
+			return e, err
+		}
+		return s.permitPolicy(ctx, &p, nil, pre, e)
 	}, func(use policy.Use) error { return use.CheckDelete(name) })
+	err = s.filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		return nil

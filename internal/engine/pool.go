@@ -32,7 +32,7 @@ func checkPool(current *policy.Policy, next policy.Policy, roster *consent.Roste
 }
 
 // withRoster does what may end with errRosterNeeded, and then does it again with the roster.
-func (s *Session) withRoster(ctx context.Context, do func(*consent.Roster) error) error {
+func (s Approvers) withRoster(ctx context.Context, do func(*consent.Roster) error) error {
 	err := do(nil)
 	if !errors.Is(err, errRosterNeeded) {
 		return err
@@ -45,7 +45,7 @@ func (s *Session) withRoster(ctx context.Context, do func(*consent.Roster) error
 }
 
 // poolFindings tells which rules of a policy too few people can satisfy by now. A policy without rules costs nothing.
-func (s *Session) poolFindings(ctx context.Context, p *policy.Policy) (findings []policy.Finding, err error) {
+func (s Approvers) poolFindings(ctx context.Context, p *policy.Policy) (findings []policy.Finding, err error) {
 	rules := placed("", rulesOf(p))
 	if len(rules) == 0 {
 		return nil, nil
@@ -64,15 +64,9 @@ func (s *Session) poolFindings(ctx context.Context, p *policy.Policy) (findings 
 
 // rulesOf returns the rules of a policy; nil has none.
 func rulesOf(p *policy.Policy) map[acts.Gate]consent.Rule {
-	asking, ok := any(p).(interface {
-		Approval(gate acts.Gate) (consent.Rule, bool)
-	})
-	if !ok {
-		return nil
-	}
 	rules := map[acts.Gate]consent.Rule{}
 	for _, gate := range acts.Gates(acts.Version, acts.Key, acts.Policy) {
-		if rule, has := asking.Approval(gate); has {
+		if rule, has := p.Approval(gate); has {
 			rules[gate] = rule
 		}
 	}

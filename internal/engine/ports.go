@@ -28,6 +28,8 @@ type Storage struct {
 	Token    TokenKeys
 	Signing  SigningKeys // nil: there are none
 
+	Caller    Caller
+	Approvals ApprovalStore
 	Approvers ApproverStore
 	Directory Directory
 }
@@ -90,8 +92,9 @@ type PolicyStore interface {
 	// refusal.ErrRepeated, beside the policy as it is, for a request that was carried out already.
 	PutPolicy(ctx context.Context, name string,
 		revise func(current *policy.Policy) (policy.Policy, lifecycle.Event, error)) (policy.Policy, error)
-	// DeletePolicy deletes a policy if allow agrees, and used to each use of it that is found; none begins meanwhile.
-	DeletePolicy(ctx context.Context, name, reason string, allow func(policy.Policy) error, used func(policy.Use) error) error
+	// DeletePolicy deletes a policy if allow agrees, with the event that it returns, and used to each use of it that is found; none begins meanwhile.
+	DeletePolicy(ctx context.Context, name string, event lifecycle.Event,
+		allow func(policy.Policy, lifecycle.Event) (lifecycle.Event, error), used func(policy.Use) error) error
 	// BoundKeys returns the keys that may be bound to the policy; each key's record says whether it is.
 	BoundKeys(ctx context.Context, policy string) ([]string, error)
 }
@@ -101,15 +104,16 @@ type SettingsStore interface {
 	Clock(ctx context.Context) (lifecycle.Clock, error)
 	Governance(ctx context.Context) (policy.Governance, error)
 	// SetGovernance commits what change makes of it. The error is that of the policy that is to be the default.
-	SetGovernance(ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event)) (policy.Governance, error)
+	SetGovernance(ctx context.Context,
+		change func(policy.Governance) (policy.Governance, lifecycle.Event, error)) (policy.Governance, error)
 	KeysSettings(ctx context.Context) (lifecycle.KeysSettings, error)
 	// SetKeysSettings commits what change makes of them, or returns its error and writes nothing.
 	SetKeysSettings(ctx context.Context,
 		change func(lifecycle.KeysSettings) (lifecycle.KeysSettings, lifecycle.Event, error)) (lifecycle.KeysSettings, error)
 	// SetCacheSize commits it with an event that is made from what it was; where it is set already nothing is done.
 	SetCacheSize(ctx context.Context, size int, event func(was int) lifecycle.Event) error
-	// AcknowledgeClock commits what the clock guard is to believe.
-	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error
+	// AcknowledgeClock commits what the clock guard is to believe, with the event, or returns its error and writes nothing.
+	AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event func() (lifecycle.Event, error)) error
 }
 
 // SealedStore walks the sealed material of all versions at a place, whatever keys there are.

@@ -101,6 +101,10 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 	if err := policy.CheckReason(acts.RestoreBackup, in.Reason); err != nil {
 		return c, err
 	}
+	consented, err := s.permitRestore(ctx, spec, in, policy)
+	if err != nil {
+		return c, s.filed(ctx, err)
+	}
 	if spec.ID, err = s.newID(); err != nil {
 		return c, err
 	}
@@ -119,7 +123,7 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 		return c, err
 	}
 	c.Relocate = lifecycle.DisplacedAtFirst(c.Key)
-	c.Event = restoredEvent(in, b.Key.Name, c)
+	c.Event = restoredEvent(in, b.Key.Name, c).ConsentedAs(consented)
 	return s.Acts().Complete(ctx, c, policy, at)
 }
 

@@ -24,7 +24,7 @@ func (s Versions) RotateTo(ctx context.Context, name string, to lifecycle.NextTy
 		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return lifecycle.Commit{}, err
 		}
-		return p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage, Next: to}, at)
+		return p.NewVersion(ctx, k, Rotation{Trigger: lifecycle.ByOperator, Reason: pre.Reason, Stage: stage, Next: to, BreakGlass: pre.BreakGlass}, at)
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
 		return s.answerAgain(ctx, k)

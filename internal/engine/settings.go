@@ -34,7 +34,7 @@ func (s Settings) Governance(ctx context.Context) (policy.Governance, error) {
 func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy.Governance, error) {
 	var before policy.Governance
 	var asked string
-	after, err := s.store.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event) {
+	after, err := s.store.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event, error) {
 		before = g
 		if c.RequirePolicy != nil {
 			g.RequirePolicy = *c.RequirePolicy
@@ -43,8 +43,10 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy
 			g.DefaultPolicy = *c.DefaultPolicy
 		}
 		asked = g.DefaultPolicy
-		return g, configured(before, g, c.Reason)
+		event, err := s.permitConfig(ctx, configured(before, g, c.Reason), Precondition{Reason: c.Reason})
+		return g, event, err
 	})
+	err = s.filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		err = refusal.InvalidField("default_policy", asked, "no policy has this name")
@@ -93,8 +95,10 @@ func (s Settings) SetKeys(ctx context.Context, c KeysChange) (lifecycle.KeysSett
 			}
 		}
 		changed = before.Differences(next)
-		return next, lifecycle.Event{Act: string(acts.ConfigureKeys), Reason: c.Reason, Details: changed}, nil
+		e, err = s.permitConfig(ctx, lifecycle.Event{Act: string(acts.ConfigureKeys), Reason: c.Reason, Details: changed}, Precondition{Reason: c.Reason})
+		return next, e, err
 	})
+	err = s.filed(ctx, err)
 	if err == nil && len(changed) > 0 {
 		s.Log.Info("configured keys", "disable_upsert", after.DisableUpsert, "public_jwks", after.PublicJWKS, "reason", c.Reason)
 	}
@@ -138,8 +142,12 @@ func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
 	if _, why := was.Watch(now); why != "" {
 		event = event.With("frozen", why)
 	}
-	if err := s.store.Settings.AcknowledgeClock(ctx, lifecycle.Clock{High: now, Acknowledged: was.Acknowledged + 1}, event); err != nil {
-		return err
+	next := lifecycle.Clock{High: now, Acknowledged: was.Acknowledged + 1}
+	err = s.store.Settings.AcknowledgeClock(ctx, next, func() (lifecycle.Event, error) {
+		return s.permitMount(ctx, acts.GateClock, nil, Precondition{Reason: reason}, event)
+	})
+	if err != nil {
+		return s.filed(ctx, err)
 	}
 	s.Log.Warn("clock acknowledged", "time", now.UTC().Format(time.RFC3339), "reason", reason)
 	return nil

@@ -88,7 +88,9 @@ func (p *Prepared) decideTransition(
 	if c, did, err = p.applied(ctx, k, in, policy, at); err != nil {
 		return c, did, err
 	}
-	c.Event = EventOf(did, in.Reason)
+	if c.Event, err = p.permitTransition(ctx, k, in, policy, EventOf(did, in.Reason)); err != nil {
+		return c, did, err
+	}
 	if fault != nil {
 		c.Event = c.Event.With("policy_fault", fault.Error())
 	}
@@ -101,6 +103,25 @@ func (p *Prepared) decideTransition(
 		c.Key.Due = at // a tick asks the policy again
 	}
 	return c, did, err
+}
+
+// permitTransition asks for consent to an operation that does not stop anything.
+func (p *Prepared) permitTransition(
+	ctx context.Context, k lifecycle.Key, in Operation, policy *policy.Policy, event lifecycle.Event,
+) (lifecycle.Event, error) {
+	scope := acts.Key
+	if in.Version > 0 {
+		scope = acts.Version
+	}
+	row, _ := acts.Of(scope, in.Op)
+	if row.Gate == "" {
+		return event, nil
+	}
+	g := ofKey(row.Gate, &k, policy, in.Precondition).ofVersion(p.Session, in.Version)
+	if in.For > 0 {
+		g = g.with("time_limit", in.For.String())
+	}
+	return p.permitKey(ctx, &k, g, event)
 }
 
 // applied does an operation on the key, if the policy allows it.
@@ -239,6 +260,11 @@ func (s Versions) change(
 			return lifecycle.Commit{Key: k}, err
 		}
 		c.Event = lifecycle.Event{Act: string(act), Reason: pre.Reason, Details: lifecycle.Differences(k, c.Key)}
+		if act == acts.Hold && !c.Key.Hold {
+			if c.Event, err = s.permitKey(ctx, &k, ofKey(acts.GateUnhold, &k, policy, pre), c.Event); err != nil {
+				return c, err
+			}
+		}
 		return s.Acts().Complete(ctx, c, policy, at)
 	})
 	if errors.Is(err, refusal.ErrRepeated) {

@@ -68,13 +68,15 @@ func (s approverStore) PutEnrolment(
 	if err := s.called(ctx, "PutEnrolment", entity); err != nil {
 		return consent.Enrolment{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.inAct()()
 	var current *consent.Enrolment
 	if e, enrolled := s.approvers[entity]; enrolled {
 		current = &e
 	}
-	next, event, err := change(current)
+	var next consent.Enrolment
+	var event lifecycle.Event
+	var err error
+	s.within(func() { next, event, err = change(current) })
 	if err != nil {
 		return next, err
 	}
@@ -110,9 +112,12 @@ func (s approverStore) SetApprovalSettings(
 	if err := s.called(ctx, "SetApprovalSettings", ""); err != nil {
 		return consent.Settings{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next, event, err := change(s.approvals)
+	defer s.inAct()()
+	var next consent.Settings
+	var event lifecycle.Event
+	var err error
+	was := s.approvals
+	s.within(func() { next, event, err = change(was) })
 	next.Revision = s.approvals.Revision
 	if err != nil || next.Same(s.approvals) {
 		return next, err

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -29,6 +30,7 @@ import (
 type Mount struct {
 	t testing.TB
 
+	acting   sync.Mutex // held for one act on policies or on the mount; taken before mu
 	mu       sync.Mutex
 	writing  map[string]*keyLock
 	anyone   bool // requests may run at once, see [Mount.AtOnce]
@@ -52,6 +54,8 @@ type Mount struct {
 	approvals  consent.Settings
 	approvers  map[string]consent.Enrolment
 	identities map[string]consent.Person
+	requests   map[string]consent.Request
+	caller     engine.Caller
 
 	keysSettings lifecycle.KeysSettings
 	cacheSize    int
@@ -60,6 +64,23 @@ type Mount struct {
 	faults map[string]error
 	before map[string]func()
 	acts   []Done
+}
+
+// inAct locks the mount for an act that is not on a key.
+func (m *Mount) inAct() (end func()) {
+	m.acting.Lock()
+	m.mu.Lock()
+	return func() {
+		m.mu.Unlock()
+		m.acting.Unlock()
+	}
+}
+
+// within asks the engine within an act. It may ask the mount in its turn.
+func (m *Mount) within(do func()) {
+	m.mu.Unlock()
+	defer m.mu.Lock()
+	do()
 }
 
 // keyLock is held for one act on a key.
@@ -94,7 +115,7 @@ func NewMount(t testing.TB) *Mount {
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
 		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, approvals: consent.DefaultSettings(), approvers: map[string]consent.Enrolment{},
-		identities: map[string]consent.Person{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+		identities: map[string]consent.Person{}, requests: map[string]consent.Request{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
 	}
 }
 
@@ -314,6 +335,7 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 		m.alerts[k.Alert.Status][k.Name] = k.Alert.Since
 	}
 	if c.Event.Act != "" {
+		m.consented(c.Event)
 		m.acts = append(m.acts, Done{k.Name, system, c.Event})
 	}
 }

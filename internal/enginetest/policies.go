@@ -61,13 +61,15 @@ func (s policyStore) PutPolicy(
 	if err := s.called(ctx, "PutPolicy", name); err != nil {
 		return policy.Policy{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.inAct()()
 	var current *policy.Policy
 	if p, err := s.last(name); err == nil {
 		current = &p
 	}
-	next, event, err := revise(current)
+	var next policy.Policy
+	var event lifecycle.Event
+	var err error
+	s.within(func() { next, event, err = revise(current) })
 	if err != nil || (current != nil && next.Same(*current)) {
 		return next, err
 	}
@@ -81,20 +83,22 @@ func (s policyStore) PutPolicy(
 }
 
 func (s policyStore) DeletePolicy(
-	ctx context.Context, name, _ string, allow func(policy.Policy) error, used func(policy.Use) error,
+	ctx context.Context, name string, event lifecycle.Event,
+	allow func(policy.Policy, lifecycle.Event) (lifecycle.Event, error), used func(policy.Use) error,
 ) error {
 	if err := s.called(ctx, "DeletePolicy", name); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.inAct()()
 	p, err := s.last(name)
 	if err != nil {
 		return err
 	}
-	if err := allow(p); err != nil {
+	s.within(func() { event, err = allow(p, event) })
+	if err != nil {
 		return err
 	}
+	s.mustBeAct(acts.Policy, event)
 	if s.governed.DefaultPolicy == name {
 		if err := used(policy.Use{Default: true}); err != nil {
 			return err
@@ -189,12 +193,16 @@ func (s settings) SetClock(ctx context.Context, c lifecycle.Clock) error {
 	return nil
 }
 
-func (s settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error {
+func (s settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, decide func() (lifecycle.Event, error)) error {
 	if err := s.called(ctx, "AcknowledgeClock", ""); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.inAct()()
+	var event lifecycle.Event
+	var err error
+	if s.within(func() { event, err = decide() }); err != nil {
+		return err
+	}
 	s.mustBeAct(acts.Mount, event)
 	s.clock = c
 	return nil
@@ -213,9 +221,12 @@ func (s settings) SetKeysSettings(
 	if err := s.called(ctx, "SetKeysSettings", ""); err != nil {
 		return lifecycle.KeysSettings{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next, event, err := change(s.keysSettings)
+	defer s.inAct()()
+	var next lifecycle.KeysSettings
+	var event lifecycle.Event
+	var err error
+	was := s.keysSettings
+	s.within(func() { next, event, err = change(was) })
 	if err != nil {
 		return next, err
 	}
@@ -240,6 +251,7 @@ func (m *Mount) mustBeAct(scope acts.Scope, e lifecycle.Event) {
 	if _, known := acts.Of(scope, acts.Name(e.Act)); !known {
 		m.t.Errorf("%q is no act on a %s", e.Act, scope)
 	}
+	m.consented(e)
 }
 
 func (s settings) DisableUpsert(ctx context.Context) (bool, error) {
@@ -256,13 +268,20 @@ func (s settings) Governance(ctx context.Context) (policy.Governance, error) {
 	return s.governed, err
 }
 
-func (s settings) SetGovernance(ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event)) (policy.Governance, error) {
+func (s settings) SetGovernance(
+	ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event, error),
+) (policy.Governance, error) {
 	if err := s.called(ctx, "SetGovernance", ""); err != nil {
 		return policy.Governance{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next, event := change(s.governed)
+	defer s.inAct()()
+	var next policy.Governance
+	var event lifecycle.Event
+	var err error
+	was := s.governed
+	if s.within(func() { next, event, err = change(was) }); err != nil {
+		return was, err
+	}
 	s.mustBeAct(acts.Mount, event)
 	if policy := next.DefaultPolicy; policy != "" && len(s.policies[policy]) == 0 {
 		return s.governed, refusal.NoPolicy(policy)

@@ -19,6 +19,8 @@ type Event struct {
 	Policy         string
 	PolicyRevision int
 	Details        map[string]string
+
+	Consent string // id of the request that people approved; empty: nobody was asked
 }
 
 // Under returns the event as one under the revision; nil: under none. Its hash tells it from one of the same number, of a
@@ -39,6 +41,15 @@ func (e Event) With(name, text string) Event {
 	details := map[string]string{name: text}
 	maps.Copy(details, e.Details)
 	e.Details = details
+	return e
+}
+
+// ConsentedAs returns the event with the consent of another, and the details that tell of it.
+func (e Event) ConsentedAs(o Event) Event {
+	e.Consent = o.Consent
+	for name, text := range o.Details {
+		e = e.With(name, text)
+	}
 	return e
 }
 

@@ -62,6 +62,7 @@ type Key struct {
 	Recent   []time.Time // when the newest versions were made, or promoted if staged, the last of them Latest's; the store keeps the rest
 	Rotation Rotation
 
+	CreatedBy    string        // id of the entity that made it; empty: nobody knows. The store sees to it
 	LastActs     LastActs      // which custody records tell of the last changes; the store sees to it
 	Predecessors []Predecessor // the versions active before the active one, the last of them just before; shared, so never changed in place
 
@@ -143,6 +144,7 @@ type Version struct {
 	Public      []byte // the public half, PKIX DER; it stays when the version is destroyed. Empty: the type has none
 	PublicOnly  bool   // the private half was erased: Sealed has none
 	Object      string // the CKA_ID, in hex, of the object on the token that is the key; empty: there is none
+	CreatedBy   string // id of the entity that made it; empty: nobody knows, or the mount did by itself
 }
 
 // New returns the first revision of a key with its version 1 active. The spec's identity, type, flags, policy,

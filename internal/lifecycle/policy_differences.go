@@ -4,7 +4,6 @@
 package lifecycle
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -27,7 +26,7 @@ func PolicyDifferences(before, after policy.Document) map[string]string {
 		}
 	}
 	for _, f := range policy.Fields() {
-		if from, to := plainText(f.Value(before)), plainText(f.Value(after)); from != to {
+		if from, to := f.Text(before), f.Text(after); from != to {
 			note(f.Name, from, to)
 		}
 	}
@@ -38,16 +37,4 @@ func PolicyDifferences(before, after policy.Document) map[string]string {
 		out["more"] = strconv.Itoa(more)
 	}
 	return out
-}
-
-// plainText writes a value as JSON has it, a text without its quotes.
-func plainText(value any) string {
-	if text, ok := value.(string); ok {
-		return text
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Sprint(value)
-	}
-	return string(text)
 }

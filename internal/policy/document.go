@@ -4,6 +4,8 @@
 package policy
 
 import (
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
@@ -53,6 +55,12 @@ type Document struct {
 	SuspendedProcessing   Permission
 	RequireReason         []string // operations that need a reason
 	ReasonPattern         string   // a regular expression (RE2) that such a reason has to match; empty: any
+
+	Approvals       map[acts.Gate]string // an act, or a part of one, to the rule that says whose consent it needs; see [consent.ParseRule]
+	ApprovalTTL     schedule.Span        // how long a request is open
+	ExecutionTTL    schedule.Span        // how long what was approved may be executed
+	ApprovalExclude []consent.Exclusion  // who is not counted; the requester never is
+	DrillEvery      schedule.Span        // how often the answer to a compromise is exercised; 0: never
 
 	Labels     map[string]string
 	Compliance []string // requirements that the policy is meant to meet, such as "pci-dss-4.0.1/3.7.4"

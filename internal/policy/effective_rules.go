@@ -91,9 +91,9 @@ func (p *Policy) effectiveRules(k Attributes) EffectiveRules {
 }
 
 // archiveAfter is when a version is archived after its deactivation: at the latest when its recipient period ends.
-func (p *Policy) archiveAfter() time.Duration {
-	if p.ArchiveAfter.Duration > 0 {
-		return p.ArchiveAfter.Duration
+func (d *Document) archiveAfter() time.Duration {
+	if d.ArchiveAfter.Duration > 0 {
+		return d.ArchiveAfter.Duration
 	}
-	return p.RecipientPeriod.Duration
+	return d.RecipientPeriod.Duration
 }

@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 
@@ -18,19 +19,22 @@ type Field struct {
 	Default any    // plain; nil: the zero value
 	Docs    Docs
 
-	// Sparse is a field that the first release does not have. Where it is empty it is left out of the hash and of records, so
-	// that those of earlier releases stay as they are.
+	// Sparse is a field that the first release does not have. Where it has its default it is left out of the hash and of records,
+	// so that those of earlier releases stay as they are: its default never changes.
 	Sparse bool
 
 	// Value returns the field of a document as a plain value: what JSON has of its kind. See [Kind].
 	Value func(d Document) any
 	// Set reads a plain value into a document. The error is [refusal.ErrInvalid] and names the field.
 	Set func(d *Document, plain any) error
-	// Parse reads a plain value from JSON; nil: the zero value.
+	// Parse reads a plain value from JSON; nil, which is none: of a sparse field the default, else the zero value.
 	Parse func(data []byte) (plain any, err error)
+	// Looser says why the second document is looser than the first one in this field; empty: it is not.
+	Looser func(from, to Document) (why string)
 
 	reset func(d *Document)       // to the default
 	own   func(d *Document)       // makes lists and maps the document's own
+	def   any                     // plain
 	check func(d *Document) error // what an author writes has to hold
 	valid func(d *Document) error // what a stored revision has to hold, too
 }
@@ -44,7 +48,7 @@ type Docs struct {
 func Fields() []Field { return slices.Clone(fields) }
 
 // fields are all rows, kind by kind.
-var fields = slices.Concat(texts, choices, numbers, flags, lists, spans)
+var fields = slices.Concat(texts, consents, choices, numbers, flags, lists, spans)
 
 // row is one field of a policy. Its place in the document apart, all that is known of a field is here.
 type row[T any] struct {
@@ -57,6 +61,7 @@ type row[T any] struct {
 	help  string
 	docs  Docs
 
+	looser loosening[T]
 	sparse bool // see Field.Sparse
 }
 
@@ -91,19 +96,42 @@ func define[T any](r row[T]) Field {
 			*r.at(d) = value
 			return nil
 		},
-		Parse: r.kind.parse,
+		Parse: r.parse,
 		reset: func(d *Document) { *r.at(d) = r.kind.own(r.def) },
 		own:   func(d *Document) { *r.at(d) = r.kind.own(*r.at(d)) },
-		check: ask(r.rule, r.valid), valid: ask(r.valid),
+		check: ask(r.rule, r.valid), valid: ask(r.valid), def: r.kind.plain(r.def),
 	}
-	if plain := r.kind.plain(r.def); !isEmpty(plain) {
-		f.Default = plain
+	if r.looser != nil {
+		f.Looser = func(from, to Document) string { return r.looser(*r.at(&from), *r.at(&to)) }
+	}
+	if !isEmpty(f.def) {
+		f.Default = f.def
 	}
 	return f
 }
 
-// LeftOut reports whether a document says nothing in a field that is sparse.
-func (f Field) LeftOut(d Document) bool { return f.Sparse && isEmpty(f.Value(d)) }
+func (r row[T]) parse(data []byte) (plain any, err error) {
+	if data == nil && r.sparse {
+		return r.kind.plain(r.def), nil
+	}
+	return r.kind.parse(data)
+}
+
+// LeftOut reports whether a document says in a sparse field what it says without it.
+func (f Field) LeftOut(d Document) bool { return f.Sparse && reflect.DeepEqual(f.Value(d), f.def) }
+
+// Text writes the field of a document as JSON has it, a text without its quotes.
+func (f Field) Text(d Document) string {
+	value := f.Value(d)
+	if text, ok := value.(string); ok {
+		return text
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic("internal error: a policy document is always JSON: " + err.Error())
+	}
+	return string(text)
+}
 
 // isEmpty reports the zero value of a kind.
 func isEmpty(plain any) bool {

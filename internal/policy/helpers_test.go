@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/schedule"
@@ -61,6 +63,12 @@ func document(t testing.TB) policy.Document {
 		SuspendedProcessing:   policy.Allow,
 		RequireReason:         []string{"retire", "hold"},
 		ReasonPattern:         "^CHG[0-9]+ ",
+
+		Approvals:       map[acts.Gate]string{"retire": "2 of key-approvers"},
+		ApprovalTTL:     span(t, "48h"),
+		ExecutionTTL:    span(t, "12h"),
+		ApprovalExclude: []consent.Exclusion{consent.ExcludeAuthor},
+		DrillEvery:      span(t, "365d"),
 
 		Labels:     map[string]string{"env": "prod"},
 		Compliance: []string{"pci-dss-4.0.1/3.7.4"},

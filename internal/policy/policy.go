@@ -18,6 +18,7 @@ type Policy struct {
 	Revision int
 	Hash     string // hex SHA-256 of the canonical JSON of the document, the same for equal documents however written
 	Created  time.Time
+	Author   string // id of the entity that wrote the revision; empty: nobody knows. The store sees to it
 	Document
 	LongerQuiet LongerQuietPeriod
 

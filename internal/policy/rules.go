@@ -80,11 +80,11 @@ func between[T int | int64](least, most T) rule[T] {
 	}
 }
 
-func eachOf(known []string) rule[[]string] {
-	return func(field string, values []string, _ *Document) error {
+func eachOf[T ~string](known []T) rule[[]T] {
+	return func(field string, values []T, _ *Document) error {
 		for _, value := range values {
 			if !slices.Contains(known, value) {
-				return refusal.InvalidField(field, value, "unknown; known are "+strings.Join(known, ", "))
+				return refusal.InvalidField(field, string(value), "unknown; known are "+strings.Join(as[string](known), ", "))
 			}
 		}
 		return nil

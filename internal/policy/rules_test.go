@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -144,6 +146,44 @@ func choiceRules() []fieldRule {
 	}
 }
 
+func consentRules(t testing.TB) []fieldRule {
+	approvals := func(kv ...string) func(doc) {
+		return func(d doc) {
+			d.Approvals = map[acts.Gate]string{}
+			for i := 0; i < len(kv); i += 2 {
+				d.Approvals[acts.Gate(kv[i])] = kv[i+1]
+			}
+		}
+	}
+	const alone, ttl = "containment needs one person", "must be between 5m and 14d"
+	return []fieldRule{
+		{"Approvals", "none", approvals(), ""},
+		{"Approvals", "most", approvals("retire", "10 of a,b,c,d,e,f,g,h", "promote", "not creator", "policy", "1 of a"), ""},
+		{"Approvals", "nobody", approvals("retire", "0 of a"), `approvals: "retire=0 of a": must ask for 1 to 10 persons`},
+		{"Approvals", "too many", approvals("retire", "11 of a"), `approvals: "retire=11 of a": must ask for 1 to 10 persons`},
+		{"Approvals", "no rule", approvals("retire", ""), `approvals: "retire=": must be as "2 of key-approvers"`},
+		{"Approvals", "too many groups", approvals("retire", "1 of a,b,c,d,e,f,g,h,i"), `approvals: "retire=1 of a,b,c,d,e,f,g,h,i": must name at most 8 groups`},
+		{"Approvals", "unknown", approvals("encrypt", "1 of a"), `approvals: "encrypt=1 of a": unknown; known are import, rotate, configure, rebind, unhold, `},
+		{"Approvals", "of the mount", approvals("config", "1 of a"), `approvals: "config=1 of a": unknown; known are `},
+		{"Approvals", "suspend", approvals("suspend", "1 of a"), `approvals: "suspend=1 of a": ` + alone},
+		{"Approvals", "compromise", approvals("compromise", "1 of a"), `approvals: "compromise=1 of a": ` + alone},
+		{"Approvals", "hold", approvals("hold", "1 of a"), `approvals: "hold=1 of a": ` + alone},
+		{"Approvals", "maker of a key", approvals("rotate", "not creator"), `approvals: "rotate=not creator": not creator is for what is done to a version: promote, `},
+		{"Approvals", "maker of what is not there", approvals("import", "not creator"), `approvals: "import=not creator": not creator is for what is done to a version: promote, `},
+		{"ApprovalTTL", "too short", func(d doc) { d.ApprovalTTL = span(t, "299s") }, `approval_ttl: "299s": ` + ttl},
+		{"ApprovalTTL", "shortest", func(d doc) { d.ApprovalTTL = span(t, "5m") }, ""},
+		{"ApprovalTTL", "longest", func(d doc) { d.ApprovalTTL = span(t, "14d") }, ""},
+		{"ApprovalTTL", "too long", func(d doc) { d.ApprovalTTL = span(t, "14d1s") }, `approval_ttl: "14d1s": ` + ttl},
+		{"ExecutionTTL", "none", func(d doc) { d.ExecutionTTL = span(t, "0") }, `execution_ttl: "0": ` + ttl},
+		{"ExecutionTTL", "longest", func(d doc) { d.ExecutionTTL = span(t, "14d") }, ""},
+		{"ApprovalExclude", "unknown", func(d doc) { d.ApprovalExclude = []consent.Exclusion{"approver"} }, `approval_exclude: "approver": unknown; known are requester, creator, author`},
+		{"ApprovalExclude", "none", func(d doc) { d.ApprovalExclude = nil }, ""},
+		{"DrillEvery", "too often", func(d doc) { d.DrillEvery = span(t, "23h59m") }, `drill_every: "23h59m": must be 0 (no drill is due) or at least 1d`},
+		{"DrillEvery", "never", func(d doc) { d.DrillEvery = span(t, "0") }, ""},
+		{"DrillEvery", "most often", func(d doc) { d.DrillEvery = span(t, "1d") }, ""},
+	}
+}
+
 func numberRules(t testing.TB) []fieldRule {
 	return []fieldRule{
 		{"MinVersionsKept", "below zero", func(d doc) { d.MinVersionsKept = -1 }, "min_versions_kept: -1: must be between 0 and 2048"},
@@ -181,7 +221,7 @@ var unruled = []string{"Exportable", "AllowPlaintextBackup", "AllowPinnedEncrypt
 
 func TestEveryFieldOfAPolicyIsValidated(t *testing.T) {
 	good, bad := map[string]bool{}, map[string]bool{}
-	rules := [][]fieldRule{textRules(), typeRules(), choiceRules(), numberRules(t), timeRules(t)}
+	rules := [][]fieldRule{textRules(), typeRules(), choiceRules(), numberRules(t), timeRules(t), consentRules(t)}
 	for _, list := range rules {
 		for _, row := range list {
 			t.Run(row.field+" "+row.name, func(t *testing.T) {

@@ -92,23 +92,23 @@ func (p *Policy) checkTimes() error {
 }
 
 // closedBy names what keeps the clock from rotating.
-func (p *Policy) closedBy() string {
-	if len(p.RotationBlackout) > 0 {
+func (d *Document) closedBy() string {
+	if len(d.RotationBlackout) > 0 {
 		return "rotation_window or rotation_blackout keeps the clock from it"
 	}
 	return "rotation_window is closed"
 }
 
 // checkEnds holds the rules between what is rolled back, archived and the end of the recipient period.
-func (p *Policy) checkEnds(rollback time.Duration) error {
-	archive, recipient := p.ArchiveAfter.Duration, p.RecipientPeriod.Duration
+func (d *Document) checkEnds(rollback time.Duration) error {
+	archive, recipient := d.ArchiveAfter.Duration, d.RecipientPeriod.Duration
 	switch {
 	case archive > 0 && archive < rollback:
-		return refusal.InvalidField("archive_after", p.ArchiveAfter.Text, "must be 0 or at least rollback_window, which is "+schedule.DurationText(rollback))
+		return refusal.InvalidField("archive_after", d.ArchiveAfter.Text, "must be 0 or at least rollback_window, which is "+schedule.DurationText(rollback))
 	case archive > 0 && recipient > 0 && archive > recipient:
-		return refusal.InvalidField("archive_after", p.ArchiveAfter.Text, "must be at most recipient_period, which is "+p.RecipientPeriod.Text)
+		return refusal.InvalidField("archive_after", d.ArchiveAfter.Text, "must be at most recipient_period, which is "+d.RecipientPeriod.Text)
 	case recipient > 0 && recipient < rollback:
-		return refusal.InvalidField("recipient_period", p.RecipientPeriod.Text, "must be 0 or at least rollback_window, which is "+schedule.DurationText(rollback))
+		return refusal.InvalidField("recipient_period", d.RecipientPeriod.Text, "must be 0 or at least rollback_window, which is "+schedule.DurationText(rollback))
 	}
 	return nil
 }
@@ -154,6 +154,21 @@ func destroyDelayRule(field string, delay schedule.Span, _ *Document) error {
 func notZero(field string, delay schedule.Span, _ *Document) error {
 	if delay.Duration == 0 {
 		return refusal.InvalidField(field, delay.Text, "must not be 0")
+	}
+	return nil
+}
+
+func drillEveryRule(field string, every schedule.Span, _ *Document) error {
+	if every.Duration != 0 && every.Duration < day {
+		return refusal.InvalidField(field, every.Text, "must be 0 (no drill is due) or at least 1d")
+	}
+	return nil
+}
+
+// ttlRule bounds how long a request is open, and how long what was approved may be executed.
+func ttlRule(field string, ttl schedule.Span, _ *Document) error {
+	if ttl.Duration < 5*time.Minute || ttl.Duration > 14*day {
+		return refusal.InvalidField(field, ttl.Text, "must be between 5m and 14d")
 	}
 	return nil
 }

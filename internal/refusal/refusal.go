@@ -22,6 +22,9 @@ var (
 	ErrDenied   = errors.New("denied use")        // refused, and counted; it is an ErrRefused too
 	ErrRepeated = errors.New("repeated request")  // a request that was carried out already: it is answered, not carried out again
 
+	// ErrConsent is a refusal that ends when people consent: what was asked for is filed.
+	ErrConsent = errors.New("consent needed")
+
 	// ErrAsFault is beside the kind of a refusal that Transit answers as if the server were at fault, with 500. Clients branch on that.
 	ErrAsFault = errors.New("refused as a fault")
 

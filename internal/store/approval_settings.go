@@ -76,7 +76,7 @@ func (r Approvers) SetApprovalSettings(
 		return !same, err
 	})
 	switch {
-	case err != nil && Journals(r).repeatedOnMount(ctx):
+	case err != nil && r.repeated(ctx):
 		return current, refusal.ErrRepeated
 	case err != nil || !write:
 		return next, err
@@ -84,6 +84,12 @@ func (r Approvers) SetApprovalSettings(
 	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
 		return r.put(ctx, approvalSettingsPath, recordOfApprovalSettings(next, begun), rest)
 	})
+}
+
+// repeated reports whether the request was carried out already. The caller holds the lock of the mount.
+func (r Approvers) repeated(ctx context.Context) bool {
+	from, exists, err := Journals(r).named(ctx, custody.MountChain)
+	return err == nil && Journals(r).repeated(ctx, custody.MountChain, from, exists)
 }
 
 func recordOfApprovalSettings(s consent.Settings, by journaled) approvalSettingsRecord {

@@ -70,7 +70,7 @@ func allSet(t *testing.T, w *world) {
 	require.NoError(t, err)
 	_, err = w.AddSigningKey(ctx, nextSigningKey)
 	require.NoError(t, err)
-	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"}))
+	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock()))
 }
 
 // tokenSet arranges a mount with a token and a key on it.
@@ -118,7 +118,7 @@ func mountActs() []act {
 			return err
 		}, writes: 3},
 		{name: "acknowledge the clock", arrange: clockSet, do: func(w *world, _ string) error {
-			return w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"})
+			return w.AcknowledgeClock(ctx, goldenClock())
 		}, writes: 3},
 		{name: "configure the engine", arrange: withKey(1, true), do: func(w *world, _ string) error {
 			_, err := w.SetGovernance(ctx, func(policy.Governance) policy.Governance {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	catalogue "github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
@@ -93,7 +95,9 @@ func goldenPolicy(t *testing.T) policy.Policy {
 			RecipientPeriod: span("8d"), ArchiveAfter: span("4d"), RetireAfter: span("5d"), QuietPeriod: span("6d"), DestroyDelay: span("7d"),
 			MinVersionsKept: 3, CompromisedProcessing: policy.Deny, SuspendedProcessing: policy.Allow,
 			RequireReason: []string{"retire", "hold"}, ReasonPattern: "^CHG",
-			Labels: map[string]string{"env": "prod"}, Compliance: []string{"pci-dss-4.0.1/3.7.4"}, Source: "policy {}",
+			Approvals: map[catalogue.Gate]string{}, ApprovalTTL: span("72h"), ExecutionTTL: span("24h"), DrillEvery: span("0"),
+			ApprovalExclude: []consent.Exclusion{consent.ExcludeRequester, consent.ExcludeCreator},
+			Labels:          map[string]string{"env": "prod"}, Compliance: []string{"pci-dss-4.0.1/3.7.4"}, Source: "policy {}",
 		},
 	})
 	require.NoError(t, err)
@@ -195,7 +199,7 @@ func TestGoldenRecordsOfEarlierBuildsDecode(t *testing.T) {
 
 	w.putPolicy(t, "pci", "new")
 	require.NoError(t, w.SetDisableUpsert(ctx, false))
-	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock(), lifecycle.Event{Act: "acknowledge-clock"}))
+	require.NoError(t, w.AcknowledgeClock(ctx, goldenClock()))
 	require.Equal(t, "write done", w.story(t, custody.PolicyChain("pci")))
 	require.Equal(t, "configure-keys done; acknowledge-clock done", w.story(t, custody.MountChain))
 	checkCustody(t, w)

@@ -7,6 +7,8 @@ import (
 	"context"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
 // On binds the store to the storage of one request, and to who asks.
@@ -32,6 +34,9 @@ func (h Handle) As(who Caller) Handle {
 	c.caller = who
 	return Handle{&c}
 }
+
+// Asking returns who asks.
+func (h Handle) Asking() custody.Actor { return h.caller.Actor }
 
 // conn is a store with the storage and the caller of one request. All that reads or writes storage goes through it.
 type conn struct {
@@ -75,6 +80,8 @@ type (
 	Sealed struct{ *conn }
 	// Objects stores which keys on the token may belong to no version.
 	Objects struct{ *conn }
+	// Approvals stores requests for consent.
+	Approvals struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
 )
@@ -126,6 +133,9 @@ func (h Handle) Sealed() Sealed { return Sealed(h) }
 
 // Objects returns the keys on the token that may belong to no version.
 func (h Handle) Objects() Objects { return Objects(h) }
+
+// Approvals returns the requests for consent.
+func (h Handle) Approvals() Approvals { return Approvals(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

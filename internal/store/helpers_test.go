@@ -88,13 +88,19 @@ func (w *world) PutPolicy(
 func (w *world) DeletePolicy(
 	ctx context.Context, name string, allow func(policy.Policy) error, used func(policy.Use) error,
 ) error {
-	return w.Policies.DeletePolicy(ctx, name, "", allow, used)
+	return w.Policies.DeletePolicy(ctx, name, lifecycle.Event{Act: "delete"}, func(p policy.Policy, e lifecycle.Event) (lifecycle.Event, error) {
+		return e, allow(p)
+	}, used)
 }
 
 func (w *world) SetGovernance(ctx context.Context, change func(policy.Governance) policy.Governance) (policy.Governance, error) {
-	return w.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event) {
-		return change(g), lifecycle.Event{Act: "configure-engine"}
+	return w.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event, error) {
+		return change(g), lifecycle.Event{Act: "configure-engine"}, nil
 	})
+}
+
+func (w *world) AcknowledgeClock(ctx context.Context, c lifecycle.Clock) error {
+	return w.Settings.AcknowledgeClock(ctx, c, func() (lifecycle.Event, error) { return lifecycle.Event{Act: "acknowledge-clock"}, nil })
 }
 
 func (w *world) SetCacheSize(ctx context.Context, size int) error {

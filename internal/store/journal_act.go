@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -33,7 +34,10 @@ func (r Journals) recorded(
 	if err != nil {
 		return "", err
 	}
-	if err = do(ctx, begun.head); err == nil {
+	if err = Approvals(r).noteExecution(ctx, a.event.Consent, begun.head); err == nil {
+		err = do(ctx, begun.head)
+	}
+	if err == nil {
 		_, err := r.end(ctx, a.chain, begun, custody.Done, false)
 		r.dropped("the end of an act is not recorded yet", err)
 		return custody.Done, nil
@@ -60,7 +64,7 @@ func (r Journals) outcome(ctx context.Context, name string, begun chain) custody
 	switch {
 	case err != nil:
 		return ""
-	case at.done == begun.begun:
+	case at.begun == begun.begun && at.outcome == custody.Done:
 		return custody.Done
 	default:
 		return custody.Failed
@@ -75,12 +79,6 @@ func (r Journals) repeated(ctx context.Context, name string, from custody.Head, 
 	}
 	at, err := r.chainHead(ctx, name, from, exists)
 	return err == nil && at.did(r.caller.RequestID)
-}
-
-// repeatedOnMount is repeated for an act on the settings of the mount, whose lock the caller holds.
-func (r Journals) repeatedOnMount(ctx context.Context) bool {
-	from, exists, err := r.named(ctx, custody.MountChain)
-	return err == nil && r.repeated(ctx, custody.MountChain, from, exists)
 }
 
 // onMount does an act on the settings of the mount, whose lock the caller holds. It commits with a record that takes over
@@ -134,18 +132,41 @@ func (r Journals) named(ctx context.Context, name string) (from custody.Head, ex
 
 func (r Journals) namedByMount(ctx context.Context) (newest custody.Head, err error) {
 	for _, path := range mountRecords {
-		var rec struct {
-			Schema int `json:"schema"`
-			journaled
-		}
-		if _, _, err := read(ctx, r.conn, path, &rec); err != nil {
+		head, _, err := r.journaledAt(ctx, path)
+		if err != nil {
 			return custody.Head{}, err
 		}
-		if rec.JournalCount > newest.Count {
-			newest = rec.head()
+		if head.Count > newest.Count {
+			newest = head
 		}
 	}
 	return newest, nil
+}
+
+// journaledAt returns the custody record that a record names.
+func (r Journals) journaledAt(ctx context.Context, path string) (head custody.Head, exists bool, err error) {
+	var rec struct {
+		Schema int `json:"schema"`
+		journaled
+	}
+	_, exists, err = read(ctx, r.conn, path, &rec)
+	return rec.head(), exists, err
+}
+
+// apart names the acts that do not commit with the record of what they are on, but with one of their own, which a detail of
+// the event names.
+var apart = map[acts.Name]struct{ prefix, detail string }{
+	acts.RequestApproval: {approvalsPrefix, approvalDetail}, acts.Approve: {approvalsPrefix, approvalDetail},
+	acts.Deny: {approvalsPrefix, approvalDetail}, acts.Withdraw: {approvalsPrefix, approvalDetail},
+}
+
+// apartOf returns the path of the record that an act commits with which is not that of its subject; empty: it is.
+func apartOf(begin custody.Record) string {
+	own, isApart := apart[acts.Name(begin.Act)]
+	if !isApart {
+		return ""
+	}
+	return own.prefix + begin.Details[own.detail]
 }
 
 // lockChain locks what the acts of a journal are on.

@@ -17,7 +17,8 @@ import (
 type chain struct {
 	head     custody.Head
 	open     *custody.Record // the act that has begun and not ended; nil: none
-	begun    custody.Head    // the record that begins the open act
+	begun    custody.Head    // the record that begins the open act, else the newest
+	outcome  custody.Outcome // of the newest act that has ended
 	done     custody.Head    // the record that begins the newest act that took effect, which the key's record names
 	requests []string        // by which the newest acts were asked for that took effect, the oldest first
 }
@@ -32,14 +33,22 @@ const (
 // with returns the chain with one record more.
 func (c chain) with(rec custody.Record, head custody.Head) chain {
 	next := chain{head: head, done: c.done, requests: c.requests}
-	switch {
-	case rec.Kind == custody.Begin:
+	if rec.Kind == custody.Begin {
 		next.open, next.begun = &rec, head
-	case c.open != nil && rec.Of == c.begun.Count && rec.Outcome == custody.Done:
+		return next
+	}
+	if c.open == nil || rec.Of != c.begun.Count {
+		return next
+	}
+	next.begun, next.outcome = c.begun, rec.Outcome
+	if rec.Outcome != custody.Done {
+		return next
+	}
+	if apartOf(*c.open) == "" {
 		next.done = c.begun
-		if id := c.open.RequestID; id != "" {
-			next.requests = append(slices.Clone(c.requests[max(0, len(c.requests)-requestsKept+1):]), id)
-		}
+	}
+	if id := c.open.RequestID; id != "" {
+		next.requests = append(slices.Clone(c.requests[max(0, len(c.requests)-requestsKept+1):]), id)
 	}
 	return next
 }
@@ -59,7 +68,11 @@ func (r Journals) chainHead(ctx context.Context, name string, from custody.Head,
 	case at.open == nil:
 		return at, nil
 	}
-	return r.end(ctx, name, at, outcomeOf(at, from, exists), true)
+	outcome, err := r.outcomeOf(ctx, at, from, exists)
+	if err != nil {
+		return at, err
+	}
+	return r.end(ctx, name, at, outcome, true)
 }
 
 // known returns the end of a key's journal from memory or from storage. The error matches [custody.ErrBroken] where the journal and
@@ -89,12 +102,18 @@ func checkDone(name string, at chain, from custody.Head, exists bool) error {
 }
 
 // outcomeOf tells whether an act that was cut short took effect: the key record names the beginning of the act that
-// wrote it, and a deletion took effect if the record is gone.
-func outcomeOf(at chain, from custody.Head, exists bool) custody.Outcome {
-	if (exists && from == at.begun) || (!exists && at.open.Act == string(acts.Delete)) {
-		return custody.Done
+// wrote it, and a deletion took effect if the record is gone. An act that commits apart is told by that record.
+func (r Journals) outcomeOf(ctx context.Context, at chain, from custody.Head, exists bool) (custody.Outcome, error) {
+	if path := apartOf(*at.open); path != "" {
+		var err error
+		if from, exists, err = r.journaledAt(ctx, path); err != nil {
+			return "", err
+		}
 	}
-	return custody.Failed
+	if (exists && from == at.begun) || (!exists && at.open.Act == string(acts.Delete)) {
+		return custody.Done, nil
+	}
+	return custody.Failed, nil
 }
 
 // readForward reads the records from the one that the key's record names to the end, and before it as many as may be of

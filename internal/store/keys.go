@@ -75,6 +75,7 @@ func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	if err := r.finishErasure(ctx, name, allOfIt); err != nil {
 		return err
 	}
+	c.Key.CreatedBy = r.caller.Actor.EntityID
 	made := change{Commit: c}
 	_, err = r.record(ctx, made, false)
 	r.restored(ctx, made, err)

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -190,6 +189,7 @@ func (r Policies) PutPolicy(
 	case err != nil || !write:
 		return next, err
 	}
+	next.Author = r.caller.Actor.EntityID
 	return next, r.record(ctx, name, now, event, func(ctx context.Context, begun custody.Head) error {
 		return r.putRevision(ctx, next, journaled{begun.Count, begun.Hash}, now.rest)
 	})
@@ -237,7 +237,8 @@ func (r Policies) record(
 // DeletePolicy deletes a policy with its revisions, if allow returns no error, and nor does used for each use of it that is
 // found: nothing begins to use the policy meanwhile. The error is [refusal.ErrNotFound] where there is no policy.
 func (r Policies) DeletePolicy(
-	ctx context.Context, name, reason string, allow func(policy.Policy) error, used func(policy.Use) error,
+	ctx context.Context, name string, event lifecycle.Event,
+	allow func(policy.Policy, lifecycle.Event) (lifecycle.Event, error), used func(policy.Use) error,
 ) error {
 	unlock, err := r.lock(ctx, &r.s.policies, name)
 	if err != nil {
@@ -245,18 +246,21 @@ func (r Policies) DeletePolicy(
 	}
 	defer unlock()
 	var now storedPolicy
+	var allowed lifecycle.Event
 	if _, err := r.decided(ctx, func() (write bool, err error) {
 		if now, err = r.current(ctx, name); err != nil {
 			return false, err
 		}
-		if err := allow(now.policy); err != nil {
+		if err := r.checkUnused(ctx, name, used); err != nil {
 			return false, err
 		}
-		return true, r.checkUnused(ctx, name, used)
+		allowed, err = allow(now.policy, event)
+		return true, err
 	}); err != nil {
 		return err
 	}
-	event := lifecycle.Event{Act: string(acts.Delete), Reason: reason, Policy: name, PolicyRevision: now.policy.Revision}
+	event = allowed
+	event.Policy, event.PolicyRevision = name, now.policy.Revision
 	err = r.record(ctx, name, now, event, func(ctx context.Context, _ custody.Head) error {
 		return r.delete(ctx, policiesPrefix+name)
 	})

@@ -62,6 +62,7 @@ type keyRecord struct {
 	JournalHash          string                  `json:"journal_hash"`
 	Ancestors            []predecessorJSON       `json:"ancestors"`
 	LastActs             lastActsJSON            `json:"last_acts"`
+	CreatedBy            string                  `json:"created_by,omitempty"` // never emptied
 	rotationRecord
 }
 
@@ -121,7 +122,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
 		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: predecessorsJSON(k.Predecessors),
-		LastActs: toLastActsJSON(k.LastActs),
+		LastActs: toLastActsJSON(k.LastActs), CreatedBy: k.CreatedBy,
 		rotationRecord: rotationRecord{
 			r.Base, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
 			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.ChecksPending, r.PriorBase, r.PriorFailures,
@@ -157,7 +158,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Before: before}.WithUntil(r.DestroyTime),
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Predecessors: predecessorsOf(r.Ancestors),
-		LastActs: r.LastActs.lastActs(),
+		LastActs: r.LastActs.lastActs(), CreatedBy: r.CreatedBy,
 		Rotation: lifecycle.Rotation{
 			Base: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,
@@ -187,6 +188,7 @@ type versionRecord struct {
 	Public      []byte    `json:"public"`      // PKIX DER; null: the type has no public half
 	PublicOnly  bool      `json:"public_only"` // the private half was erased, and Sealed has none
 	Object      string    `json:"object"`      // of a key on a token: its CKA_ID, until it was destroyed there
+	CreatedBy   string    `json:"created_by,omitempty"`
 }
 
 // datesRecord is dates/<name>/<page>: when the versions page*pageSize+1 ... (page+1)*pageSize were made.

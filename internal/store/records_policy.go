@@ -29,6 +29,7 @@ type policyHead struct {
 	Created      time.Time     `json:"created"`
 	LooserBefore time.Time     `json:"looser_before"` // an earlier revision's longer quiet period goes on for denials before
 	LooserQuiet  time.Duration `json:"looser_quiet"`
+	Author       string        `json:"author,omitempty"`
 	journaled
 }
 
@@ -117,7 +118,7 @@ func recordOfPolicy(p policy.Policy, by journaled) policyRecord {
 	return policyRecord{
 		policyHead: policyHead{
 			Schema: schema, Revision: p.Revision, Hash: p.Hash, Created: p.Created,
-			LooserBefore: p.LongerQuiet.Before, LooserQuiet: p.LongerQuiet.Quiet, journaled: by,
+			LooserBefore: p.LongerQuiet.Before, LooserQuiet: p.LongerQuiet.Quiet, Author: p.Author, journaled: by,
 		},
 		source: p.Source, content: content,
 	}
@@ -137,7 +138,7 @@ func (r policyRecord) policy(name string) (policy.Policy, error) {
 		}
 	}
 	p, err := policy.Stored(policy.Policy{
-		Name: name, Revision: r.Revision, Hash: r.Hash, Created: r.Created, Document: doc,
+		Name: name, Revision: r.Revision, Hash: r.Hash, Created: r.Created, Author: r.Author, Document: doc,
 		LongerQuiet: policy.LongerQuietPeriod{Before: r.LooserBefore, Quiet: r.LooserQuiet},
 	})
 	return p, inField(err)

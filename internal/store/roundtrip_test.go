@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	catalogue "github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -92,6 +93,7 @@ func fullPolicy(t *testing.T) policy.Policy {
 		}
 		p.RotationJitter, err = schedule.ParseJitter("2.50%")
 		require.NoError(t, err)
+		p.Approvals = map[catalogue.Gate]string{"retire": "2 of key-approvers", "promote": "not creator"}
 		p.RotationBlackout = []string{"12-24", "2027-12-15/2028-01-05"}
 		p.RotationSchedule, p.RotationWindow, p.RotationZone = "0 3 1 * *", "30 1 * * SAT", "Europe/Berlin"
 		p.HSM, p.OnLimit, p.CompromisedProcessing, p.SuspendedProcessing = policy.Required, policy.OnLimitBlock, policy.Deny, policy.Allow
@@ -163,6 +165,7 @@ func TestEveryFieldOfAKeyIsStored(t *testing.T) {
 
 	got, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
+	want.CreatedBy = "e1"                                                                                          // who asked
 	want.LastActs = lifecycle.LastActs{Since: 1, Versions: []lifecycle.VersionAct{{Version: want.Latest, Act: 1}}} // the store's own
 	require.Equal(t, want, got)
 }
@@ -187,7 +190,7 @@ func TestKeyWithNothingSetIsStored(t *testing.T) {
 	require.NoError(t, w.CreateKey(ctx, creation(want, version(want, "first"))))
 	got, err := w.Key(ctx, "orders")
 	require.NoError(t, err)
-	want.LastActs = got.LastActs
+	want.LastActs, want.CreatedBy = got.LastActs, "e1"
 	require.Equal(t, want, got)
 }
 
@@ -198,6 +201,7 @@ func TestEveryFieldOfAVersionIsStored(t *testing.T) {
 	require.NoError(t, w.CreateKey(ctx, creation(newKey(t, "orders", ""), want)))
 	got, err := w.Version(ctx, "orders", 1)
 	require.NoError(t, err)
+	want.CreatedBy = "e1" // who asked
 	require.Equal(t, want, got)
 }
 
@@ -209,6 +213,7 @@ func TestEveryFieldOfAPolicyIsStored(t *testing.T) {
 		return want, nil
 	})
 	require.NoError(t, err)
+	want.Author = "e1" // who asked
 	require.Equal(t, want, put)
 
 	got, err := w.Policy(ctx, "pci")

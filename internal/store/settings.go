@@ -137,7 +137,7 @@ func (r Settings) governance(ctx context.Context) (policy.Governance, unknown, e
 // held against deletion until the record says that it is the default; the error is that of [Policies.Policy] where it cannot
 // be one.
 func (r Settings) SetGovernance(
-	ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event),
+	ctx context.Context, change func(policy.Governance) (policy.Governance, lifecycle.Event, error),
 ) (policy.Governance, error) {
 	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
@@ -152,7 +152,9 @@ func (r Settings) SetGovernance(
 		if current, rest, err = r.governance(ctx); err != nil {
 			return false, err
 		}
-		next, event = change(current)
+		if next, event, err = change(current); err != nil {
+			return false, err
+		}
 		held()
 		held, err = r.holdDefault(ctx, current.DefaultPolicy, next.DefaultPolicy)
 		return next != current, err
@@ -213,17 +215,21 @@ func (r Settings) SetClock(ctx context.Context, c lifecycle.Clock) error {
 }
 
 // AcknowledgeClock stores what the clock guard is to remember because an operator says so, between the two custody records of
-// the event.
-func (r Settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, event lifecycle.Event) error {
+// the event. An error of decide comes back as it is.
+func (r Settings) AcknowledgeClock(ctx context.Context, c lifecycle.Clock, decide func() (lifecycle.Event, error)) error {
 	unlock, err := r.lock(ctx, &r.s.mount, custody.MountChain)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	var event lifecycle.Event
 	var rest unknown
 	if _, err := r.decided(ctx, func() (write bool, err error) {
 		var rec clockRecord
-		rest, _, err = read(ctx, r.conn, clockPath, &rec)
+		if rest, _, err = read(ctx, r.conn, clockPath, &rec); err != nil {
+			return false, err
+		}
+		event, err = decide()
 		return true, err
 	}); err != nil {
 		return err

@@ -57,7 +57,7 @@ func (r Versions) versionAt(ctx context.Context, path string, n int) (lifecycle.
 		return lifecycle.Version{}, fmt.Errorf("%s: %w", path, refusal.ErrNotFound)
 	}
 	return lifecycle.Version{
-		KeyID: rec.KeyID, Number: rec.Number, Created: rec.Created, Fingerprint: rec.Fingerprint, Sealed: rec.Sealed, Public: rec.Public, PublicOnly: rec.PublicOnly, Object: rec.Object,
+		KeyID: rec.KeyID, Number: rec.Number, Created: rec.Created, Fingerprint: rec.Fingerprint, Sealed: rec.Sealed, Public: rec.Public, PublicOnly: rec.PublicOnly, Object: rec.Object, CreatedBy: rec.CreatedBy,
 	}, nil
 }
 
@@ -71,6 +71,7 @@ const verifyTime = 5 * time.Second
 // putNew writes a new version and, with verify, reads it back: what the storage took and cannot give again must not
 // come into force.
 func (r Versions) putNew(ctx context.Context, name string, v lifecycle.Version, verify bool) error {
+	v.CreatedBy = r.caller.Actor.EntityID
 	if !verify {
 		return r.putVersion(ctx, name, v)
 	}
@@ -94,7 +95,7 @@ func (r Versions) putNew(ctx context.Context, name string, v lifecycle.Version, 
 
 func (r Versions) putVersionAt(ctx context.Context, path string, v lifecycle.Version) error {
 	return r.put(ctx, path, versionRecord{
-		Schema: schema, KeyID: v.KeyID, Number: v.Number, Created: v.Created, Fingerprint: v.Fingerprint, Sealed: v.Sealed, Public: v.Public, PublicOnly: v.PublicOnly, Object: v.Object,
+		Schema: schema, KeyID: v.KeyID, Number: v.Number, Created: v.Created, Fingerprint: v.Fingerprint, Sealed: v.Sealed, Public: v.Public, PublicOnly: v.PublicOnly, Object: v.Object, CreatedBy: v.CreatedBy,
 	}, nil)
 }
 

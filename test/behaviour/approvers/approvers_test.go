@@ -169,8 +169,8 @@ func TestNobodyLocksHimselfOut(t *testing.T) {
 	m.Refused(m.Write("config/approvals", "break_glass_operations", "retire"), "break_glass_operations", "promote, rollback")
 	require.Equal(t, before, m.Storage.All())
 
-	m.Must(m.Write("config/approvals", "approvals", "approvals=1 of key-approvers, others"))
-	m.Refused(m.Write("config/approvals", "auth_mount", "typo"), "approvals=1 of key-approvers, others", "nobody can approve")
+	m.Must(m.Write("config/approvals", "approvals", "clock=1 of key-approvers, others"))
+	m.Refused(m.Write("config/approvals", "auth_mount", "typo"), "clock=1 of key-approvers, others", "nobody can approve")
 	m.Must(m.Write("config/approvals", "auth_mount", "userpass-1"))
 	m.System.Gone("bob-id")
 	m.Must(m.Write("config/approvals", "duties", "Look twice."))
@@ -210,7 +210,9 @@ func TestARequestThatComesTwiceIsCarriedOutOnce(t *testing.T) {
 	t.Parallel()
 	m := mount(t)
 	for range 2 {
-		got := m.As("r1", func(m *mounttest.Mount) mounttest.Answer { return m.Write("config/approvals", "auth_mount", "x", "cas", 1) })
+		got := m.As("r1", func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("config/approvals", "auth_mount", "x", "cas", 1)
+		})
 		require.Equal(t, 2, m.Must(got).Data["revision"])
 		m.Restart()
 	}

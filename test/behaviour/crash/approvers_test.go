@@ -42,7 +42,9 @@ var approverActs = []act{
 			withPeople(m)
 			m.Must(acknowledge(m))
 		},
-		run:   func(m *mounttest.Mount) mounttest.Answer { return m.Delete("approvers/bob-id", "reason", "has left the team") },
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Delete("approvers/bob-id", "reason", "has left the team")
+		},
 		after: func(t *testing.T, m *mounttest.Mount) { require.Equal(t, 404, m.List("approvers").Status) },
 	},
 	{

@@ -35,6 +35,8 @@ func everyField() map[string]any {
 		"rollback_window", "12h", "originator_period", "400d", "recipient_period", "800d", "archive_after", "300d",
 		"retire_after", 86400, "quiet_period", "1d12h", "destroy_delay", "60d", "min_versions_kept", 3,
 		"compromised_processing", "deny", "suspended_processing", "allow",
+		"approvals", map[string]any{"retire": "2 of key-approvers, security", "promote": "not creator"}, "approval_ttl", "48h", "execution_ttl", 3600,
+		"approval_exclude", []any{"creator", "author"}, "drill_every", "365d",
 	)
 }
 
@@ -202,7 +204,19 @@ var badFields = map[string][]badField{
 	"min_versions_kept":      {{value: -1, says: "-1|0"}, {value: 2049, says: "2049|2048"}},
 	"compromised_processing": {{value: "perhaps", says: "perhaps|allow or deny"}},
 	"suspended_processing":   {{value: "", says: `""|allow or deny`}},
-	"document":               {{value: "owner = ", says: "line 1|Missing expression"}, {value: strings.Repeat("#", 1<<16+1), says: "###|64 KiB"}, {value: "owner = \"o\"", with: mounttest.Data("owner", "o"), says: "owner|excludes"}},
+	"approvals": {
+		{value: map[string]any{"retire": "0 of a"}, says: "retire=0 of a|1 to 10"},
+		{value: map[string]any{"suspend": "1 of a"}, says: "suspend=1 of a|containment needs one person"},
+		{value: map[string]any{"hold": "1 of a"}, says: "hold=1 of a|containment needs one person"},
+		{value: map[string]any{"config": "1 of a"}, says: "config=1 of a|unknown|policy"},
+		{value: map[string]any{"rotate": "not creator"}, says: "rotate=not creator|promote"},
+		{value: map[string]any{"retire": 2}, says: "2|texts"},
+	},
+	"approval_ttl":     {{value: "4m", says: "4m|5m and 14d"}, {value: "15d", says: "15d|5m and 14d"}, {value: "", says: `""|duration`}},
+	"execution_ttl":    {{value: 0, says: "0|5m and 14d"}, {value: "soon", says: "soon|duration"}},
+	"approval_exclude": {{value: "approver", says: "approver|requester, creator, author"}},
+	"drill_every":      {{value: "1h", says: "1h|1d"}, {value: "yearly", says: "yearly|duration"}},
+	"document":         {{value: "owner = ", says: "line 1|Missing expression"}, {value: strings.Repeat("#", 1<<16+1), says: "###|64 KiB"}, {value: "owner = \"o\"", with: mounttest.Data("owner", "o"), says: "owner|excludes"}},
 }
 
 // badScalars are wrong values for every integer and every boolean, of which the SDK makes something.

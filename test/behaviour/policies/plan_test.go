@@ -71,6 +71,50 @@ func TestAPlanShowsWhatAKeyWouldMeetAgain(t *testing.T) {
 	require.Equal(t, map[string]any{"keys": 3, "due_now": 0, "non_compliant": 0, "becomes_non_compliant": 0}, plan["summary"])
 }
 
+func TestAPlanShowsWhatIsLooserAndWhoseConsentThatNeeds(t *testing.T) {
+	m := mounttest.New(t)
+	plan := func(kv ...any) []any {
+		t.Helper()
+		m.Storage.Reset()
+		data := m.Must(m.Write("policies/p/plan", kv...)).Data
+		require.Zero(t, m.Storage.Reset().Writes())
+		return []any{data["looser"], data["needs"]}
+	}
+	nothing := []any{map[string]any{}, ""}
+	require.Equal(t, nothing, plan("owner", "o", "exportable", true), "a new policy is looser than none")
+
+	m.Must(m.Write("policies/p", "owner", "o", "quiet_period", "14d", "reason_pattern", "^CHG"))
+	looser := map[string]any{
+		"quiet_period":   "14d -> 7d: versions are retired sooner after a denied use",
+		"reason_pattern": `^CHG -> "": which of the two is stricter cannot be told`,
+	}
+	require.Equal(t, []any{looser, ""}, plan("quiet_period", "7d", "reason_pattern", "", "owner", "a"), "no rule asks for consent")
+	m.Must(m.Write("policies/p", "approvals", "policy=2 of a,b"))
+	require.Equal(t, []any{looser, "2 of a, b"}, plan("quiet_period", "7d", "reason_pattern", "", "approvals", "policy=2 of b"))
+	require.Equal(t, nothing, plan("quiet_period", "15d", "approvals", "policy=3 of a"))
+	require.Equal(t, nothing, plan())
+	gone := map[string]any{"approvals": `{"policy":"2 of a, b"} -> {"policy":"1 of a"}: policy: fewer persons`}
+	require.Equal(t, []any{gone, "2 of a, b"}, plan("approvals", "policy=1 of a"), "the rule in force counts, not the one that is planned")
+
+	damage(m, "policies/p", "{")
+	require.Equal(t, nothing, plan("owner", "o", "exportable", true), "nothing can be compared")
+}
+
+func TestWritingAPolicyWhoseKeysRotateFasterThanPeopleAnswerWarns(t *testing.T) {
+	m := mounttest.New(t)
+	warned := func(path string, kv ...any) []string {
+		return m.Must(m.Write(path, append(kv, "owner", "o")...)).Warnings
+	}
+	want := "approvals: keys rotate every 1d, and approval_ttl is 3d: keys that rotate faster than people answer void their requests (retire)"
+	rule := map[string]any{"retire": "2 of a"}
+	require.Equal(t, []string{want}, warned("policies/p/plan", "rotation_period", "24h", "approvals", rule))
+	require.Equal(t, []string{want}, warned("policies/p", "rotation_period", "24h", "approvals", rule))
+	document := "owner = \"o\"\nrotation_period = \"24h\"\napprovals = {\n  retire = \"2 of a\"\n}\n"
+	require.Equal(t, []string{want}, m.Must(m.Write("policies/q", "document", document)).Warnings)
+	require.Empty(t, warned("policies/p", "approval_ttl", "1d"))
+	require.Empty(t, warned("policies/p", "approval_ttl", "3d", "rotation_period", "90d"))
+}
+
 func TestAPlanShowsTheNextEventOfEachKey(t *testing.T) {
 	m := fleet(t)
 	for range 3 {

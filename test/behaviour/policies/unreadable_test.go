@@ -47,6 +47,7 @@ func unreadable() map[string]func(m *mounttest.Mount) {
 		"an unknown mode":        with("rotation_mode", s3cr3t),
 		"an unknown rule":        with("compromised_processing", s3cr3t),
 		"a broken pattern":       with("reason_pattern", "("+s3cr3t),
+		"no rule of consent":     with("approvals", map[string]any{"retire": s3cr3t}),
 		"no revision":            with("revision", 0),
 	}
 }

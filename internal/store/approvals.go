@@ -1,0 +1,175 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+)
+
+const (
+	approvalsPrefix = "approvals/"
+	approvalDetail  = "approval" // the detail of a custody record that names the request
+)
+
+// approvalRecord is approvals/<id>: a request for consent with its votes.
+type approvalRecord struct {
+	Schema int `json:"schema"`
+	consent.Request
+	journaled
+}
+
+// Request returns a request for consent, or [refusal.ErrNotFound].
+func (r Approvals) Request(ctx context.Context, id string) (consent.Request, error) {
+	rec, _, found, err := r.approval(ctx, id)
+	if err == nil && !found {
+		err = refusal.NotFoundf("approval not found: there is no request %q", id)
+	}
+	return rec.Request, err
+}
+
+func (r Approvals) approval(ctx context.Context, id string) (rec approvalRecord, rest unknown, found bool, err error) {
+	path := approvalsPrefix + id
+	rest, found, err = read(ctx, r.conn, path, &rec)
+	if err == nil && found && (rec.Digest != rec.Content.Digest() || rec.ID() != id) {
+		err = fmt.Errorf("%s: %w", path, ErrCorrupt)
+	}
+	return rec, rest, found, err
+}
+
+// RequestIDs returns the ids of all requests that are kept, in alphabetical order.
+func (r Approvals) RequestIDs(ctx context.Context) ([]string, error) {
+	return r.list(ctx, approvalsPrefix)
+}
+
+// ChangeRequest commits what change makes of a request, as one Put between the two custody records of the event, in the chain of
+// what it is about, while no act on that runs. Now is nil where there is no request. What changes nothing writes nothing, and an
+// error of change comes back as it is.
+func (r Approvals) ChangeRequest(
+	ctx context.Context, id string, about consent.Subject,
+	change func(now *consent.Request) (consent.Request, lifecycle.Event, error),
+) (consent.Request, error) {
+	name, locked := r.chainOf(about)
+	unlock, err := r.lock(ctx, locked, name)
+	if err != nil {
+		return consent.Request{}, err
+	}
+	defer unlock()
+	var rec approvalRecord
+	var next consent.Request
+	var event lifecycle.Event
+	var rest unknown
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		var now *consent.Request
+		var found bool
+		if rec, rest, found, err = r.approval(ctx, id); err != nil {
+			return false, err
+		}
+		if found {
+			copied := rec.Request
+			now = &copied
+		}
+		next, event, err = change(now)
+		return now == nil || !reflect.DeepEqual(next, rec.Request), err
+	})
+	if err != nil || !write {
+		return next, err
+	}
+	return next, r.onChain(ctx, about, event, func(ctx context.Context, begun custody.Head) error {
+		rec := approvalRecord{Schema: schema, Request: next, journaled: journaled{begun.Count, begun.Hash}}
+		return r.put(ctx, approvalsPrefix+id, rec, rest)
+	})
+}
+
+// onChain does an act that commits with a request, in the chain of what the request is about.
+func (r Approvals) onChain(
+	ctx context.Context, about consent.Subject, event lifecycle.Event, do func(ctx context.Context, begun custody.Head) error,
+) error {
+	name := chainName(about)
+	from, exists, err := Journals(r).named(ctx, name)
+	if err != nil {
+		return err
+	}
+	at, err := Journals(r).chainHead(ctx, name, from, exists)
+	if err != nil {
+		return err
+	}
+	_, err = Journals(r).recorded(ctx, act{chain: name, keyID: about.KeyID, event: event}, at, do)
+	return err
+}
+
+// chainName returns the chain of custody of what a request is about.
+func chainName(about consent.Subject) string {
+	switch about.Scope {
+	case acts.Mount:
+		return custody.MountChain
+	case acts.Policy:
+		return custody.PolicyChain(about.Name)
+	default:
+		return about.Name
+	}
+}
+
+// chainOf returns what the acts on the subject are locked by.
+func (r Approvals) chainOf(about consent.Subject) (name string, l *locks) {
+	switch about.Scope {
+	case acts.Mount:
+		return custody.MountChain, &r.s.mount
+	case acts.Policy:
+		return about.Name, &r.s.policies
+	default:
+		return about.Name, &r.s.keys
+	}
+}
+
+// noteExecution notes with which custody record the act that a request is for has begun; no id: people were not asked. It is
+// written before what the act commits with, so that an act that took effect is known to have used its consent.
+func (r Approvals) noteExecution(ctx context.Context, id string, begun custody.Head) error {
+	if id == "" {
+		return nil
+	}
+	rec, rest, found, err := r.approval(ctx, id)
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w", approvalsPrefix+id, refusal.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	rec.Began = begun.Count
+	return r.put(ctx, approvalsPrefix+id, rec, rest)
+}
+
+// Executed reports whether the execution of a request took effect: custody says so, or what the act commits with names it.
+func (r Approvals) Executed(ctx context.Context, of consent.Request) (bool, error) {
+	if of.Began == 0 {
+		return false, nil
+	}
+	name := chainName(of.Content.Subject)
+	end, err := Journals(r).link(ctx, name, of.Began+1) // nothing comes between the records of an act
+	if err != nil {
+		return false, err
+	}
+	if end != nil {
+		return end.Of == of.Began && end.Outcome == custody.Done, nil
+	}
+	from, exists, err := Journals(r).named(ctx, name)
+	return exists && from.Count == of.Began, err
+}
+
+// DropRequest removes a request that has ended. Custody keeps what was asked and who voted.
+func (r Approvals) DropRequest(ctx context.Context, id string) error {
+	return r.delete(ctx, approvalsPrefix+id)
+}
+
+// Instance returns the identity of the mount's data. A mount that has none gets it.
+func (r Approvals) Instance(ctx context.Context) (string, error) {
+	return KEKs(r).instance(ctx)
+}
