@@ -87,6 +87,8 @@ func TestWhoIsNobodyCannotEnrol(t *testing.T) {
 	m.Refused(as(m, "mallory").Write("approvers/acknowledge", "duties_hash", hashOf(duties)), "entity_id", "mallory-id", "deleted")
 	m.System.Entity(&logical.Entity{ID: "bob-id", Name: "bob", Disabled: true}, "key-approvers")
 	m.Refused(as(m, "bob").Write("approvers/acknowledge", "duties_hash", hashOf(duties)), "entity_id", "disabled")
+	m.System.Merged("carol-id", "dave-id")
+	m.Refused(as(m, "carol").Write("approvers/acknowledge", "duties_hash", hashOf(duties)), "entity_id", "carol-id", "merged into another")
 	require.Equal(t, before, m.Storage.All())
 }
 
