@@ -13,7 +13,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -61,7 +60,10 @@ func (s Approvers) Configure(
 		return next, e, err
 	})
 	err = s.gate().filed(ctx, err)
-	if err == nil && len(changed) > 0 {
+	switch {
+	case errors.Is(err, refusal.ErrRepeated):
+		return after, nil
+	case err == nil && len(changed) > 0:
 		s.Log.Info("configured approvals", "revision", after.Revision, "changed", changed, "reason", pre.Reason)
 	}
 	return after, err
@@ -252,21 +254,4 @@ func placed(policyName string, rules map[acts.Gate]consent.Rule) (list []PlacedR
 	}
 	slices.SortFunc(list, func(a, b PlacedRule) int { return strings.Compare(string(a.Gate), string(b.Gate)) })
 	return list
-}
-
-// rulesOf returns the rules of a policy; nil has none.
-func rulesOf(p *policy.Policy) map[acts.Gate]consent.Rule {
-	asking, ok := any(p).(interface {
-		Approval(gate acts.Gate) (consent.Rule, bool)
-	})
-	if !ok {
-		return nil
-	}
-	rules := map[acts.Gate]consent.Rule{}
-	for _, gate := range acts.Gates(acts.Version, acts.Key, acts.Policy) {
-		if rule, has := asking.Approval(gate); has {
-			rules[gate] = rule
-		}
-	}
-	return rules
 }
