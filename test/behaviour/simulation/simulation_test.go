@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package simulation_test lets a hundred keys live through a year of outages, wrong clocks and failing storage.
+// Package simulation_test lets sixty keys live through a year of outages, wrong clocks and failing storage.
 package simulation_test
 
 import (
