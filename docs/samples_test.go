@@ -28,7 +28,8 @@ import (
 
 // blocks are the parts of a page that are run, in their order, on a mount of the page's own: those of samples, and comments
 // that begin with "before", with what has to be done for the samples behind them: requests, "wait 24h", "jump 24h" of a
-// clock that ran on without the mount, and "as bob" of requests that bob sends from there on.
+// clock that ran on without the mount, "as bob" of requests that bob sends from there on, and "ask" before one to which others
+// have to consent.
 var blocks = regexp.MustCompile("(?ms)^(?:```\n(.*?)^```$|<!-- before\n(.*?)^-->$)")
 
 // reader sends the samples of a page, as one would who reads it from the top.
@@ -119,9 +120,14 @@ func (r *reader) prepare(t *testing.T, lines []string) {
 			r.Mount.Caller = callerOf(people[rest], rest)
 			continue
 		}
+		line, asks := strings.CutPrefix(line, "ask ")
 		all := samplesOf(t, []string{line})
 		require.Len(t, all, 1, line)
 		answer := r.send(t, all[0])
+		if asks {
+			require.Equal(t, http.StatusPreconditionRequired, answer.Status, "%s: %s", line, answer.Err)
+			continue
+		}
 		require.Less(t, answer.Status, 300, "%s: %s", line, answer.Err)
 	}
 }

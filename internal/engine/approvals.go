@@ -189,7 +189,7 @@ func (s Approvals) view(ctx context.Context, r consent.Request, at situation) (R
 		return Request{}, err
 	}
 	state, votes, err := s.stateOf(ctx, r, at, moved)
-	return Request{Request: r, State: state, Discounts: votes.discounts, Counting: len(votes.who)}, err
+	return Request{Request: r, State: state, Discounts: votes.discounts, Counting: len(votes.who), Effect: s.effect(ctx, r.Content, at.now)}, err
 }
 
 // IDs returns the ids of all requests that are kept, in alphabetical order.
