@@ -23,6 +23,8 @@ var (
 	fPublicJWKS    = vaultapi.Texts("public_jwks", "Keys whose public keys anybody may read on jwks/:name, without a token: names, or what names begin with and a * behind it.")
 	fRequirePolicy = vaultapi.Bool("require_policy", "Every new key has a policy, and no key is detached from its policy.")
 	fDefaultPolicy = vaultapi.Text("default_policy", "Policy of new keys whose maker names none. It has to exist. Empty: none.")
+	fAccessLedger  = vaultapi.Bool("access_ledger", "It is counted which entities use which keys, and what versions are still used for.").Or(true)
+	fReviewEvery   = vaultapi.Seconds("access_review_every", "How often somebody has to attest an access review: 1d to 3660d.").Or(int(policy.DefaultReviewEvery / time.Second))
 	fAcknowledge   = vaultapi.Bool("acknowledge", "Believe the clock as it is now.")
 
 	keysAnswer = vaultapi.Answer[lifecycle.KeysSettings]{
@@ -32,6 +34,8 @@ var (
 	governanceAnswer = vaultapi.Answer[policy.Governance]{
 		vaultapi.Show(fRequirePolicy, func(g policy.Governance) bool { return g.RequirePolicy }),
 		vaultapi.Show(fDefaultPolicy, func(g policy.Governance) string { return g.DefaultPolicy }),
+		vaultapi.Show(fAccessLedger, func(g policy.Governance) bool { return !g.LedgerOff }),
+		vaultapi.Show(fReviewEvery, func(g policy.Governance) int { return seconds(g.ReviewInterval()) }),
 	}
 )
 
@@ -106,12 +110,20 @@ func (a configAPI) writeEngine(ctx context.Context, c *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	g, err := c.Settings().SetGovernance(ctx, engine.GovernanceChange{
-		RequirePolicy: fRequirePolicy.LookupNonNull(c), DefaultPolicy: fDefaultPolicy.LookupNonNull(c), Reason: pre.Reason,
-	})
+	change := engine.GovernanceChange{
+		RequirePolicy: fRequirePolicy.LookupNonNull(c), DefaultPolicy: fDefaultPolicy.LookupNonNull(c),
+		AccessLedger: fAccessLedger.LookupNonNull(c), Reason: pre.Reason,
+	}
+	if every := fReviewEvery.LookupNonNull(c); every != nil {
+		change.ReviewEvery = new(time.Duration)
+		*change.ReviewEvery = ofSeconds(*every)
+	}
+	g, err := c.Settings().SetGovernance(ctx, change)
 	if err != nil {
+		c.b.unasked.Store(true) // whether it was written is not known
 		return nil, err
 	}
+	c.b.uses.Switch(g.LedgerOff)
 	resp := governanceAnswer.Of(g)
 	if g.RequirePolicy {
 		resp.AddWarning("require_policy is for keys that are made from now on; a key that has no policy stays without one until it is bound")

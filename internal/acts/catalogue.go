@@ -80,6 +80,7 @@ var catalogue = []Act{
 	{Name: Delete, Scope: Policy, Help: "Delete a policy that no key is bound to."},
 
 	{Name: ConfigureEngine, Scope: Mount, Help: "Change how the keys of the mount come under a policy."},
+	{Name: AccessReview, Scope: Mount, Help: "Say that somebody has reviewed who uses which keys."},
 	{Name: ConfigureKeys, Scope: Mount, Help: "Allow or forbid that encrypting makes a missing key."},
 	{Name: ConfigureCache, Scope: Mount, Help: "Say how many versions of keys are kept in memory."},
 	{Name: AcknowledgeClock, Scope: Mount, Help: "Say that the clock is right, so that the clock guard lets destruction go on."},

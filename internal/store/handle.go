@@ -75,6 +75,8 @@ type (
 	Objects struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
+	// Uses stores what keys were used for, and by whom.
+	Uses struct{ *conn }
 )
 
 // Keys returns the key records.
@@ -121,6 +123,9 @@ func (h Handle) Sealed() Sealed { return Sealed(h) }
 
 // Objects returns the keys on the token that may belong to no version.
 func (h Handle) Objects() Objects { return Objects(h) }
+
+// Uses returns what keys were used for.
+func (h Handle) Uses() Uses { return Uses(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

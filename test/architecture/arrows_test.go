@@ -16,7 +16,7 @@ var mayImport = map[string][]string{
 	".": {
 		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
 		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
-		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
+		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/uses", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate"},
 	"internal/acts":            nil,
@@ -47,8 +47,9 @@ var mayImport = map[string][]string{
 	"internal/store": {
 		"hsm", "hsm/cryptoki", "internal/tokens",
 		"internal/acts", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/policy",
-		"internal/refusal",
+		"internal/refusal", "internal/uses",
 	},
+	"internal/uses":          {"internal/lifecycle"},
 	"hsm/cryptoki":           nil,
 	"hsm/hsmtest":            {"hsm", "hsm/cryptoki"},
 	"hsm/hsmtest/faketoken":  {"hsm/cryptoki"},
@@ -77,6 +78,7 @@ var mustNotImport = map[string][]string{
 	"internal/tokens":    {"github.com/hashicorp/vault"},
 	"internal/ledger":    {"github.com/hashicorp/vault"},
 	"internal/scheduler": {"github.com/hashicorp/vault"},
+	"internal/uses":      {"github.com/hashicorp/vault"},
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
 	"internal/custody":   {"."},
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt
