@@ -55,12 +55,13 @@ type stored struct {
 	store.Sealed
 	store.Objects
 	store.Rewraps
+	store.Uses
 }
 
 func storedIn(h store.Handle) stored {
 	return stored{
 		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
-		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(),
+		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(), h.Uses(),
 	}
 }
 
