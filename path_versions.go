@@ -172,7 +172,7 @@ func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, e
 		return nil, err
 	}
 	seen = c.b.uses.Known(k.ID, detail.Number, seen)
-	resp := versionAnswer.Of(version{fName.Get(c), detail, c.Data().UsedOf(k, detail.Number, leased), seen, change})
+	resp := versionAnswer.Of(version{fName.Get(c), detail, c.b.plane.UsedOf(k, detail.Number, leased), seen, change})
 	if detail.DeniedErr != nil {
 		resp.AddWarning(unreadDenials + detail.DeniedErr.Error())
 	}

@@ -29,12 +29,12 @@ func (s *Session) Used(ctx context.Context, name string, version int) (Used, err
 		version = k.Primary
 	}
 	leased, err := s.Usage.Leased(ctx, name, k.ID, version)
-	return s.UsedOf(k, version, leased), err
+	return s.plane.UsedOf(k, version, leased), err
 }
 
 // UsedOf is Used for who knows what was leased.
-func (s *Session) UsedOf(k Governed, version int, leased policy.Usage) Used {
-	counted := s.plane.counted(versionID{k.ID, version}, leased, k.Rules.Limits)
+func (p *Plane) UsedOf(k Governed, version int, leased policy.Usage) Used {
+	counted := p.counted(versionID{k.ID, version}, leased, k.Rules.Limits)
 	return Used{Usage: counted, Limits: k.Rules.Limits, OnLimit: k.Rules.OnLimit}
 }
 

@@ -220,7 +220,6 @@ func TestAReviewIsDueUntilSomebodyAttestsIt(t *testing.T) {
 	m.Must(m.Write("config/engine", "access_review_every", "100d"))
 	require.Equal(t, false, due())
 	records := mounttest.AsJSON(t, m.Must(m.Read("config/history")).Data)
-	require.Contains(t, mounttest.AsJSON(t, records)["records"].([]any)[1], "act")
 	first := records["records"].([]any)[0].(map[string]any)
 	require.Equal(t, "access-review", first["act"])
 	require.Equal(t, "looked with team payments", first["reason"])
