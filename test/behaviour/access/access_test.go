@@ -76,6 +76,7 @@ func TestAReviewSaysWhoDidWhat(t *testing.T) {
 		m.Must(m.Write("decrypt/k", "ciphertext", text))
 	}
 	m.Must(m.Write("hmac/k", "input", mounttest.B64("x")))
+	m.Refused(m.Write("encrypt/k", "plaintext", "no base64"), "base64")
 	m.Refused(m.Write("decrypt/k", "ciphertext", "vault:v2:bm8gY2lwaGVydGV4dCBhdCBhbGwsIGJ1dCBsb25n"), "")
 	as(m, "")
 	m.Must(m.Write("rewrap/k", "ciphertext", text))
