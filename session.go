@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -29,14 +30,15 @@ type session struct {
 	b      *backend
 	stored store.Handle
 	data   dataplane.Session
+	entity string // who asks; empty: a token without an entity, or nobody
 }
 
 // open binds the mount to a request.
 func (s *session) open(b *backend, req *logical.Request) {
 	stored := b.store.On(req.Storage, callerOf(req))
-	*s = session{b: b, stored: stored, data: b.plane.Session(dataplane.Storage{
+	*s = session{b: b, stored: stored, entity: custody.Clip(req.EntityID), data: b.plane.Session(dataplane.Storage{
 		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
-		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Residents: b.keyring.Residents(), Scheduler: s, KeyMaker: s, Retention: s, Random: s,
+		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Residents: b.keyring.Residents(), Scheduler: s, KeyMaker: s, Retention: s, Random: s, Uses: s,
 	})}
 	stored.IdentifyWith(s)
 }
@@ -50,7 +52,7 @@ func (s *session) MACs() dataplane.MACs { return dataplane.MACs{Session: &s.data
 // Engine returns the acts on keys and policies.
 func (s *session) Engine() *engine.Session {
 	return s.b.engine.Session(engine.Storage{
-		Keys: s.stored.Keys(), System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
+		Keys: watchedKeys{s.stored.Keys(), s}, System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),

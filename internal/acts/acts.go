@@ -45,6 +45,7 @@ const (
 
 	Write              Name = "write" // of a policy: a revision
 	ConfigureEngine    Name = "configure-engine"
+	AccessReview       Name = "access-review"
 	ConfigureKeys      Name = "configure-keys"
 	ConfigureCache     Name = "configure-cache"
 	AcknowledgeClock   Name = "acknowledge-clock"

@@ -81,6 +81,7 @@ var catalogue = []Act{
 	{Name: Delete, Scope: Policy, Gate: GatePolicy, Help: "Delete a policy that no key is bound to."},
 
 	{Name: ConfigureEngine, Scope: Mount, Gate: GateConfig, Help: "Change how the keys of the mount come under a policy."},
+	{Name: AccessReview, Scope: Mount, Help: "Say that somebody has reviewed who uses which keys."},
 	{Name: ConfigureKeys, Scope: Mount, Gate: GateConfig, Help: "Allow or forbid that encrypting makes a missing key."},
 	{Name: ConfigureCache, Scope: Mount, Help: "Say how many versions of keys are kept in memory."},
 	{Name: ConfigureApprovals, Scope: Mount, Gate: GateApprovals, Help: "Change whose consent acts on the mount need, and who counts as an approver."},

@@ -84,6 +84,8 @@ type (
 	Approvals struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
+	// Uses stores what keys were used for, and by whom.
+	Uses struct{ *conn }
 )
 
 // Keys returns the key records.
@@ -136,6 +138,9 @@ func (h Handle) Objects() Objects { return Objects(h) }
 
 // Approvals returns the requests for consent.
 func (h Handle) Approvals() Approvals { return Approvals(h) }
+
+// Uses returns what keys were used for.
+func (h Handle) Uses() Uses { return Uses(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

@@ -16,7 +16,7 @@ var mayImport = map[string][]string{
 	".": {
 		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/consent", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
 		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
-		"internal/report", "internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
+		"internal/report", "internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/uses", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate", "internal/report"},
 	"internal/acts":            nil,
@@ -49,8 +49,9 @@ var mayImport = map[string][]string{
 	"internal/store": {
 		"hsm", "hsm/cryptoki", "internal/tokens",
 		"internal/acts", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/policy",
-		"internal/refusal",
+		"internal/refusal", "internal/uses",
 	},
+	"internal/uses":          {"internal/lifecycle"},
 	"hsm/cryptoki":           nil,
 	"hsm/hsmtest":            {"hsm", "hsm/cryptoki"},
 	"hsm/hsmtest/faketoken":  {"hsm/cryptoki"},
@@ -79,6 +80,7 @@ var mustNotImport = map[string][]string{
 	"internal/tokens":    {"github.com/hashicorp/vault"},
 	"internal/ledger":    {"github.com/hashicorp/vault"},
 	"internal/scheduler": {"github.com/hashicorp/vault"},
+	"internal/uses":      {"github.com/hashicorp/vault"},
 	"internal/envelope":  {"github.com/hashicorp/vault/sdk/logical", "github.com/hashicorp/vault/sdk/framework"},
 	"internal/consent":   {"."},
 	"internal/custody":   {"."},

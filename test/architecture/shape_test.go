@@ -18,7 +18,7 @@ import (
 
 // The sizes that a reader can hold in mind.
 const (
-	maxRootEntries      = 57
+	maxRootEntries      = 59
 	maxMethods          = 30
 	maxInterfaceMethods = 8
 	maxReadme           = 9 << 10
