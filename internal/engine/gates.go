@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
@@ -34,6 +35,9 @@ func (s Keys) permitConfigure(
 	}
 	g := ofKey(ruled[0], &k, was, pre)
 	g.parameters = lifecycle.Differences(k, next)
+	if fmt.Sprint(k.Owner, k.Labels) != fmt.Sprint(next.Owner, next.Labels) { // of which long ones are shown shortened
+		g = g.with("texts", digestOf(fmt.Sprintf("%q %q", next.Owner, next.Labels)))
+	}
 	return s.permitKey(ctx, &k, g, event)
 }
 
@@ -78,8 +82,8 @@ func (e *exporting) permit(ctx context.Context, p *Prepared, k *lifecycle.Key, o
 }
 
 // permitRestore asks for consent to a key of a backup, under the policy that it gets.
-func (s Transfers) permitRestore(ctx context.Context, k lifecycle.Key, in Restoring, p *policy.Policy) (event lifecycle.Event, err error) {
-	g := ofKey(acts.GateImport, &k, p, Precondition{Reason: in.Reason}).with("policy", k.Policy).with("backup", digestOf(in.Backup))
+func (s Transfers) permitRestore(ctx context.Context, k lifecycle.Key, in Restoring, g gated) (event lifecycle.Event, err error) {
+	g = g.with("policy", k.Policy).with("backup", digestOf(in.Backup))
 	if in.Force {
 		g = g.with("force", "true")
 	}
@@ -113,6 +117,13 @@ func (s Settings) permitConfig(ctx context.Context, event lifecycle.Event, pre P
 		return event, nil
 	}
 	return s.permitMount(ctx, acts.GateConfig, event.Details, pre, event)
+}
+
+// Consented asks for consent to an act on the mount that another package does, before it does it: what the event tells of it is
+// what is consented to.
+func (s Settings) Consented(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error) {
+	event, err := s.permitMount(ctx, gate, event.Details, Precondition{Reason: event.Reason}, event)
+	return event, s.filed(ctx, err)
 }
 
 // ofPolicy returns an act on a policy, under its own rule.
