@@ -137,6 +137,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		keysAPI{}.paths(),
 		versionsAPI{}.paths(),
 		statesAPI{}.paths(),
+		drillAPI{}.paths(),
 		rotationAPI{}.paths(),
 		rotationStatusAPI{}.paths(),
 		policiesAPI{}.paths(),
@@ -148,12 +149,14 @@ var sharedPaths = sync.OnceValue(func() []path {
 		certificateAPI{}.paths(),
 		cacheAPI{}.paths(),
 		custodyAPI{}.paths(),
+		attestationAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),
 		backupAPI{}.paths(),
 		hsmAPI{}.paths(),
 		approvalsAPI{}.paths(),
 		approversAPI{}.paths(),
+		reportAPI{}.paths(),
 	)
 })
 
@@ -277,6 +280,7 @@ Govern them:
   policies                        write, plan and read policies; who does not meet them
   rotation/status                 what waits for whom
   custody                         the records of what was done to keys: export, checkpoint, verify
+  compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
   approvers                       who may consent to what others ask for
 `

@@ -74,6 +74,7 @@ var catalogue = []Act{
 		Name: Trim, Scope: Key, KMIP: "Destroy", Destroys: true,
 		Help: "Destroy the oldest versions of a key without a policy at once, as in Transit: min_available_version must not be above min_decryption_version and min_encryption_version, which both have to be set.",
 	},
+	{Name: Drill, Scope: Key, Help: "Rehearse the report of a compromise: what would follow, what is affected and what would hold it up. Nothing changes."},
 	{Name: Delete, Scope: Key, KMIP: "Destroy", Destroys: true, Help: "Delete a key with all of its versions."},
 
 	{Name: Write, Scope: Policy, Gate: GatePolicy, Help: "Write a revision of a policy."},

@@ -54,7 +54,7 @@ type situation struct {
 	frozen string // why dates cannot be trusted; empty: they can
 }
 
-func (s *Session) situation(ctx context.Context) (situation, error) {
+func (s Approvals) situation(ctx context.Context) (situation, error) {
 	now := s.Now()
 	clock, err := s.store.Settings.Clock(ctx)
 	_, frozen := clock.Watch(now)
@@ -68,7 +68,7 @@ type tally struct {
 }
 
 // stateOf derives the state of a request. Moved says whether what it is about has changed, as far as the caller knows.
-func (s *Session) stateOf(ctx context.Context, r consent.Request, at situation, moved bool) (consent.State, tally, error) {
+func (s Approvals) stateOf(ctx context.Context, r consent.Request, at situation, moved bool) (consent.State, tally, error) {
 	in := consent.Situation{Now: at.now, Clock: at.clock.Acknowledged, Moved: moved}
 	var err error
 	if in.Executed, err = s.store.Approvals.Executed(ctx, r); err != nil {
@@ -80,7 +80,7 @@ func (s *Session) stateOf(ctx context.Context, r consent.Request, at situation, 
 }
 
 // tally asks of each vote whether it counts now.
-func (s *Session) tally(ctx context.Context, r consent.Request, at situation) (t tally, err error) {
+func (s Approvals) tally(ctx context.Context, r consent.Request, at situation) (t tally, err error) {
 	if len(r.Votes) == 0 {
 		return t, nil
 	}
@@ -108,7 +108,7 @@ type approvers struct {
 	people     Directory
 }
 
-func (s *Session) approversNow(ctx context.Context) (approvers, error) {
+func (s Approvals) approversNow(ctx context.Context) (approvers, error) {
 	a := approvers{enrolments: map[string]consent.Enrolment{}, people: s.store.Directory}
 	all, err := s.store.Approvers.Enrolments(ctx)
 	if err != nil {
@@ -135,7 +135,7 @@ func (a approvers) eligible(ctx context.Context, r consent.Request, entity strin
 }
 
 // requestAt returns a request with its state.
-func (s *Session) requestAt(ctx context.Context, id string, at situation) (consent.Request, consent.State, error) {
+func (s Approvals) requestAt(ctx context.Context, id string, at situation) (consent.Request, consent.State, error) {
 	r, err := s.store.Approvals.Request(ctx, id)
 	if err != nil {
 		return r, "", err
@@ -149,7 +149,7 @@ func (s *Session) requestAt(ctx context.Context, id string, at situation) (conse
 }
 
 // moved reports whether what a request is about, or the policy whose rule it is, is not what was asked about.
-func (s *Session) moved(ctx context.Context, c consent.Content) (bool, error) {
+func (s Approvals) moved(ctx context.Context, c consent.Content) (bool, error) {
 	switch c.Subject.Scope {
 	case acts.Key:
 		k, err := s.data.Key(ctx, c.Subject.Name)
@@ -270,7 +270,7 @@ func (s Approvals) change(
 	if err != nil {
 		return Request{}, err
 	}
-	event := s.consentEvent(act, r, reason)
+	event := consentEvent(act, r, reason)
 	next, err := s.store.Approvals.ChangeRequest(ctx, id, r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
 		if now == nil {
 			return r, event, refusal.NotFoundf("approval not found: there is no request %q", id)

@@ -278,7 +278,7 @@ func (p *Prepared) complete(
 	}
 	g := ofKey(acts.GateImport, &k, rules, Precondition{Reason: reason}).ofVersion(p.Session, number)
 	g.parameters = c.Event.Details
-	if c.Event, err = p.permitKey(ctx, &k, g, c.Event); err != nil {
+	if c.Event, err = p.gate().permitKey(ctx, &k, g, c.Event); err != nil {
 		return c, err
 	}
 	if c.Version, err = p.newVersion(ctx, k, number, rules, at); err != nil {

@@ -118,7 +118,7 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 	g.subject.KeyID, g.revision = replaced.ID, replaced.Revision
 	consented, err := s.permitRestore(ctx, spec, in, g)
 	if err != nil {
-		return c, s.filed(ctx, err)
+		return c, s.gate().filed(ctx, err)
 	}
 	if spec.ID, err = s.newID(); err != nil {
 		return c, err

@@ -46,7 +46,7 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy
 		event, err := s.permitConfig(ctx, configured(before, g, c.Reason), Precondition{Reason: c.Reason})
 		return g, event, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		err = refusal.InvalidField("default_policy", asked, "no policy has this name")
@@ -98,7 +98,7 @@ func (s Settings) SetKeys(ctx context.Context, c KeysChange) (lifecycle.KeysSett
 		e, err = s.permitConfig(ctx, lifecycle.Event{Act: string(acts.ConfigureKeys), Reason: c.Reason, Details: changed}, Precondition{Reason: c.Reason})
 		return next, e, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	if err == nil && len(changed) > 0 {
 		s.Log.Info("configured keys", "disable_upsert", after.DisableUpsert, "public_jwks", after.PublicJWKS, "reason", c.Reason)
 	}
@@ -144,10 +144,10 @@ func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
 	}
 	next := lifecycle.Clock{High: now, Acknowledged: was.Acknowledged + 1}
 	err = s.store.Settings.AcknowledgeClock(ctx, next, func() (lifecycle.Event, error) {
-		return s.permitMount(ctx, acts.GateClock, nil, Precondition{Reason: reason}, event)
+		return s.gate().permitMount(ctx, acts.GateClock, nil, Precondition{Reason: reason}, event)
 	})
 	if err != nil {
-		return s.filed(ctx, err)
+		return s.gate().filed(ctx, err)
 	}
 	s.Log.Warn("clock acknowledged", "time", now.UTC().Format(time.RFC3339), "reason", reason)
 	return nil

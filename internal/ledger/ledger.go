@@ -80,8 +80,9 @@ type Config struct {
 // Ledger is the custody of a mount, for one request.
 type Ledger struct {
 	Config
-	store Storage
+	store  Storage
+	bounds bounds // of reports
 }
 
 // New returns the custody that the storage keeps.
-func New(c Config, s Storage) Ledger { return Ledger{Config: c, store: s} }
+func New(c Config, s Storage) Ledger { return Ledger{Config: c, store: s, bounds: usualBounds} }

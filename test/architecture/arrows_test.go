@@ -16,9 +16,9 @@ var mayImport = map[string][]string{
 	".": {
 		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/consent", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
 		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/policy", "internal/refusal",
-		"internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
+		"internal/report", "internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/vaultapi",
 	},
-	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate"},
+	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate", "internal/report"},
 	"internal/acts":            nil,
 	"internal/clock":           nil,
 	"internal/consent":         {"internal/acts", "internal/refusal"},
@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"hsm":                      {"hsm/cryptoki"},
 	"internal/cache":           nil,
 	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal"},
-	"internal/engine":          {"internal/acts", "internal/consent", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal", "internal/transitformat"},
+	"internal/engine":          {"internal/acts", "internal/consent", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/policy", "internal/refusal", "internal/report", "internal/transitformat"},
 	"internal/enginetest": {
 		"internal/acts", "internal/consent", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
 		"internal/policy", "internal/refusal", "internal/scheduler",
@@ -40,10 +40,11 @@ var mayImport = map[string][]string{
 	"internal/tokens":    {"hsm", "hsm/cryptoki", "hsm/p11", "hsm/token"},
 	"internal/envelope":  nil,
 	"internal/keytype":   {"internal/refusal"},
-	"internal/ledger":    {"internal/acts", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/refusal"},
+	"internal/ledger":    {"internal/acts", "internal/custody", "internal/envelope", "internal/lifecycle", "internal/refusal", "internal/report"},
 	"internal/lifecycle": {"internal/acts", "internal/consent", "internal/keytype", "internal/policy", "internal/refusal", "internal/schedule"},
 	"internal/policy":    {"internal/acts", "internal/consent", "internal/keytype", "internal/refusal", "internal/schedule"},
 	"internal/refusal":   nil,
+	"internal/report":    nil,
 	"internal/schedule":  nil,
 	"internal/store": {
 		"hsm", "hsm/cryptoki", "internal/tokens",
@@ -83,6 +84,7 @@ var mustNotImport = map[string][]string{
 	"internal/custody":   {"."},
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt
 	"internal/policy":    {"."},
+	"internal/report":    {"."},
 	"internal/schedule":  {"."},
 	"internal/migrate":   {"github.com/hashicorp/vault"},
 	"internal/store":     {"github.com/hashicorp/vault/sdk/framework"},
