@@ -143,6 +143,13 @@ func (r Approvals) noteExecution(ctx context.Context, id string, begun custody.H
 	if err != nil {
 		return err
 	}
+	used, err := r.Executed(ctx, rec.Request) // where the consent was looked up before the lock was taken
+	if err != nil {
+		return err
+	}
+	if used || rec.Approved.IsZero() || !rec.Denied.IsZero() || !rec.Withdrawn.IsZero() {
+		return refusal.Refusedf("%s was used, or has ended, meanwhile; nothing was done", id)
+	}
 	rec.Began = begun.Count
 	return r.put(ctx, approvalsPrefix+id, rec, rest)
 }
@@ -161,7 +168,11 @@ func (r Approvals) Executed(ctx context.Context, of consent.Request) (bool, erro
 		return end.Of == of.Began && end.Outcome == custody.Done, nil
 	}
 	from, exists, err := Journals(r).named(ctx, name)
-	return exists && from.Count == of.Began, err
+	if err != nil || exists {
+		return exists && from.Count == of.Began, err
+	}
+	begin, err := Journals(r).link(ctx, name, of.Began)
+	return begin != nil && begin.Act == string(acts.Delete), err
 }
 
 // DropRequest removes a request that has ended. Custody keeps what was asked and who voted.
