@@ -154,6 +154,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		hsmAPI{}.paths(),
 		approvalsAPI{}.paths(),
 		approversAPI{}.paths(),
+		reviewsAPI{}.paths(),
 	)
 })
 

@@ -82,6 +82,8 @@ type (
 	Objects struct{ *conn }
 	// Approvals stores requests for consent.
 	Approvals struct{ *conn }
+	// Reviews stores the reviews of acts by break-glass.
+	Reviews struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
 )
@@ -136,6 +138,9 @@ func (h Handle) Objects() Objects { return Objects(h) }
 
 // Approvals returns the requests for consent.
 func (h Handle) Approvals() Approvals { return Approvals(h) }
+
+// Reviews returns the reviews of acts by break-glass.
+func (h Handle) Reviews() Reviews { return Reviews(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }
