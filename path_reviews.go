@@ -17,12 +17,12 @@ import (
 )
 
 var (
-	fReview       = vaultapi.Text("id", "Id of the review: the digest of what was done, shortened.")
-	fReviewFilter = vaultapi.Text("state", "Only reviews in this state: open, overdue, justified, rejected or void. Empty: all.").Query()
-	fReviewState  = vaultapi.Text("state", "open, overdue, justified, rejected, or void: the act did not take effect.")
-	fActor        = vaultapi.Text("actor", "Who did it: name and entity id; of a token without an entity its display name.")
-	fDue          = vaultapi.Text("due_time", "Until when it is to be closed, RFC 3339. While a review is overdue nothing is done by break-glass.")
-	fReviewVerdict      = vaultapi.Text("verdict", "justified or rejected. It undoes nothing.")
+	fReview        = vaultapi.Text("id", "Id of the review: the digest of what was done, shortened.")
+	fReviewFilter  = vaultapi.Text("state", "Only reviews in this state: open, overdue, justified, rejected or void. Empty: all.").Query()
+	fReviewState   = vaultapi.Text("state", "open, overdue, justified, rejected, or void: the act did not take effect.")
+	fActor         = vaultapi.Text("actor", "Who did it: name and entity id; of a token without an entity its display name.")
+	fDue           = vaultapi.Text("due_time", "Until when it is to be closed, RFC 3339. While a review is overdue nothing is done by break-glass.")
+	fReviewVerdict = vaultapi.Text("verdict", "justified or rejected. It undoes nothing.")
 )
 
 // reviewsAPI serves the reviews of acts by break-glass.
