@@ -137,15 +137,15 @@ func inState(ids []string, state consent.State, of func(id string) (*engine.Revi
 }
 
 func (a reviewsAPI) close(ctx context.Context, c *request) (*logical.Response, error) {
-	verdict := consent.State(fReviewVerdict.Get(c))
-	if !slices.Contains(consent.Verdicts(), verdict) {
-		return nil, vaultapi.InvalidField(fReviewVerdict.Name, string(verdict), "must be justified or rejected")
+	as := consent.State(fReviewVerdict.Get(c))
+	if !slices.Contains(consent.Verdicts(), as) {
+		return nil, vaultapi.InvalidField(fReviewVerdict.Name, string(as), "must be justified or rejected")
 	}
 	reason, err := approvalsAPI{}.said(c, false)
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.Reviews().Close(ctx, fReview.Get(c), verdict, reason)
+	r, err := c.Reviews().Close(ctx, fReview.Get(c), as, reason)
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func (s *Session) permit(ctx context.Context, g gated, event lifecycle.Event) (l
 // permitRuled is permit for an act that a rule asks for consent to.
 func (s *Session) permitRuled(ctx context.Context, g gated, rule consent.Rule, event lifecycle.Event) (lifecycle.Event, error) {
 	if g.BreakGlass {
-		return s.Reviews().breakGlass(ctx, g, rule, event)
+		return Reviews{s}.breakGlass(ctx, g, rule, event)
 	}
 	if s.store.Caller.Entity == "" {
 		return event, refusal.Refusedf("%s needs %s (%s): a token without an entity cannot ask, or be told from others; log in", g, rule, g.source())

@@ -35,9 +35,6 @@ type ReviewStore interface {
 // Reviews is what is done by break-glass, and what people say of it afterwards.
 type Reviews struct{ *Session }
 
-// Reviews returns what is done by break-glass, and with the reviews of it.
-func (s *Session) Reviews() Reviews { return Reviews{s} }
-
 // Review is a review as it is shown.
 type Review struct {
 	consent.Review
@@ -180,7 +177,7 @@ func (s Reviews) Read(ctx context.Context, id string) (Review, error) {
 func (s Reviews) IDs(ctx context.Context) ([]string, error) { return s.store.Reviews.ReviewIDs(ctx) }
 
 // Close says of an act by break-glass whether it was justified. The same from the same person again changes nothing.
-func (s Reviews) Close(ctx context.Context, id string, verdict consent.State, reason string) (Review, error) {
+func (s Reviews) Close(ctx context.Context, id string, as consent.State, reason string) (Review, error) {
 	me := s.store.Caller
 	if me.Entity == "" {
 		return Review{}, refusal.Refusedf("%s: a token without an entity cannot be told from others; log in", acts.CloseReview)
@@ -195,11 +192,11 @@ func (s Reviews) Close(ctx context.Context, id string, verdict consent.State, re
 	}
 	again := false
 	closed, err := s.store.Reviews.ChangeReview(ctx, id, r.Content.Subject, func(now consent.Review) (consent.Review, lifecycle.Event, error) {
-		if again = now.Verdict == verdict && now.Reviewer == me.Entity; again {
+		if again = now.Verdict == as && now.Reviewer == me.Entity; again {
 			return now, lifecycle.Event{}, nil
 		}
 		next, err := s.judged(ctx, now, at)
-		next.Verdict, next.Closing = verdict, reason
+		next.Verdict, next.Closing = as, reason
 		return next, closeEvent(next), err
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ func (r Journals) recorded(
 	if err != nil {
 		return "", err
 	}
-	if err = r.noted(ctx, a.event, begun.head); err == nil {
+	if err = noted(ctx, r, a.event, begun.head); err == nil {
 		err = do(ctx, begun.head)
 	}
 	if err == nil {
@@ -50,7 +50,7 @@ func (r Journals) recorded(
 }
 
 // noted writes what has to be known of an act that takes effect: that it used a consent, or that it had none and is to be reviewed.
-func (r Journals) noted(ctx context.Context, e lifecycle.Event, begun custody.Head) error {
+func noted(ctx context.Context, r Journals, e lifecycle.Event, begun custody.Head) error {
 	if err := Approvals(r).noteExecution(ctx, e.Consent, begun); err != nil {
 		return err
 	}
