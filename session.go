@@ -57,7 +57,7 @@ func (s *session) Engine() *engine.Session {
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
-		Caller: engine.Caller{Entity: s.stored.Asking().EntityID, Name: s.stored.Asking().DisplayName}, Approvals: s.stored.Approvals(),
+		Caller: engine.Caller{Entity: s.stored.Asking().EntityID, Name: s.stored.Asking().DisplayName}, Approvals: s.stored.Approvals(), Reviews: s.stored.Reviews(),
 		Approvers: s.stored.Approvers(), Directory: directory{s.b.System()},
 	}, &s.data)
 }
@@ -106,6 +106,9 @@ func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
 
 // Approvals is the engine's.
 func (s *session) Approvals() engine.Approvals { return s.Engine().Approvals() }
+
+// Reviews is the engine's.
+func (s *session) Reviews() engine.Reviews { return s.Engine().Reviews() }
 
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }

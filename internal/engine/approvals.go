@@ -127,11 +127,16 @@ func (a approvers) eligible(ctx context.Context, r consent.Request, entity strin
 	if err != nil {
 		return p, "", err
 	}
-	var enrolled *consent.Enrolment
-	if e, found := a.enrolments[entity]; found {
-		enrolled = &e
+	return p, r.Counts(a.settings, p, a.enrolment(entity), at), nil
+}
+
+// enrolment returns that of an entity; nil: it has none.
+func (a approvers) enrolment(entity string) *consent.Enrolment {
+	e, found := a.enrolments[entity]
+	if !found {
+		return nil
 	}
-	return p, r.Counts(a.settings, p, enrolled, at), nil
+	return &e
 }
 
 // requestAt returns a request with its state.

@@ -156,22 +156,27 @@ func (r Approvals) noteExecution(ctx context.Context, id string, begun custody.H
 
 // Executed reports whether the execution of a request took effect: custody says so, or what the act commits with names it.
 func (r Approvals) Executed(ctx context.Context, of consent.Request) (bool, error) {
-	if of.Began == 0 {
+	return r.tookEffect(ctx, of.Content.Subject, of.Began)
+}
+
+// tookEffect reports whether an act did that began with this custody record; 0: none has begun.
+func (r Approvals) tookEffect(ctx context.Context, about consent.Subject, began int) (bool, error) {
+	if began == 0 {
 		return false, nil
 	}
-	name := chainName(of.Content.Subject)
-	end, err := Journals(r).link(ctx, name, of.Began+1) // nothing comes between the records of an act
+	name := chainName(about)
+	end, err := Journals(r).link(ctx, name, began+1) // nothing comes between the records of an act
 	if err != nil {
 		return false, err
 	}
 	if end != nil {
-		return end.Of == of.Began && end.Outcome == custody.Done, nil
+		return end.Of == began && end.Outcome == custody.Done, nil
 	}
 	from, exists, err := Journals(r).named(ctx, name)
 	if err != nil || exists {
-		return exists && from.Count == of.Began, err
+		return exists && from.Count == began, err
 	}
-	begin, err := Journals(r).link(ctx, name, of.Began)
+	begin, err := Journals(r).link(ctx, name, began)
 	return begin != nil && begin.Act == string(acts.Delete), err
 }
 
