@@ -29,15 +29,21 @@ cluster_addr         = "http://%[4]s"
 
 storage "raft" {
   path                   = %[5]q
-  node_id                = "acceptance"
+  node_id                = "acceptance%[8]s"
   performance_multiplier = 1
-}
+%[9]s}
 
 listener "tcp" {
   address         = %[3]q
   cluster_address = %[4]q
   tls_disable     = true
 }
+`
+
+// joining has a node that has joined noticed within a second.
+const joining = `
+  autopilot_reconcile_interval = "1s"
+  autopilot_update_interval    = "500ms"
 `
 
 const tlsListener = `
@@ -74,7 +80,11 @@ func layOut(dir string) (files, error) {
 
 // writeConfig takes an address and one of the cluster for each of the two listeners.
 func (f files) writeConfig(o Options, addresses []string) error {
-	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached, requestTimeout)
+	node, raft := "", ""
+	if o.member > 0 {
+		node, raft = fmt.Sprintf("-%d", o.member), joining
+	}
+	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached, requestTimeout, node, raft)
 	if o.TLS != nil {
 		text += fmt.Sprintf(tlsListener, addresses[2], addresses[3], o.TLS.Certificate, o.TLS.Key, o.TLS.ClientCA)
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	Env      []string          // what the plugin is registered with for its environment, as NAME=value
 	Seal     string            // a stanza of the configuration: what unseals the server by itself
 	TLS      *TLS              // listens a second time, to clients that show a certificate
+
+	member int // which node of a cluster it is, from 1; 0: it is alone
 }
 
 // TLS has the PEM files of a listener. Whoever shows no certificate of ClientCA, or one that has expired, is not heard.
@@ -52,6 +54,7 @@ type Server struct {
 	client  *api.Client
 	process *process
 	sealed  bool   // something else unseals it
+	member  bool   // of a cluster
 	clock   *clock // nil: the plugin goes by the machine's time
 
 	unsealKey, token string // no unseal key where the server unseals itself
@@ -62,40 +65,50 @@ func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := Launch(t.TempDir(), o)
 	if s != nil {
-		t.Cleanup(func() {
-			s.Close()
-			if t.Failed() {
-				t.Logf("end of the Vault log:\n%s", s.LogTail())
-			}
-		})
+		s.endWith(t)
 	}
 	require.NoError(t, err)
 	return s
 }
 
+// endWith stops the server with the test.
+func (s *Server) endWith(t testing.TB) {
+	t.Cleanup(func() {
+		s.Close()
+		if t.Failed() {
+			t.Logf("end of the Vault log:\n%s", s.LogTail())
+		}
+	})
+}
+
 // Launch runs a server that belongs to no test; the caller calls Close. The server is not nil when it was started and
 // only its set-up failed.
 func Launch(dir string, o Options) (*Server, error) {
-	vault, err := binary("VAULT_BIN", "build the server with scripts/vault.sh")
+	s, sum, err := boot(dir, o)
 	if err != nil {
-		return nil, err
-	}
-	plugin, err := o.plugin()
-	if err != nil {
-		return nil, err
-	}
-	s, err := newServer(vault, dir, o)
-	if err != nil {
-		return nil, err
-	}
-	sum, err := s.files.installPlugin(plugin, PluginName)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.run(); err != nil {
 		return s, err
 	}
 	return s, s.setUp(sum, o)
+}
+
+// boot runs a server that has yet to be initialised, or to join. It returns the SHA-256 of its plugin. The server is not nil when
+// it was started.
+func boot(dir string, o Options) (s *Server, sum string, err error) {
+	vault, err := binary("VAULT_BIN", "build the server with scripts/vault.sh")
+	if err != nil {
+		return nil, "", err
+	}
+	plugin, err := o.plugin()
+	if err != nil {
+		return nil, "", err
+	}
+	if s, err = newServer(vault, dir, o); err != nil {
+		return nil, "", err
+	}
+	if sum, err = s.files.installPlugin(plugin, PluginName); err != nil {
+		return nil, "", err
+	}
+	return s, sum, s.run()
 }
 
 // plugin finds the binary that the server is to run.
@@ -125,7 +138,7 @@ func newServer(vault, dir string, o Options) (*Server, error) {
 	if err := f.writeConfig(o, addresses); err != nil {
 		return nil, err
 	}
-	s := &Server{vault: vault, files: f, sealed: o.Seal != "", address: "http://" + addresses[0], tls: "https://" + addresses[2]}
+	s := &Server{vault: vault, files: f, sealed: o.Seal != "", member: o.member > 0, address: "http://" + addresses[0], tls: "https://" + addresses[2]}
 	if o.Clock {
 		s.clock = &clock{path: f.clock}
 	}

@@ -53,7 +53,8 @@ func (s *Server) initialise() error {
 	return nil
 }
 
-// unseal returns when the node serves requests: first it is unsealed, then elected, then it has set up its mounts.
+// unseal returns when the node serves requests: first it is unsealed, then elected, then it has set up its mounts. A node of a
+// cluster need not be elected: it serves by forwarding.
 func (s *Server) unseal() error {
 	if !s.sealed {
 		if _, err := s.client.Sys().Unseal(s.unsealKey); err != nil {
@@ -65,7 +66,7 @@ func (s *Server) unseal() error {
 		if err != nil {
 			return err
 		}
-		if !leader.IsSelf {
+		if !leader.IsSelf && (!s.member || leader.LeaderAddress == "") {
 			return errors.New("the node is not active")
 		}
 		_, err = s.client.Sys().ListMounts()
