@@ -163,6 +163,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		approversAPI{}.paths(),
 		reportAPI{}.paths(),
 		accessAPI{}.paths(),
+		reviewsAPI{}.paths(),
 	)
 })
 

@@ -68,7 +68,7 @@ func (reportAPI) read(ctx context.Context, c *request) (*logical.Response, error
 		return nil, err
 	}
 	facts.Policies, facts.Keys, head.Next = under.Policies, under.Keys, under.Next
-	page, signed, err := c.Ledger().Report(ctx, head, facts)
+	page, signed, err := c.Ledger().Reports().Report(ctx, head, facts)
 	if err != nil {
 		return nil, err
 	}

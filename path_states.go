@@ -5,11 +5,13 @@ package keylife
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
@@ -60,15 +62,23 @@ type statesAPI struct{}
 func (a statesAPI) paths() []path {
 	paths := []path{a.softDelete(), a.holdPath(), a.trimPath()}
 	for _, op := range keyOps {
-		paths = append(paths, keyChange(op, a.transition(op.op)))
+		paths = append(paths, keyChange(op.withBreakGlass(acts.Key), a.transition(op.op)))
 	}
 	for _, op := range versionOps {
-		change := keyChange(op, a.transition(op.op))
+		change := keyChange(op.withBreakGlass(acts.Version), a.transition(op.op))
 		change.Pattern, change.ID.Suffix = "keys/"+named+`/versions/(?P<version>\d+)/`+op.path, "key-version"
 		change.Fields = change.Fields.With(fVersion)
 		paths = append(paths, change)
 	}
 	return paths
+}
+
+// withBreakGlass gives the path the field break_glass, where that is of use for the act.
+func (o stateOp) withBreakGlass(scope acts.Scope) stateOp {
+	if row, _ := acts.Of(scope, o.op); slices.Contains(consent.BreakGlassable(), row.Gate) {
+		o.extra = append(slices.Clone(o.extra), fBreakGlass)
+	}
+	return o
 }
 
 // keyChange is a path that changes a key and answers with it.

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
@@ -62,6 +63,8 @@ var (
 	fName   = vaultapi.Text("name", "Name of the key.")
 	fCAS    = vaultapi.Int("cas", "Check-and-set: the revision this change is made for. If the revision in force is another, nothing is changed and the answer is 409. 0: it must not exist yet. Absent: no check.").Query()
 	fReason = vaultapi.Text("reason", "Why the change is made, for the log and the record. At most 512 bytes.").Query()
+
+	fBreakGlass = vaultapi.Bool("break_glass", "Do at once what a rule asks for consent to, for people to review afterwards. It needs a reason of at least 20 bytes. Where no rule asks for consent it changes nothing.")
 )
 
 // named is the part of a pattern that is a name.
@@ -72,6 +75,12 @@ func precondition(c *request) (engine.Precondition, error) {
 	pre := engine.Precondition{CAS: fCAS.LookupNonNull(c), Reason: fReason.Get(c)}
 	if err := c.CheckExact(fCAS.Name); err != nil {
 		return pre, err
+	}
+	switch {
+	case c.Declares(fBreakGlass.Name):
+		pre.BreakGlass = fBreakGlass.Get(c)
+	case c.Has(fBreakGlass.Name): // Transit's paths ignore fields that they do not have
+		return pre, vaultapi.Invalidf("%s is for %s", fBreakGlass.Name, strings.Join(textsOf(consent.BreakGlassable()), ", "))
 	}
 	const longest = 512
 	switch {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
@@ -56,7 +57,7 @@ func (s *session) Engine() *engine.Session {
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
-		Caller: engine.Caller{Entity: s.stored.Asking().EntityID, Name: s.stored.Asking().DisplayName}, Approvals: s.stored.Approvals(),
+		Caller: engine.Caller{Entity: s.stored.Asking().EntityID, Name: s.stored.Asking().DisplayName}, Approvals: s.stored.Approvals(), Reviews: s.stored.Reviews(),
 		Approvers: s.stored.Approvers(), Directory: directory{s.b.System()},
 	}, &s.data)
 }
@@ -79,8 +80,13 @@ type unfinished struct {
 // Ledger returns what is answered from custody records.
 func (s *session) Ledger() ledger.Ledger {
 	return ledger.New(s.b.ledger, ledger.Storage{
-		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(), Wrappers: s,
+		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(), Wrappers: s, Consent: s.consented,
 	})
+}
+
+// consented asks for consent to an act on the mount.
+func (s *session) consented(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error) {
+	return s.Settings().Consented(ctx, gate, event)
 }
 
 // Keys is the engine's.
@@ -101,6 +107,9 @@ func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
 // Approvals is the engine's.
 func (s *session) Approvals() engine.Approvals { return s.Engine().Approvals() }
 
+// Reviews is the engine's.
+func (s *session) Reviews() engine.Reviews { return s.Engine().Reviews() }
+
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }
 
@@ -110,7 +119,7 @@ func (s *session) Approvers() engine.Approvers { return s.Engine().Approvers() }
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{
-		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(),
+		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(), Consent: s.consented,
 		Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
 			return instance, err

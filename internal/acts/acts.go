@@ -64,6 +64,7 @@ const (
 	Approve         Name = "approve"
 	Deny            Name = "deny"
 	Withdraw        Name = "withdraw"
+	CloseReview     Name = "close-review"
 )
 
 // Scope is what an act is done to.
@@ -75,6 +76,7 @@ const (
 	Key     Scope = "key"
 	Policy  Scope = "policy"
 	Request Scope = "approval" // a request for consent, in the chain of what it is about
+	Review  Scope = "review"   // of an act by break-glass, in the chain of what that was done to
 	Mount   Scope = "mount"
 )
 

@@ -12,7 +12,7 @@ import (
 )
 
 func TestEveryActHasOneRowAScope(t *testing.T) {
-	seen := map[acts.Scope]map[acts.Name]bool{acts.Version: {}, acts.Key: {}, acts.Policy: {}, acts.Mount: {}, acts.Request: {}}
+	seen := map[acts.Scope]map[acts.Name]bool{acts.Version: {}, acts.Key: {}, acts.Policy: {}, acts.Mount: {}, acts.Request: {}, acts.Review: {}}
 	for _, a := range acts.All() {
 		names, known := seen[a.Scope]
 		require.True(t, known, "%s: scope %q", a.Name, a.Scope)

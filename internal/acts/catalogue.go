@@ -100,4 +100,6 @@ var catalogue = []Act{
 	{Name: Approve, Scope: Request, Help: "Consent to what somebody asks for."},
 	{Name: Deny, Scope: Request, Help: "Refuse consent: the request has ended."},
 	{Name: Withdraw, Scope: Request, Help: "Take a request back."},
+
+	{Name: CloseReview, Scope: Review, Help: "Say of an act by break-glass whether it was justified."},
 }

@@ -71,12 +71,14 @@ const idBytes = 16
 var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // IDOf returns the id of a request by its digest: "ap-" and 26 letters and digits.
-func IDOf(digest string) string {
+func IDOf(digest string) string { return idOf(idPrefix, digest) }
+
+func idOf(prefix, digest string) string {
 	sum, err := hex.DecodeString(digest)
 	if err != nil || len(sum) != sha256.Size {
 		panic("internal error: no digest")
 	}
-	return idPrefix + strings.ToLower(idEncoding.EncodeToString(sum[:idBytes]))
+	return prefix + strings.ToLower(idEncoding.EncodeToString(sum[:idBytes]))
 }
 
 // IsID reports whether a text has the form of an id.

@@ -46,6 +46,7 @@ const (
 	lapsed         = "has not acknowledged the duties of an approver for longer than acknowledge_every"
 	noAlias        = "has no alias at the auth mount that config/approvals names"
 	asked          = "asked for it"
+	didIt          = "did it"
 	madeTheVersion = "made what it is about"
 	wroteThePolicy = "wrote the revision of the policy that asks for consent"
 	inNoneOf       = "is in none of the groups "

@@ -127,11 +127,16 @@ func (a approvers) eligible(ctx context.Context, r consent.Request, entity strin
 	if err != nil {
 		return p, "", err
 	}
-	var enrolled *consent.Enrolment
-	if e, found := a.enrolments[entity]; found {
-		enrolled = &e
+	return p, r.Counts(a.settings, p, a.enrolment(entity), at), nil
+}
+
+// enrolment returns that of an entity; nil: it has none.
+func (a approvers) enrolment(entity string) *consent.Enrolment {
+	e, found := a.enrolments[entity]
+	if !found {
+		return nil
 	}
-	return p, r.Counts(a.settings, p, enrolled, at), nil
+	return &e
 }
 
 // requestAt returns a request with its state.
@@ -197,7 +202,8 @@ func (s Approvals) IDs(ctx context.Context) ([]string, error) {
 	return s.store.Approvals.RequestIDs(ctx)
 }
 
-// Vote counts the caller's consent to a request, or ends the request. A vote that is there already changes nothing.
+// Vote counts the caller's consent to a request, or ends the request. A vote that is there already changes nothing, unless votes
+// count again that did not, and are enough.
 func (s Approvals) Vote(ctx context.Context, id string, approve bool, comment string) (Request, error) {
 	act := acts.Approve
 	if !approve {
@@ -205,7 +211,7 @@ func (s Approvals) Vote(ctx context.Context, id string, approve bool, comment st
 	}
 	return s.change(ctx, id, act, comment, func(r consent.Request, at situation) (consent.Request, error) {
 		if v := r.Voter(s.store.Caller.Entity); v != nil && v.Approve == approve {
-			return r, nil
+			return s.counted(ctx, r, at)
 		}
 		return s.voted(ctx, r, consent.Vote{Approve: approve, At: at.now, Comment: comment}, at)
 	})
@@ -228,8 +234,16 @@ func (s Approvals) voted(ctx context.Context, r consent.Request, v consent.Vote,
 	if r = r.Voted(v); !v.Approve {
 		return r, nil
 	}
+	return s.counted(ctx, r, at)
+}
+
+// counted is a request as it is once its votes are counted: approved, if they are enough now.
+func (s Approvals) counted(ctx context.Context, r consent.Request, at situation) (consent.Request, error) {
+	if !r.Approved.IsZero() {
+		return r, nil
+	}
 	votes, err := s.tally(ctx, r, at)
-	if r.Approved.IsZero() && len(votes.who) >= r.Rule.Need {
+	if len(votes.who) >= r.Rule.Need {
 		r.Approved = at.now
 	}
 	return r, err
@@ -272,6 +286,9 @@ func (s Approvals) change(
 		view, err := s.view(ctx, *now, at)
 		if err != nil {
 			return r, event, err
+		}
+		if v := now.Voter(s.store.Caller.Entity); view.State == consent.Executed && act == acts.Approve && v != nil && v.Approve {
+			return *now, event, nil // it comes again, and is what the act has used
 		}
 		if view.State != consent.Pending && view.State != consent.Approved {
 			return r, event, refusal.Refusedf("%s is %s: nothing can be done with it any more", id, view.State)

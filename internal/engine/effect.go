@@ -11,7 +11,6 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
-	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 )
 
 // effects are what parts of acts do, which have no row of their own in the catalogue.
@@ -33,7 +32,7 @@ func (s Approvals) effect(ctx context.Context, c consent.Content, at time.Time) 
 	if c.Operation == acts.Gate(acts.Retire) {
 		if p, err := s.data.Policy(ctx, c.Policy.Name); err == nil {
 			delay := p.DestroyDelay.Duration
-			return fmt.Sprintf("What is retired is destroyed %s later, %s if it is executed now, and can be restored until then.", schedule.DurationText(delay), utc(at.Add(delay)))
+			return fmt.Sprintf("What is retired is destroyed %s later, %s if it is executed now, and can be restored until then.", p.DestroyDelay.Text, utc(at.Add(delay)))
 		}
 	}
 	all := acts.All()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
@@ -20,7 +21,12 @@ func (s Keys) permitConfigure(
 	ctx context.Context, k, next lifecycle.Key, was, after *policy.Policy, pre Precondition, event lifecycle.Event,
 ) (lifecycle.Event, error) {
 	var ruled []acts.Gate
-	for _, gate := range loosened(k, next, was, after) {
+	gates := loosened(k, next, was, after)
+	if was == nil && k.Policy != "" && len(gates) > 0 {
+		_, err := s.demanded(ctx, &k) // nobody knows whose consent it needs; to leave the policy is the way out, and is not among them
+		return event, err
+	}
+	for _, gate := range gates {
 		if _, found := was.Approval(gate); found {
 			ruled = append(ruled, gate)
 		}
@@ -34,8 +40,14 @@ func (s Keys) permitConfigure(
 	}
 	g := ofKey(ruled[0], &k, was, pre)
 	g.parameters = lifecycle.Differences(k, next)
+	if texts := textsOf(next); texts != textsOf(k) {
+		g = g.with("texts", digestOf(texts))
+	}
 	return s.gate().permitKey(ctx, &k, g, event)
 }
+
+// textsOf returns the settings of which the differences show long ones shortened: consent is to the whole of them.
+func textsOf(k lifecycle.Key) string { return fmt.Sprintf("%q %q", k.Owner, k.Labels) }
 
 // loosened returns the gates that a change of settings passes.
 func loosened(k, next lifecycle.Key, was, after *policy.Policy) (gates []acts.Gate) {
@@ -87,8 +99,8 @@ func (s Keys) permitImport(ctx context.Context, k lifecycle.Key, in Creation, p 
 }
 
 // permitRestore asks for consent to a key of a backup, under the policy that it gets.
-func (s Transfers) permitRestore(ctx context.Context, k lifecycle.Key, in Restoring, p *policy.Policy) (event lifecycle.Event, err error) {
-	g := ofKey(acts.GateImport, &k, p, Precondition{Reason: in.Reason}).with("policy", k.Policy).with("backup", digestOf(in.Backup))
+func (s Transfers) permitRestore(ctx context.Context, k lifecycle.Key, in Restoring, g gated) (event lifecycle.Event, err error) {
+	g = g.with("policy", k.Policy).with("backup", digestOf(in.Backup))
 	if in.Force {
 		g = g.with("force", "true")
 	}
@@ -122,6 +134,13 @@ func (s Settings) permitConfig(ctx context.Context, event lifecycle.Event, pre P
 		return event, nil
 	}
 	return s.gate().permitMount(ctx, acts.GateConfig, event.Details, pre, event)
+}
+
+// Consented asks for consent to an act on the mount that another package does, before it does it: what the event tells of it is
+// what is consented to.
+func (s Settings) Consented(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error) {
+	event, err := s.gate().permitMount(ctx, gate, event.Details, Precondition{Reason: event.Reason}, event)
+	return event, s.gate().filed(ctx, err)
 }
 
 // ofPolicy returns an act on a policy, under its own rule.

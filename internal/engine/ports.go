@@ -30,6 +30,7 @@ type Storage struct {
 
 	Caller    Caller
 	Approvals ApprovalStore
+	Reviews   ReviewStore
 	Approvers ApproverStore
 	Directory Directory
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -39,12 +40,14 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 	}
 	var did lifecycle.Step
 	var before lifecycle.Key
+	var review *consent.Review
 	k, err := s.Acts().UpdatePrepared(ctx, name, func(p *Prepared, k lifecycle.Key, at time.Time) (c lifecycle.Commit, err error) {
 		if err := refusal.CheckRevision(in.CAS, k.Revision); err != nil {
 			return c, err
 		}
 		before = k
 		c, did, err = p.decideTransition(ctx, k, in, at)
+		review = c.Event.Review
 		return c, err
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
@@ -54,6 +57,7 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 		return View{}, err
 	}
 	s.Log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
+	s.Reviews().logBreakGlass(review)
 	pending := s.Acts().relocateDisplaced(ctx, before, k)
 	if _, err := s.SystemActs().CheckPromoted(ctx, k); err != nil && in.Op != lifecycle.ReportCompromise {
 		return View{}, err // a report stands whatever became of the version that took over

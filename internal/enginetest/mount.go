@@ -55,6 +55,7 @@ type Mount struct {
 	approvers  map[string]consent.Enrolment
 	identities map[string]consent.Person
 	requests   map[string]consent.Request
+	reviews    map[string]consent.Review
 	caller     engine.Caller
 
 	keysSettings lifecycle.KeysSettings
@@ -115,7 +116,7 @@ func NewMount(t testing.TB) *Mount {
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
 		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, approvals: consent.DefaultSettings(), approvers: map[string]consent.Enrolment{},
-		identities: map[string]consent.Person{}, requests: map[string]consent.Request{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+		identities: map[string]consent.Person{}, requests: map[string]consent.Request{}, reviews: map[string]consent.Review{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
 	}
 }
 
@@ -336,6 +337,7 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 	}
 	if c.Event.Act != "" {
 		m.consented(c.Event)
+		m.reviewed(c.Event)
 		m.acts = append(m.acts, Done{k.Name, system, c.Event})
 	}
 }

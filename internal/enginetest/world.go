@@ -77,7 +77,7 @@ func (w *World) Session() *engine.Session {
 	return w.Engine.Session(engine.Storage{
 		Keys: keyStore{m, false}, System: keyStore{m, true}, Versions: versionStore{m}, Material: versionStore{m}, Moves: moveStore{m},
 		Policies: policyStore{m}, Settings: settings{m}, Sealed: sealedStore{m}, Rewraps: rewrapStore{w},
-		Objects: objectStore{m}, Token: w.Residents, Caller: m.Asking(), Approvals: approvalStore{m}, Approvers: approverStore{m}, Directory: m,
+		Objects: objectStore{m}, Token: w.Residents, Caller: m.Asking(), Approvals: approvalStore{m}, Reviews: reviewStore{m}, Approvers: approverStore{m}, Directory: m,
 	}, w.Data())
 }
 

@@ -22,9 +22,15 @@ type bounds struct {
 
 var usualBounds = bounds{chain: 10_000, page: 20_000}
 
+// Reports is what the custody of a mount shows for the controls of standards.
+type Reports struct{ Ledger }
+
+// Reports returns what custody shows for the controls of standards.
+func (l Ledger) Reports() Reports { return Reports{l} }
+
 // Report adds what custody tells to the facts, and returns the page of what they show, signed. Head has the tag and where the page
 // stands among others. Reading the chains settles nothing; a mount that has no signing key gets its first, as with a checkpoint.
-func (l Ledger) Report(ctx context.Context, head report.Page, f report.Facts) (page report.Page, signed custody.Signed, err error) {
+func (l Reports) Report(ctx context.Context, head report.Page, f report.Facts) (page report.Page, signed custody.Signed, err error) {
 	keys, err := l.signingKeys(ctx)
 	if err != nil {
 		return page, signed, err
@@ -57,7 +63,7 @@ func (l Ledger) Report(ctx context.Context, head report.Page, f report.Facts) (p
 }
 
 // addChains adds the chains of the mount and of the policies.
-func (l Ledger) addChains(ctx context.Context, f *report.Facts) (err error) {
+func (l Reports) addChains(ctx context.Context, f *report.Facts) (err error) {
 	if f.Mount.Chain, err = l.chain(ctx, custody.MountChain, *f); err != nil {
 		return err
 	}
@@ -71,7 +77,7 @@ func (l Ledger) addChains(ctx context.Context, f *report.Facts) (err error) {
 }
 
 // withChains returns the keys with their chains, the first of them where their records are too many for a page; at least one.
-func (l Ledger) withChains(ctx context.Context, f report.Facts) (keys []report.Key, err error) {
+func (l Reports) withChains(ctx context.Context, f report.Facts) (keys []report.Key, err error) {
 	read := 0
 	for _, k := range f.Keys {
 		if read > l.bounds.page {
@@ -87,7 +93,7 @@ func (l Ledger) withChains(ctx context.Context, f report.Facts) (keys []report.K
 }
 
 // chain reads a chain, and verifies it as far as it is read and as the record that it belongs to allows.
-func (l Ledger) chain(ctx context.Context, name string, f report.Facts) (c report.Chain, err error) {
+func (l Reports) chain(ctx context.Context, name string, f report.Facts) (c report.Chain, err error) {
 	committed, err := l.store.Journals.Committed(ctx, name)
 	if err != nil {
 		return c, err

@@ -42,7 +42,7 @@ func TestAReportIsSignedAndWritesNothing(t *testing.T) {
 	keys, err := m.ledger().PublicKeys(ctx) // the mount has its first signing key from here on
 	require.NoError(t, err)
 	m.asked = nil
-	page, signed, err := m.ledger().Report(ctx, report.Page{Tag: "soc2", Next: "x"}, about())
+	page, signed, err := m.ledger().Reports().Report(ctx, report.Page{Tag: "soc2", Next: "x"}, about())
 	require.NoError(t, err)
 	require.Equal(t, []string{
 		"SigningKeys", "Instance", "Committedmount:", "Linesmount: 0", "Committedpolicy:pci", "Linespolicy:pci 0", "Committedorders", "Linesorders 0",
@@ -82,7 +82,7 @@ func TestAReportHasTheActsOfItsPeriod(t *testing.T) {
 	m.act("orders", custody.Record{Act: "create", Actor: who}, custody.Done)
 	m.act("orders", custody.Record{Act: "export", Actor: who}, custody.Failed)
 	m.add("orders", custody.Record{Kind: custody.Begin, Act: "backup", KeyID: "k", Actor: custody.Actor{EntityID: "e2"}})
-	page, _, err := m.ledger().Report(ctx, report.Page{Tag: "pci-dss-4.0.1/3.6.1.3"}, about())
+	page, _, err := m.ledger().Reports().Report(ctx, report.Page{Tag: "pci-dss-4.0.1/3.6.1.3"}, about())
 	require.NoError(t, err)
 	e := shownFor(t, page, "key orders", "actors")
 	require.Equal(t, "2 acts by 2 persons", e.Text)
@@ -92,11 +92,11 @@ func TestAReportHasTheActsOfItsPeriod(t *testing.T) {
 
 	f := about()
 	f.From = start.Add(time.Second)
-	page, _, err = m.ledger().Report(ctx, report.Page{Tag: "pci-dss-4.0.1/3.6.1.3"}, f)
+	page, _, err = m.ledger().Reports().Report(ctx, report.Page{Tag: "pci-dss-4.0.1/3.6.1.3"}, f)
 	require.NoError(t, err)
 	require.Equal(t, "0 acts by 0 persons", shownFor(t, page, "key orders", "actors").Text)
 	f.From, f.To = start.Add(-time.Second), start
-	page, _, err = m.ledger().Report(ctx, report.Page{Tag: "pci-dss-4.0.1/3.6.1.3"}, f)
+	page, _, err = m.ledger().Reports().Report(ctx, report.Page{Tag: "pci-dss-4.0.1/3.6.1.3"}, f)
 	require.NoError(t, err)
 	require.Equal(t, "0 acts by 0 persons", shownFor(t, page, "key orders", "actors").Text, "to is not in the period")
 }
@@ -105,7 +105,7 @@ func TestAReportSaysOfADamagedChainThatItIs(t *testing.T) {
 	whole := func(damage func(m *mount)) report.Evidence {
 		m := rotations(t, "orders", 6)
 		damage(m)
-		page, _, err := m.ledger().Report(ctx, report.Page{Tag: "hipaa/164.312(b)"}, about())
+		page, _, err := m.ledger().Reports().Report(ctx, report.Page{Tag: "hipaa/164.312(b)"}, about())
 		require.NoError(t, err)
 		return shownFor(t, page, "key orders", "records")
 	}
@@ -130,7 +130,7 @@ func TestAReportSaysOfADamagedChainThatItIs(t *testing.T) {
 
 func TestOfALongChainTheNewestRecordsAreRead(t *testing.T) {
 	m := rotations(t, "orders", 110)
-	page, _, err := m.ledger().Bounded(100, 1000).Report(ctx, report.Page{Tag: "hipaa/164.312(b)"}, about())
+	page, _, err := m.ledger().Bounded(100, 1000).Reports().Report(ctx, report.Page{Tag: "hipaa/164.312(b)"}, about())
 	require.NoError(t, err)
 	e := shownFor(t, page, "key orders", "records")
 	require.Equal(t, report.Partly, e.Verdict)
@@ -148,12 +148,12 @@ func TestKeysWithTooManyRecordsForAPageAreForTheNext(t *testing.T) {
 		}
 		f.Keys = append(f.Keys, report.Key{Name: name})
 	}
-	page, _, err := m.ledger().Bounded(100, 200).Report(ctx, report.Page{Tag: "hipaa", Next: "z"}, f)
+	page, _, err := m.ledger().Bounded(100, 200).Reports().Report(ctx, report.Page{Tag: "hipaa", Next: "z"}, f)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "c"}, page.Keys)
 	require.Equal(t, "c", page.Next)
 	f.Keys = f.Keys[3:]
-	page, _, err = m.ledger().Bounded(100, 200).Report(ctx, report.Page{Tag: "hipaa", Next: "z"}, f)
+	page, _, err = m.ledger().Bounded(100, 200).Reports().Report(ctx, report.Page{Tag: "hipaa", Next: "z"}, f)
 	require.NoError(t, err)
 	require.Equal(t, []string{"d"}, page.Keys)
 	require.Equal(t, "z", page.Next)
@@ -165,7 +165,7 @@ func TestAReportFailsWhereStorageDoes(t *testing.T) {
 		_, err := m.ledger().PublicKeys(ctx)
 		require.NoError(t, err)
 		m.fails = what
-		_, signed, err := m.ledger().Report(ctx, report.Page{Tag: "soc2"}, about())
+		_, signed, err := m.ledger().Reports().Report(ctx, report.Page{Tag: "soc2"}, about())
 		require.ErrorIs(t, err, errDown, what)
 		require.Empty(t, signed)
 	}
@@ -173,6 +173,6 @@ func TestAReportFailsWhereStorageDoes(t *testing.T) {
 	_, err := m.ledger().PublicKeys(ctx)
 	require.NoError(t, err)
 	m.wrapper.away = true
-	_, _, err = m.ledger().Report(ctx, report.Page{Tag: "soc2"}, about())
+	_, _, err = m.ledger().Reports().Report(ctx, report.Page{Tag: "soc2"}, about())
 	require.Error(t, err)
 }

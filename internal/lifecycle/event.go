@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
@@ -20,7 +21,8 @@ type Event struct {
 	PolicyRevision int
 	Details        map[string]string
 
-	Consent string // id of the request that people approved; empty: nobody was asked
+	Consent string          // id of the request that people approved; empty: nobody was asked
+	Review  *consent.Review // of an act by break-glass; nil: it is none
 }
 
 // Under returns the event as one under the revision; nil: under none. Its hash tells it from one of the same number, of a
@@ -44,9 +46,9 @@ func (e Event) With(name, text string) Event {
 	return e
 }
 
-// ConsentedAs returns the event with the consent of another, and the details that tell of it.
+// ConsentedAs returns the event with the consent of another, or the review in its place, and the details that tell of it.
 func (e Event) ConsentedAs(o Event) Event {
-	e.Consent = o.Consent
+	e.Consent, e.Review = o.Consent, o.Review
 	for name, text := range o.Details {
 		e = e.With(name, text)
 	}

@@ -143,25 +143,41 @@ func (r Approvals) noteExecution(ctx context.Context, id string, begun custody.H
 	if err != nil {
 		return err
 	}
+	used, err := r.Executed(ctx, rec.Request) // where the consent was looked up before the lock was taken
+	if err != nil {
+		return err
+	}
+	if used || rec.Approved.IsZero() || !rec.Denied.IsZero() || !rec.Withdrawn.IsZero() {
+		return refusal.Refusedf("%s was used, or has ended, meanwhile; nothing was done", id)
+	}
 	rec.Began = begun.Count
 	return r.put(ctx, approvalsPrefix+id, rec, rest)
 }
 
 // Executed reports whether the execution of a request took effect: custody says so, or what the act commits with names it.
 func (r Approvals) Executed(ctx context.Context, of consent.Request) (bool, error) {
-	if of.Began == 0 {
+	return r.tookEffect(ctx, of.Content.Subject, of.Began)
+}
+
+// tookEffect reports whether an act did that began with this custody record; 0: none has begun.
+func (r Approvals) tookEffect(ctx context.Context, about consent.Subject, began int) (bool, error) {
+	if began == 0 {
 		return false, nil
 	}
-	name := chainName(of.Content.Subject)
-	end, err := Journals(r).link(ctx, name, of.Began+1) // nothing comes between the records of an act
+	name := chainName(about)
+	end, err := Journals(r).link(ctx, name, began+1) // nothing comes between the records of an act
 	if err != nil {
 		return false, err
 	}
 	if end != nil {
-		return end.Of == of.Began && end.Outcome == custody.Done, nil
+		return end.Of == began && end.Outcome == custody.Done, nil
 	}
 	from, exists, err := Journals(r).named(ctx, name)
-	return exists && from.Count == of.Began, err
+	if err != nil || exists {
+		return exists && from.Count == began, err
+	}
+	begin, err := Journals(r).link(ctx, name, began)
+	return begin != nil && begin.Act == string(acts.Delete), err
 }
 
 // DropRequest removes a request that has ended. Custody keeps what was asked and who voted.

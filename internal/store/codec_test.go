@@ -140,6 +140,10 @@ func readers(kek string) []reader {
 			"read": func(w *world) error { _, err := w.ApprovalSettings(ctx); return err },
 			"set":  func(w *world) error { return setApprovals(w, consent.DefaultSettings()) },
 		}},
+		{"reviews/" + goldenReview().ID(), "review", map[string]func(w *world) error{
+			"read":  func(w *world) error { _, err := w.Review(ctx, goldenReview().ID()); return err },
+			"close": func(w *world) error { return closeReview(w, "") },
+		}},
 		{"config/approvers", "approvers", map[string]func(w *world) error{
 			"read":     func(w *world) error { _, err := w.Enrolment(ctx, "b0b"); return err },
 			"read all": func(w *world) error { _, err := w.Enrolments(ctx); return err },

@@ -29,7 +29,7 @@ type act struct {
 
 // acts is every act of the store that writes.
 func acts() []act {
-	return slices.Concat(keyActs(), deleteActs(), settleActs(), policyActs(), mountActs(), approverActs())
+	return slices.Concat(keyActs(), deleteActs(), settleActs(), policyActs(), mountActs(), approverActs(), reviewActs())
 }
 
 func TestEveryActSurvivesACrashAtEveryWrite(t *testing.T) {

@@ -23,6 +23,7 @@
 //	schedule/<minute>/<name> which keys are to be looked at, and when
 //	alerts/<status>/<minute>-<name> which keys are retrying, stalled, overdue or stopped, and since when
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
+//	reviews/<id>             an act by break-glass, and what others say of it
 //	config/keys, config/engine, config/cache  settings
 //	config/approvals                      the settings of the mount about consent
 //	config/approvers                      who has enrolled as an approver

@@ -82,6 +82,8 @@ type (
 	Objects struct{ *conn }
 	// Approvals stores requests for consent.
 	Approvals struct{ *conn }
+	// Reviews stores the reviews of acts by break-glass.
+	Reviews struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
 	// Uses stores what keys were used for, and by whom.
@@ -141,6 +143,9 @@ func (h Handle) Approvals() Approvals { return Approvals(h) }
 
 // Uses returns what keys were used for.
 func (h Handle) Uses() Uses { return Uses(h) }
+
+// Reviews returns the reviews of acts by break-glass.
+func (h Handle) Reviews() Reviews { return Reviews(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

@@ -34,7 +34,7 @@ func (r Journals) recorded(
 	if err != nil {
 		return "", err
 	}
-	if err = Approvals(r).noteExecution(ctx, a.event.Consent, begun.head); err == nil {
+	if err = noted(ctx, r, a.event, begun.head); err == nil {
 		err = do(ctx, begun.head)
 	}
 	if err == nil {
@@ -47,6 +47,14 @@ func (r Journals) recorded(
 		err = nil
 	}
 	return outcome, err
+}
+
+// noted writes what has to be known of an act that takes effect: that it used a consent, or that it had none and is to be reviewed.
+func noted(ctx context.Context, r Journals, e lifecycle.Event, begun custody.Head) error {
+	if err := Approvals(r).noteExecution(ctx, e.Consent, begun); err != nil {
+		return err
+	}
+	return Reviews(r).note(ctx, e.Review, begun)
 }
 
 // outcome finds out how an act ended that failed, and ends it.
@@ -158,6 +166,7 @@ func journaledAt(ctx context.Context, r *conn, path string) (head custody.Head, 
 var apart = map[acts.Name]struct{ prefix, detail string }{
 	acts.RequestApproval: {approvalsPrefix, approvalDetail}, acts.Approve: {approvalsPrefix, approvalDetail},
 	acts.Deny: {approvalsPrefix, approvalDetail}, acts.Withdraw: {approvalsPrefix, approvalDetail},
+	acts.CloseReview: {reviewsPrefix, reviewDetail},
 }
 
 // apartOf returns the path of the record that an act commits with which is not that of its subject; empty: it is.

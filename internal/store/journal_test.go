@@ -143,6 +143,9 @@ func checkOutcomes(t testing.TB, w *world, name string) {
 			continue
 		}
 		switch {
+		case records[end.Of-1].Act == "close-review": // commits with the review
+			closed, _ := w.namedBy(t, "reviews/"+records[end.Of-1].Details["review"])
+			require.Equal(t, closed == end.Of, end.Outcome == custody.Done, "a verdict")
 		case found && end.Of == count:
 			require.Equal(t, custody.Done, end.Outcome, "the act that wrote the record")
 		case found && end.Of > count:

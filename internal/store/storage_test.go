@@ -97,6 +97,8 @@ var reads = map[string]func(w *world) error{
 		}
 		return nil
 	},
+	"get reviews/rv-aa":    func(w *world) error { _, err := w.Review(ctx, "rv-aa"); return err },
+	"list reviews/":        func(w *world) error { _, err := w.ReviewIDs(ctx); return err },
 	"list journal/":        func(w *world) error { _, err := w.JournalNames(ctx); return err },
 	"list intents/settle/": func(w *world) error { _, err := w.PendingRelocations(ctx); return err },
 	"get intents/settle/orders": func(w *world) error {
