@@ -79,9 +79,12 @@ func TestGovernanceGuardsTheBindingOfAKey(t *testing.T) {
 	b.must("root", http.MethodPost, "policies/strict", b.document(map[string]string{"rebind": b.of(2), "configure": b.of(2), "retire": b.of(2)}))
 	seen := map[string]bool{}
 	for _, attempt := range []struct{ path, body string }{
-		{"keys/cards", object("policy", "loose", "reason", ticket)}, {"keys/cards/config", object("policy", "loose", "reason", ticket)},
-		{"keys/cards/config", object("policy", "", "reason", ticket)}, {"keys/cards/config", object("deletion_allowed", true, "reason", ticket)},
-		{"keys/cards/config", object("exportable", true, "reason", ticket)}, {"keys/cards/config", object("allow_plaintext_backup", true, "reason", ticket)},
+		{"keys/cards", object("policy", "loose", "reason", ticket)},
+		{"keys/cards/config", object("policy", "loose", "reason", ticket)},
+		{"keys/cards/config", object("policy", "", "reason", ticket)},
+		{"keys/cards/config", object("deletion_allowed", true, "reason", ticket)},
+		{"keys/cards/config", object("exportable", true, "reason", ticket)},
+		{"keys/cards/config", object("allow_plaintext_backup", true, "reason", ticket)},
 	} {
 		id := b.ask("alice", http.MethodPost, attempt.path, attempt.body)
 		seen[id] = true
@@ -198,10 +201,10 @@ func TestGovernanceGuardsTheMount(t *testing.T) {
 	t.Parallel()
 	b := openBureau(t, server(t))
 	b.must("root", http.MethodPost, "config/engine", object("require_policy", true))
-	b.must("root", http.MethodPost, "config/approvals", object("approvals", map[string]string{"config": b.of(1), "clock": b.of(1), "approvals": b.of(2)}))
+	b.must("root", http.MethodPost, "config/approvals", object("approvals", map[string]string{"config": b.of(1), "clock": b.of(1), "approvals": b.of(2), "custody-key": b.of(1)}))
 	for path, body := range map[string]string{
 		"config/engine": object("require_policy", false, "reason", ticket), "config/keys": object("disable_upsert", true, "reason", ticket),
-		"config/clock":     object("acknowledge", true, "reason", ticket),
+		"config/clock": object("acknowledge", true, "reason", ticket), "custody/rotate-key": because,
 		"config/approvals": object("approvals", map[string]string{}, "reason", ticket),
 	} {
 		b.refused(http.StatusBadRequest, "log in", "root", http.MethodPost, path, body)
