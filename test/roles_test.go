@@ -27,9 +27,10 @@ const (
 	responder = "incident-responder"
 	user      = "key-user"
 	auditor   = "auditor"
+	approver  = "approver"
 )
 
-var roles = []string{author, operator, custodian, responder, user, auditor}
+var roles = []string{author, operator, custodian, responder, user, auditor, approver}
 
 // permit is a request and the roles that may send it; all others may not.
 type permit struct {
@@ -38,7 +39,7 @@ type permit struct {
 }
 
 func permits() []permit {
-	return slices.Concat(usePermits(), keyPermits(), inAndOutPermits(), versionPermits(), mountPermits())
+	return slices.Concat(usePermits(), keyPermits(), inAndOutPermits(), versionPermits(), mountPermits(), consentPermits())
 }
 
 func usePermits() []permit {
@@ -75,17 +76,18 @@ func keyPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	because := object("reason", lifeReason)
 	everyone := to(operator, custodian, responder, auditor)
+	looking := slices.Concat(everyone, to(approver))
 	return []permit{
 		{"LIST", "keys", "", everyone},
-		{"GET", "keys/orders", "", everyone},
+		{"GET", "keys/orders", "", looking},
 		{"GET", "keys/orders/history", "", everyone},
 		{"LIST", "keys/orders/history", "", everyone},
-		{"LIST", "keys/orders/versions", "", everyone},
-		{"GET", "keys/orders/versions/1", "", everyone},
+		{"LIST", "keys/orders/versions", "", looking},
+		{"GET", "keys/orders/versions/1", "", looking},
 		{"GET", "keys/orders/versions/1/attestation", "", to(auditor)},
 		{"GET", "keys/orders/rotation", "", to(operator, auditor)},
-		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor)},
-		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor)},
+		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor, approver)},
+		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor, approver)},
 		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
 		{"GET", "keys/orders/jwks", "", to(auditor)},
 		{"POST", "keys/orders/drill", object("record", true, "reason", lifeReason), to(responder)},
@@ -160,7 +162,7 @@ func mountPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	return []permit{
 		{"LIST", "policies", "", to(author, operator, auditor)},
-		{"GET", "policies/pci", "", to(author, operator, auditor)},
+		{"GET", "policies/pci", "", to(author, operator, auditor, approver)},
 		{"POST", "policies/pci", object("description", "card data"), to(author)},
 		{"POST", "policies/new", object("owner", "payments"), to(author)},
 		{"DELETE", "policies/new", "", to(author)},
@@ -193,6 +195,38 @@ func mountPermits() []permit {
 	}
 }
 
+// consentPermits name a request, $approval, and an approver, $entity, that are there.
+func consentPermits() []permit {
+	to := func(roles ...string) []string { return roles }
+	because := object("reason", lifeReason)
+	asking := to(author, operator, custodian)
+	looking := slices.Concat(asking, to(auditor, approver))
+	return []permit{
+		{"LIST", "approvals", "", looking},
+		{"GET", "approvals/$approval", "", looking},
+		{"POST", "approvals/$approval/approve", "{}", to(approver)},
+		{"POST", "approvals/$approval/deny", because, to(approver)},
+		{"POST", "approvals/$approval/withdraw", because, asking},
+		{"GET", "approvers/duties", "", to(approver, auditor)},
+		{"POST", "approvers/acknowledge", object("duties_hash", "-"), to(approver)},
+		{"LIST", "approvers", "", to(approver, auditor)},
+		{"GET", "approvers/$entity", "", to(approver, auditor)},
+		{"DELETE", "approvers/$entity", "", nil},
+		{"GET", "config/approvals", "", to(auditor)},
+		{"POST", "config/approvals", object("approver_wait", 0), nil},
+	}
+}
+
+// consented makes a request and approvers, and returns what stands for them in permits.
+func consented(t *testing.T, s *harness.Server, mount string) *strings.Replacer {
+	t.Helper()
+	b := peopleAt(t, s, mount)
+	b.appoint("bob")
+	b.appoint("carol")
+	b.govern("guarded", map[string]string{"rotate": b.of(1)})
+	return strings.NewReplacer("$approval", b.ask("bob", http.MethodPost, "keys/guarded/rotate", object("reason", lifeReason)), "$entity", b.entities["bob"])
+}
+
 // What the engine answers depends on the state of the key, which the requests before have changed: a refusal by the engine
 // is an answer to one who may ask.
 func TestEveryRoleMayDoItsWorkAndNoMore(t *testing.T) {
@@ -204,10 +238,11 @@ func TestEveryRoleMayDoItsWorkAndNoMore(t *testing.T) {
 	}
 	s.Must(t, http.MethodPost, mount+"/keys/leaving", object("type", "rsa-2048", "exportable", true, "allow_plaintext_backup", true))
 	fill := strings.NewReplacer("$sealed", sealAt(t, s, mount, "orders", f0(), 1, ""))
+	named := consented(t, s, mount)
 	for _, role := range roles {
 		token := roleToken(t, s, role, mount)
 		for _, p := range permits() {
-			answer, err := s.Send(harness.Request{Method: p.method, Path: mount + "/" + p.path, Body: fill.Replace(p.body), Token: token})
+			answer, err := s.Send(harness.Request{Method: p.method, Path: mount + "/" + named.Replace(p.path), Body: fill.Replace(p.body), Token: token})
 			require.NoError(t, err)
 			allowed := []int{http.StatusOK, http.StatusNoContent, http.StatusBadRequest}
 			if !slices.Contains(p.to, role) {
@@ -234,18 +269,33 @@ func TestAnOperatorCannotFreeAKeyOfItsPolicy(t *testing.T) {
 	}
 }
 
+// An approver ends his own enrolment, and nobody else's.
+func TestAnApproverMayLayDownHisDuties(t *testing.T) {
+	s := server(t)
+	b := peopleAt(t, s, freshMount(t, s, harness.PluginName))
+	roleToken(t, s, approver, b.mount)
+	for _, name := range []string{"bob", "carol"} {
+		b.appoint(name)
+		s.Must(t, http.MethodPost, "identity/entity/id/"+b.entities[name], object("policies", []string{approver + "-" + b.mount}))
+	}
+	b.refused(http.StatusForbidden, "", "bob", http.MethodDelete, "approvers/"+b.entities["carol"], "")
+	b.must("bob", http.MethodDelete, "approvers/"+b.entities["bob"], "")
+	b.refused(http.StatusForbidden, "", "bob", http.MethodPost, "keys/new", "{}")
+}
+
 // The table above would pass with a path that does not exist.
 func TestEveryPermittedRequestIsOneOfTheMount(t *testing.T) {
 	s := server(t)
 	mount := freshMount(t, s, harness.PluginName)
 	s.Must(t, http.MethodPost, mount+"/keys/leaving", object("type", "rsa-2048", "exportable", true, "allow_plaintext_backup", true))
 	s.Must(t, http.MethodGet, mount+"/custody/public-key", nil) // the first act on the mount: LIST answers 404 to an empty history
+	named := consented(t, s, mount)
 	for _, p := range permits() {
 		s.Do(t, http.MethodPost, mount+"/policies/pci", object("owner", "payments"))
 		for _, name := range []string{"orders", "other", "spare"} {
 			s.Do(t, http.MethodPost, mount+"/keys/"+name, "{}")
 		}
-		answer := s.Do(t, p.method, mount+"/"+p.path, p.body)
+		answer := s.Do(t, p.method, mount+"/"+named.Replace(p.path), p.body)
 		require.Contains(t, []int{http.StatusOK, http.StatusNoContent, http.StatusBadRequest}, answer.Status, "%s %s: %v", p.method, p.path, answer.Body)
 	}
 }

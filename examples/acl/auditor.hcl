@@ -116,3 +116,20 @@ path "keylife/hsm/keks" {
 path "keylife/hsm/keks/+" {
   capabilities = ["read"]
 }
+
+# Who asked for what, who consented, and who may.
+path "keylife/approvals" {
+  capabilities = ["list"]
+}
+
+path "keylife/approvals/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/approvers" {
+  capabilities = ["list"]
+}
+
+path "keylife/approvers/+" {
+  capabilities = ["read"]
+}

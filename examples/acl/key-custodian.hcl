@@ -105,3 +105,17 @@ path "keylife/restore" {
 path "keylife/restore/+" {
   capabilities = ["update"]
 }
+
+# What was asked for where a rule asks for the consent of others. Repeating the refused command needs the paths above; only
+# who asked may withdraw.
+path "keylife/approvals" {
+  capabilities = ["list"]
+}
+
+path "keylife/approvals/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/approvals/+/withdraw" {
+  capabilities = ["update"]
+}

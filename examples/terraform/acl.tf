@@ -2,6 +2,7 @@
 resource "vault_policy" "role" {
   for_each = toset([
     "policy-author", "key-operator", "key-custodian", "incident-responder", "key-user", "auditor",
+    "approver",
   ])
 
   name   = "keylife-${each.key}"
