@@ -108,7 +108,7 @@ func (s *session) Policies() engine.Policies { return s.Engine().Policies() }
 func (s *session) Approvals() engine.Approvals { return s.Engine().Approvals() }
 
 // Reviews is the engine's.
-func (s *session) Reviews() engine.Reviews { return s.Engine().Reviews() }
+func (s *session) Reviews() engine.Reviews { return s.Approvals().Reviews() }
 
 // Settings is the engine's.
 func (s *session) Settings() engine.Settings { return s.Engine().Settings() }

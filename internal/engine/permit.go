@@ -111,7 +111,7 @@ func (s gate) permit(ctx context.Context, g gated, event lifecycle.Event) (lifec
 // permitRuled is permit for an act that a rule asks for consent to.
 func (s gate) permitRuled(ctx context.Context, g gated, rule consent.Rule, event lifecycle.Event) (lifecycle.Event, error) {
 	if g.BreakGlass {
-		return Reviews{s.Approvals}.breakGlass(ctx, g, rule, event)
+		return s.Reviews().breakGlass(ctx, g, rule, event)
 	}
 	if s.store.Caller.Entity == "" {
 		return event, refusal.Refusedf("%s needs %s (%s): a token without an entity cannot ask, or be told from others; log in", g, rule, g.source())

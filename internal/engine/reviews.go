@@ -36,7 +36,7 @@ type ReviewStore interface {
 type Reviews struct{ Approvals }
 
 // Reviews returns what is done by break-glass, and what people say of it.
-func (s *Session) Reviews() Reviews { return Reviews{s.Approvals()} }
+func (s Approvals) Reviews() Reviews { return Reviews{s} }
 
 // Review is a review as it is shown.
 type Review struct {

@@ -57,7 +57,7 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 		return View{}, err
 	}
 	s.Log.Info("changed state", "key", name, "version", in.Version, "operation", string(in.Op), "from", did.From, "to", did.To, "reason", in.Reason)
-	s.Reviews().logBreakGlass(review)
+	s.Approvals().Reviews().logBreakGlass(review)
 	pending := s.Acts().relocateDisplaced(ctx, before, k)
 	if _, err := s.SystemActs().CheckPromoted(ctx, k); err != nil && in.Op != lifecycle.ReportCompromise {
 		return View{}, err // a report stands whatever became of the version that took over

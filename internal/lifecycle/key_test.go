@@ -43,7 +43,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
 	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
 	asked.LastActs, asked.LastDrill = lifecycle.LastActs{Since: 1}, start
-	asked.Certificates = lifecycle.Certificates{{Version: 1, Digest: "0a"}}
+	asked.Certificates, asked.CreatedBy = lifecycle.Certificates{{Version: 1, Digest: "0a"}}, "somebody"
 	requireNoProgressForgotten(t, asked)
 	got, err := lifecycle.New(asked, start)
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ type stored struct {
 func storedIn(h store.Handle) stored {
 	return stored{
 		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
-		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(), h.Approvers(), h.Reviews(), h.Uses(),
+		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(), h.Approvers(), h.Uses(), h.Reviews(),
 	}
 }
 

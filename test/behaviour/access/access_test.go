@@ -24,8 +24,7 @@ func as(m *mounttest.Mount, entity string) {
 
 // known makes Vault know one entity.
 func known(m *mounttest.Mount, id string, disabled bool) {
-	m.System.EntityVal = &logical.Entity{ID: id, Name: "name of " + id, Disabled: disabled}
-	m.System.GroupsVal = []*logical.Group{{ID: "g1", Name: "key-users"}, {ID: "g2", Name: "staff"}}
+	m.System.Entity(&logical.Entity{ID: id, Name: "name of " + id, Disabled: disabled}, "key-users", "staff")
 }
 
 type row struct {

@@ -266,5 +266,5 @@ func TestWritingAPolicyCostsTwoPutsForCustody(t *testing.T) {
 	m.Must(m.Write("policies/p", "owner", "x"))
 	require.Equal(t, storagetest.Counts{Gets: 2, Puts: 5}, m.Storage.Reset(), "custody, revision, intent, policy, custody")
 	m.Must(m.Write("config/engine", "require_policy", true))
-	require.Equal(t, storagetest.Counts{Gets: 9, Puts: 3}, m.Storage.Reset(), "custody, settings, custody")
+	require.Equal(t, storagetest.Counts{Gets: 12, Puts: 3}, m.Storage.Reset(), "custody, settings, custody")
 }
