@@ -21,7 +21,12 @@ func (s Keys) permitConfigure(
 	ctx context.Context, k, next lifecycle.Key, was, after *policy.Policy, pre Precondition, event lifecycle.Event,
 ) (lifecycle.Event, error) {
 	var ruled []acts.Gate
-	for _, gate := range loosened(k, next, was, after) {
+	gates := loosened(k, next, was, after)
+	if was == nil && k.Policy != "" && len(gates) > 0 {
+		_, err := s.demanded(ctx, &k) // nobody knows whose consent it needs; to leave the policy is the way out, and is not among them
+		return event, err
+	}
+	for _, gate := range gates {
 		if _, found := was.Approval(gate); found {
 			ruled = append(ruled, gate)
 		}

@@ -72,7 +72,7 @@ func (s Transfers) taken(ctx context.Context, in Restoring) (k lifecycle.Key, fo
 		if !in.Force {
 			return lifecycle.Commit{}, refusal.AsFault(refusal.Existsf("key %q already exists", in.Name))
 		}
-		return lifecycle.Commit{Key: k}, s.checkReplace(ctx, k)
+		return lifecycle.Commit{Key: k}, lifecycle.CheckReplace(k)
 	})
 	if errors.Is(err, refusal.ErrNotFound) {
 		return lifecycle.Key{}, false, nil
@@ -80,22 +80,9 @@ func (s Transfers) taken(ctx context.Context, in Restoring) (k lifecycle.Key, fo
 	return k, true, err
 }
 
-// checkReplace reports whether a key may be deleted for a restored one. Force says that it may be; not where its policy asks for
-// consent to that: there its settings have to say so.
-func (s Transfers) checkReplace(ctx context.Context, k lifecycle.Key) error {
-	p, err := s.data.PolicyOf(ctx, &k)
-	if err != nil {
-		return err
-	}
-	if _, ruled := p.Approval(acts.GateConfigure); ruled && !k.DeletionAllowed {
-		return refusal.Refusedf("key %q is not replaced by force: its policy %q (revision %d) asks for consent to configure, and so deletion_allowed has to be set", k.Name, p.Name, p.Revision)
-	}
-	return lifecycle.CheckReplace(k)
-}
-
 // replace deletes the key that is there.
 func (s Transfers) replace(ctx context.Context, in Restoring) error {
-	_, err := s.store.Keys.DeleteKey(ctx, in.Name, func(k lifecycle.Key) error { return s.checkReplace(ctx, k) }, in.Reason)
+	_, err := s.store.Keys.DeleteKey(ctx, in.Name, lifecycle.CheckReplace, in.Reason)
 	s.Plane.ForgetKey(in.Name)
 	if errors.Is(err, refusal.ErrNotFound) || errors.Is(err, refusal.ErrRepeated) {
 		return nil
