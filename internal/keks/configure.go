@@ -51,7 +51,7 @@ func (s *Session) Configure(ctx context.Context, change Change, reason string) (
 	if _, err := s.store.Instance(ctx); err != nil { // custody needs it
 		return found, err
 	}
-	event, err := s.consented(ctx, acts.ConfigureHSM, lifecycle.Event{Reason: reason, Details: differences(stored, next)})
+	event, err := s.store.consented(ctx, acts.ConfigureHSM, lifecycle.Event{Reason: reason, Details: differences(stored, next)})
 	if err != nil {
 		return found, err
 	}
@@ -316,7 +316,7 @@ func (s *Session) Delete(ctx context.Context, reason string) (left int, err erro
 			return 0, refusal.Refusedf("config/hsm: key %x is %s: with enabled=false what it wraps is wrapped anew without the HSM; it can be retired then", k.ID, k.State)
 		}
 	}
-	event, err := s.consented(ctx, acts.DeleteHSM, lifecycle.Event{Reason: reason})
+	event, err := s.store.consented(ctx, acts.DeleteHSM, lifecycle.Event{Reason: reason})
 	if err != nil {
 		return 0, err
 	}

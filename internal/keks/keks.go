@@ -100,13 +100,13 @@ type Storage struct {
 }
 
 // consented asks for consent to an act; nobody is asked for what changes nothing.
-func (s *Session) consented(ctx context.Context, act acts.Name, event lifecycle.Event) (lifecycle.Event, error) {
+func (s Storage) consented(ctx context.Context, act acts.Name, event lifecycle.Event) (lifecycle.Event, error) {
 	event.Act = string(act)
 	row, _ := acts.Of(acts.Mount, act)
-	if row.Gate == "" || s.store.Consent == nil || act == acts.ConfigureHSM && len(event.Details) == 0 {
+	if row.Gate == "" || s.Consent == nil || act == acts.ConfigureHSM && len(event.Details) == 0 {
 		return event, nil
 	}
-	return s.store.Consent(ctx, row.Gate, event)
+	return s.Consent(ctx, row.Gate, event)
 }
 
 // Session is the manager during one request.

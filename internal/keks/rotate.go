@@ -158,7 +158,7 @@ func (s *Session) end(
 	if err := s.unreferenced(ctx, *k); err != nil {
 		return *k, err
 	}
-	event, err := s.consented(ctx, act, lifecycle.Event{Reason: reason, Details: map[string]string{"kek": fmt.Sprintf("%x", id)}})
+	event, err := s.store.consented(ctx, act, lifecycle.Event{Reason: reason, Details: map[string]string{"kek": fmt.Sprintf("%x", id)}})
 	if err != nil {
 		return *k, err
 	}
