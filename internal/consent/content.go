@@ -48,6 +48,13 @@ type Policy struct {
 //	{"instance":"8f14…","operation":"retire","subject":{"scope":"key","name":"cards","key_id":"6f72…"},"version":3,"revision":17,
 //	 "policy":{"name":"pci","revision":4,"hash":"…"},"parameters":{},"reason":"CHG-4711","requester":"3f2b…"}
 func (c Content) Digest() string {
+	sum := sha256.Sum256(c.text())
+	return hex.EncodeToString(sum[:])
+}
+
+// text is what the digest is of. Two contents have one text only if they are the same: all texts in them come out of JSON, so they
+// are UTF-8.
+func (c Content) text() []byte {
 	if c.Parameters == nil {
 		c.Parameters = map[string]string{}
 	}
@@ -57,8 +64,7 @@ func (c Content) Digest() string {
 	if err := encoder.Encode(c); err != nil {
 		panic("internal error: content is always JSON: " + err.Error())
 	}
-	sum := sha256.Sum256(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
-	return hex.EncodeToString(sum[:])
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
 // idPrefix begins the id of every request.

@@ -283,24 +283,37 @@ func (s Approvals) change(
 		if again := ended(*now, act, s.store.Caller.Entity); again {
 			return *now, event, nil
 		}
-		view, err := s.view(ctx, *now, at)
-		if err != nil {
-			return r, event, err
-		}
-		if v := now.Voter(s.store.Caller.Entity); view.State == consent.Executed && act == acts.Approve && v != nil && v.Approve {
-			return *now, event, nil // it comes again, and is what the act has used
-		}
-		if view.State != consent.Pending && view.State != consent.Approved {
-			return r, event, refusal.Refusedf("%s is %s: nothing can be done with it any more", id, view.State)
-		}
-		changed, err := step(*now, at)
-		return changed, event, err
+		next, err := s.changed(ctx, *now, act, at, step)
+		return next, event, err
 	})
 	if err != nil {
 		return Request{}, err
 	}
 	s.Log.Info("approval "+string(act), "request", id, "entity", s.store.Caller.Entity, "name", s.store.Caller.Name)
 	return s.view(ctx, next, at)
+}
+
+// changed is a request after a step, if it is open.
+func (s Approvals) changed(
+	ctx context.Context, r consent.Request, act acts.Name, at situation, step func(consent.Request, situation) (consent.Request, error),
+) (consent.Request, error) {
+	view, err := s.view(ctx, r, at)
+	switch {
+	case err != nil:
+		return r, err
+	case view.State == consent.Pending, view.State == consent.Approved:
+		return step(r, at)
+	case view.State == consent.Executed && act == acts.Approve && consented(r, s.store.Caller.Entity):
+		return r, nil // the vote comes again, and is one that the act has used
+	default:
+		return r, refusal.Refusedf("%s is %s: nothing can be done with it any more", r.ID(), view.State)
+	}
+}
+
+// consented reports whether somebody has voted for a request.
+func consented(r consent.Request, by string) bool {
+	v := r.Voter(by)
+	return v != nil && v.Approve
 }
 
 // ended reports that a request was ended by the caller in this way already.

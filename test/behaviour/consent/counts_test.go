@@ -1,0 +1,103 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package consent_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
+)
+
+// cost is what a request takes of storage and of Vault, beside what every request takes.
+type cost struct {
+	storagetest.Counts
+	vault int
+}
+
+// done is the status of a request that does something, whatever it answers.
+const done = 2
+
+// of counts a request; it demands the status, or the kind of status.
+func (o *office) of(status int, send func() mounttest.Answer) cost {
+	o.t.Helper()
+	o.Storage.Reset()
+	o.System.Reset()
+	got := send()
+	require.Contains(o.t, []int{got.Status, got.Status / 100}, status, got.Err)
+	return cost{o.Storage.Reset(), o.System.Reset()}
+}
+
+// TestWhatNoRuleAsksForCostsNothingMore under a policy of which the rules are about other acts, nor does what uses a key.
+func TestWhatNoRuleAsksForCostsNothingMore(t *testing.T) {
+	makeBackup(t)
+	mounttest.NewForImports(t)
+	for _, x := range kinds() {
+		if x.mount || x.gate == "policy" { // the settings of the mount are read for its rule; a policy that has other rules is another policy
+			continue
+		}
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			var costs []cost
+			for _, with := range []bool{false, true} {
+				o := x.stand(t)
+				others := map[string]any{}
+				for _, gate := range acts.Gates(acts.Version, acts.Key) {
+					if gate != x.gate && with {
+						others[string(gate)] = oneOf
+					}
+				}
+				o.Must(o.as("root").Write("policies/pci", "approvals", others))
+				o.Must(o.Read("keys/orders"))
+				costs = append(costs, o.of(done, func() mounttest.Answer { return x.do(o) }))
+			}
+			require.Equal(t, costs[0], costs[1])
+		})
+	}
+	o := open(t)
+	o.govern(allRules("2 of " + approvers))
+	ciphertext := o.Encrypt("orders", "secret")
+	require.Equal(t, cost{}, o.of(200, func() mounttest.Answer { return o.Write("encrypt/orders", "plaintext", mounttest.B64("x")) }))
+	require.Equal(t, cost{}, o.of(200, func() mounttest.Answer { return o.Write("decrypt/orders", "ciphertext", ciphertext) }))
+}
+
+// TestWhatConsentCosts is the table of docs/limits.md.
+func TestWhatConsentCosts(t *testing.T) {
+	o := retiring(t, "2 of "+approvers)
+	retire := func() mounttest.Answer { return o.as("alice").Write(retire1, "reason", why) }
+	free := retiring(t, "2 of "+approvers)
+	free.Must(free.as("root").Write("policies/pci", "approvals", map[string]any{}))
+	free.Must(free.Read("keys/orders"))
+	plain := free.of(200, func() mounttest.Answer { return free.as("alice").Write(retire1, "reason", why) })
+
+	o.Must(o.as("auditor").Read("keys/orders"))
+	asked := o.of(428, retire)
+	again := o.of(428, retire)
+	request := idIn.FindString(retire().Err)
+	vote := func(who string) func() mounttest.Answer {
+		return func() mounttest.Answer { return o.as(who).Write("approvals/" + request + "/approve") }
+	}
+	first, repeated, second := o.of(200, vote("bob")), o.of(200, vote("bob")), o.of(200, vote("carol"))
+	shown := o.of(200, func() mounttest.Answer { return o.as("auditor").Read("approvals/" + request) })
+	execution := o.of(200, retire)
+	execution.Gets, execution.Puts, execution.Lists = execution.Gets-plain.Gets, execution.Puts-plain.Puts, execution.Lists-plain.Lists
+	execution.Deletes, execution.vault = execution.Deletes-plain.Deletes, execution.vault-plain.vault
+	for _, row := range []struct {
+		name      string
+		want, got cost
+	}{
+		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 0}, asked},
+		{"asked again", cost{storagetest.Counts{Gets: 4}, 0}, again},
+		{"the first vote", cost{storagetest.Counts{Gets: 11, Puts: 3}, 6}, first},
+		{"that vote again", cost{storagetest.Counts{Gets: 9}, 6}, repeated},
+		{"the second vote", cost{storagetest.Counts{Gets: 12, Puts: 3}, 12}, second},
+		{"shown, with two votes", cost{storagetest.Counts{Gets: 4}, 4}, shown},
+		{"executed with two votes, besides", cost{storagetest.Counts{Gets: 3, Puts: 1}, 4}, execution},
+	} {
+		require.Equal(t, row.want, row.got, row.name)
+	}
+}
