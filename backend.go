@@ -30,6 +30,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
+	"github.com/keylife/vault-plugin-keylife/internal/uses"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -43,10 +44,12 @@ type backend struct {
 	engine    *engine.Engine
 	scheduler *scheduler.Scheduler
 	ledger    ledger.Config
+	uses      *uses.Ledger
 	system    *vaultapi.CachedSystemView
 	mount     vaultapi.Mount[*request]
 	ready     sync.Once
 	unsized   atomic.Bool // another node may have set the size of the cache
+	unasked   atomic.Bool // another node may have turned the ledger of uses on or off
 }
 
 // Options are what [New] lets its caller replace. The zero value is what runs in production.
@@ -99,6 +102,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane}),
 		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, KeyTime: o.KeyTime}),
 		ledger:    ledger.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger},
+		uses:      uses.New(uses.Config{Now: o.Now, Log: conf.Logger}),
 		system:    &vaultapi.CachedSystemView{SystemView: conf.System},
 	}
 	b.mount = vaultapi.Mount[*request]{
@@ -116,6 +120,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		PeriodicFunc: b.tick,
 		InitializeFunc: func(ctx context.Context, req *logical.InitializationRequest) error {
 			b.boundCache(ctx, req.Storage)
+			b.switchLedger(ctx, req.Storage)
 			return nil
 		},
 		Invalidate: b.invalidate,
@@ -137,6 +142,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		keysAPI{}.paths(),
 		versionsAPI{}.paths(),
 		statesAPI{}.paths(),
+		drillAPI{}.paths(),
 		rotationAPI{}.paths(),
 		rotationStatusAPI{}.paths(),
 		policiesAPI{}.paths(),
@@ -148,6 +154,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		certificateAPI{}.paths(),
 		cacheAPI{}.paths(),
 		custodyAPI{}.paths(),
+		attestationAPI{}.paths(),
 		jwksAPI{}.paths(),
 		exportAPI{}.paths(),
 		backupAPI{}.paths(),
@@ -155,6 +162,8 @@ var sharedPaths = sync.OnceValue(func() []path {
 		approvalsAPI{}.paths(),
 		approversAPI{}.paths(),
 		reviewsAPI{}.paths(),
+		reportAPI{}.paths(),
+		accessAPI{}.paths(),
 	)
 })
 
@@ -180,7 +189,7 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	}
 	err := s.KEKs().Tick(ctx)
 	_, tickErr := s.Scheduler().Tick(ctx)
-	return errors.Join(err, tickErr)
+	return errors.Join(err, tickErr, s.Uses().Tick(ctx))
 }
 
 // invalidate forgets what another node has changed. It has nobody to tell of a panic, which the server log has then.
@@ -199,6 +208,9 @@ func (b *backend) invalidate(_ context.Context, path string) {
 		}
 		if store.IsCacheSize(path) {
 			b.unsized.Store(true)
+		}
+		if store.IsGovernance(path) {
+			b.unasked.Store(true)
 		}
 		if store.IsHSM(path) {
 			b.keks.Forget()
@@ -232,6 +244,9 @@ func (b *backend) bind(r *vaultapi.Request) *request {
 	if b.unsized.CompareAndSwap(true, false) {
 		b.boundCache(context.Background(), r.Logical.Storage)
 	}
+	if b.unasked.CompareAndSwap(true, false) {
+		b.switchLedger(context.Background(), r.Logical.Storage)
+	}
 	c := &request{Request: r}
 	c.open(b, r.Logical)
 	return c
@@ -246,6 +261,16 @@ func (b *backend) boundCache(ctx context.Context, storage logical.Storage) {
 		return
 	}
 	b.plane.BoundCache(size)
+}
+
+// switchLedger turns the ledger of uses on or off, as config/engine says. It is on where that cannot be read.
+func (b *backend) switchLedger(ctx context.Context, storage logical.Storage) {
+	g, err := b.store.On(storage, system).Settings().Governance(ctx)
+	if err != nil {
+		b.unasked.Store(true)
+		b.Logger().Warn("whether uses are counted cannot be read; the next request tries again", "error", err)
+	}
+	b.uses.Switch(err == nil && g.LedgerOff)
 }
 
 // session is a request that no handler answers.
@@ -277,7 +302,9 @@ Look after keys:
 Govern them:
   policies                        write, plan and read policies; who does not meet them
   rotation/status                 what waits for whom
+  access-review                   who uses which keys
   custody                         the records of what was done to keys: export, checkpoint, verify
+  compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
   approvers                       who may consent to what others ask for
 `

@@ -216,16 +216,5 @@ func (approversAPI) remove(ctx context.Context, c *request) (*logical.Response, 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Approvers().Remove(ctx, fEntity.Get(c), pre); err != nil {
-		return nil, err
-	}
-	roster, err := c.Approvers().Roster(ctx)
-	if err != nil {
-		return nil, err
-	}
-	resp := &logical.Response{}
-	if err := warnOfShrunkRules(ctx, c, roster, resp); err != nil || len(resp.Warnings) == 0 {
-		return nil, err
-	}
-	return resp, nil
+	return nil, c.Approvers().Remove(ctx, fEntity.Get(c), pre)
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -23,6 +22,8 @@ var (
 	fPublicJWKS    = vaultapi.Texts("public_jwks", "Keys whose public keys anybody may read on jwks/:name, without a token: names, or what names begin with and a * behind it.")
 	fRequirePolicy = vaultapi.Bool("require_policy", "Every new key has a policy, and no key is detached from its policy.")
 	fDefaultPolicy = vaultapi.Text("default_policy", "Policy of new keys whose maker names none. It has to exist. Empty: none.")
+	fAccessLedger  = vaultapi.Bool("access_ledger", "It is counted which entities use which keys, and what versions are still used for.").Or(true)
+	fReviewEvery   = vaultapi.Seconds("access_review_every", "How often somebody has to attest an access review: 1d to 3660d.").Or(int(policy.DefaultReviewEvery / time.Second))
 	fAcknowledge   = vaultapi.Bool("acknowledge", "Believe the clock as it is now.")
 
 	keysAnswer = vaultapi.Answer[lifecycle.KeysSettings]{
@@ -32,6 +33,8 @@ var (
 	governanceAnswer = vaultapi.Answer[policy.Governance]{
 		vaultapi.Show(fRequirePolicy, func(g policy.Governance) bool { return g.RequirePolicy }),
 		vaultapi.Show(fDefaultPolicy, func(g policy.Governance) string { return g.DefaultPolicy }),
+		vaultapi.Show(fAccessLedger, func(g policy.Governance) bool { return !g.LedgerOff }),
+		vaultapi.Show(fReviewEvery, func(g policy.Governance) int { return seconds(g.ReviewInterval()) }),
 	}
 )
 
@@ -106,12 +109,20 @@ func (a configAPI) writeEngine(ctx context.Context, c *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
-	g, err := c.Settings().SetGovernance(ctx, engine.GovernanceChange{
-		RequirePolicy: fRequirePolicy.LookupNonNull(c), DefaultPolicy: fDefaultPolicy.LookupNonNull(c), Reason: pre.Reason,
-	})
+	change := engine.GovernanceChange{
+		RequirePolicy: fRequirePolicy.LookupNonNull(c), DefaultPolicy: fDefaultPolicy.LookupNonNull(c),
+		AccessLedger: fAccessLedger.LookupNonNull(c), Reason: pre.Reason,
+	}
+	if every := fReviewEvery.LookupNonNull(c); every != nil {
+		change.ReviewEvery = new(time.Duration)
+		*change.ReviewEvery = ofSeconds(*every)
+	}
+	g, err := c.Settings().SetGovernance(ctx, change)
 	if err != nil {
+		c.b.unasked.Store(true) // whether it was written is not known
 		return nil, err
 	}
+	c.b.uses.Switch(g.LedgerOff)
 	resp := governanceAnswer.Of(g)
 	if g.RequirePolicy {
 		resp.AddWarning("require_policy is for keys that are made from now on; a key that has no policy stays without one until it is bound")
@@ -250,36 +261,6 @@ var hsmAnswer = vaultapi.Answer[tokens.Settings]{
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
-
-// changeOf is what a request asks to set. What is not given stays; where the PIN comes from is one thing.
-func changeOf(c *request) keks.Change {
-	return func(s tokens.Settings) (next tokens.Settings, pin bool) {
-		pin = fPIN.LookupNonNull(c) != nil || fPINEnv.LookupNonNull(c) != nil || fPINFile.LookupNonNull(c) != nil
-		if pin {
-			s.PIN, s.PINEnv, s.PINFile = tokens.PIN(fPIN.Get(c)), fPINEnv.Get(c), fPINFile.Get(c)
-		}
-		set(c, fHSMEnabled, &s.Enabled)
-		set(c, fLibrary, &s.Library)
-		set(c, fTokenLabel, &s.Label)
-		set(c, fTokenSerial, &s.Serial)
-		setAs(c, fMechanism, &s.Mechanism, func(text string) hsm.Mechanism { return hsm.Mechanism(text) })
-		setAs(c, fIVMode, &s.IVMode, func(text string) hsm.IVMode { return hsm.IVMode(text) })
-		setAs(c, fOAEPHash, &s.OAEPHash, func(text string) tokens.Hash { return tokens.Hash(text) })
-		set(c, fSessions, &s.MaxSessions)
-		setAs(c, fCallTime, &s.CallTimeout, ofSeconds)
-		setAs(c, fAcquireTime, &s.AcquireTimeout, ofSeconds)
-		set(c, fGenerate, &s.AllowGenerate)
-		setAs(c, fKEKPeriod, &s.RotationPeriod, ofSeconds)
-		setAs(c, fKEKMinAge, &s.MinAge, ofSeconds)
-		setAs(c, fCacheTTL, &s.CacheTTL, ofSeconds)
-		setAs(c, fDegraded, &s.DegradedMode, func(text string) tokens.DegradedMode { return tokens.DegradedMode(text) })
-		setAs(c, fMaxAge, &s.DegradedMaxAge, ofSeconds)
-		setAs(c, fHealthTime, &s.HealthInterval, ofSeconds)
-		setAs(c, fRandom, &s.RandomSource, func(text string) hsm.RandomSource { return hsm.RandomSource(text) })
-		setAs(c, fRandomRule, &s.RandomPolicy, func(text string) hsm.RandomPolicy { return hsm.RandomPolicy(text) })
-		return s, pin
-	}
-}
 
 func ofSeconds(n int) time.Duration { return time.Duration(n) * time.Second }
 

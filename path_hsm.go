@@ -20,6 +20,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
+	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -333,4 +334,34 @@ func (hsmAPI) readStatus(ctx context.Context, c *request) (*logical.Response, er
 	}
 	resp.Data[fRewraps.Name], resp.Data[fRewrapping.Name] = of, texts
 	return resp, nil
+}
+
+// changeOf is what a request asks to set. What is not given stays; where the PIN comes from is one thing.
+func changeOf(c *request) keks.Change {
+	return func(s tokens.Settings) (next tokens.Settings, pin bool) {
+		pin = fPIN.LookupNonNull(c) != nil || fPINEnv.LookupNonNull(c) != nil || fPINFile.LookupNonNull(c) != nil
+		if pin {
+			s.PIN, s.PINEnv, s.PINFile = tokens.PIN(fPIN.Get(c)), fPINEnv.Get(c), fPINFile.Get(c)
+		}
+		set(c, fHSMEnabled, &s.Enabled)
+		set(c, fLibrary, &s.Library)
+		set(c, fTokenLabel, &s.Label)
+		set(c, fTokenSerial, &s.Serial)
+		setAs(c, fMechanism, &s.Mechanism, func(text string) hsm.Mechanism { return hsm.Mechanism(text) })
+		setAs(c, fIVMode, &s.IVMode, func(text string) hsm.IVMode { return hsm.IVMode(text) })
+		setAs(c, fOAEPHash, &s.OAEPHash, func(text string) tokens.Hash { return tokens.Hash(text) })
+		set(c, fSessions, &s.MaxSessions)
+		setAs(c, fCallTime, &s.CallTimeout, ofSeconds)
+		setAs(c, fAcquireTime, &s.AcquireTimeout, ofSeconds)
+		set(c, fGenerate, &s.AllowGenerate)
+		setAs(c, fKEKPeriod, &s.RotationPeriod, ofSeconds)
+		setAs(c, fKEKMinAge, &s.MinAge, ofSeconds)
+		setAs(c, fCacheTTL, &s.CacheTTL, ofSeconds)
+		setAs(c, fDegraded, &s.DegradedMode, func(text string) tokens.DegradedMode { return tokens.DegradedMode(text) })
+		setAs(c, fMaxAge, &s.DegradedMaxAge, ofSeconds)
+		setAs(c, fHealthTime, &s.HealthInterval, ofSeconds)
+		setAs(c, fRandom, &s.RandomSource, func(text string) hsm.RandomSource { return hsm.RandomSource(text) })
+		setAs(c, fRandomRule, &s.RandomPolicy, func(text string) hsm.RandomPolicy { return hsm.RandomPolicy(text) })
+		return s, pin
+	}
 }

@@ -37,9 +37,10 @@ var (
 	fNewDrift    = vaultapi.Int("becomes_non_compliant", "As in summary.")
 	fChecked     = vaultapi.Int("checked", "Bound keys that this page looked at.")
 	fDrifting    = vaultapi.List("keys", "Keys that do not meet the policy: name and findings, each with field, value and rule.")
+	fPool        = vaultapi.List("findings", "Rules of consent that too few approvers can satisfy by now: field, value, and who can.")
 	planFields   = vaultapi.FieldsOf(fPolicyName, fPlanChanges, fPolicyRevision, fPolicyHash, fKeysBound, fPlannedKeys, fPlanSummary, fNextKey,
 		fChanged, fLooser, fNeeds, fDueNow, fDrift, fNewDrift)
-	driftFields = vaultapi.FieldsOf(fPolicyName, fPolicyRevision, fKeysBound, fChecked, fDrifting, fNextKey)
+	driftFields = vaultapi.FieldsOf(fPolicyName, fPolicyRevision, fKeysBound, fChecked, fDrifting, fPool, fNextKey)
 	inPages     = "Keys come in alphabetical order, limit at a time; next is what to pass as after for the page that follows."
 )
 
@@ -165,7 +166,7 @@ func (a policiesAPI) drift(ctx context.Context, c *request) (*logical.Response, 
 	}
 	return vaultapi.Data(
 		fPolicyName.Is(drift.Policy.Name), fPolicyRevision.Is(drift.Policy.Revision), fKeysBound.Is(drift.Bound), fChecked.Is(drift.Checked),
-		fDrifting.Is(vaultapi.Rows(drift.Drifting, driftingData)), fNextKey.Is(drift.Next),
+		fDrifting.Is(vaultapi.Rows(drift.Drifting, driftingData)), fPool.Is(findingsData(drift.Pool)), fNextKey.Is(drift.Next),
 	), nil
 }
 
@@ -189,6 +190,12 @@ func (a policiesAPI) listDrift(ctx context.Context, c *request) (*logical.Respon
 	if err != nil {
 		return nil, err
 	}
+	warn := func(resp *logical.Response) *logical.Response {
+		for _, f := range drift.Pool {
+			resp.AddWarning(f.Field + ": " + f.Value + ": " + f.Rule)
+		}
+		return resp
+	}
 	names, byName := make([]string, len(drift.Drifting)), map[string]*engine.Drifting{}
 	for i := range drift.Drifting {
 		names[i] = drift.Drifting[i].Name
@@ -196,15 +203,18 @@ func (a policiesAPI) listDrift(ctx context.Context, c *request) (*logical.Respon
 	}
 	checked := fmt.Sprintf("%d of the %d keys bound to policy %s are checked", drift.Checked, drift.Bound, drift.Policy.Name)
 	if len(names) == 0 && drift.Next == "" {
-		return vaultapi.Nothing("no key drifts: " + checked + " and meet it"), nil
+		return warn(vaultapi.Nothing("no key drifts: " + checked + " and meet it")), nil
 	}
 	resp, err := vaultapi.Table(ctx, vaultapi.Listing{Names: names, Rows: names}, driftRows, func(name string) (*engine.Drifting, error) {
 		return byName[name], nil
 	})
-	if err == nil && drift.Next != "" {
+	if err != nil {
+		return nil, err
+	}
+	if drift.Next != "" {
 		vaultapi.GoOn(resp, drift.Next, checked)
 	}
-	return resp, err
+	return warn(resp), nil
 }
 
 func driftingData(k engine.Drifting) map[string]any {

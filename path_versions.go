@@ -13,6 +13,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/uses"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
@@ -104,6 +105,7 @@ type version struct {
 	key string
 	engine.VersionDetail
 	used   dataplane.Used
+	seen   uses.Observed
 	change custody.Record // zero: none is known
 }
 
@@ -139,6 +141,10 @@ var versionAnswer = vaultapi.Answer[version]{
 	vaultapi.Show(vaultapi.Int("denied_uses", "Uses denied because of the state."), func(v version) int { return v.Denied.Count }),
 	vaultapi.Show(vaultapi.Text("first_denied_time", "The first of them, RFC 3339."), func(v version) string { return vaultapi.Time(v.Denied.First) }),
 	vaultapi.Show(vaultapi.Text("last_denied_time", "The last of them, RFC 3339."), func(v version) string { return vaultapi.Time(v.Denied.Last) }),
+	vaultapi.Show(vaultapi.Object("used", "By operation: count, first_time and last_time, RFC 3339, as far as uses were counted."),
+		func(v version) map[string]any { return usedData(v.seen) }),
+	vaultapi.Show(vaultapi.List("used_by", "Up to 16 entities that used it last, the newest first: entity, operation, time."),
+		func(v version) []any { return usersData(v.seen) }),
 	vaultapi.Show(vaultapi.Object("last_change", "The newest act on the version in the custody record: who, when and why."),
 		func(v version) map[string]any { return changeData(v.change) }),
 	vaultapi.Show(vaultapi.Text("last_change_time", "When that was, RFC 3339; empty: it is not known."), func(v version) string { return vaultapi.Time(v.change.Time) }),
@@ -157,15 +163,36 @@ func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, e
 	if err != nil {
 		return nil, err
 	}
-	used, err := c.Data().Used(ctx, fName.Get(c), detail.Number)
+	k, err := c.Data().Governed(ctx, fName.Get(c))
 	if err != nil {
 		return nil, err
 	}
-	resp := versionAnswer.Of(version{fName.Get(c), detail, used, change})
+	seen, leased, err := c.stored.Uses().Observed(ctx, k.Name, k.ID, detail.Number)
+	if err != nil {
+		return nil, err
+	}
+	seen = c.b.uses.Known(k.ID, detail.Number, seen)
+	resp := versionAnswer.Of(version{fName.Get(c), detail, c.b.plane.UsedOf(k, detail.Number, leased), seen, change})
 	if detail.DeniedErr != nil {
 		resp.AddWarning(unreadDenials + detail.DeniedErr.Error())
 	}
 	return resp, nil
+}
+
+func usedData(o uses.Observed) map[string]any {
+	data := map[string]any{}
+	for op, seen := range o.Ops {
+		data[string(op)] = map[string]any{"count": seen.Count, "first_time": vaultapi.Time(seen.First), "last_time": vaultapi.Time(seen.Last)}
+	}
+	return data
+}
+
+func usersData(o uses.Observed) []any {
+	rows := make([]any, len(o.By))
+	for i, user := range o.By {
+		rows[i] = map[string]any{"entity": user.Entity, "operation": string(user.Op), "time": vaultapi.Time(user.Time)}
+	}
+	return rows
 }
 
 func (a versionsAPI) compromiseReport(ctx context.Context, c *request) (*logical.Response, error) {

@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -29,14 +31,15 @@ type session struct {
 	b      *backend
 	stored store.Handle
 	data   dataplane.Session
+	entity string // who asks; empty: a token without an entity, or nobody
 }
 
 // open binds the mount to a request.
 func (s *session) open(b *backend, req *logical.Request) {
 	stored := b.store.On(req.Storage, callerOf(req))
-	*s = session{b: b, stored: stored, data: b.plane.Session(dataplane.Storage{
+	*s = session{b: b, stored: stored, entity: custody.Clip(req.EntityID), data: b.plane.Session(dataplane.Storage{
 		Keys: stored.Keys(), Policies: stored.Policies(), Material: stored.Versions(), Usage: stored.Leases(),
-		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Residents: b.keyring.Residents(), Scheduler: s, KeyMaker: s, Retention: s, Random: s,
+		Denials: stored.Denials(), Upserts: stored.Settings(), Wrappers: s, Residents: b.keyring.Residents(), Scheduler: s, KeyMaker: s, Retention: s, Random: s, Uses: s,
 	})}
 	stored.IdentifyWith(s)
 }
@@ -50,7 +53,7 @@ func (s *session) MACs() dataplane.MACs { return dataplane.MACs{Session: &s.data
 // Engine returns the acts on keys and policies.
 func (s *session) Engine() *engine.Session {
 	return s.b.engine.Session(engine.Storage{
-		Keys: s.stored.Keys(), System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
+		Keys: watchedKeys{s.stored.Keys(), s}, System: s.stored.As(system).Keys(), Versions: s.stored.Versions(), Material: s.stored.Versions(),
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
@@ -77,8 +80,13 @@ type unfinished struct {
 // Ledger returns what is answered from custody records.
 func (s *session) Ledger() ledger.Ledger {
 	return ledger.New(s.b.ledger, ledger.Storage{
-		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(), Wrappers: s,
+		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(), Wrappers: s, Consent: s.consented,
 	})
+}
+
+// consented asks for consent to an act on the mount.
+func (s *session) consented(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error) {
+	return s.Settings().Consented(ctx, gate, event)
 }
 
 // Keys is the engine's.
@@ -111,7 +119,7 @@ func (s *session) Approvers() engine.Approvers { return s.Engine().Approvers() }
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{
-		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(),
+		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(), Consent: s.consented,
 		Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
 			return instance, err

@@ -27,8 +27,9 @@ import (
 )
 
 // blocks are the parts of a page that are run, in their order, on a mount of the page's own: those of samples, and comments
-// that begin with "before", with what has to be done for the samples behind them: requests, "wait 24h", and "jump 24h" of a
-// clock that ran on without the mount.
+// that begin with "before", with what has to be done for the samples behind them: requests, "wait 24h", "jump 24h" of a
+// clock that ran on without the mount, "as bob" of requests that bob sends from there on, and "ask" before one to which others
+// have to consent.
 var blocks = regexp.MustCompile("(?ms)^(?:```\n(.*?)^```$|<!-- before\n(.*?)^-->$)")
 
 // reader sends the samples of a page, as one would who reads it from the top.
@@ -114,9 +115,19 @@ func (r *reader) prepare(t *testing.T, lines []string) {
 			r.pass(t, verb, span)
 			continue
 		}
+		if verb == "as" {
+			require.Contains(t, people, rest)
+			r.Mount.Caller = callerOf(people[rest], rest)
+			continue
+		}
+		line, asks := strings.CutPrefix(line, "ask ")
 		all := samplesOf(t, []string{line})
 		require.Len(t, all, 1, line)
 		answer := r.send(t, all[0])
+		if asks {
+			require.Equal(t, http.StatusPreconditionRequired, answer.Status, "%s: %s", line, answer.Err)
+			continue
+		}
 		require.Less(t, answer.Status, 300, "%s: %s", line, answer.Err)
 	}
 }
@@ -312,12 +323,28 @@ func mask(text string) string {
 	})
 }
 
+// people are the entities whom the samples know, by name. All but alice are in the group key-approvers.
+var people = map[string]string{
+	"alice": "3f2b9c1e-7d44-4c0a-9b55-0d5f1a2e6c01", "bob": "b1a7e0d2-15c8-4e7b-8f3a-6f0c9d2b4e02",
+	"carol": "c9d3f5a8-2b61-4f9e-a7c4-8e1b3d5f7a03", "dave": "d4e8a6b0-9c37-4d12-b8e9-1a2c4e6f8b04",
+}
+
+// callerOf says who sends requests.
+func callerOf(entity, name string) func(req *logical.Request) {
+	return func(req *logical.Request) {
+		req.EntityID, req.DisplayName, req.ClientTokenAccessor = entity, name, "an accessor"
+		req.Connection = &logical.Connection{RemoteAddr: "127.0.0.1"}
+	}
+}
+
 // mountOf is the mount of a page. That of the HSM reaches a token.
 func mountOf(t *testing.T, page string) *mounttest.Mount {
 	t.Helper()
 	m := mounttest.New(t)
-	m.Caller = func(req *logical.Request) {
-		req.DisplayName, req.ClientTokenAccessor, req.Connection = "token", "an accessor", &logical.Connection{RemoteAddr: "127.0.0.1"}
+	m.Caller = callerOf("", "token")
+	m.System.Person(people["alice"], "alice")
+	for _, name := range []string{"bob", "carol", "dave"} {
+		m.System.Person(people[name], name, "key-approvers")
 	}
 	if page != "hsm.md" {
 		return m

@@ -21,6 +21,7 @@ not_run=0
 last=ok # how the step before ended
 beside= # the process group of what runs beside the steps
 scratch=$(mktemp -d)
+failures=${FAILURES:-$scratch/failures} # the tests that failed, said once more at the end; of a run beside another, that one's
 
 clean_up() {
   [[ -z $beside ]] || kill -- -"$beside" 2>/dev/null || true
@@ -93,15 +94,21 @@ export GOGC=${GOGC:-400}
 # have ended.
 export GORACE=${GORACE:-atexit_sleep_ms=50}
 
-# tests FILE runs go test, keeps its events in the file, prints one line for each package, and names at its end what failed.
+# tests FILE runs go test, keeps its events in the file, prints one line for each package, and shows at its end what failed.
 # The time limit is there to name a test that hangs: it leaves a machine that has much else to do ten times what it needs.
 tests() {
   local events=$1 status=0
   shift
   go test -json -vet=off -timeout 60m "$@" | tee "$events" |
     jq -rj 'select(.Action == "build-output" or .Action == "output" and .Test == null) | .Output | select(. != "PASS\n" and . != "FAIL\n")' || status=$?
-  ((status == 0)) || jq -rn -f scripts/failures.jq "$events" || true
+  ((status == 0)) || failed_of "$events" || true
   return "$status"
+}
+
+failed_of() {
+  jq -rn -f scripts/failures.jq "$1" >"$1.failed" || return
+  cat "$1.failed"
+  sed -n '/^FAILED  /,$p' "$1.failed" >>"$failures"
 }
 
 # smaller FILE lists package and name of the tests that did less under the race detector than they do without: they say so
@@ -147,7 +154,7 @@ in_full() {
     echo "no test says that it did less under the race detector: is internal/racetest still asked?"
     return 1
   }
-  mapfile -t packages < <(cut -d ' ' -f 1 "$scratch/smaller" | sort -u)
+  mapfile -t packages < <(cut -d ' ' -f 1 "$scratch/smaller" | sort -ru) # last in the alphabet are whole mounts, which take longest
   names=$(cut -d ' ' -f 2 "$scratch/smaller" | sort -u | paste -sd '|')
   tests "$1" -run "^($names)\$" "${packages[@]}" || return
   missing=$(ended "$1" | comm -13 - "$scratch/smaller")
@@ -205,7 +212,7 @@ waiting() {
 
 begin_waiting() {
   set -m
-  scripts/check.sh waiting >"$scratch/waiting.log" 2>&1 </dev/null &
+  FAILURES=$failures scripts/check.sh waiting >"$scratch/waiting.log" 2>&1 </dev/null &
   beside=$!
   set +m
 }
@@ -254,6 +261,7 @@ all() {
 report() {
   local time=$((SECONDS / 60))m$((SECONDS % 60))s
   printf '\n'
+  if [[ -s $failures && -z ${FAILURES:-} ]]; then cat "$failures"; fi
   printf '%s\n' "${summary[@]}"
   if ((failed)); then
     echo "FAILED in $time"

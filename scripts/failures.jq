@@ -1,10 +1,15 @@
-# Reads the events of `go test -json` and says what failed: every test with what it printed, then all their names. A package
-# that failed and named no test (its process was killed, or panicked outside of one) is shown with the tests that were under
-# way and the end of what it printed.
+# Reads the events of `go test -json` and says what failed: every test with what it printed, then all their names, each with the
+# first lines of that: which assertion it was. A package that failed and named no test (its process was killed, or panicked
+# outside of one) is shown with the tests that were under way and the end of what it printed.
 #
 #   jq -rn -f scripts/failures.jq <events
 
 def key: "\(.Package) \(.Test // "")";
+
+# asserted is what a test printed first, without the lines of go test and what is no more than a log.
+def asserted:
+  split("\n") | map(select(test("^\\s*$|^=== |^\\s*--- ") | not))
+  | .[:(map(test("end of the .* log:")) | index(true)) // length] | .[:15] | map("        \(.[:300])\n") | join("");
 
 reduce inputs as $e ({said: {}, running: {}, failed: [], dead: [], last: {}};
   ($e | key) as $key |
@@ -23,5 +28,5 @@ reduce inputs as $e ({said: {}, running: {}, failed: [], dead: [], last: {}};
 | (.failed[] | "---- \(.key)\n\(.said)"),
   (. as $all | $nameless[] | . as $package |
     "---- \($package) failed and named no test\nunder way: \([$all.running | to_entries[] | select(.value == $package) | .key | split(" ")[1]] | join(", "))\n\($all.last[$package] // [] | join(""))"),
-  (.failed[] | "FAILED  \(.key)"),
-  ($nameless[] | "FAILED  \(.), without naming a test")
+  (.failed[] | "FAILED  \(.key)\n\(.said | asserted)"),
+  ($nameless[] | "FAILED  \(.), without naming a test\n")

@@ -101,6 +101,7 @@ var operations = map[string][]string{
 	"/keys/{name}/archive":                  {"post"},
 	"/keys/{name}/compromise-report":        {"get"},
 	"/keys/{name}/config":                   {"post"},
+	"/keys/{name}/drill":                    {"post"},
 	"/keys/{name}/history":                  {"get"},
 	"/keys/{name}/history/":                 {"get"},
 	"/keys/{name}/hold":                     {"post"},
@@ -172,14 +173,15 @@ var operations = map[string][]string{
 	"/verify/{name}/{urlalgorithm}":                 {"post"},
 	"/wrapping_key":                                 {"get"},
 
-	"/keys/{name}/versions/{version}/archive":    {"post"},
-	"/keys/{name}/versions/{version}/compromise": {"post"},
-	"/keys/{name}/versions/{version}/promote":    {"post"},
-	"/keys/{name}/versions/{version}/recover":    {"post"},
-	"/keys/{name}/versions/{version}/restore":    {"post"},
-	"/keys/{name}/versions/{version}/resume":     {"post"},
-	"/keys/{name}/versions/{version}/retire":     {"post"},
-	"/keys/{name}/versions/{version}/suspend":    {"post"},
+	"/keys/{name}/versions/{version}/archive":     {"post"},
+	"/keys/{name}/versions/{version}/attestation": {"get"},
+	"/keys/{name}/versions/{version}/compromise":  {"post"},
+	"/keys/{name}/versions/{version}/promote":     {"post"},
+	"/keys/{name}/versions/{version}/recover":     {"post"},
+	"/keys/{name}/versions/{version}/restore":     {"post"},
+	"/keys/{name}/versions/{version}/resume":      {"post"},
+	"/keys/{name}/versions/{version}/retire":      {"post"},
+	"/keys/{name}/versions/{version}/suspend":     {"post"},
 }
 
 func TestOpenAPIDescribesEveryOperation(t *testing.T) {

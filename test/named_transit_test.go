@@ -8,6 +8,7 @@ package test_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -34,7 +35,7 @@ func TestHVACFindsTransit(t *testing.T) {
 	require.Len(t, got, len(want))
 	require.Greater(t, len(want), 200)
 	for i := range want {
-		assert.True(t, within(want[i], got[i]), "call %d:\n%s\nis answered\n%s", i, line(t, want[i]), line(t, got[i]))
+		assert.Empty(t, lacking("", want[i], got[i]), "call %d:\n%s\nis answered\n%s", i, line(t, want[i]), line(t, got[i]))
 	}
 }
 
@@ -55,29 +56,31 @@ func hvacAnswers(t *testing.T, s *harness.Server, mount string) []any {
 	return answers
 }
 
-// within reports whether an answer says all that another does, but for what custody has.
-func within(want, got any) bool {
+// lacking returns where an answer does not say what another does, but for what custody has.
+func lacking(at string, want, got any) (differences []string) {
 	switch want := want.(type) {
 	case map[string]any:
-		got, ok := got.(map[string]any)
-		for name := range want {
-			ok = ok && (slices.Contains(custodys, name) || within(want[name], got[name]))
-		}
-		return ok
-	case []any:
-		got, ok := got.([]any)
-		if !ok || len(got) != len(want) {
-			return false
-		}
-		for i := range want {
-			if !within(want[i], got[i]) {
-				return false
+		if got, ok := got.(map[string]any); ok {
+			for name := range want {
+				if !slices.Contains(custodys, name) {
+					differences = append(differences, lacking(at+"/"+name, want[name], got[name])...)
+				}
 			}
+			return differences
 		}
-		return true
+	case []any:
+		if got, ok := got.([]any); ok && len(got) == len(want) {
+			for i := range want {
+				differences = append(differences, lacking(fmt.Sprintf("%s/%d", at, i), want[i], got[i])...)
+			}
+			return differences
+		}
 	default:
-		return want == got
+		if want == got {
+			return nil
+		}
 	}
+	return []string{fmt.Sprintf("%s: Vault says %v, keylife says %v", at, want, got)}
 }
 
 func line(t *testing.T, answer any) string {

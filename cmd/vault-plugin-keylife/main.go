@@ -3,9 +3,9 @@
 
 // Command vault-plugin-keylife is the keylife secrets engine as Vault runs it: a process that
 // Vault starts, that serves every mount of the engine over gRPC, and that ends when Vault says so.
-// It is not a program for people, except for one flag, -version, and two sub-commands: verify, which
-// checks an export of custody records without Vault, and migrate, which moves keys between Transit and
-// keylife.
+// It is not a program for people, except for one flag, -version, and three sub-commands: verify, which
+// checks an export of custody records without Vault, migrate, which moves keys between Transit and
+// keylife, and report, which writes what a mount shows for the controls of a standard.
 package main
 
 import (
@@ -35,6 +35,8 @@ func main() {
 			os.Exit(verify(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 		case "migrate":
 			os.Exit(migrateKeys(os.Args[2:], os.Stdout, os.Stderr))
+		case "report":
+			os.Exit(writeReport(os.Args[2:], os.Stdout, os.Stderr))
 		}
 	}
 	// Vault reads the plugin's stderr line by line and takes level and fields from JSON.

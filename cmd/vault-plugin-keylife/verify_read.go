@@ -84,6 +84,25 @@ func readCheckpoints(paths []string) ([]custody.Signed, error) {
 	return out, nil
 }
 
+func readAttestation(path string) (custody.Envelope, error) {
+	var e custody.Envelope
+	err := readObject(path, func(in *json.Decoder, name string) error {
+		if name != "signatures" {
+			return fieldsOf(in, map[string]any{"payload": &e.Payload, "payloadType": &e.PayloadType})(name)
+		}
+		return list(in, func() error {
+			var s custody.EnvelopeSignature
+			err := names{}.object(in, fieldsOf(in, map[string]any{"keyid": &s.KeyID, "sig": &s.Signature}))
+			e.Signatures = append(e.Signatures, s)
+			return err
+		})
+	})
+	if err == nil && (e.Payload == "" || len(e.Signatures) == 0) {
+		err = fmt.Errorf(`%s: is no attestation: want {"payload":...} with signatures, or Vault's response`, path)
+	}
+	return e, err
+}
+
 // recordLines returns the records of an export, whichever of its two forms it has. A record begins with
 // {"format": and nothing in a response of Vault does.
 func recordLines(in io.Reader) (iter.Seq2[[]byte, error], error) {

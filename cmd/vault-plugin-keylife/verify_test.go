@@ -9,10 +9,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
 const (
@@ -130,7 +134,7 @@ func TestVerifyRefusesWhatItCannotUse(t *testing.T) {
 		"one export is needed":                        nil,
 		"one export is needed, behind":                {"-", "-pin", "x"},
 		"need -public-key":                            {"-pin", "x", "-"},
-		"-pin and -checkpoint":                        {"-checkpoint", keys, "-"},
+		"-pin, -checkpoint and -attestation":          {"-checkpoint", keys, "-"},
 		"flag provided but not defined":               {"-key", "x", "-"},
 		"no such file":                                {"/does/not/exist"},
 		"open /does/not/exist":                        {"-public-key", "/does/not/exist", "-"},
@@ -177,4 +181,91 @@ func TestVerifyFailsIfItsVerdictIsLost(t *testing.T) {
 	code := verify([]string{"-"}, strings.NewReader(golden(t, "export.jsonl")), full{}, &errs)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs.String(), "disk full")
+}
+
+// attestation is one of version 1 of key orders, and an export that it belongs to, with the keys that signed it.
+func attestation(t *testing.T) (envelope, export, keys string) {
+	t.Helper()
+	key, err := custody.NewSigningKey(bytes.NewReader(bytes.Repeat([]byte{7}, 32)), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1, nil)
+	require.NoError(t, err)
+	var head custody.Head
+	var lines [][]byte
+	for _, r := range []custody.Record{
+		{Kind: custody.Begin, Act: "create", KeyID: "6f72", Versions: []int{1}, From: "none", Policy: "pci", PolicyRevision: 2},
+		{Kind: custody.End, Of: 1, Outcome: custody.Done},
+	} {
+		r.Instance, r.Key, r.Time = "8f14", "orders", time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		line, next, err := head.Append(r)
+		require.NoError(t, err)
+		head, lines = next, append(lines, line)
+	}
+	first, err := custody.Decode(lines[0])
+	require.NoError(t, err)
+	m, made := custody.MakingOf(first, 1)
+	require.True(t, made)
+	m.Type, m.Created, m.Chain = "aes256-gcm96", first.Time, custody.ChainHead(head)
+	signed, err := custody.SignStatement(m, lines[0], key)
+	require.NoError(t, err)
+	text := func(v any) string {
+		raw, err := json.Marshal(v)
+		require.NoError(t, err)
+		return string(raw)
+	}
+	return text(signed), string(bytes.Join(lines, []byte("\n"))), text(map[string]any{"keys": custody.PublicKeys{key.Public()}})
+}
+
+const attestedLine = `attested: version 1 of key "orders" of mount "8f14", made by "create" at 2026-03-01T12:00:00Z under revision 2 of policy "pci"; custody record 1 of 2
+`
+
+func TestVerifyOfAnAttestation(t *testing.T) {
+	envelope, export, keys := attestation(t)
+	var public struct{ Keys custody.PublicKeys }
+	require.NoError(t, json.Unmarshal([]byte(keys), &public))
+	trusted := []string{"-public-key", file(t, keys), "-pin", public.Keys[0].ID}
+	for _, form := range []string{envelope, response(t, envelope)} {
+		args := slices.Concat(trusted, []string{"-attestation", file(t, form)})
+		code, out, errs := runVerify("", args...)
+		require.Equal(t, 0, code, errs)
+		require.Equal(t, attestedLine, out)
+
+		code, out, errs = runVerify(export, append(args, "-")...)
+		require.Equal(t, 0, code, errs)
+		require.Equal(t, attestedLine+"clean; records: 2, chains: 1, checkpoints: 0; without a checkpoint: whether records were cut off behind what attestations vouch for, "+
+			"or all of another key were computed anew, cannot be seen\n", out)
+	}
+
+	line, _, _ := strings.Cut(export, "\n")
+	code, out, _ := runVerify(line, append(trusted, "-attestation", file(t, envelope), "-")...)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, `PROBLEM key "orders": record 2: the export, or the storage it came from, is behind`)
+}
+
+func TestVerifyNamesAnAttestationThatNobodyTrustedHasSigned(t *testing.T) {
+	envelope, export, keys := attestation(t)
+	forged := strings.Replace(envelope, `"payload":"`, `"payload":"AAAA`, 1)
+	for name, args := range map[string][]string{
+		"forged":             {"-public-key", file(t, keys), "-attestation", file(t, forged)},
+		"by another key":     {"-public-key", file(t, `{"keys":`+golden(t, "keys.json")+`}`), "-attestation", file(t, envelope)},
+		"by one of no trust": {"-public-key", file(t, keys), "-pin", firstKey, "-attestation", file(t, envelope)},
+	} {
+		for _, in := range [][]string{args, append(args, "-")} {
+			code, out, errs := runVerify(export, in...)
+			require.Equal(t, 1, code, "%s: %s", name, errs)
+			require.Contains(t, out, "PROBLEM attestation ", name)
+			require.NotContains(t, out, "attested: ", name)
+		}
+	}
+	for want, args := range map[string][]string{
+		"need -public-key":                            {"-attestation", file(t, envelope)},
+		"-checkpoint needs an export":                 {"-public-key", file(t, keys), "-attestation", file(t, envelope), "-checkpoint", "x"},
+		"one export is needed":                        {"-public-key", file(t, keys), "-attestation", file(t, envelope), ""},
+		"is no attestation":                           {"-public-key", file(t, keys), "-attestation", file(t, "{}")},
+		`"payload" is there twice`:                    {"-public-key", file(t, keys), "-attestation", file(t, `{"payload":"a","payload":"b"}`)},
+		`"" for flag -attestation: must not be empty`: {"-public-key", file(t, keys), "-attestation", ""},
+	} {
+		code, out, errs := runVerify(export, args...)
+		require.Equal(t, 2, code, want)
+		require.Empty(t, out, want)
+		require.Contains(t, errs, want)
+	}
 }

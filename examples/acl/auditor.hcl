@@ -35,6 +35,11 @@ path "keylife/keys/+/versions/+" {
   capabilities = ["read"]
 }
 
+# Who reads the first one makes the key that signs them.
+path "keylife/keys/+/versions/+/attestation" {
+  capabilities = ["read"]
+}
+
 path "keylife/policies" {
   capabilities = ["list"]
 }
@@ -61,6 +66,10 @@ path "keylife/custody/checkpoint" {
 
 path "keylife/custody/verify" {
   capabilities = ["update"]
+}
+
+path "keylife/compliance/report" {
+  capabilities = ["read"]
 }
 
 path "keylife/keys/+/plan" {

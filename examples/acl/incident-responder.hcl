@@ -23,6 +23,11 @@ path "keylife/keys/+/versions/+/compromise" {
   capabilities = ["update"]
 }
 
+# What a report would lead to, before there is one.
+path "keylife/keys/+/drill" {
+  capabilities = ["update"]
+}
+
 # What has to be rewrapped.
 path "keylife/keys/+/compromise-report" {
   capabilities = ["read"]

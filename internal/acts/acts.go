@@ -39,10 +39,13 @@ const (
 	Destroy    Name = "destroy"
 	Compromise Name = "compromise"
 
+	Drill Name = "drill" // of a compromise: nothing happens, and that it was done is kept
+
 	ErasePrivate Name = "erase-private" // what only signs, and will not again, keeps its public half alone
 
 	Write              Name = "write" // of a policy: a revision
 	ConfigureEngine    Name = "configure-engine"
+	AccessReview       Name = "access-review"
 	ConfigureKeys      Name = "configure-keys"
 	ConfigureCache     Name = "configure-cache"
 	AcknowledgeClock   Name = "acknowledge-clock"

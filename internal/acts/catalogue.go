@@ -74,12 +74,14 @@ var catalogue = []Act{
 		Name: Trim, Scope: Key, KMIP: "Destroy", Destroys: true,
 		Help: "Destroy the oldest versions of a key without a policy at once, as in Transit: min_available_version must not be above min_decryption_version and min_encryption_version, which both have to be set.",
 	},
+	{Name: Drill, Scope: Key, Help: "Rehearse the report of a compromise: what would follow, what is affected and what would hold it up. Nothing changes."},
 	{Name: Delete, Scope: Key, KMIP: "Destroy", Destroys: true, Help: "Delete a key with all of its versions."},
 
 	{Name: Write, Scope: Policy, Gate: GatePolicy, Help: "Write a revision of a policy."},
 	{Name: Delete, Scope: Policy, Gate: GatePolicy, Help: "Delete a policy that no key is bound to."},
 
 	{Name: ConfigureEngine, Scope: Mount, Gate: GateConfig, Help: "Change how the keys of the mount come under a policy."},
+	{Name: AccessReview, Scope: Mount, Help: "Say that somebody has reviewed who uses which keys."},
 	{Name: ConfigureKeys, Scope: Mount, Gate: GateConfig, Help: "Allow or forbid that encrypting makes a missing key."},
 	{Name: ConfigureCache, Scope: Mount, Help: "Say how many versions of keys are kept in memory."},
 	{Name: ConfigureApprovals, Scope: Mount, Gate: GateApprovals, Help: "Change whose consent acts on the mount need, and who counts as an approver."},

@@ -77,8 +77,7 @@ func (r Request) Voter(entity string) *Vote {
 
 // Voted returns the request with one vote more, in the place of what the person said before. A vote against ends it.
 func (r Request) Voted(v Vote) Request {
-	votes := slices.DeleteFunc(slices.Clone(r.Votes), func(was Vote) bool { return was.Entity == v.Entity })
-	r.Votes = append(votes, v)
+	r.Votes = append(slices.DeleteFunc(slices.Clone(r.Votes), func(was Vote) bool { return was.Entity == v.Entity }), v)
 	if !v.Approve {
 		r.Denied, r.Closing = v.At, v.Comment
 	}

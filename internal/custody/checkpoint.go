@@ -91,12 +91,8 @@ func (c Checkpoint) check() error {
 // Open returns the checkpoint if one of keys signed it. Call [PublicKeys.Check] on keys first. The
 // error matches [ErrSignature], [ErrMalformed] or [ErrNewer].
 func (s Signed) Open(keys PublicKeys) (Checkpoint, error) {
-	i := slices.IndexFunc(keys, func(k PublicKey) bool { return k.ID == s.KeyID })
-	if i < 0 {
-		return Checkpoint{}, fmt.Errorf("%w: no public key %q", ErrSignature, s.KeyID)
-	}
-	if !keys[i].verify(checkpointContext, []byte(s.Payload), s.Signature) {
-		return Checkpoint{}, fmt.Errorf("%w: not made by public key %q", ErrSignature, s.KeyID)
+	if err := s.check(checkpointContext, keys); err != nil {
+		return Checkpoint{}, err
 	}
 	var c Checkpoint
 	if err := decode([]byte(s.Payload), &c, &c.Format); err != nil {

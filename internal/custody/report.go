@@ -14,11 +14,12 @@ const maxKept = 100
 
 // Report is what [Verify] found.
 type Report struct {
-	Chains      int       // of keys, policies and the mount
-	Records     int       // that could be read
-	Checkpoints int       // that are genuine and of this mount
-	Latest      time.Time // of the newest of those
-	Unsigned    int       // records that no such checkpoint reaches: only the next ones vouch for them
+	Chains       int       // of keys, policies and the mount
+	Records      int       // that could be read
+	Checkpoints  int       // that are genuine and of this mount
+	Attestations int       // that the export was held against
+	Latest       time.Time // of the newest of those
+	Unsigned     int       // records that no such checkpoint reaches: only the next ones vouch for them
 
 	Unfinished      []Unfinished // by key, then by record; at most 100
 	UnfinishedCount int

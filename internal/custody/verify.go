@@ -20,8 +20,22 @@ import (
 // It keeps 40 bytes of a record. The error says that the export could not be read to its end, and the
 // report is then worth nothing.
 func Verify(export iter.Seq2[[]byte, error], keys PublicKeys, pinned string, checkpoints []Signed) (Report, error) {
-	v := &verifier{chains: map[string]*Chain{}, signed: map[string]int{}}
-	trusted := v.checkKeys(keys, pinned, checkpoints)
+	return Evidence{Keys: keys, Pinned: pinned, Checkpoints: checkpoints}.Verify(export)
+}
+
+// Evidence is what an export is held against.
+type Evidence struct {
+	Keys         PublicKeys
+	Pinned       string
+	Checkpoints  []Signed
+	Attestations []Statement // that [Envelope.Statement] returned
+}
+
+// Verify is [Verify] with attestations: the export must have the record that each is about, and the chain as it stood.
+func (e Evidence) Verify(export iter.Seq2[[]byte, error]) (Report, error) {
+	v := &verifier{chains: map[string]*Chain{}, signed: map[string]int{}, attested: newAttested(e.Attestations)}
+	keys, checkpoints := e.Keys, e.Checkpoints
+	trusted := v.checkKeys(keys, e.Pinned, checkpoints)
 	number := 0
 	for line, err := range export {
 		number++
@@ -37,6 +51,7 @@ func Verify(export iter.Seq2[[]byte, error], keys PublicKeys, pinned string, che
 			v.checkpoint(i+1, s, keys)
 		}
 	}
+	v.attestations()
 	v.finish()
 	return v.report, nil
 }
@@ -44,7 +59,8 @@ func Verify(export iter.Seq2[[]byte, error], keys PublicKeys, pinned string, che
 type verifier struct {
 	instance string // the mount, from the first record
 	chains   map[string]*Chain
-	signed   map[string]int // how many records of a key are covered by a checkpoint
+	signed   map[string]int // how many records of a key are covered by a checkpoint or an attestation
+	attested attested
 	report   Report
 }
 
@@ -68,6 +84,7 @@ func (v *verifier) line(number int, line []byte) {
 		return
 	}
 	v.report.Records++
+	v.problem(number, v.attested.follow(r, line))
 	if v.instance == "" {
 		v.instance = r.Instance
 	}
@@ -145,6 +162,22 @@ func (v *verifier) compareHead(want KeyHead) Problem {
 		p.Err = fmt.Errorf("%w: it, or one before it, is not what was signed", ErrEdited)
 	}
 	return p
+}
+
+// attestations holds the chains against where they stood when attestations were signed.
+func (v *verifier) attestations() {
+	for _, a := range v.attested {
+		m := a.Predicate
+		if !a.found {
+			v.report.add(Problem{Key: m.Key, Seq: m.Record, Err: fmt.Errorf("%w: the record that version %d is attested by", ErrGap, m.Version)})
+		}
+		if p := v.compareHead(KeyHead{Key: m.Key, Count: m.Chain.Count, Hash: m.Chain.Hash}); p.Err != nil {
+			p.Err = fmt.Errorf("%w (attestation of version %d)", p.Err, m.Version)
+			v.report.add(p)
+		}
+		v.signed[m.Key] = max(v.signed[m.Key], m.Chain.Count)
+	}
+	v.report.Attestations = len(v.attested)
 }
 
 func (v *verifier) finish() {

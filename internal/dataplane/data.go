@@ -31,6 +31,8 @@ type Outcome struct {
 	Text    string
 	Version int // the version that protected; 0 where nothing was protected
 	Err     error
+
+	from int // the version that opened
 }
 
 func (o Outcome) failure() error { return o.Err }

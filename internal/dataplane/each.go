@@ -13,7 +13,8 @@ import (
 // snapshot is the key of a request as the request sees it.
 type snapshot struct {
 	*Session
-	k Governed
+	k    Governed
+	used tally
 }
 
 // snapshots is how often a request begins anew because its key was changed under it.
@@ -51,7 +52,7 @@ func each[I any, P itemOf[I], O resultOf](
 		if err != nil {
 			return nil, err
 		}
-		if outcomes, err = all(ctx, &snapshot{s, k}, items, do); !errors.Is(err, errStale) {
+		if outcomes, err = all(ctx, &snapshot{Session: s, k: k}, items, do); !errors.Is(err, errStale) {
 			return outcomes, err
 		}
 	}
@@ -67,8 +68,10 @@ func all[I any, P itemOf[I], O resultOf](ctx context.Context, s *snapshot, items
 			return nil, err
 		}
 	}
-	if s.countDenied(ctx, deniedAmong[I, P](items, outcomes)) && s.plane.ReadOnly != nil && s.plane.ReadOnly() {
+	denied := deniedAmong[I, P](items, outcomes)
+	if s.countDenied(ctx, denied) && s.plane.ReadOnly != nil && s.plane.ReadOnly() {
 		return outcomes, s.StoreDenied(ctx, s.k.Name) // no tick does it here; the storage says who can
 	}
+	s.countUses(denied)
 	return outcomes, nil
 }

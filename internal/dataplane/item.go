@@ -14,6 +14,15 @@ import (
 )
 
 func (s *snapshot) encrypt(ctx context.Context, item *Item) Outcome {
+	return s.protected(lifecycle.UseEncrypt, s.sealed(ctx, item))
+}
+
+func (s *snapshot) datakey(ctx context.Context, item *Item) Outcome {
+	return s.protected(lifecycle.UseDatakey, s.sealed(ctx, item))
+}
+
+// sealed protects an item.
+func (s *snapshot) sealed(ctx context.Context, item *Item) Outcome {
 	params, err := item.params()
 	if err != nil {
 		return Outcome{Err: err}
@@ -57,7 +66,11 @@ func (s *snapshot) protect(ctx context.Context, k *lifecycle.Key, version int, t
 }
 
 func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
-	return s.opened(ctx, item, lifecycle.Permissions.ToProcess)
+	opened := s.opened(ctx, item, lifecycle.Permissions.ToProcess)
+	if opened.Err == nil {
+		s.admitted(lifecycle.UseDecrypt, opened.from)
+	}
+	return opened
 }
 
 // opened opens an item of a version that may be opened.
@@ -93,7 +106,7 @@ func (s *snapshot) opened(
 	if err = s.outcome(ctx, s.k.Key, c, err); err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	return Outcome{Text: text}
+	return Outcome{Text: text, from: version}
 }
 
 func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
@@ -109,7 +122,11 @@ func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
 	}
 	again := *item
 	again.Text, again.Padding, again.Hash = opened.Text, item.NewPadding, item.NewHash
-	return s.encrypt(ctx, &again)
+	protected := s.encrypt(ctx, &again)
+	if protected.Err == nil {
+		s.admitted(lifecycle.UseRewrap, opened.from)
+	}
+	return protected
 }
 
 // params decodes what goes with the text. A broken associated_data is left to the cipher: Transit holds it for an error

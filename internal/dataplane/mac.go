@@ -110,7 +110,7 @@ func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcom
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	return Outcome{Text: text, Version: to}
+	return s.protected(lifecycle.UseHMAC, Outcome{Text: text, Version: to})
 }
 
 func (s *snapshot) authenticate(ctx context.Context, k *lifecycle.Key, version int, item *MACItem, input []byte) (string, error) {
@@ -152,7 +152,7 @@ func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
 	if err != nil {
 		return Verdict{Err: classify(err)}
 	}
-	return Verdict{Valid: hmac.Equal(mac, made)}
+	return s.verified(version, hmac.Equal(mac, made))
 }
 
 // macOf makes the MAC of an input, on the token where the key is there.

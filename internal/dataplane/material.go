@@ -121,9 +121,9 @@ func (m Materials) load(ctx context.Context, k *lifecycle.Key, number int) (c *e
 	return c, hardware, err
 }
 
-// cipher is Cipher. Where the material was erased the public half is left, and verifies.
+// cipher is Cipher. Where the public half alone is left, it verifies.
 func (m Materials) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
-	if k.State(number) == lifecycle.Destroyed && lifecycle.VerifiesByPublicHalf(k, number) {
+	if lifecycle.PublicHalfAlone(k, number) {
 		return m.verifier(ctx, k, number)
 	}
 	material, err := m.Load(ctx, k, number)

@@ -26,6 +26,7 @@ type Storage struct {
 	Upserts   UpsertSetting
 	Scheduler Scheduler
 	KeyMaker  KeyMaker
+	Uses      UseCounter // nil: nobody counts
 }
 
 // KeySource reads key records.
@@ -90,6 +91,12 @@ type ResidentSource interface {
 	ResidentKey(reference []byte) (envelope.ResidentKey, error)
 	ResidentPair(reference []byte) (envelope.ResidentPair, error)
 	ResidentMAC(reference []byte) (envelope.ResidentMAC, error)
+}
+
+// UseCounter counts the uses that one request made of a key. It cannot fail, it reads and writes nothing that is stored, and it does
+// not keep uses.
+type UseCounter interface {
+	CountUses(k *lifecycle.Key, uses []lifecycle.CountedUse)
 }
 
 // UpsertSetting says whether encrypting must not make keys.

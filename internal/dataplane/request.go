@@ -43,7 +43,7 @@ func (s *snapshot) certificateRequest(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
-	return Outcome{Text: text, Version: to}
+	return s.protected(lifecycle.UseSign, Outcome{Text: text, Version: to})
 }
 
 func (s *snapshot) request(ctx context.Context, k *lifecycle.Key, version int, template string) (string, error) {

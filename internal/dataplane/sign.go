@@ -127,6 +127,7 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 	if err != nil {
 		return Signed{Err: classify(err)}
 	}
+	s.admitted(lifecycle.UseSign, to)
 	return Signed{Signature: signature, Version: to}
 }
 
@@ -178,7 +179,7 @@ func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
 	if err != nil {
 		return Verdict{Err: classify(err)}
 	}
-	return Verdict{Valid: valid}
+	return s.verified(version, valid)
 }
 
 // message is what is signed, and how.

@@ -28,10 +28,14 @@ func (s *Session) Used(ctx context.Context, name string, version int) (Used, err
 	if version == 0 {
 		version = k.Primary
 	}
-	used := Used{Limits: k.Rules.Limits, OnLimit: k.Rules.OnLimit}
 	leased, err := s.Usage.Leased(ctx, name, k.ID, version)
-	used.Usage = s.plane.counted(versionID{k.ID, version}, leased, used.Limits)
-	return used, err
+	return s.plane.UsedOf(k, version, leased), err
+}
+
+// UsedOf is Used for who knows what was leased.
+func (p *Plane) UsedOf(k Governed, version int, leased policy.Usage) Used {
+	counted := p.counted(versionID{k.ID, version}, leased, k.Rules.Limits)
+	return Used{Usage: counted, Limits: k.Rules.Limits, OnLimit: k.Rules.OnLimit}
 }
 
 // counted is what counts against the limits, of what was leased in all.

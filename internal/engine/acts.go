@@ -42,7 +42,7 @@ func (a Acts) Update(ctx context.Context, name string, act Act) (lifecycle.Key, 
 	if errors.Is(err, refusal.ErrReadBack) {
 		err = fmt.Errorf("pre-check %s failed: %w", checkStorage, err)
 	}
-	return k, a.filed(ctx, err)
+	return k, a.gate().filed(ctx, err)
 }
 
 // WithClock returns the same acts of somebody who knows what the clock guard remembers: they need not ask storage for it.

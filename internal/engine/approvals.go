@@ -54,7 +54,7 @@ type situation struct {
 	frozen string // why dates cannot be trusted; empty: they can
 }
 
-func (s *Session) situation(ctx context.Context) (situation, error) {
+func (s Approvals) situation(ctx context.Context) (situation, error) {
 	now := s.Now()
 	clock, err := s.store.Settings.Clock(ctx)
 	_, frozen := clock.Watch(now)
@@ -68,7 +68,7 @@ type tally struct {
 }
 
 // stateOf derives the state of a request. Moved says whether what it is about has changed, as far as the caller knows.
-func (s *Session) stateOf(ctx context.Context, r consent.Request, at situation, moved bool) (consent.State, tally, error) {
+func (s Approvals) stateOf(ctx context.Context, r consent.Request, at situation, moved bool) (consent.State, tally, error) {
 	in := consent.Situation{Now: at.now, Clock: at.clock.Acknowledged, Moved: moved}
 	var err error
 	if in.Executed, err = s.store.Approvals.Executed(ctx, r); err != nil {
@@ -80,7 +80,7 @@ func (s *Session) stateOf(ctx context.Context, r consent.Request, at situation, 
 }
 
 // tally asks of each vote whether it counts now.
-func (s *Session) tally(ctx context.Context, r consent.Request, at situation) (t tally, err error) {
+func (s Approvals) tally(ctx context.Context, r consent.Request, at situation) (t tally, err error) {
 	if len(r.Votes) == 0 {
 		return t, nil
 	}
@@ -108,7 +108,7 @@ type approvers struct {
 	people     Directory
 }
 
-func (s *Session) approversNow(ctx context.Context) (approvers, error) {
+func (s Approvals) approversNow(ctx context.Context) (approvers, error) {
 	a := approvers{enrolments: map[string]consent.Enrolment{}, people: s.store.Directory}
 	all, err := s.store.Approvers.Enrolments(ctx)
 	if err != nil {
@@ -140,7 +140,7 @@ func (a approvers) enrolment(entity string) *consent.Enrolment {
 }
 
 // requestAt returns a request with its state.
-func (s *Session) requestAt(ctx context.Context, id string, at situation) (consent.Request, consent.State, error) {
+func (s Approvals) requestAt(ctx context.Context, id string, at situation) (consent.Request, consent.State, error) {
 	r, err := s.store.Approvals.Request(ctx, id)
 	if err != nil {
 		return r, "", err
@@ -154,7 +154,7 @@ func (s *Session) requestAt(ctx context.Context, id string, at situation) (conse
 }
 
 // moved reports whether what a request is about, or the policy whose rule it is, is not what was asked about.
-func (s *Session) moved(ctx context.Context, c consent.Content) (bool, error) {
+func (s Approvals) moved(ctx context.Context, c consent.Content) (bool, error) {
 	switch c.Subject.Scope {
 	case acts.Key:
 		k, err := s.data.Key(ctx, c.Subject.Name)
@@ -194,7 +194,7 @@ func (s Approvals) view(ctx context.Context, r consent.Request, at situation) (R
 		return Request{}, err
 	}
 	state, votes, err := s.stateOf(ctx, r, at, moved)
-	return Request{Request: r, State: state, Discounts: votes.discounts, Counting: len(votes.who)}, err
+	return Request{Request: r, State: state, Discounts: votes.discounts, Counting: len(votes.who), Effect: s.effect(ctx, r.Content, at.now)}, err
 }
 
 // IDs returns the ids of all requests that are kept, in alphabetical order.
@@ -202,7 +202,8 @@ func (s Approvals) IDs(ctx context.Context) ([]string, error) {
 	return s.store.Approvals.RequestIDs(ctx)
 }
 
-// Vote counts the caller's consent to a request, or ends the request. A vote that is there already changes nothing.
+// Vote counts the caller's consent to a request, or ends the request. A vote that is there already changes nothing, unless votes
+// count again that did not, and are enough.
 func (s Approvals) Vote(ctx context.Context, id string, approve bool, comment string) (Request, error) {
 	act := acts.Approve
 	if !approve {
@@ -210,7 +211,7 @@ func (s Approvals) Vote(ctx context.Context, id string, approve bool, comment st
 	}
 	return s.change(ctx, id, act, comment, func(r consent.Request, at situation) (consent.Request, error) {
 		if v := r.Voter(s.store.Caller.Entity); v != nil && v.Approve == approve {
-			return r, nil
+			return s.counted(ctx, r, at)
 		}
 		return s.voted(ctx, r, consent.Vote{Approve: approve, At: at.now, Comment: comment}, at)
 	})
@@ -233,8 +234,16 @@ func (s Approvals) voted(ctx context.Context, r consent.Request, v consent.Vote,
 	if r = r.Voted(v); !v.Approve {
 		return r, nil
 	}
+	return s.counted(ctx, r, at)
+}
+
+// counted is a request as it is once its votes are counted: approved, if they are enough now.
+func (s Approvals) counted(ctx context.Context, r consent.Request, at situation) (consent.Request, error) {
+	if !r.Approved.IsZero() {
+		return r, nil
+	}
 	votes, err := s.tally(ctx, r, at)
-	if r.Approved.IsZero() && len(votes.who) >= r.Rule.Need {
+	if len(votes.who) >= r.Rule.Need {
 		r.Approved = at.now
 	}
 	return r, err
@@ -266,7 +275,7 @@ func (s Approvals) change(
 	if err != nil {
 		return Request{}, err
 	}
-	event := s.consentEvent(act, r, reason)
+	event := consentEvent(act, r, reason)
 	next, err := s.store.Approvals.ChangeRequest(ctx, id, r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
 		if now == nil {
 			return r, event, refusal.NotFoundf("approval not found: there is no request %q", id)
@@ -277,6 +286,9 @@ func (s Approvals) change(
 		view, err := s.view(ctx, *now, at)
 		if err != nil {
 			return r, event, err
+		}
+		if v := now.Voter(s.store.Caller.Entity); view.State == consent.Executed && act == acts.Approve && v != nil && v.Approve {
+			return *now, event, nil // it comes again, and is what the act has used
 		}
 		if view.State != consent.Pending && view.State != consent.Approved {
 			return r, event, refusal.Refusedf("%s is %s: nothing can be done with it any more", id, view.State)

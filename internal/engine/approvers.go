@@ -13,7 +13,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
-	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -56,12 +55,15 @@ func (s Approvers) Configure(
 		changed = before.Differences(next)
 		e = lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}
 		if len(changed) > 0 {
-			e, err = s.permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
+			e, err = s.gate().permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
 		}
 		return next, e, err
 	})
-	err = s.filed(ctx, err)
-	if err == nil && len(changed) > 0 {
+	err = s.gate().filed(ctx, err)
+	switch {
+	case errors.Is(err, refusal.ErrRepeated):
+		return after, nil
+	case err == nil && len(changed) > 0:
 		s.Log.Info("configured approvals", "revision", after.Revision, "changed", changed, "reason", pre.Reason)
 	}
 	return after, err
@@ -106,10 +108,10 @@ func (s Approvers) enrol(
 		if renewed { // who renews an enrolment is an approver already
 			return next, event, nil
 		}
-		event, err := s.permitUnder(ctx, settings, acts.GateEnrol, map[string]string{"entity": person.ID, "duties_hash": next.DutiesHash}, pre, event)
+		event, err := s.gate().permitUnder(ctx, settings, acts.GateEnrol, map[string]string{"entity": person.ID, "duties_hash": next.DutiesHash}, pre, event)
 		return next, event, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	if err == nil {
 		s.Log.Info("enrolled approver", "entity", person.String(), "founder", e.Founder, "renewed", renewed, "reason", pre.Reason)
 	}
@@ -154,8 +156,8 @@ func (s Approvers) Remove(ctx context.Context, entity string, pre Precondition) 
 	}
 	event := lifecycle.Event{Act: string(acts.Unenrol), Reason: pre.Reason, Details: map[string]string{"entity": person.String()}}
 	if entity != s.store.Caller.Entity { // one's own duties one may always lay down
-		if event, err = s.permitMount(ctx, acts.GateEnrol, map[string]string{"entity": entity, "delete": "true"}, pre, event); err != nil {
-			return s.filed(ctx, err)
+		if event, err = s.gate().permitMount(ctx, acts.GateEnrol, map[string]string{"entity": entity, "delete": "true"}, pre, event); err != nil {
+			return s.gate().filed(ctx, err)
 		}
 	}
 	err = s.store.Approvers.DeleteEnrolment(ctx, entity, event)
@@ -170,7 +172,7 @@ func (s Approvers) Remove(ctx context.Context, entity string, pre Precondition) 
 }
 
 // Roster returns all who have enrolled, as they are at the moment. Each costs two questions to Vault.
-func (s *Session) Roster(ctx context.Context) (consent.Roster, error) {
+func (s Approvers) Roster(ctx context.Context) (consent.Roster, error) {
 	settings, err := s.store.Approvers.ApprovalSettings(ctx)
 	if err != nil {
 		return consent.Roster{}, err
@@ -182,7 +184,7 @@ func (s *Session) Roster(ctx context.Context) (consent.Roster, error) {
 	return s.roster(ctx, settings, all...)
 }
 
-func (s *Session) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
+func (s Approvers) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
 	roster := consent.Roster{Settings: settings, At: s.Now()}
 	for _, e := range enrolments {
 		person, err := s.store.Directory.Person(ctx, e.Entity)
@@ -252,21 +254,4 @@ func placed(policyName string, rules map[acts.Gate]consent.Rule) (list []PlacedR
 	}
 	slices.SortFunc(list, func(a, b PlacedRule) int { return strings.Compare(string(a.Gate), string(b.Gate)) })
 	return list
-}
-
-// rulesOf returns the rules of a policy; nil has none.
-func rulesOf(p *policy.Policy) map[acts.Gate]consent.Rule {
-	asking, ok := any(p).(interface {
-		Approval(gate acts.Gate) (consent.Rule, bool)
-	})
-	if !ok {
-		return nil
-	}
-	rules := map[acts.Gate]consent.Rule{}
-	for _, gate := range acts.Gates(acts.Version, acts.Key, acts.Policy) {
-		if rule, has := asking.Approval(gate); has {
-			rules[gate] = rule
-		}
-	}
-	return rules
 }

@@ -57,7 +57,7 @@ func (b *backup) decide(ctx context.Context) PreparedAct {
 			return c, err
 		}
 		event := lifecycle.Event{Act: string(acts.Backup), Reason: b.reason}
-		if event, err = p.permitKey(ctx, &k, ofKey(acts.GateBackup, &k, policy, Precondition{Reason: b.reason}), event); err != nil {
+		if event, err = p.gate().permitKey(ctx, &k, ofKey(acts.GateBackup, &k, policy, Precondition{Reason: b.reason}), event); err != nil {
 			return c, err
 		}
 		if b.keyID != k.ID || b.revision != k.Revision {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
@@ -121,6 +122,29 @@ func (p *Prepared) PreCheck(of Promotion, at time.Time) error {
 	return err
 }
 
+// preChecksText is what custody keeps of the checks before a new version is promoted: "clock_sane=passed,hsm_healthy=failed". They
+// have run, unless the version is staged. That it is stored is checked with the commit, of which custody keeps the outcome.
+func (p *Prepared) preChecksText(of Promotion, why Rotation, withCommit bool) string {
+	if of.Policy == nil || why.Stage {
+		return ""
+	}
+	var failed checkError
+	_ = errors.As(p.ran[of.id(preCheck)], &failed)
+	outcome, texts := "passed", make([]string, len(of.Policy.PreChecks))
+	for i, name := range of.Policy.PreChecks {
+		texts[i] = name + "=" + outcome
+		switch {
+		case name == failed.name:
+			texts[i], outcome = name+"=failed", "not_run" // they end with the first that fails
+		case name == checkStorage && withCommit:
+			texts[i] = name + "=with_commit"
+		case name == checkStorage:
+			texts[i] = name + "=skipped"
+		}
+	}
+	return strings.Join(texts, ",")
+}
+
 // The times of checks.
 const (
 	preCheck  = "pre-check"
@@ -137,13 +161,17 @@ type checkID struct {
 	version        int
 }
 
+func (of Promotion) id(when string) checkID {
+	return checkID{when, of.Key.ID, of.Key.Revision, of.Policy.Name, of.Policy.Revision, of.Version}
+}
+
 // found returns what the checks of the policy found. They run while the key's lock is free: they ask a wrapper, and storage.
 func (p *Prepared) found(when string, of Promotion, at time.Time) error {
 	known, names := preChecks, of.Policy.PreChecks
 	if when == postCheck {
 		known, names = postChecks, of.Policy.PostChecks
 	}
-	id := checkID{when, of.Key.ID, of.Key.Revision, of.Policy.Name, of.Policy.Revision, of.Version}
+	id := of.id(when)
 	if err, ok := p.ran[id]; ok {
 		return err
 	}

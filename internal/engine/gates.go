@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
@@ -20,7 +21,12 @@ func (s Keys) permitConfigure(
 	ctx context.Context, k, next lifecycle.Key, was, after *policy.Policy, pre Precondition, event lifecycle.Event,
 ) (lifecycle.Event, error) {
 	var ruled []acts.Gate
-	for _, gate := range loosened(k, next, was, after) {
+	gates := loosened(k, next, was, after)
+	if was == nil && k.Policy != "" && len(gates) > 0 {
+		_, err := s.demanded(ctx, &k) // nobody knows whose consent it needs; to leave the policy is the way out, and is not among them
+		return event, err
+	}
+	for _, gate := range gates {
 		if _, found := was.Approval(gate); found {
 			ruled = append(ruled, gate)
 		}
@@ -34,8 +40,14 @@ func (s Keys) permitConfigure(
 	}
 	g := ofKey(ruled[0], &k, was, pre)
 	g.parameters = lifecycle.Differences(k, next)
-	return s.permitKey(ctx, &k, g, event)
+	if texts := textsOf(next); texts != textsOf(k) {
+		g = g.with("texts", digestOf(texts))
+	}
+	return s.gate().permitKey(ctx, &k, g, event)
 }
+
+// textsOf returns the settings of which the differences show long ones shortened: consent is to the whole of them.
+func textsOf(k lifecycle.Key) string { return fmt.Sprintf("%q %q", k.Owner, k.Labels) }
 
 // loosened returns the gates that a change of settings passes.
 func loosened(k, next lifecycle.Key, was, after *policy.Policy) (gates []acts.Gate) {
@@ -64,7 +76,7 @@ func (s Policies) permitPolicy(ctx context.Context, current, next *policy.Policy
 	} else {
 		g = g.with("delete", "true")
 	}
-	return s.permit(ctx, g, event)
+	return s.gate().permit(ctx, g, event)
 }
 
 // permit asks for consent to the leaving of material.
@@ -74,20 +86,29 @@ func (e *exporting) permit(ctx context.Context, p *Prepared, k *lifecycle.Key, o
 	for name, text := range e.details {
 		g = g.with(name, text)
 	}
-	return p.permitKey(ctx, k, g, event)
+	return p.gate().permitKey(ctx, k, g, event)
+}
+
+// permitImport asks for consent to a key that is imported, under the policy that it gets.
+func (s Keys) permitImport(ctx context.Context, k lifecycle.Key, in Creation, p *policy.Policy, event lifecycle.Event) (lifecycle.Event, error) {
+	if in.from == nil {
+		return event, nil
+	}
+	g := ofKey(acts.GateImport, &k, p, in.Precondition).with("policy", k.Policy).with("type", string(k.Type))
+	return s.gate().permitKey(ctx, &k, g.with("fingerprint", in.from.material.Fingerprint()), event)
 }
 
 // permitRestore asks for consent to a key of a backup, under the policy that it gets.
-func (s Transfers) permitRestore(ctx context.Context, k lifecycle.Key, in Restoring, p *policy.Policy) (event lifecycle.Event, err error) {
-	g := ofKey(acts.GateImport, &k, p, Precondition{Reason: in.Reason}).with("policy", k.Policy).with("backup", digestOf(in.Backup))
+func (s Transfers) permitRestore(ctx context.Context, k lifecycle.Key, in Restoring, g gated) (event lifecycle.Event, err error) {
+	g = g.with("policy", k.Policy).with("backup", digestOf(in.Backup))
 	if in.Force {
 		g = g.with("force", "true")
 	}
-	return s.permitKey(ctx, &k, g, event)
+	return s.gate().permitKey(ctx, &k, g, event)
 }
 
 // permitMount asks for consent to an act on the mount, under its own rule.
-func (s *Session) permitMount(ctx context.Context, gate acts.Gate, parameters map[string]string, pre Precondition, event lifecycle.Event) (lifecycle.Event, error) {
+func (s gate) permitMount(ctx context.Context, gate acts.Gate, parameters map[string]string, pre Precondition, event lifecycle.Event) (lifecycle.Event, error) {
 	settings, err := s.store.Approvers.ApprovalSettings(ctx)
 	if err != nil {
 		return event, err
@@ -95,8 +116,8 @@ func (s *Session) permitMount(ctx context.Context, gate acts.Gate, parameters ma
 	return s.permitUnder(ctx, settings, gate, parameters, pre, event)
 }
 
-// permitUnder is [Session.permitMount] for who has read the settings.
-func (s *Session) permitUnder(
+// permitUnder is [gate.permitMount] for who has read the settings.
+func (s gate) permitUnder(
 	ctx context.Context, settings consent.Settings, gate acts.Gate, parameters map[string]string, pre Precondition, event lifecycle.Event,
 ) (lifecycle.Event, error) {
 	rule, ruled := settings.Approvals[gate]
@@ -112,7 +133,14 @@ func (s Settings) permitConfig(ctx context.Context, event lifecycle.Event, pre P
 	if len(event.Details) == 0 {
 		return event, nil
 	}
-	return s.permitMount(ctx, acts.GateConfig, event.Details, pre, event)
+	return s.gate().permitMount(ctx, acts.GateConfig, event.Details, pre, event)
+}
+
+// Consented asks for consent to an act on the mount that another package does, before it does it: what the event tells of it is
+// what is consented to.
+func (s Settings) Consented(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error) {
+	event, err := s.gate().permitMount(ctx, gate, event.Details, Precondition{Reason: event.Reason}, event)
+	return event, s.gate().filed(ctx, err)
 }
 
 // ofPolicy returns an act on a policy, under its own rule.

@@ -272,13 +272,18 @@ func (p *Prepared) complete(
 	case stored.KeyID != k.ID || !bytes.Equal(stored.Public, from.material.Public()):
 		return c, errOtherPair
 	}
-	if c.Version, err = p.newVersion(ctx, k, number, rules, at); err != nil {
-		return c, err
-	}
-	c.Version.Created = stored.Created
 	c.Event = lifecycle.Event{
 		Act: string(acts.Import), Versions: []int{number}, Reason: reason,
 		Details: map[string]string{importedPart: "private half of a version that had none", "fingerprint": stored.Fingerprint},
 	}
+	g := ofKey(acts.GateImport, &k, rules, Precondition{Reason: reason}).ofVersion(p.Session, number)
+	g.parameters = c.Event.Details
+	if c.Event, err = p.gate().permitKey(ctx, &k, g, c.Event); err != nil {
+		return c, err
+	}
+	if c.Version, err = p.newVersion(ctx, k, number, rules, at); err != nil {
+		return c, err
+	}
+	c.Version.Created = stored.Created
 	return p.Complete(ctx, c, rules, at)
 }

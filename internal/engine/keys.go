@@ -149,11 +149,8 @@ func (s Keys) create(ctx context.Context, k lifecycle.Key, in Creation, at time.
 	if err := policy.CheckReason(acts.Name(event.Act), pre.Reason); err != nil {
 		return err
 	}
-	if in.from != nil {
-		g := ofKey(acts.GateImport, &k, policy, pre).with("policy", k.Policy).with("type", string(k.Type)).with("fingerprint", in.from.material.Fingerprint())
-		if event, err = s.permitKey(ctx, &k, g, event); err != nil {
-			return s.filed(ctx, err)
-		}
+	if event, err = s.permitImport(ctx, k, in, policy, event); err != nil {
+		return s.gate().filed(ctx, err)
 	}
 	if k.ID, err = s.newID(); err != nil {
 		return err

@@ -89,7 +89,7 @@ func (p *Prepared) permitVersion(ctx context.Context, k lifecycle.Key, why Rotat
 	if why.from != nil {
 		g = g.with(importedPart, why.from.part()).with("fingerprint", why.from.material.Fingerprint())
 	}
-	return p.permitKey(ctx, &k, g, event)
+	return p.gate().permitKey(ctx, &k, g, event)
 }
 
 // NewVersion is the one way to a new version: rotations differ only in their trigger. A version that is promoted at once has
@@ -120,22 +120,28 @@ func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation
 	if err != nil {
 		return c, err
 	}
-	if c.Version, err = p.checkedVersion(ctx, Promotion{k, policy, c.Key.Latest, incident}, why.Stage, at); err != nil {
+	of := Promotion{k, policy, c.Key.Latest, incident}
+	if c.Version, err = p.checkedVersion(ctx, of, why.Stage, at); err != nil {
 		return c, err
 	}
-	c.Event = lifecycle.Event{
-		Act: string(why.act()), Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: why.Reason,
-		Details: map[string]string{"trigger": string(why.Trigger), "fingerprint": c.Version.Fingerprint},
-	}
-	if why.from != nil {
-		c.Event = c.Event.With(importedPart, why.from.part())
-	}
-	c.Event = c.Event.With(changedType, lifecycle.ChangeOfType(before, c.Key))
-	if k.Latest > before.Latest {
-		c.Event = c.Event.With(abandonedVersions, fmt.Sprintf("%d to %d", before.Latest+1, k.Latest))
-	}
-	c.Event = c.Event.ConsentedAs(consented)
+	c.Event = why.event(before, k, c, to).With(checksKept, p.preChecksText(of, why, c.Verify)).ConsentedAs(consented)
 	return p.Complete(ctx, c, policy, at)
+}
+
+// event is what custody keeps of a version of the commit. Before is the key as it was, k as it is once numbers were given up.
+func (w Rotation) event(before, k lifecycle.Key, c lifecycle.Commit, to lifecycle.State) lifecycle.Event {
+	event := lifecycle.Event{
+		Act: string(w.act()), Versions: []int{c.Key.Latest}, From: lifecycle.NoState.String(), To: to.String(), Reason: w.Reason,
+		Details: map[string]string{"trigger": string(w.Trigger), "fingerprint": c.Version.Fingerprint},
+	}
+	if w.from != nil {
+		event = event.With(importedPart, w.from.part())
+	}
+	event = event.With(changedType, lifecycle.ChangeOfType(before, c.Key))
+	if k.Latest > before.Latest {
+		event = event.With(abandonedVersions, fmt.Sprintf("%d to %d", before.Latest+1, k.Latest))
+	}
+	return event
 }
 
 // checkedVersion returns the version that was made for the act, once it has passed the checks before its promotion. Where both
@@ -154,6 +160,7 @@ const (
 	mostAbandoned     = 64                   // how many numbers a rotation gives up at most
 	abandonedVersions = "abandoned_versions" // the detail of a custody record that names them
 	changedType       = "type"               // that of one that says which type follows which
+	checksKept        = "checks"             // that of one that says how the checks before a promotion went
 )
 
 // abandonStored gives up the numbers under which acts that were cut short have stored versions. What is stored of a key is

@@ -33,7 +33,8 @@ type ApproverStore interface {
 	// ApprovalSettings returns the settings; of a mount on which nobody has written them consent.DefaultSettings.
 	ApprovalSettings(ctx context.Context) (consent.Settings, error)
 	// SetApprovalSettings commits what change makes of them, as the next revision. Setting what is set writes nothing. An error
-	// of change comes back as it is and nothing is written.
+	// of change comes back as it is and nothing is written. It is refusal.ErrRepeated, beside the settings as they are, for a request
+	// that was carried out already.
 	SetApprovalSettings(ctx context.Context,
 		change func(consent.Settings) (consent.Settings, lifecycle.Event, error)) (consent.Settings, error)
 }

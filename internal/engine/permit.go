@@ -29,6 +29,11 @@ type Caller struct {
 	Name   string
 }
 
+// gate is what acts by hand pass.
+type gate struct{ Approvals }
+
+func (s *Session) gate() gate { return gate{s.Approvals()} }
+
 // gated is an act at the gate.
 type gated struct {
 	gate       acts.Gate
@@ -77,9 +82,9 @@ func (g gated) with(name, text string) gated {
 	return g
 }
 
-// permitKey is [Session.permit] for an act on a key. Where the policy that the key names says nothing, nobody knows whose consent the
+// permitKey is [gate.permit] for an act on a key. Where the policy that the key names says nothing, nobody knows whose consent the
 // act needs, and it is refused.
-func (s *Session) permitKey(ctx context.Context, k *lifecycle.Key, g gated, event lifecycle.Event) (lifecycle.Event, error) {
+func (s gate) permitKey(ctx context.Context, k *lifecycle.Key, g gated, event lifecycle.Event) (lifecycle.Event, error) {
 	if g.policy == nil {
 		p, err := s.demanded(ctx, k)
 		if err != nil {
@@ -95,7 +100,7 @@ func (s *Session) permitKey(ctx context.Context, k *lifecycle.Key, g gated, even
 
 // permit returns the event of an act under a policy with the consent to it, where a rule of that asks for it. It costs nothing where
 // none does. The error is [refusal.ErrConsent], and a [lacking], where consent is to be asked for.
-func (s *Session) permit(ctx context.Context, g gated, event lifecycle.Event) (lifecycle.Event, error) {
+func (s gate) permit(ctx context.Context, g gated, event lifecycle.Event) (lifecycle.Event, error) {
 	rule, ruled := g.policy.Approval(g.gate)
 	if !ruled {
 		return event, nil
@@ -104,9 +109,9 @@ func (s *Session) permit(ctx context.Context, g gated, event lifecycle.Event) (l
 }
 
 // permitRuled is permit for an act that a rule asks for consent to.
-func (s *Session) permitRuled(ctx context.Context, g gated, rule consent.Rule, event lifecycle.Event) (lifecycle.Event, error) {
+func (s gate) permitRuled(ctx context.Context, g gated, rule consent.Rule, event lifecycle.Event) (lifecycle.Event, error) {
 	if g.BreakGlass {
-		return Reviews{s}.breakGlass(ctx, g, rule, event)
+		return Reviews{s.Session}.breakGlass(ctx, g, rule, event)
 	}
 	if s.store.Caller.Entity == "" {
 		return event, refusal.Refusedf("%s needs %s (%s): a token without an entity cannot ask, or be told from others; log in", g, rule, g.source())
@@ -125,7 +130,7 @@ func (s *Session) permitRuled(ctx context.Context, g gated, rule consent.Rule, e
 	return s.decideConsent(ctx, g, c, event)
 }
 
-func (s *Session) checkNotCreator(ctx context.Context, g gated, rule consent.Rule) error {
+func (s gate) checkNotCreator(ctx context.Context, g gated, rule consent.Rule) error {
 	creator, err := g.creator(ctx)
 	if err != nil || creator != s.store.Caller.Entity {
 		return err
@@ -177,7 +182,7 @@ type considered struct {
 }
 
 // consider looks up the request for an act.
-func (s *Session) consider(ctx context.Context, g gated, rule consent.Rule) (c considered, err error) {
+func (s gate) consider(ctx context.Context, g gated, rule consent.Rule) (c considered, err error) {
 	c.rule = rule
 	if c.at, err = s.situation(ctx); err != nil {
 		return c, err
@@ -203,7 +208,7 @@ func (s *Session) consider(ctx context.Context, g gated, rule consent.Rule) (c c
 }
 
 // newRequest is the request as it is filed.
-func (s *Session) newRequest(ctx context.Context, g gated, rule consent.Rule, content consent.Content, at situation) (r consent.Request, err error) {
+func (s gate) newRequest(ctx context.Context, g gated, rule consent.Rule, content consent.Content, at situation) (r consent.Request, err error) {
 	r = consent.Request{
 		Content: content, Digest: content.Digest(), Round: 1, Rule: rule, Requester: s.store.Caller.Name, Created: at.now, Clock: at.clock.Acknowledged,
 		ApproveFor: consent.DefaultApprovalTTL, ExecuteFor: consent.DefaultExecutionTTL, Exclude: []consent.Exclusion{consent.ExcludeRequester, consent.ExcludeCreator},
@@ -219,7 +224,7 @@ func (s *Session) newRequest(ctx context.Context, g gated, rule consent.Rule, co
 }
 
 // decideConsent says whether the act goes on.
-func (s *Session) decideConsent(ctx context.Context, g gated, c considered, event lifecycle.Event) (lifecycle.Event, error) {
+func (s gate) decideConsent(ctx context.Context, g gated, c considered, event lifecycle.Event) (lifecycle.Event, error) {
 	r := c.request
 	switch c.state {
 	case consent.Approved:
@@ -279,7 +284,7 @@ const (
 )
 
 // filed files what an act lacks, if that is why it ended. The error says what the caller is told.
-func (s *Session) filed(ctx context.Context, err error) error {
+func (s gate) filed(ctx context.Context, err error) error {
 	var l *lacking
 	if !errors.As(err, &l) || l.state == consent.Pending {
 		return err
@@ -288,7 +293,7 @@ func (s *Session) filed(ctx context.Context, err error) error {
 		return tooMany
 	}
 	r := l.request
-	event := s.consentEvent(acts.RequestApproval, r, r.Content.Reason)
+	event := consentEvent(acts.RequestApproval, r, r.Content.Reason)
 	_, fault := s.store.Approvals.ChangeRequest(ctx, r.ID(), r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
 		if now != nil && now.Round >= r.Round { // it came twice at once
 			return *now, event, nil
@@ -303,7 +308,7 @@ func (s *Session) filed(ctx context.Context, err error) error {
 }
 
 // consentEvent is what custody keeps of a step of a request.
-func (s *Session) consentEvent(act acts.Name, r consent.Request, reason string) lifecycle.Event {
+func consentEvent(act acts.Name, r consent.Request, reason string) lifecycle.Event {
 	event := lifecycle.Event{Act: string(act), Reason: reason, Policy: r.Content.Policy.Name, PolicyRevision: r.Content.Policy.Revision, Details: map[string]string{
 		approvalDetail: r.ID(), "digest": r.Digest, "operation": string(r.Content.Operation), "round": fmt.Sprint(r.Round), "needs": r.Rule.String(),
 	}}
@@ -315,7 +320,7 @@ func (s *Session) consentEvent(act acts.Name, r consent.Request, reason string) 
 
 // roomForRequest refuses a request where too many are open, and drops those that have ended long ago. Where few are kept, one List
 // is all it costs.
-func (s *Session) roomForRequest(ctx context.Context, r consent.Request, at situation) error {
+func (s gate) roomForRequest(ctx context.Context, r consent.Request, at situation) error {
 	ids, err := s.store.Approvals.RequestIDs(ctx)
 	if err != nil || len(ids) < mostOpenOfEntity {
 		return err
@@ -330,17 +335,27 @@ func (s *Session) roomForRequest(ctx context.Context, r consent.Request, at situ
 			return err
 		case state == consent.Pending || state == consent.Approved:
 			open++
-			if other.Content.Requester == r.Content.Requester {
-				own++
-			}
+			own += countIf(other.Content.Requester == r.Content.Requester)
 		case at.now.After(other.Created.Add(closedKept)):
-			if err := s.store.Approvals.DropRequest(ctx, id); err != nil {
-				return err
-			}
+			s.drop(ctx, id)
 		}
 	}
 	if own >= mostOpenOfEntity || open >= mostOpen {
 		return refusal.Refusedf("%d requests for approval are open, %d of them yours: at most %d, and %d of one person; withdraw some", open, own, mostOpen, mostOpenOfEntity)
 	}
 	return nil
+}
+
+func countIf(counts bool) int {
+	if counts {
+		return 1
+	}
+	return 0
+}
+
+// drop removes a request that has ended. Where that fails a later one finds it again.
+func (s gate) drop(ctx context.Context, id string) {
+	if err := s.store.Approvals.DropRequest(ctx, id); err != nil {
+		s.Log.Warn("a request for consent that has ended is left", "request", id, "error", err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -123,6 +124,9 @@ func (s Policies) Plan(ctx context.Context, name string, edit Edit, page Page) (
 	if plan.After, err = s.revised(name, now.last, edit); err != nil {
 		return PolicyPlan{}, err
 	}
+	if err := s.Approvers().withRoster(ctx, func(roster *consent.Roster) error { return checkPool(now.last, plan.After, roster) }); err != nil {
+		return PolicyPlan{}, err
+	}
 	plan.Looser = policy.LooserThan(now.rules, &plan.After)
 	if rule, ok := now.rules.Approval(acts.GatePolicy); ok && len(plan.Looser) > 0 {
 		plan.Needs = rule.String()
@@ -194,6 +198,7 @@ type PolicyDrift struct {
 	Checked  int // of them, on this page
 	Drifting []Drifting
 	Next     string
+	Pool     []policy.Finding // rules of consent that too few people can satisfy
 }
 
 // Drifting is a key that does not meet its policy.
@@ -209,6 +214,9 @@ func (s Policies) Drift(ctx context.Context, name string, page Page) (PolicyDrif
 		return PolicyDrift{}, err
 	}
 	report, wrapped := PolicyDrift{Policy: *p.last}, s.protection()
+	if report.Pool, err = s.Approvers().poolFindings(ctx, p.rules); err != nil {
+		return PolicyDrift{}, err
+	}
 	report.Bound, report.Next, err = s.eachBound(ctx, name, page, func(k lifecycle.Key) error {
 		report.Checked++
 		leased, err := s.data.LeasedUnder(ctx, k, p.rules)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -56,7 +57,16 @@ type Edit func(policy.Document) (policy.Document, error)
 
 // Put writes a new revision. Content that is in force already makes no revision. Bound keys follow with the next
 // ticks.
-func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (policy.Policy, error) {
+func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondition) (p policy.Policy, err error) {
+	err = s.Approvers().withRoster(ctx, func(roster *consent.Roster) error {
+		p, err = s.put(ctx, name, edit, pre, roster)
+		return err
+	})
+	return p, err
+}
+
+// put is [Policies.Put] with the roster, if it was looked up; the error is errRosterNeeded where it has to be.
+func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondition, roster *consent.Roster) (policy.Policy, error) {
 	defer s.Plane.ForgetPolicy(name)
 	before := 0
 	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *policy.Policy) (next policy.Policy, e lifecycle.Event, err error) {
@@ -69,10 +79,13 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 		if next, err = s.revised(name, current, edit); err != nil {
 			return next, e, err
 		}
+		if err := checkPool(current, next, roster); err != nil {
+			return next, e, err
+		}
 		e, err = s.permitPolicy(ctx, current, &next, pre, revision(current, next, pre.Reason))
 		return next, e, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrRepeated):
 		return p, nil
@@ -130,7 +143,7 @@ func (s Policies) Delete(ctx context.Context, name string, pre Precondition) err
 		}
 		return s.permitPolicy(ctx, &p, nil, pre, e)
 	}, func(use policy.Use) error { return use.CheckDelete(name) })
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		return nil

@@ -37,21 +37,24 @@ func (p *protection) findings(ctx context.Context, k lifecycle.Key, rules *polic
 	if rules == nil || rules.HSM != policy.Required {
 		return nil, nil
 	}
+	found, err := p.unsafe(ctx, k)
+	return lifecycle.WrappedByNoHSM(found), err
+}
+
+// unsafe returns the versions of the key that no HSM wraps, whatever its policy wants.
+func (p *protection) unsafe(ctx context.Context, k lifecycle.Key) (found []int, err error) {
 	if p.of == nil {
-		of, err := p.wrappers(ctx)
-		if err != nil {
+		if p.of, err = p.wrappers(ctx); err != nil {
 			return nil, err
 		}
-		p.of = of
 	}
 	if p.id != k.ID {
-		found, err := p.versions(ctx, k)
-		if err != nil {
+		if found, err = p.versions(ctx, k); err != nil {
 			return nil, err
 		}
 		p.id, p.found = k.ID, found
 	}
-	return lifecycle.WrappedByNoHSM(p.found), nil
+	return p.found, nil
 }
 
 // wrappers reads what is known of the wrappers. One that cannot be had is passed over: it wraps nothing, and its absence is

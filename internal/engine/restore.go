@@ -43,14 +43,14 @@ func (s Transfers) Restore(ctx context.Context, in Restoring) error {
 			return err
 		}
 	}
-	taken, err := s.taken(ctx, in)
+	replaced, taken, err := s.taken(ctx, in)
 	if errors.Is(err, refusal.ErrRepeated) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	c, err := s.restored(ctx, in, b)
+	c, err := s.restored(ctx, in, b, replaced)
 	if err != nil {
 		return err
 	}
@@ -62,23 +62,22 @@ func (s Transfers) Restore(ctx context.Context, in Restoring) error {
 	return s.commitRestored(ctx, in, c)
 }
 
-// taken reports whether a key of the name is there, that the restored one may take the place of. The error is [refusal.ErrRepeated] where
-// it is this request that has restored it.
-func (s Transfers) taken(ctx context.Context, in Restoring) (bool, error) {
-	found, err := s.Exists(ctx, in.Name)
-	if err != nil || !found {
-		return false, err
+// taken returns the key of the name, that the restored one may take the place of, if one is there. The error is [refusal.ErrRepeated]
+// where it is this request that has restored it.
+func (s Transfers) taken(ctx context.Context, in Restoring) (k lifecycle.Key, found bool, err error) {
+	if found, err = s.Exists(ctx, in.Name); err != nil || !found {
+		return k, false, err
 	}
-	_, err = s.store.Keys.UpdateKey(ctx, in.Name, func(k lifecycle.Key) (lifecycle.Commit, error) {
+	k, err = s.store.Keys.UpdateKey(ctx, in.Name, func(k lifecycle.Key) (lifecycle.Commit, error) {
 		if !in.Force {
 			return lifecycle.Commit{}, refusal.AsFault(refusal.Existsf("key %q already exists", in.Name))
 		}
 		return lifecycle.Commit{Key: k}, lifecycle.CheckReplace(k)
 	})
 	if errors.Is(err, refusal.ErrNotFound) {
-		return false, nil
+		return lifecycle.Key{}, false, nil
 	}
-	return true, err
+	return k, true, err
 }
 
 // replace deletes the key that is there.
@@ -91,8 +90,9 @@ func (s Transfers) replace(ctx context.Context, in Restoring) error {
 	return err
 }
 
-// restored decides the act: the key, under the policy that it gets, and its versions, sealed.
-func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.Backup) (c lifecycle.Commit, err error) {
+// restored decides the act: the key, under the policy that it gets, and its versions, sealed. Replaced is the key that it takes the
+// place of, if there is one.
+func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.Backup, replaced lifecycle.Key) (c lifecycle.Commit, err error) {
 	at := s.Now()
 	spec, policy, err := s.restoredUnder(ctx, in, b.Key, at)
 	if err != nil {
@@ -101,9 +101,11 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 	if err := policy.CheckReason(acts.RestoreBackup, in.Reason); err != nil {
 		return c, err
 	}
-	consented, err := s.permitRestore(ctx, spec, in, policy)
+	g := ofKey(acts.GateImport, &spec, policy, Precondition{Reason: in.Reason})
+	g.subject.KeyID, g.revision = replaced.ID, replaced.Revision
+	consented, err := s.permitRestore(ctx, spec, in, g)
 	if err != nil {
-		return c, s.filed(ctx, err)
+		return c, s.gate().filed(ctx, err)
 	}
 	if spec.ID, err = s.newID(); err != nil {
 		return c, err

@@ -63,7 +63,7 @@ func (s Reviews) breakGlass(ctx context.Context, g gated, rule consent.Rule, eve
 	if err := s.mayBreakGlass(ctx, g, settings); err != nil {
 		return event, err
 	}
-	at, err := s.situation(ctx)
+	at, err := s.Approvals().situation(ctx)
 	if err != nil {
 		return event, err
 	}
@@ -71,7 +71,7 @@ func (s Reviews) breakGlass(ctx context.Context, g gated, rule consent.Rule, eve
 	if err != nil {
 		return event, err
 	}
-	asked, err := s.newRequest(ctx, g, rule, g.content(instance, s.store.Caller), at)
+	asked, err := s.gate().newRequest(ctx, g, rule, g.content(instance, s.store.Caller), at)
 	if err != nil {
 		return event, err
 	}
@@ -161,7 +161,7 @@ func (s Reviews) stateAt(ctx context.Context, r consent.Review, at situation) (c
 
 // Read returns a review, or refusal.ErrNotFound.
 func (s Reviews) Read(ctx context.Context, id string) (Review, error) {
-	at, err := s.situation(ctx)
+	at, err := s.Approvals().situation(ctx)
 	if err != nil {
 		return Review{}, err
 	}
@@ -182,7 +182,7 @@ func (s Reviews) Close(ctx context.Context, id string, as consent.State, reason 
 	if me.Entity == "" {
 		return Review{}, refusal.Refusedf("%s: a token without an entity cannot be told from others; log in", acts.CloseReview)
 	}
-	at, err := s.situation(ctx)
+	at, err := s.Approvals().situation(ctx)
 	if err != nil {
 		return Review{}, err
 	}
@@ -218,7 +218,7 @@ func (s Reviews) judged(ctx context.Context, r consent.Review, at situation) (co
 	if state != consent.Open && state != consent.Overdue {
 		return r, refusal.Refusedf("%s is %s: nothing can be done with it any more", r.ID(), state)
 	}
-	approvers, err := s.approversNow(ctx)
+	approvers, err := s.Approvals().approversNow(ctx)
 	if err != nil {
 		return r, err
 	}

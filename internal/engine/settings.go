@@ -19,7 +19,26 @@ import (
 type GovernanceChange struct {
 	RequirePolicy *bool
 	DefaultPolicy *string
+	AccessLedger  *bool
+	ReviewEvery   *time.Duration
 	Reason        string
+}
+
+// in returns what the change makes of it.
+func (c GovernanceChange) in(g policy.Governance) (policy.Governance, error) {
+	if c.RequirePolicy != nil {
+		g.RequirePolicy = *c.RequirePolicy
+	}
+	if c.DefaultPolicy != nil {
+		g.DefaultPolicy = *c.DefaultPolicy
+	}
+	if c.AccessLedger != nil {
+		g.LedgerOff = !*c.AccessLedger
+	}
+	if c.ReviewEvery != nil {
+		return g.WithReviewEvery(*c.ReviewEvery)
+	}
+	return g, nil
 }
 
 // Settings are those of the mount.
@@ -32,21 +51,18 @@ func (s Settings) Governance(ctx context.Context) (policy.Governance, error) {
 
 // SetGovernance changes it for the keys that are made or changed from now on.
 func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy.Governance, error) {
+	if _, err := c.in(policy.Governance{}); err != nil {
+		return policy.Governance{}, err
+	}
 	var before policy.Governance
 	var asked string
 	after, err := s.store.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event, error) {
-		before = g
-		if c.RequirePolicy != nil {
-			g.RequirePolicy = *c.RequirePolicy
-		}
-		if c.DefaultPolicy != nil {
-			g.DefaultPolicy = *c.DefaultPolicy
-		}
-		asked = g.DefaultPolicy
-		event, err := s.permitConfig(ctx, configured(before, g, c.Reason), Precondition{Reason: c.Reason})
-		return g, event, err
+		next, _ := c.in(g)
+		before, asked = g, next.DefaultPolicy
+		event, err := s.permitConfig(ctx, configured(g, next, c.Reason), Precondition{Reason: c.Reason})
+		return next, event, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound):
 		err = refusal.InvalidField("default_policy", asked, "no policy has this name")
@@ -54,7 +70,25 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy
 		err = refusal.InvalidField("default_policy", asked, err.Error())
 	}
 	if err == nil && after != before {
-		s.Log.Info("configured engine", "require_policy", after.RequirePolicy, "default_policy", after.DefaultPolicy, "reason", c.Reason)
+		s.Log.Info("configured engine", "require_policy", after.RequirePolicy, "default_policy", after.DefaultPolicy,
+			"access_ledger", !after.LedgerOff, "access_review_every", after.ReviewInterval(), "reason", c.Reason)
+	}
+	return after, err
+}
+
+// AttestAccess keeps that somebody has reviewed who uses which keys: the time, and in custody who and why.
+func (s Settings) AttestAccess(ctx context.Context, reason string) (policy.Governance, error) {
+	at := s.Now()
+	after, err := s.store.Settings.SetGovernance(ctx, func(g policy.Governance) (policy.Governance, lifecycle.Event, error) {
+		event := lifecycle.Event{Act: string(acts.AccessReview), Reason: reason}
+		if !g.Reviewed.IsZero() {
+			event.Details = map[string]string{"before": g.Reviewed.UTC().Format(time.RFC3339)}
+		}
+		g.Reviewed = at
+		return g, event, nil
+	})
+	if err == nil {
+		s.Log.Info("access reviewed", "reason", reason)
 	}
 	return after, err
 }
@@ -67,6 +101,12 @@ func configured(before, after policy.Governance, reason string) lifecycle.Event 
 	}
 	if before.DefaultPolicy != after.DefaultPolicy {
 		details["default_policy"] = fmt.Sprintf("%q -> %q", before.DefaultPolicy, after.DefaultPolicy)
+	}
+	if before.LedgerOff != after.LedgerOff {
+		details["access_ledger"] = fmt.Sprintf("%t -> %t", !before.LedgerOff, !after.LedgerOff)
+	}
+	if before.ReviewEvery != after.ReviewEvery {
+		details["access_review_every"] = fmt.Sprintf("%s -> %s", before.ReviewInterval(), after.ReviewInterval())
 	}
 	return lifecycle.Event{Act: string(acts.ConfigureEngine), Reason: reason, Details: details}
 }
@@ -98,7 +138,7 @@ func (s Settings) SetKeys(ctx context.Context, c KeysChange) (lifecycle.KeysSett
 		e, err = s.permitConfig(ctx, lifecycle.Event{Act: string(acts.ConfigureKeys), Reason: c.Reason, Details: changed}, Precondition{Reason: c.Reason})
 		return next, e, err
 	})
-	err = s.filed(ctx, err)
+	err = s.gate().filed(ctx, err)
 	if err == nil && len(changed) > 0 {
 		s.Log.Info("configured keys", "disable_upsert", after.DisableUpsert, "public_jwks", after.PublicJWKS, "reason", c.Reason)
 	}
@@ -144,10 +184,10 @@ func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
 	}
 	next := lifecycle.Clock{High: now, Acknowledged: was.Acknowledged + 1}
 	err = s.store.Settings.AcknowledgeClock(ctx, next, func() (lifecycle.Event, error) {
-		return s.permitMount(ctx, acts.GateClock, nil, Precondition{Reason: reason}, event)
+		return s.gate().permitMount(ctx, acts.GateClock, nil, Precondition{Reason: reason}, event)
 	})
 	if err != nil {
-		return s.filed(ctx, err)
+		return s.gate().filed(ctx, err)
 	}
 	s.Log.Warn("clock acknowledged", "time", now.UTC().Format(time.RFC3339), "reason", reason)
 	return nil

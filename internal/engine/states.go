@@ -125,7 +125,7 @@ func (p *Prepared) permitTransition(
 	if in.For > 0 {
 		g = g.with("time_limit", in.For.String())
 	}
-	return p.permitKey(ctx, &k, g, event)
+	return p.gate().permitKey(ctx, &k, g, event)
 }
 
 // applied does an operation on the key, if the policy allows it.
@@ -226,7 +226,7 @@ func (p *Prepared) replaced(
 	}
 	c = c.Followed(emergency.Key, emergency.Version)
 	c.Event.Details["replaced_by"] = "new version"
-	for _, name := range []string{abandonedVersions, changedType} {
+	for _, name := range []string{abandonedVersions, changedType, checksKept} {
 		c.Event = c.Event.With(name, emergency.Event.Details[name])
 	}
 	return c, nil
@@ -265,7 +265,7 @@ func (s Versions) change(
 		}
 		c.Event = lifecycle.Event{Act: string(act), Reason: pre.Reason, Details: lifecycle.Differences(k, c.Key)}
 		if act == acts.Hold && !c.Key.Hold {
-			if c.Event, err = s.permitKey(ctx, &k, ofKey(acts.GateUnhold, &k, policy, pre), c.Event); err != nil {
+			if c.Event, err = s.gate().permitKey(ctx, &k, ofKey(acts.GateUnhold, &k, policy, pre), c.Event); err != nil {
 				return c, err
 			}
 		}

@@ -109,6 +109,7 @@ func TestAnotherVersionsCiphertextDoesNotOpen(t *testing.T) {
 
 // The sizes are around that of the largest buffer kept, with nonce and tag and without, and large.
 func TestPayloadsAboveThePoolsBuffersReadAsInTransit(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	in := envelope.Params{AssociatedData: []byte("data")}
 	for _, algorithm := range algorithms {
 		p := newPair(t, envelope.Spec{Algorithm: algorithm}, 1)

@@ -23,6 +23,7 @@ import (
 	_ "golang.org/x/crypto/sha3" // registers the hashes
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // goHashes are Go's names of the hashes.
@@ -87,6 +88,7 @@ func pairOf(t *testing.T, private crypto.Signer) envelope.Material {
 }
 
 func TestSignaturesInTheFormOfJWSHaveTheirNumbersSideBySide(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	for algorithm, size := range map[envelope.Algorithm]int{envelope.ECDSAP256: 64, envelope.ECDSAP384: 96, envelope.ECDSAP521: 132} {
 		m := keyPair(t, algorithm)
 		c := newCipher(t, envelope.Spec{Algorithm: algorithm}, 1, m)

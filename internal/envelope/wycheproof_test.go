@@ -117,6 +117,7 @@ func TestSignaturesVerifyAsWycheproofSays(t *testing.T) {
 }
 
 func TestRSADecryptsAsWycheproofSays(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	count := wycheproof.Count{}
 	sizes := map[int]envelope.Algorithm{2048: envelope.RSA2048, 3072: envelope.RSA3072, 4096: envelope.RSA4096}
 	for family, padding := range map[string]string{"rsa_oaep": "oaep", "rsa_pkcs1": "pkcs1v15"} {
@@ -175,6 +176,7 @@ func TestMACsAreThoseOfWycheproof(t *testing.T) {
 }
 
 func TestWrappedKeysOpenAsWycheproofSays(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	wrapping := keyPair(t, envelope.RSA4096)
 	public, err := x509.ParsePKIXPublicKey(wrapping.Public())
 	require.NoError(t, err)

@@ -51,10 +51,13 @@ func (s *Session) Configure(ctx context.Context, change Change, reason string) (
 	if _, err := s.store.Instance(ctx); err != nil { // custody needs it
 		return found, err
 	}
+	event, err := s.consented(ctx, acts.ConfigureHSM, lifecycle.Event{Reason: reason, Details: differences(stored, next)})
+	if err != nil {
+		return found, err
+	}
 	if err := s.beginRewraps(ctx, stored, next); err != nil {
 		return found, err
 	}
-	event := lifecycle.Event{Act: string(acts.ConfigureHSM), Reason: reason, Details: differences(stored, next)}
 	err = s.store.Tokens.SetHSM(ctx, event, func(keyring.HSM) (tokens.Settings, bool, error) { return next, true, nil })
 	if err != nil {
 		return found, err
@@ -313,7 +316,11 @@ func (s *Session) Delete(ctx context.Context, reason string) (left int, err erro
 			return 0, refusal.Refusedf("config/hsm: key %x is %s: with enabled=false what it wraps is wrapped anew without the HSM; it can be retired then", k.ID, k.State)
 		}
 	}
-	err = s.store.Tokens.SetHSM(ctx, lifecycle.Event{Act: string(acts.DeleteHSM), Reason: reason}, func(now keyring.HSM) (tokens.Settings, bool, error) {
+	event, err := s.consented(ctx, acts.DeleteHSM, lifecycle.Event{Reason: reason})
+	if err != nil {
+		return 0, err
+	}
+	err = s.store.Tokens.SetHSM(ctx, event, func(now keyring.HSM) (tokens.Settings, bool, error) {
 		if len(now.KEKs) != len(h.KEKs) {
 			return now.Settings, now.Configured, refusal.Refusedf("config/hsm: its keys were changed meanwhile")
 		}

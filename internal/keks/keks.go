@@ -15,6 +15,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/hsm/token"
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -94,6 +95,18 @@ type Storage struct {
 	Material Material
 	// Instance returns the identity of the mount's data, which a mount without one gets.
 	Instance func(ctx context.Context) (string, error)
+	// Consent returns the event of an act with people's consent to it, where a rule asks for that; nil: none does.
+	Consent func(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error)
+}
+
+// consented asks for consent to an act; nobody is asked for what changes nothing.
+func (s *Session) consented(ctx context.Context, act acts.Name, event lifecycle.Event) (lifecycle.Event, error) {
+	event.Act = string(act)
+	row, _ := acts.Of(acts.Mount, act)
+	if row.Gate == "" || s.store.Consent == nil || act == acts.ConfigureHSM && len(event.Details) == 0 {
+		return event, nil
+	}
+	return s.store.Consent(ctx, row.Gate, event)
 }
 
 // Session is the manager during one request.

@@ -16,10 +16,12 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm/cryptoki"
 	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest/faketoken"
 	hsmtoken "github.com/keylife/vault-plugin-keylife/hsm/token"
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
@@ -63,12 +65,14 @@ type world struct {
 	ring    *keyring.Keyring
 	handle  store.Handle
 	disk    *storagetest.Storage
+	asked   map[acts.Gate]int // whose consent was asked for
+	consent error             // what people say
 }
 
 func run(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{device: faketoken.NewDevice(faketoken.Config{Label: "prod", Serial: "1", PIN: "pin"}), counted: &references{of: map[[16]byte]int{}}}
+		w := &world{device: faketoken.NewDevice(faketoken.Config{Label: "prod", Serial: "1", PIN: "pin"}), counted: &references{of: map[[16]byte]int{}}, asked: map[acts.Gate]int{}}
 		host := &tokens.Host{
 			Registry:  hsmtoken.NewRegistry(bubbleClock{}, func() float64 { return 0 }),
 			Libraries: map[string]tokens.Library{"fake": {Path: "/fake.so"}},
@@ -82,6 +86,9 @@ func run(t *testing.T, test func(t *testing.T, w *world)) {
 		w.Session = manager.Session(keks.Storage{Tokens: w.tokens, Material: w.counted, Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := w.ring.Wrapper(ctx, handle.KEKs(), envelope.PurposeOnline, true)
 			return instance, err
+		}, Consent: func(_ context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error) {
+			w.asked[gate]++
+			return event.With("approval", "ap-1"), w.consent
 		}})
 		w.configure(t, func(s *tokens.Settings) { s.Library, s.Label, s.PIN = "fake", "prod", "pin" })
 		test(t, w)
@@ -151,6 +158,33 @@ func TestAKeyIsDestroyedOnceNothingIsWrappedByItAndItsTimeHasCome(t *testing.T) 
 		require.NoError(t, err)
 		require.Equal(t, keyring.Destroyed, k.State)
 		require.True(t, k.Gone)
+	})
+}
+
+func TestWhatARuleMayAskConsentForIsNotDoneWithout(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		require.Equal(t, map[acts.Gate]int{acts.GateConfig: 1}, w.asked)
+		id := w.rotated(t)
+		_, err := w.Retire(t.Context(), id, "")
+		require.NoError(t, err)
+		time.Sleep(24 * time.Hour) // of the bubble
+		before := w.stored(t)
+		w.consent = refusal.ErrConsent
+		_, err = w.Destroy(t.Context(), id, "")
+		require.ErrorIs(t, err, refusal.ErrConsent)
+		_, err = w.Configure(t.Context(), func(s tokens.Settings) (tokens.Settings, bool) {
+			s.Enabled = false
+			return s, true
+		}, "")
+		require.ErrorIs(t, err, refusal.ErrConsent)
+		require.Equal(t, before, w.stored(t))
+		require.Equal(t, map[acts.Gate]int{acts.GateConfig: 2, acts.GateKEKDestroy: 1}, w.asked)
+		_, err = w.Rotate(t.Context(), keks.Rotation{Purpose: envelope.PurposeOnline})
+		require.NoError(t, err, "no rule can hold back a new key")
+		w.consent = nil
+		k, err := w.Destroy(t.Context(), id, "")
+		require.NoError(t, err)
+		require.Equal(t, keyring.Destroyed, k.State)
 	})
 }
 

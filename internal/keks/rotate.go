@@ -158,9 +158,12 @@ func (s *Session) end(
 	if err := s.unreferenced(ctx, *k); err != nil {
 		return *k, err
 	}
+	event, err := s.consented(ctx, act, lifecycle.Event{Reason: reason, Details: map[string]string{"kek": fmt.Sprintf("%x", id)}})
+	if err != nil {
+		return *k, err
+	}
 	err = s.store.Tokens.SetKEKs(ctx, func(h keyring.HSM) ([]keyring.TokenKEK, lifecycle.Event, error) {
 		h.KEKs = slices.Clone(h.KEKs)
-		event := lifecycle.Event{Act: string(act), Reason: reason, Details: map[string]string{"kek": fmt.Sprintf("%x", id)}}
 		now, err := find(h, id)
 		if err == nil {
 			err = decide(h, now)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -65,6 +66,8 @@ type Storage struct {
 	Signing  Signing
 	Identity Identity
 	Wrappers Wrappers
+	// Consent returns the event of an act with people's consent to it, where a rule asks for that; nil: none does.
+	Consent func(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error)
 }
 
 // Config is what a mount gives.
@@ -77,8 +80,9 @@ type Config struct {
 // Ledger is the custody of a mount, for one request.
 type Ledger struct {
 	Config
-	store Storage
+	store  Storage
+	bounds bounds // of reports
 }
 
 // New returns the custody that the storage keeps.
-func New(c Config, s Storage) Ledger { return Ledger{Config: c, store: s} }
+func New(c Config, s Storage) Ledger { return Ledger{Config: c, store: s, bounds: usualBounds} }

@@ -40,18 +40,25 @@ func (l Ledger) signingKeys(ctx context.Context) ([]custody.StoredKey, error) {
 	if err != nil || len(keys) > 0 {
 		return keys, err
 	}
-	keys, _, err = l.addSigningKey(ctx, keys, "")
+	keys, _, err = l.addSigningKey(ctx, keys, lifecycle.Event{Act: string(acts.RotateSigningKey)}) // also for the first one
 	return keys, err
 }
 
 // RotateSigningKey makes a new key for checkpoints, signed by the one before.
 func (l Ledger) RotateSigningKey(ctx context.Context, reason string) (custody.PublicKeys, error) {
+	event := lifecycle.Event{Act: string(acts.RotateSigningKey), Reason: reason}
+	if l.store.Consent != nil {
+		var err error
+		if event, err = l.store.Consent(ctx, acts.GateCustodyKey, event); err != nil {
+			return nil, err
+		}
+	}
 	for range mostRounds {
 		keys, err := l.store.Signing.SigningKeys(ctx)
 		if err != nil {
 			return nil, err
 		}
-		keys, overtaken, err := l.addSigningKey(ctx, keys, reason)
+		keys, overtaken, err := l.addSigningKey(ctx, keys, event)
 		switch {
 		case err != nil:
 			return nil, err
@@ -64,12 +71,11 @@ func (l Ledger) RotateSigningKey(ctx context.Context, reason string) (custody.Pu
 }
 
 // addSigningKey adds a key to those that were read. Overtaken: others did, and keys are theirs.
-func (l Ledger) addSigningKey(ctx context.Context, to []custody.StoredKey, reason string) (keys []custody.StoredKey, overtaken bool, err error) {
+func (l Ledger) addSigningKey(ctx context.Context, to []custody.StoredKey, event lifecycle.Event) (keys []custody.StoredKey, overtaken bool, err error) {
 	next, err := l.makeSigningKey(ctx, to)
 	if err != nil {
 		return nil, false, err
 	}
-	event := lifecycle.Event{Act: string(acts.RotateSigningKey), Reason: reason} // also for the first one
 	keys, err = l.store.Signing.AddSigningKey(ctx, event, func(now []custody.StoredKey) *custody.StoredKey {
 		if overtaken = len(now) != len(to); overtaken {
 			return nil

@@ -173,7 +173,7 @@ func TestForecastEndsAndNeverGoesBackForEveryKeyAndPolicy(t *testing.T) {
 func TestForecastIsWhatHappens(t *testing.T) {
 	racetest.Skip(t, "one goroutine goes through it minute by minute")
 	r := chance(32)
-	const keys = 25
+	const keys = 15
 	compared := 0
 	for range keys {
 		p := simPolicy(t, r, 1, start)

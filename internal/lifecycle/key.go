@@ -62,7 +62,9 @@ type Key struct {
 	Recent   []time.Time // when the newest versions were made, or promoted if staged, the last of them Latest's; the store keeps the rest
 	Rotation Rotation
 
-	CreatedBy    string        // id of the entity that made it; empty: nobody knows. The store sees to it
+	CreatedBy string    // id of the entity that made it; empty: nobody knows. The store sees to it
+	LastDrill time.Time // when a drill of a compromise was last kept by custody; zero: never
+
 	LastActs     LastActs      // which custody records tell of the last changes; the store sees to it
 	Predecessors []Predecessor // the versions active before the active one, the last of them just before; shared, so never changed in place
 

@@ -42,7 +42,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Predecessors = []lifecycle.Predecessor{{Version: 1, Since: start}}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
 	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
-	asked.LastActs = lifecycle.LastActs{Since: 1}
+	asked.LastActs, asked.LastDrill = lifecycle.LastActs{Since: 1}, start
 	asked.Certificates = lifecycle.Certificates{{Version: 1, Digest: "0a"}}
 	requireNoProgressForgotten(t, asked)
 	got, err := lifecycle.New(asked, start)

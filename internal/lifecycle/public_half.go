@@ -12,6 +12,11 @@ func VerifiesByPublicHalf(k *Key, version int) bool {
 	return t.SupportsSigning() && t.IsAsymmetric() && !k.Derived
 }
 
+// PublicHalfAlone reports whether nothing is left of a version to be used but its public half: the material was destroyed.
+func PublicHalfAlone(k *Key, version int) bool {
+	return k.State(version) == Destroyed && VerifiesByPublicHalf(k, version)
+}
+
 // Published returns the versions whose public halves are shown to verifiers, the newest first: each from before it signs until it
 // is out of use. While it is suspended, or the key is, and once it is compromised, it is not among them.
 func Published(k *Key) (versions []int) {

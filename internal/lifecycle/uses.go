@@ -26,6 +26,20 @@ const (
 	UseExport  AllowedUse = "export"
 )
 
+// Protects reports a use that makes something of what a caller brings, as encrypting and signing do; the others process what a
+// version made.
+func (u AllowedUse) Protects() bool {
+	return u == UseEncrypt || u == UseDatakey || u == UseSign || u == UseHMAC
+}
+
+// CountedUse is a use that one request made of a version.
+type CountedUse struct {
+	Of      AllowedUse
+	Version int
+	Count   int
+	Denied  bool // the state of the version denied it
+}
+
 // uses are all of them, in the order in which a key shows them, with the types that they are of.
 var uses = []struct {
 	name AllowedUse

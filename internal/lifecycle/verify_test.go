@@ -59,3 +59,15 @@ func TestADestroyedVersionDoesNotVerifyWhere(t *testing.T) {
 func TestASignatureOfAVersionThatNeverWasIsToldApart(t *testing.T) {
 	require.EqualError(t, newKey(t, 2).Permissions(ungoverned).ToVerify(3), "invalid signature: version is too new: version 3, latest 2")
 }
+
+func TestAPublicHalfIsAloneWhereTheMaterialWasDestroyed(t *testing.T) {
+	k := destroyed(t, keytype.Ed25519)
+	require.True(t, lifecycle.PublicHalfAlone(&k, 3))
+	require.False(t, lifecycle.PublicHalfAlone(&k, 2), "its material is there")
+	k.Derived = true
+	require.False(t, lifecycle.PublicHalfAlone(&k, 3), "a derived key's is of no use")
+	k = destroyed(t, keytype.AES256GCM96)
+	require.False(t, lifecycle.PublicHalfAlone(&k, 3), "there is none")
+	retired := signing(steps(t, newKey(t, 5), 3, lifecycle.Archive, lifecycle.Retire))
+	require.False(t, lifecycle.PublicHalfAlone(&retired, 3), "what is retired comes back with its material")
+}

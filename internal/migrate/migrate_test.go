@@ -14,6 +14,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/migrate"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // TestAVersionThatIsAnotherInTheBackupIsFound: the versions that only an export tells from others.
@@ -58,6 +59,7 @@ func TestACopyThatIsAnotherKeyIsNotCalledMoved(t *testing.T) {
 
 // TestARunThatIsCutShortIsRunAgain cuts it at each request, in each way.
 func TestARunThatIsCutShortIsRunAgain(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	for _, how := range []fate{lost, unheard, broken, failed} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
 			for at := 1; ; at++ {

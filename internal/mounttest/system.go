@@ -53,6 +53,13 @@ func (v *CountingView) Gone(id string) {
 	delete(v.people, id)
 }
 
+// Merged makes Vault answer with another entity for an id.
+func (v *CountingView) Merged(id, into string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.people[id] = v.people[into]
+}
+
 // EntityInfo is logical.SystemView's.
 func (v *CountingView) EntityInfo(id string) (*logical.Entity, error) {
 	v.called()

@@ -68,6 +68,7 @@ func TestTimetableTakesFiveFields(t *testing.T) {
 }
 
 func TestTimetableRefusesWhatOtherSystemsReadOtherwise(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	for _, text := range []string{
 		"", "*", "* * * *", "* * * * * *", "0 0 0 1 1 * 2027", "@daily", "@every 1h", "TZ=UTC 0 0 * * *",
 		"0 0 L-3 * *", "0 0 WL * *", "0 0 0W * *", "0 0 32W * *", "0 0 1-5W * *", "0 0 15WL * *", "0 0 L/2 * *", "0 0 5#2 * *", "0 0 * L *", "0 L * * *", "L 0 * * *", "0 0 * * L", "0 0 * * 15W", "0 0 * * FRI#0", "0 0 * * FRI#6", "0 0 * * 8#1", "0 0 * * FOO#1", "0 0 * * FRI#2L", "0 0 * * 1-5#2", "0 0 * * JANL", "0 0 * * 5#2/2", "0 0 ? * *", "0 0 * * ?",

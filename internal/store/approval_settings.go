@@ -12,6 +12,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
 const approvalSettingsPath = "config/approvals"
@@ -49,7 +50,8 @@ func (r Approvers) approvalSettings(ctx context.Context) (consent.Settings, unkn
 }
 
 // SetApprovalSettings commits what change makes of the settings as their next revision, one Put between the two custody records of
-// the event. Setting what is set writes nothing. An error of change comes back as it is.
+// the event. Setting what is set writes nothing. An error of change comes back as it is, but is [refusal.ErrRepeated], beside the
+// settings as they are, for a request that was carried out already.
 func (r Approvers) SetApprovalSettings(
 	ctx context.Context, change func(consent.Settings) (consent.Settings, lifecycle.Event, error),
 ) (consent.Settings, error) {
@@ -58,11 +60,10 @@ func (r Approvers) SetApprovalSettings(
 		return consent.Settings{}, err
 	}
 	defer unlock()
-	var next consent.Settings
+	var current, next consent.Settings
 	var event lifecycle.Event
 	var rest unknown
 	write, err := r.decided(ctx, func() (write bool, err error) {
-		var current consent.Settings
 		if current, rest, err = r.approvalSettings(ctx); err != nil {
 			return false, err
 		}
@@ -74,12 +75,21 @@ func (r Approvers) SetApprovalSettings(
 		}
 		return !same, err
 	})
-	if err != nil || !write {
+	switch {
+	case err != nil && r.repeated(ctx):
+		return current, refusal.ErrRepeated
+	case err != nil || !write:
 		return next, err
 	}
 	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
 		return r.put(ctx, approvalSettingsPath, recordOfApprovalSettings(next, begun), rest)
 	})
+}
+
+// repeated reports whether the request was carried out already. The caller holds the lock of the mount.
+func (r Approvers) repeated(ctx context.Context) bool {
+	from, exists, err := Journals(r).named(ctx, custody.MountChain)
+	return err == nil && Journals(r).repeated(ctx, custody.MountChain, from, exists)
 }
 
 func recordOfApprovalSettings(s consent.Settings, by journaled) approvalSettingsRecord {

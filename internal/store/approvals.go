@@ -143,6 +143,13 @@ func (r Approvals) noteExecution(ctx context.Context, id string, begun custody.H
 	if err != nil {
 		return err
 	}
+	used, err := r.Executed(ctx, rec.Request) // where the consent was looked up before the lock was taken
+	if err != nil {
+		return err
+	}
+	if used || rec.Approved.IsZero() || !rec.Denied.IsZero() || !rec.Withdrawn.IsZero() {
+		return refusal.Refusedf("%s was used, or has ended, meanwhile; nothing was done", id)
+	}
 	rec.Began = begun.Count
 	return r.put(ctx, approvalsPrefix+id, rec, rest)
 }
@@ -166,7 +173,11 @@ func (r Approvals) tookEffect(ctx context.Context, about consent.Subject, began 
 		return end.Of == began && end.Outcome == custody.Done, nil
 	}
 	from, exists, err := Journals(r).named(ctx, name)
-	return exists && from.Count == began, err
+	if err != nil || exists {
+		return exists && from.Count == began, err
+	}
+	begin, err := Journals(r).link(ctx, name, began)
+	return begin != nil && begin.Act == string(acts.Delete), err
 }
 
 // DropRequest removes a request that has ended. Custody keeps what was asked and who voted.

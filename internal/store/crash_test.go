@@ -34,7 +34,7 @@ func acts() []act {
 
 func TestEveryActSurvivesACrashAtEveryWrite(t *testing.T) {
 	for i, a := range acts() {
-		if racetest.Spared(t, i) {
+		if racetest.Spared(t, i+8) { // those that are left need no page of dates, which takes long
 			continue
 		}
 		t.Run(a.name, func(t *testing.T) {

@@ -12,8 +12,9 @@
 //	archive/<name>/<n>       the material of an archived version, under its own key      (secret)
 //	journal/<name>/<seq>     custody records, never rewritten or deleted
 //	denied/<name>/<page>     denied uses of pageSize versions
+//	access/<shard>           what entities did with which keys
 //	usage/<name>             denied uses of all versions, as earlier builds wrote them
-//	leases/<name>/<n>        how much of a version was leased to be encrypted with
+//	leases/<name>/<n>        how much of a version was leased to be encrypted with, what it was used for
 //	dates/<name>/<page>      creation times of pageSize versions, written once when full
 //	certificates/<name>/<digest> a certificate chain of a version
 //	policies/<name>          the policy's revision in force

@@ -86,6 +86,8 @@ type (
 	Reviews struct{ *conn }
 	// Rewraps stores how far sealed material has been wrapped anew.
 	Rewraps struct{ *conn }
+	// Uses stores what keys were used for, and by whom.
+	Uses struct{ *conn }
 )
 
 // Keys returns the key records.
@@ -141,6 +143,9 @@ func (h Handle) Approvals() Approvals { return Approvals(h) }
 
 // Reviews returns the reviews of acts by break-glass.
 func (h Handle) Reviews() Reviews { return Reviews(h) }
+
+// Uses returns what keys were used for.
+func (h Handle) Uses() Uses { return Uses(h) }
 
 // Rewraps returns how far it has been wrapped anew.
 func (h Handle) Rewraps() Rewraps { return Rewraps(h) }

@@ -57,12 +57,13 @@ type stored struct {
 	store.Rewraps
 	store.Approvers
 	store.Reviews
+	store.Uses
 }
 
 func storedIn(h store.Handle) stored {
 	return stored{
 		h.Keys(), h.Versions(), h.Relocations(), h.Policies(), h.DueIndex(), h.AlertIndex(), h.Denials(), h.Leases(), h.Settings(),
-		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(), h.Approvers(), h.Reviews(),
+		h.KEKs(), h.Tokens(), h.Journals(), h.Signing(), h.Sealed(), h.Objects(), h.Rewraps(), h.Approvers(), h.Reviews(), h.Uses(),
 	}
 }
 

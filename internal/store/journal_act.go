@@ -140,7 +140,7 @@ func (r Journals) named(ctx context.Context, name string) (from custody.Head, ex
 
 func (r Journals) namedByMount(ctx context.Context) (newest custody.Head, err error) {
 	for _, path := range mountRecords {
-		head, _, err := r.journaledAt(ctx, path)
+		head, _, err := journaledAt(ctx, r.conn, path)
 		if err != nil {
 			return custody.Head{}, err
 		}
@@ -152,12 +152,12 @@ func (r Journals) namedByMount(ctx context.Context) (newest custody.Head, err er
 }
 
 // journaledAt returns the custody record that a record names.
-func (r Journals) journaledAt(ctx context.Context, path string) (head custody.Head, exists bool, err error) {
+func journaledAt(ctx context.Context, r *conn, path string) (head custody.Head, exists bool, err error) {
 	var rec struct {
 		Schema int `json:"schema"`
 		journaled
 	}
-	_, exists, err = read(ctx, r.conn, path, &rec)
+	_, exists, err = read(ctx, r, path, &rec)
 	return rec.head(), exists, err
 }
 

@@ -106,7 +106,7 @@ func checkDone(name string, at chain, from custody.Head, exists bool) error {
 func (r Journals) outcomeOf(ctx context.Context, at chain, from custody.Head, exists bool) (custody.Outcome, error) {
 	if path := apartOf(*at.open); path != "" {
 		var err error
-		if from, exists, err = r.journaledAt(ctx, path); err != nil {
+		if from, exists, err = journaledAt(ctx, r.conn, path); err != nil {
 			return "", err
 		}
 	}

@@ -10,17 +10,21 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
+	"github.com/keylife/vault-plugin-keylife/internal/uses"
 )
 
 const leasesPrefix = "leases/"
 
-// leaseRecord is leases/<name>/<n>: what was leased of a version in all. One entry a version, so that a lease costs the
+// leaseRecord is leases/<name>/<n>: what was leased of a version in all, and what it was used for. One entry a version, so that a lease costs the
 // same at any number of them.
 type leaseRecord struct {
 	Schema      int    `json:"schema"`
 	KeyID       string `json:"key_id"` // a key of the same name starts anew
 	Encryptions int64  `json:"encryptions"`
 	Bytes       int64  `json:"bytes"`
+
+	// Used is what the version was used for; left out where nothing was counted. It is here because who reads one reads both.
+	Used *uses.Observed `json:"used,omitempty"`
 }
 
 func leasePath(name string, n int) string { return leasesPrefix + name + "/" + strconv.Itoa(n) }
@@ -40,7 +44,8 @@ func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseReque
 	if k.ID != ask.KeyID {
 		return granted, before, refusal.NoKey(name)
 	}
-	before, rest, err := r.leased(ctx, name, ask.KeyID, ask.Version)
+	rec, rest, err := r.leased(ctx, name, ask.KeyID, ask.Version)
+	before = rec.usage()
 	if err != nil {
 		return granted, before, err
 	}
@@ -49,21 +54,33 @@ func (r Leases) Lease(ctx context.Context, name string, ask lifecycle.LeaseReque
 		return policy.Usage{}, before, nil
 	}
 	sum := before.Plus(granted)
-	rec := leaseRecord{Schema: schema, KeyID: ask.KeyID, Encryptions: sum.Encryptions, Bytes: sum.Bytes}
+	rec.Encryptions, rec.Bytes = sum.Encryptions, sum.Bytes
 	return granted, before, r.put(ctx, leasePath(name, ask.Version), rec, rest)
 }
 
 // Leased returns what was leased of a version of the key in all.
 func (r Leases) Leased(ctx context.Context, name, keyID string, version int) (policy.Usage, error) {
-	leased, _, err := r.leased(ctx, name, keyID, version)
-	return leased, err
+	rec, _, err := r.leased(ctx, name, keyID, version)
+	return rec.usage(), err
 }
 
-func (r Leases) leased(ctx context.Context, name, keyID string, version int) (policy.Usage, unknown, error) {
+// leased returns the record of a version, an empty one where there is none.
+func (r *conn) leased(ctx context.Context, name, keyID string, version int) (leaseRecord, unknown, error) {
 	var rec leaseRecord
-	rest, _, err := read(ctx, r.conn, leasePath(name, version), &rec)
+	rest, _, err := read(ctx, r, leasePath(name, version), &rec)
 	if err != nil || rec.KeyID != keyID {
-		return policy.Usage{}, nil, err
+		return leaseRecord{Schema: schema, KeyID: keyID}, nil, err
 	}
-	return policy.Usage{Encryptions: rec.Encryptions, Bytes: rec.Bytes}, rest, nil
+	return rec, rest, nil
+}
+
+func (l leaseRecord) usage() policy.Usage {
+	return policy.Usage{Encryptions: l.Encryptions, Bytes: l.Bytes}
+}
+
+func (l leaseRecord) observed() uses.Observed {
+	if l.Used == nil {
+		return uses.Observed{}
+	}
+	return *l.Used
 }

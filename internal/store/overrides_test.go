@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,6 +36,7 @@ func full() lifecycle.Key {
 }
 
 func TestTheLargestRecordFitsIntoTheSmallestEntryAndIsReadBack(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	w := newWorld()
 	k := full()
 	require.NoError(t, w.CreateKey(ctx, creation(k, goldenVersion())))

@@ -14,7 +14,7 @@ import (
 )
 
 // keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf), but
-// for types: no act empties them.
+// for types and the last drill: no act empties them.
 type keyRecord struct {
 	Schema               int                     `json:"schema"`
 	ID                   string                  `json:"id"`
@@ -63,6 +63,7 @@ type keyRecord struct {
 	Ancestors            []predecessorJSON       `json:"ancestors"`
 	LastActs             lastActsJSON            `json:"last_acts"`
 	CreatedBy            string                  `json:"created_by,omitempty"` // never emptied
+	LastDrill            *time.Time              `json:"last_drill,omitempty"` // the record of a key that had none is as ever
 	rotationRecord
 }
 
@@ -122,7 +123,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
 		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: predecessorsJSON(k.Predecessors),
-		LastActs: toLastActsJSON(k.LastActs), CreatedBy: k.CreatedBy,
+		LastActs: toLastActsJSON(k.LastActs), CreatedBy: k.CreatedBy, LastDrill: optional(k.LastDrill),
 		rotationRecord: rotationRecord{
 			r.Base, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
 			r.Exhausted, r.ExhaustedAt, r.ExhaustedBy, r.ChecksPending, r.PriorBase, r.PriorFailures,
@@ -158,7 +159,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Before: before}.WithUntil(r.DestroyTime),
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Predecessors: predecessorsOf(r.Ancestors),
-		LastActs: r.LastActs.lastActs(), CreatedBy: r.CreatedBy,
+		LastActs: r.LastActs.lastActs(), CreatedBy: r.CreatedBy, LastDrill: timeOf(r.LastDrill),
 		Rotation: lifecycle.Rotation{
 			Base: o.Since, Last: o.Last, Promoted: o.Promoted, Trigger: lifecycle.Trigger(o.Trigger), Reason: o.Reason,
 			Failures: o.Failures, LastError: o.LastError, FailedAt: o.FailedAt, RetryAt: o.RetryAt,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/stretchr/testify/require"
 )
@@ -66,6 +67,7 @@ func everything(t *testing.T) *world {
 }
 
 func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	kinds := map[string]bool{}
 	for path := range everything(t).entries(t) {
 		kind := strings.Split(path, "/")[0]

@@ -5,6 +5,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -84,6 +85,9 @@ type cacheRecord struct {
 // IsCacheSize reports whether the storage path is that of the size of the cache.
 func IsCacheSize(path string) bool { return path == cachePath }
 
+// IsGovernance reports whether the storage path is that of how keys come under a policy, and are watched.
+func IsGovernance(path string) bool { return path == governancePath }
+
 // CacheSize returns how many versions of keys are to be kept in memory; 0: as many as are by default.
 func (r Settings) CacheSize(ctx context.Context) (int, error) {
 	var rec cacheRecord
@@ -118,6 +122,11 @@ type governanceRecord struct {
 	Schema        int    `json:"schema"`
 	RequirePolicy bool   `json:"require_policy"`
 	DefaultPolicy string `json:"default_policy"`
+
+	// What follows is left out where it is the default: the record of a mount of before is as ever.
+	LedgerOff   bool          `json:"access_ledger_off,omitempty"`
+	ReviewEvery time.Duration `json:"access_review_every,omitempty"` // nanoseconds
+	Reviewed    *time.Time    `json:"access_reviewed,omitempty"`
 	journaled
 }
 
@@ -130,7 +139,13 @@ func (r Settings) Governance(ctx context.Context) (policy.Governance, error) {
 func (r Settings) governance(ctx context.Context) (policy.Governance, unknown, error) {
 	var rec governanceRecord
 	rest, _, err := read(ctx, r.conn, governancePath, &rec)
-	return policy.Governance{RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy}, rest, err
+	g := policy.Governance{
+		RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy, LedgerOff: rec.LedgerOff, ReviewEvery: rec.ReviewEvery,
+	}
+	if rec.Reviewed != nil {
+		g.Reviewed = *rec.Reviewed
+	}
+	return g, rest, err
 }
 
 // SetGovernance commits what change makes of it, as one Put between the two custody records of the event. Setting what is set writes nothing. The default policy is
@@ -167,7 +182,13 @@ func (r Settings) SetGovernance(
 		return next, nil
 	}
 	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
-		rec := governanceRecord{Schema: schema, RequirePolicy: next.RequirePolicy, DefaultPolicy: next.DefaultPolicy, journaled: begun}
+		rec := governanceRecord{
+			Schema: schema, RequirePolicy: next.RequirePolicy, DefaultPolicy: next.DefaultPolicy,
+			LedgerOff: next.LedgerOff, ReviewEvery: next.ReviewEvery, journaled: begun,
+		}
+		if !next.Reviewed.IsZero() {
+			rec.Reviewed = &next.Reviewed
+		}
 		return r.put(ctx, governancePath, rec, rest)
 	})
 }

@@ -18,7 +18,7 @@ import (
 
 // The sizes that a reader can hold in mind.
 const (
-	maxRootEntries      = 54
+	maxRootEntries      = 60
 	maxMethods          = 30
 	maxInterfaceMethods = 8
 	maxReadme           = 9 << 10

@@ -22,6 +22,7 @@ disable_mlock        = true
 disable_cache        = %[6]t
 raw_storage_endpoint = true
 log_level            = %[1]q
+default_max_request_duration = "%[7]s"
 plugin_directory     = %[2]q
 api_addr             = "http://%[3]s"
 cluster_addr         = "http://%[4]s"
@@ -73,7 +74,7 @@ func layOut(dir string) (files, error) {
 
 // writeConfig takes an address and one of the cluster for each of the two listeners.
 func (f files) writeConfig(o Options, addresses []string) error {
-	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached)
+	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached, requestTimeout)
 	if o.TLS != nil {
 		text += fmt.Sprintf(tlsListener, addresses[2], addresses[3], o.TLS.Certificate, o.TLS.Key, o.TLS.ClientCA)
 	}

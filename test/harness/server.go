@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	requestTimeout = slack * 90 * time.Second // Vault itself ends a request after 90
+	requestTimeout = slack * 90 * time.Second // Vault is told the same, and not to end a request after 90
 	startTimeout   = 60 * time.Second
 	clientConns    = 64
 )

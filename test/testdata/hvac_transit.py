@@ -14,6 +14,7 @@ import re
 import sys
 
 import hvac
+import requests
 
 KEY_TYPES = ("aes256-gcm96", "chacha20-poly1305", "ed25519", "ecdsa-p256", "rsa-2048", "rsa-4096")
 HELLO = base64.b64encode(b"hello").decode()
@@ -22,7 +23,8 @@ NOTHING = "nothing"  # in place of what an error kept back, for the calls that w
 PLAIN = {"name", "type", "valid", "sum", "reference", "key_version", "latest_version"}
 
 mount = sys.argv[1]
-transit = hvac.Client(url=os.environ["VAULT_ADDR"], token=os.environ["VAULT_TOKEN"]).secrets.transit
+# hvac's 30 seconds do not make an RSA key on a machine that has much else to do. Vault ends what takes too long.
+transit = hvac.Client(url=os.environ["VAULT_ADDR"], token=os.environ["VAULT_TOKEN"], timeout=600).secrets.transit
 
 
 def form(value, name=""):
@@ -49,6 +51,8 @@ def call(method, *arguments, **named):
             data, told = {}, getattr(answer, "status_code", None)
     except hvac.exceptions.VaultError as error:
         data, told = {}, {"error": type(error).__name__}
+    except requests.RequestException as error:
+        sys.exit(f"{method} {arguments[:1]} at {mount}/ has no answer: {error}")
     print(json.dumps({"method": method, "arguments": [a for a in arguments if len(str(a)) < 40], "answer": told}, sort_keys=True))
     return collections.defaultdict(lambda: NOTHING, data or {})
 
@@ -57,8 +61,9 @@ def lifecycle():
     for kind in KEY_TYPES:
         call("create_key", kind, key_type=kind, exportable=True, allow_plaintext_backup=True)
         call("read_key", kind)
-        call("rotate_key", kind)
-        call("read_key", kind)
+        if kind != "rsa-4096":  # takes seconds, each
+            call("rotate_key", kind)
+            call("read_key", kind)
     call("create_key", "hidden")
     call("create_key", "derived", derived=True, convergent_encryption=True, key_type="aes256-gcm96")
     call("create_key", "nonsense", key_type="des")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // loosened are the ways from policy p, with its quiet period of 14 days, to rules that have none.
@@ -28,6 +29,7 @@ var loosened = map[string]func(m *mounttest.Mount){
 
 func TestAnotherPolicyShortensNoQuietPeriodThatRuns(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t, "one goroutine works alone")
 	for name, loosen := range loosened {
 		for _, stored := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/stored=%v", name, stored), func(t *testing.T) {
@@ -57,6 +59,7 @@ func TestAnotherPolicyShortensNoQuietPeriodThatRuns(t *testing.T) {
 
 func TestAnotherPolicyShortensNoQuietPeriodOfAKeyThatRuns(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t, "one goroutine works alone")
 	for name, loosen := range loosened {
 		m, c := mounttest.UnderPolicy(t, "quiet_period", "14d")
 		m.Must(m.Write("policies/loose", "owner", "o", "rotation_period", 0, "quiet_period", 0, "min_versions_kept", 0))

@@ -29,8 +29,13 @@ type office struct {
 }
 
 func open(t testing.TB) *office {
-	m := mounttest.New(t)
-	o := &office{m, t}
+	t.Helper()
+	return openOn(mounttest.New(t))
+}
+
+func openOn(m *mounttest.Mount) *office {
+	m.T.Helper()
+	o := &office{m, m.T}
 	for _, name := range []string{"bob", "carol", "dave"} {
 		m.System.Person(id(name), name, approvers)
 	}

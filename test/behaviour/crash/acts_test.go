@@ -89,6 +89,16 @@ var acts = []act{
 		},
 	},
 	{
+		name:    "keep a drill",
+		prepare: prepareKey,
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("keys/k/drill", "record", true, "reason", "yearly")
+		},
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, "OA", m.K.Letters(), "it was a drill")
+		},
+	},
+	{
 		name: "export",
 		prepare: func(m *mounttest.Mount) {
 			prepareKey(m)

@@ -59,6 +59,15 @@ var policyActs = []act{
 		},
 	},
 	{
+		name: "attest an access review",
+		run: func(m *mounttest.Mount) mounttest.Answer {
+			return m.Write("access-review/attest", "reason", "because of a test")
+		},
+		after: func(t *testing.T, m *mounttest.Mount) {
+			require.Equal(t, false, m.Must(m.Read("access-review")).Data["due"])
+		},
+	},
+	{
 		name: "bound the cache",
 		run:  func(m *mounttest.Mount) mounttest.Answer { return m.Write("cache-config", "size", 10) },
 		after: func(t *testing.T, m *mounttest.Mount) {

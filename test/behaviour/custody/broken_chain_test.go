@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
@@ -43,6 +44,7 @@ func breaks() map[string]func(m *mounttest.Mount) {
 
 func TestABrokenChainStopsAllActsButThoseThatStopAKey(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t, "one goroutine works alone")
 	for name, damage := range breaks() {
 		for _, stop := range []string{"suspend", "versions/2/suspend", "versions/3/compromise"} {
 			t.Run(name+"/"+stop, func(t *testing.T) {
@@ -92,6 +94,7 @@ func requireBreakReported(m *mounttest.Mount) {
 
 func TestAnEmergencyAtABrokenChainThatWasCutShortIsOneMore(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t, "one goroutine works alone")
 	for at := 1; at <= 5; at++ {
 		for _, fate := range storagetest.Fates() {
 			t.Run(fmt.Sprintf("write %d %s", at, fate), func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // asAlice does a write as Vault passes it on from a person.
@@ -107,6 +108,7 @@ func TestTheHistorySaysWhoDidWhatAndWhy(t *testing.T) {
 
 func TestWhatTheClockDoesIsRecordedAsTheSystemsAct(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t, "one goroutine works alone")
 	m := mounttest.Clockwork(t)
 	m.AdvanceTo(34 * time.Hour)
 	seen := map[string]int{}
@@ -126,6 +128,7 @@ func TestWhatTheClockDoesIsRecordedAsTheSystemsAct(t *testing.T) {
 
 func TestEveryTransitionIsRecordedInTwoEntriesHoweverLargeTheKey(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t, "one goroutine works alone")
 	m := mounttest.New(t)
 	m.K.Make(300)
 	m.Must(m.Write("keys/k/config", "deletion_allowed", true))

@@ -39,7 +39,7 @@ func TestAMountWithAnHSMStoresNothingNewThatSoftwareOpens(t *testing.T) {
 		w.Must(w.Write("keys/k/versions/1/recover", "reason", "as the test wants it"))
 		require.Equal(t, "first", w.Decrypt("k", first))
 		require.Equal(t, []string{"versions/before/1"}, w.sealedBySoftware())
-		w.Advance(25 * time.Hour)
+		w.hours(25)
 		require.Equal(t, 3, w.Latest("k"), "it rotates by itself")
 		require.Empty(t, w.sealedBySoftware(), "what was there before is wrapped anew")
 		require.Equal(t, "healthy", w.status()["state"])
@@ -81,7 +81,7 @@ func TestATokenThatIsAwayDefersWhatNeedsItAndNothingElse(t *testing.T) {
 		for _, path := range []string{"keys/k", "keys/k/rotation", "rotation/status", "hsm/status", "config/hsm"} {
 			w.Must(w.Read(path))
 		}
-		w.Advance(25 * time.Hour)
+		w.hours(25)
 		require.Equal(t, 1, w.Latest("k"))
 		require.Equal(t, "unavailable", w.status()["state"])
 		require.Zero(t, w.Storage.Key("k").Rotation.Failures, "no attempt of the key's has failed")

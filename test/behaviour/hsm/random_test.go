@@ -55,7 +55,7 @@ func TestRotationsAreDeferredWhereTheTokenGivesNoRandomBytes(t *testing.T) {
 		w.Must(w.Write("policies/p", "owner", "o", "rotation_period", "24h", "rotation_jitter", "0s"))
 		w.Must(w.Write("keys/k", "policy", "p"))
 		w.library.Fail(faketoken.GenerateRandom, cryptoki.ErrDeviceError, 1_000_000)
-		w.Advance(25 * time.Hour)
+		w.hours(25)
 		require.Equal(t, 1, w.Latest("k"))
 		require.Zero(t, w.Storage.Key("k").Rotation.Failures)
 		w.library.Heal()

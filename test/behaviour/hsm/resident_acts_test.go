@@ -30,7 +30,7 @@ func TestAKeyOnTheTokenRotatesAsEveryKeyDoes(t *testing.T) {
 			texts[text] = w.Encrypt("k", text)
 		}
 		encrypt("created")
-		w.Advance(25 * time.Hour)
+		w.hours(25)
 		require.Equal(t, 2, w.Latest("k"), "by its period")
 		encrypt("rotated")
 		w.Must(w.Write("keys/k/rotate", "stage", true, "reason", reason))
@@ -84,7 +84,7 @@ func TestADestroyedKeyLeavesTheTokenAndFreesIt(t *testing.T) {
 		w.Must(w.Write("keys/k/archive", "reason", reason))
 		w.Must(w.Write("keys/k/retire", "reason", reason))
 		w.device.Vanish()
-		w.Advance(25 * time.Hour)
+		w.hours(25)
 		require.Equal(t, "destroyed", w.Must(w.Read("keys/k")).Data["state"])
 		w.Refused(w.Write("config/hsm", "enabled", false), "1 keys have protection=hsm")
 		w.device.Return()

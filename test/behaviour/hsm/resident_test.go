@@ -207,7 +207,7 @@ func TestATokenThatIsAwayIsNoFaultOfTheCaller(t *testing.T) {
 			require.Equal(t, http.StatusServiceUnavailable, w.Write("decrypt/k", "ciphertext", ciphertext).Status)
 		}
 		require.Equal(t, http.StatusServiceUnavailable, w.Write("keys/other", "protection", "hsm").Status)
-		w.Advance(25 * time.Hour)
+		w.hours(25)
 		require.Equal(t, 1, w.Latest("k"))
 		require.Zero(t, w.Storage.Key("k").Rotation.Failures)
 		w.device.Return()
@@ -250,10 +250,10 @@ func TestAVersionOnTheTokenIsArchivedAndDestroyed(t *testing.T) {
 		require.Equal(t, "x", w.Decrypt("k", ciphertext))
 		w.Must(w.Write("keys/k/versions/1/archive", "reason", "as the test wants it"))
 		w.Must(w.Write("keys/k/versions/1/retire", "reason", "as the test wants it"))
-		w.Advance(23 * time.Hour)
+		w.hours(23)
 		require.Len(t, w.residents(), 2)
 		w.device.Vanish()
-		w.Advance(2 * time.Hour)
+		w.hours(2)
 		read := w.Must(w.Read("keys/k/versions/1")).Data
 		require.Equal(t, "destroyed", read["state"])
 		require.Equal(t, true, read["material_pending"])

@@ -106,10 +106,10 @@ func TestKEKsRotateByTheirPeriod(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.configure("kek_rotation_period", "48h")
 		use := w.active("use")
-		w.Advance(47 * time.Hour)
+		w.hours(47)
 		require.Equal(t, use, w.active("use"))
 		w.device.Vanish()
-		w.Advance(2 * time.Hour)
+		w.hours(2)
 		require.Equal(t, use, w.active("use"))
 		w.device.Return()
 		time.Sleep(time.Minute)

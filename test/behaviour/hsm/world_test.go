@@ -111,6 +111,13 @@ func (w *world) respawn() {
 	}
 }
 
+// hours lets so many go by: with a tick now and then, and in the last quarter of an hour one a minute, as Vault has it.
+func (w *world) hours(n int) {
+	w.T.Helper()
+	w.Leap(time.Duration(n)*time.Hour - 15*time.Minute)
+	w.Advance(15 * time.Minute)
+}
+
 // settings are those of the token.
 func settings(kv ...any) []any {
 	return append([]any{"library", "fake", "token_label", "prod", "pin", pin}, kv...)

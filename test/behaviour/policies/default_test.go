@@ -15,7 +15,9 @@ import (
 
 func TestAMountWithoutSettingsAsksForNoPolicy(t *testing.T) {
 	m := mounttest.New(t)
-	require.Equal(t, map[string]any{"require_policy": false, "default_policy": ""}, m.Must(m.Read("config/engine")).Data)
+	require.Equal(t, map[string]any{
+		"require_policy": false, "default_policy": "", "access_ledger": true, "access_review_every": 90 * 24 * 3600,
+	}, m.Must(m.Read("config/engine")).Data)
 	require.Equal(t, "", m.Must(m.Write("keys/k")).Data["policy"])
 	m.Must(m.Write("config/engine"))
 	require.NotContains(t, m.Storage.All(), "config/engine", "nothing was given, so nothing is written")
@@ -27,7 +29,9 @@ func TestSettingsOfTheEngineReadBackAndStayWhereTheyAreNotGiven(t *testing.T) {
 	m.Must(m.Write("config/engine", "default_policy", "p", "reason", "as the board decided"))
 	require.Contains(t, m.Log.String(), "as the board decided")
 	set := m.Must(m.Write("config/engine", "require_policy", true, "default_policy", nil))
-	require.Equal(t, map[string]any{"require_policy": true, "default_policy": "p"}, set.Data)
+	require.Equal(t, map[string]any{
+		"require_policy": true, "default_policy": "p", "access_ledger": true, "access_review_every": 90 * 24 * 3600,
+	}, set.Data)
 	require.Len(t, set.Warnings, 1)
 	m.Restart()
 	require.Equal(t, set.Data, m.Must(m.Read("config/engine")).Data)

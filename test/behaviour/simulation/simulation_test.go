@@ -1,7 +1,7 @@
 // Copyright (c) keylife authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package simulation_test lets a hundred keys live through a year of outages, wrong clocks and failing storage.
+// Package simulation_test lets sixty keys live through a year of outages, wrong clocks and failing storage.
 package simulation_test
 
 import (
@@ -308,7 +308,7 @@ func (w *world) open() {
 
 func TestKeysLiveThroughAYearOnTheEngine(t *testing.T) {
 	t.Parallel()
-	keys, length := 100, 365*day
+	keys, length := 60, 365*day
 	if racetest.Watched(t) {
 		keys, length = 10, 10*day // the plain run is the year
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // reach leads from KeyOf3 to each state of a version; the version is 2 but for the first two.
@@ -76,6 +77,7 @@ var edgesOfVersions = map[string]map[string]string{
 }
 
 func TestEveryOperationInEveryState(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	for state := range reach {
 		for op, edges := range edgesOfVersions {
 			t.Run(state+"/"+op, func(t *testing.T) {
@@ -243,6 +245,7 @@ func TestACompromisedActiveVersionIsReplacedAlsoWhileTheStagedOneIsSuspended(t *
 }
 
 func TestACompromiseIsRememberedWhenTheVersionIsDestroyed(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	for _, v := range []int{1, 2} {
 		m, _ := mounttest.KeyOf3(t)
 		m.K.Ops(fmt.Sprintf("versions/%d/compromise", v), fmt.Sprintf("versions/%d/retire", v), "31d")
@@ -292,6 +295,7 @@ func TestASuspendedKeyRefusesEveryUseFromTheNextRequestOn(t *testing.T) {
 }
 
 func TestOperationsOnWholeKeys(t *testing.T) {
+	racetest.Skip(t, "one goroutine works alone")
 	edges := map[string]map[string]string{ // operation: from: to
 		"suspend": {"enabled": "suspended"}, "resume": {"suspended": "enabled"}, "archive": {"enabled": "archived", "suspended": "archived"},
 		"recover": {"archived": "enabled"}, "retire": {"archived": "retired"}, "restore": {"retired": "archived"}, "rollback": {"enabled": "enabled"},

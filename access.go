@@ -1,0 +1,76 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package keylife
+
+import (
+	"context"
+
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/store"
+	"github.com/keylife/vault-plugin-keylife/internal/uses"
+)
+
+// Uses returns what keys were used for, and by whom.
+func (s *session) Uses() uses.Session {
+	return s.b.uses.Session(s.stored.Uses(), directory{s.b.System()})
+}
+
+// CountUses is dataplane.UseCounter's.
+func (s *session) CountUses(k *lifecycle.Key, counted []lifecycle.CountedUse) {
+	s.b.uses.Count(s.entity, k, counted)
+}
+
+// Entity is uses.Directory's.
+func (d directory) Entity(id string) (info uses.EntityInfo, found bool, err error) {
+	p, err := d.Person(context.Background(), id)
+	if err != nil || p.Gone {
+		return info, false, err
+	}
+	info = uses.EntityInfo{Name: p.Name, Disabled: p.Disabled}
+	for _, group := range p.Groups {
+		info.Groups = append(info.Groups, group.Name)
+	}
+	return info, true, nil
+}
+
+// watchedKeys is engine.KeyStore: it counts the acts of who asks.
+type watchedKeys struct {
+	store.Keys
+	s *session
+}
+
+func (w watchedKeys) counted(k lifecycle.Key) { w.s.b.uses.Manage(w.s.entity, k.ID, k.Name) }
+
+// CreateKey is engine.KeyStore's.
+func (w watchedKeys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
+	err := w.Keys.CreateKey(ctx, c)
+	if err == nil {
+		w.counted(c.Key)
+	}
+	return err
+}
+
+// UpdateKey is engine.KeyStore's. What changes nothing, and what custody does not keep, is no act.
+func (w watchedKeys) UpdateKey(ctx context.Context, name string, act func(lifecycle.Key) (lifecycle.Commit, error)) (lifecycle.Key, error) {
+	var before lifecycle.Key
+	var decided lifecycle.Commit
+	next, err := w.Keys.UpdateKey(ctx, name, func(k lifecycle.Key) (c lifecycle.Commit, err error) {
+		before = k
+		decided, err = act(k)
+		return decided, err
+	})
+	if err == nil && decided.Event.Act != "" && (decided.KeyStays || next.Revision != before.Revision) {
+		w.counted(next)
+	}
+	return next, err
+}
+
+// DeleteKey is engine.KeyStore's.
+func (w watchedKeys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error) {
+	k, err := w.Keys.DeleteKey(ctx, name, allow, reason)
+	if err == nil {
+		w.counted(k)
+	}
+	return k, err
+}

@@ -1,0 +1,160 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package uses
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Query is what a review asks for.
+type Query struct {
+	UnusedFor time.Duration // what was not used for so long is stale
+	Key       string        // name or id; empty: all
+	Entity    string        // empty: all
+	After     string        // the last entity of the page before
+	Limit     int           // of entities
+}
+
+// Review is who did what with which keys.
+type Review struct {
+	Entities []Reviewed
+	More     bool  // others come behind the last one
+	Dropped  int   // so many of an entity and a key gave way, among what was looked at
+	Missed   int64 // so many requests were not counted since this process began
+	Off      bool  // the ledger is: nothing is added to what is shown
+}
+
+// Reviewed is an entity that did something.
+type Reviewed struct {
+	ID string
+	EntityInfo
+	Known bool // to Vault; none and others are not
+	Stale bool // it did nothing with any of the keys for long
+	Keys  []KeyAccess
+}
+
+// IsEntity reports that it is one entity, of which Vault may know.
+func (r Reviewed) IsEntity() bool { return r.ID != None && r.ID != Others }
+
+// KeyAccess is what an entity did with a key.
+type KeyAccess struct {
+	KeyID string
+	Access
+	Stale bool
+}
+
+// Review returns who did what, whether that is stored yet or not. Entities are in the order of their shards, so that a page reads
+// no more than its own.
+func (s Session) Review(ctx context.Context, q Query) (Review, error) {
+	r := Review{Missed: s.missed.Load(), Off: s.off.Load()}
+	before := DayOf(s.Now().Add(-q.UnusedFor))
+	unstored := s.unstored() // before what is stored: what is stored meanwhile is in either
+	shards, err := s.shards(ctx, q, unstored)
+	for _, shard := range shards {
+		if err != nil || r.More {
+			break
+		}
+		var stored Shard
+		if stored, err = s.Access(ctx, shard); err == nil {
+			r.More = r.add(stored.Plus(unstored[shard]), q, before)
+		}
+	}
+	for i := range r.Entities {
+		if err == nil && r.Entities[i].IsEntity() {
+			e := &r.Entities[i]
+			e.EntityInfo, e.Known, err = s.Entity(e.ID)
+		}
+	}
+	return r, err
+}
+
+// shards returns those that a page may need.
+func (s Session) shards(ctx context.Context, q Query, unstored map[int]Shard) ([]int, error) {
+	if q.Entity != "" {
+		return []int{ShardOf(q.Entity)}, nil
+	}
+	stored, err := s.AccessShards(ctx)
+	all := slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(stored, maps.Keys(unstored)))))
+	if q.After != "" {
+		first, _ := slices.BinarySearch(all, ShardOf(q.After))
+		all = all[first:]
+	}
+	return all, err
+}
+
+// add adds the entities of a shard to the page; more: it has others.
+func (r *Review) add(all Shard, q Query, before Day) (more bool) {
+	r.Dropped += all.Dropped
+	for _, entity := range slices.Sorted(maps.Keys(all.Entities)) {
+		if q.passes(entity) {
+			continue
+		}
+		reviewed := reviewedOf(entity, all.Entities[entity], q.Key, before)
+		if len(reviewed.Keys) == 0 {
+			continue
+		}
+		if len(r.Entities) == q.Limit {
+			return true
+		}
+		r.Entities = append(r.Entities, reviewed)
+	}
+	return false
+}
+
+// passes reports an entity, of the first shard of a page or a later one, that the page does not have.
+func (q Query) passes(entity string) bool {
+	if q.Entity != "" && entity != q.Entity {
+		return true
+	}
+	return q.After != "" && ShardOf(entity) == ShardOf(q.After) && entity <= q.After
+}
+
+// unstored returns what was counted and may not be stored, by shard.
+func (l *Ledger) unstored() map[int]Shard {
+	shards := map[int]Shard{}
+	l.each(func(of *key) {
+		for _, p := range of.pairs {
+			if shards[p.shard].Entities == nil {
+				shards[p.shard] = Shard{Entities: map[string]map[string]Access{}}
+			}
+			shards[p.shard].put(p, func(h *hourly) Activity { return h.storing.Plus(h.unstored) })
+		}
+	})
+	return shards
+}
+
+func reviewedOf(entity string, keys map[string]Access, only string, before Day) Reviewed {
+	r := Reviewed{ID: entity, Stale: true}
+	for id, access := range keys {
+		if only != "" && only != id && only != access.Name || len(access.Kinds) == 0 {
+			continue
+		}
+		stale := access.Last() < before
+		r.Stale = r.Stale && stale
+		r.Keys = append(r.Keys, KeyAccess{id, access, stale})
+	}
+	slices.SortFunc(r.Keys, func(a, b KeyAccess) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.KeyID, b.KeyID)) })
+	return r
+}
+
+// Known returns what a version was used for, whether that is stored yet or not.
+func (l *Ledger) Known(keyID string, number int, stored Observed) Observed {
+	l.mu.RLock()
+	of := l.keys[keyID]
+	l.mu.RUnlock()
+	now := l.Now().Unix()
+	shown := stored.until(now)
+	if of != nil {
+		of.locked(func(of *key) {
+			if v := of.versions[number]; v != nil {
+				shown = v.shown(stored, now)
+			}
+		})
+	}
+	return shown
+}
