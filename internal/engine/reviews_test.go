@@ -25,6 +25,11 @@ var erin = engine.Caller{Entity: "e", Name: "erin"}
 // guarded is a world in which version 2 of key k is staged, its promotion needs consent, and erin is on call.
 func guarded(t *testing.T, rules map[acts.Gate]string) *enginetest.World {
 	w := enginetest.New(t)
+	for _, id := range []string{"b", "c"} {
+		w.Knows(consent.Person{ID: id, Groups: []consent.Group{{Name: "a"}}})
+		_, err := w.Session().Approvers().Acknowledge(context.Background(), id, consent.DefaultSettings().DutiesHash(), engine.Precondition{})
+		require.NoError(t, err)
+	}
 	w.Policy("p", func(d *policy.Document) { d.Approvals, d.PreChecks = rules, []string{} })
 	w.Create("k", "p")
 	require.NoError(t, rotate(w, true, engine.Precondition{}))

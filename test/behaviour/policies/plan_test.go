@@ -73,6 +73,7 @@ func TestAPlanShowsWhatAKeyWouldMeetAgain(t *testing.T) {
 
 func TestAPlanShowsWhatIsLooserAndWhoseConsentThatNeeds(t *testing.T) {
 	m := mounttest.New(t)
+	m.Approvers("key-approvers", "security", "a", "b")
 	plan := func(kv ...any) []any {
 		t.Helper()
 		m.Storage.Reset()
@@ -102,6 +103,7 @@ func TestAPlanShowsWhatIsLooserAndWhoseConsentThatNeeds(t *testing.T) {
 
 func TestWritingAPolicyWhoseKeysRotateFasterThanPeopleAnswerWarns(t *testing.T) {
 	m := mounttest.New(t)
+	m.Approvers("key-approvers", "security", "a", "b")
 	warned := func(path string, kv ...any) []string {
 		return m.Must(m.Write(path, append(kv, "owner", "o")...)).Warnings
 	}
@@ -273,7 +275,7 @@ func TestDriftNamesTheKeysThatDoNotMeetThePolicyAndWhy(t *testing.T) {
 	m := fleet(t)
 	m.Must(m.Write("keys/spare", "policy", ""))
 	report := m.Must(m.Read("policies/p/drift")).Data
-	require.Equal(t, map[string]any{"name": "p", "revision": 1, "keys_bound": 3, "checked": 3, "keys": []map[string]any{}, "next": ""}, report)
+	require.Equal(t, map[string]any{"name": "p", "revision": 1, "keys_bound": 3, "checked": 3, "keys": []map[string]any{}, "findings": []map[string]any{}, "next": ""}, report)
 
 	m.Must(m.Write("policies/p", "allowed_types", "aes256-gcm96", "rotation_mode", "manual", "rotation_period", "8h", "originator_period", "9h"))
 	report = m.Must(m.Read("policies/p/drift")).Data

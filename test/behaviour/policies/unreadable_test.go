@@ -174,8 +174,10 @@ func TestAPolicyThatCannotBeReadIsDeletedWhereItGovernsNoKey(t *testing.T) {
 }
 
 func TestAQuietPeriodUnderStrictTermsIsNotCutShortByWhatIsWrittenAnew(t *testing.T) {
-	m, c := unread(t, func(m *mounttest.Mount) { damage(m, "policies/p", "{") })
-	m.K.Ops("versions/1/archive")
+	m, c := unread(t, func(m *mounttest.Mount) {
+		m.K.Ops("versions/1/archive")
+		damage(m, "policies/p", "{")
+	})
 	m.Refused(m.Write("decrypt/k", "ciphertext", c[1]), "archived")
 	m.Clock.Add(time.Minute)
 	m.Must(m.Write("policies/p", "owner", "o", "quiet_period", 0, "rotation_period", 0))
