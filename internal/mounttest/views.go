@@ -56,7 +56,7 @@ func (m *Mount) ExampleOf(path *framework.Path) string {
 	m.T.Helper()
 	text := strings.Trim(path.Pattern, "^$")
 	text = regexp.MustCompile(`\(/\(\?P<\w+>[^/]+\)\)\?`).ReplaceAllString(text, "") // may be left out
-	text = strings.NewReplacer(framework.GenericNameRegex("name"), "k", framework.GenericNameRegex("destination"), "k", framework.GenericNameRegex("source"), "k", framework.GenericNameRegex("version"), "1", framework.GenericNameRegex("plaintext"), "wrapped", framework.GenericNameRegex("type"), "encryption-key", framework.GenericNameRegex("id"), "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "/?", "/").Replace(text)
+	text = strings.NewReplacer(framework.GenericNameRegex("name"), "k", framework.GenericNameRegex("destination"), "k", framework.GenericNameRegex("source"), "k", framework.GenericNameRegex("version"), "1", framework.GenericNameRegex("plaintext"), "wrapped", framework.GenericNameRegex("type"), "encryption-key", framework.GenericNameRegex("id"), "0f1e2d3c4b5a69788796a5b4c3d2e1f0", framework.GenericNameRegex("entity"), "k", "/?", "/").Replace(text)
 	text = regexp.MustCompile(`\(\?P<\w+>\\d\+\)`).ReplaceAllString(text, "1")
 	require.Equal(m.T, path.Pattern, m.Framework().Route(text).Pattern, text)
 	return text
