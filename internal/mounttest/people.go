@@ -12,8 +12,8 @@ import (
 // mostPersons is more than any rule asks for.
 const mostPersons = 11
 
-// Approvers makes Vault know people in each of these groups, and enrols them as approvers: more than any rule asks for.
-func (m *Mount) Approvers(groups ...string) {
+// EnrolApprovers makes Vault know people in each of these groups, and enrols them as approvers: more than any rule asks for.
+func EnrolApprovers(m *Mount, groups ...string) {
 	m.T.Helper()
 	defer func(was func(*logical.Request)) { m.Caller = was }(m.Caller)
 	hash := m.Must(m.Read("approvers/duties")).Data["duties_hash"]

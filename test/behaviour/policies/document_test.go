@@ -16,7 +16,7 @@ import (
 
 func TestAPolicyIsTheSameValueInFieldsAndInHCL(t *testing.T) {
 	m := mounttest.New(t)
-	m.Approvers("key-approvers", "security", "a", "b")
+	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	requireSame := func(policy map[string]any) {
 		t.Helper()
 		fields := mounttest.AsJSON(t, m.Must(m.Do(logical.UpdateOperation, "policies/fields", mounttest.AsJSON(t, policy))).Data)

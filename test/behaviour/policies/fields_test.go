@@ -68,7 +68,7 @@ func hclOf(t *testing.T, policy map[string]any) string {
 
 func TestEveryFieldOfAPolicyReadsBackAsItWasWritten(t *testing.T) {
 	m := mounttest.New(t)
-	m.Approvers("key-approvers", "security", "a", "b")
+	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	require.Equal(t, namesIn(documentFields(m)), namesIn(everyField()))
 	written := mounttest.AsJSON(t, everyField())
 	first := m.Must(m.Do(logical.UpdateOperation, "policies/p", written)).Data
@@ -94,7 +94,7 @@ func TestEveryFieldOfAPolicyReadsBackAsItWasWritten(t *testing.T) {
 
 func TestAFieldOfAPolicyThatIsNullIsNotGiven(t *testing.T) {
 	m := mounttest.New(t)
-	m.Approvers("key-approvers", "security", "a", "b")
+	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	first := m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, everyField()))).Data
 	nothing := map[string]any{"document": nil}
 	for name := range documentFields(m) {
@@ -131,7 +131,7 @@ func TestAFieldThatIsLeftOutHasItsDefault(t *testing.T) {
 // TestAPolicyStoresWhatItsPathsShow holds the API to the record: a field of one is a field of the other.
 func TestAPolicyStoresWhatItsPathsShow(t *testing.T) {
 	m := mounttest.New(t)
-	m.Approvers("key-approvers", "security", "a", "b")
+	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	m.Must(m.Do(logical.UpdateOperation, "policies/p", mounttest.AsJSON(t, everyField())))
 	record := map[string]any{}
 	require.NoError(t, json.Unmarshal(m.Storage.All()["policies/p"], &record))

@@ -73,7 +73,7 @@ func TestAPlanShowsWhatAKeyWouldMeetAgain(t *testing.T) {
 
 func TestAPlanShowsWhatIsLooserAndWhoseConsentThatNeeds(t *testing.T) {
 	m := mounttest.New(t)
-	m.Approvers("key-approvers", "security", "a", "b")
+	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	plan := func(kv ...any) []any {
 		t.Helper()
 		m.Storage.Reset()
@@ -103,7 +103,7 @@ func TestAPlanShowsWhatIsLooserAndWhoseConsentThatNeeds(t *testing.T) {
 
 func TestWritingAPolicyWhoseKeysRotateFasterThanPeopleAnswerWarns(t *testing.T) {
 	m := mounttest.New(t)
-	m.Approvers("key-approvers", "security", "a", "b")
+	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	warned := func(path string, kv ...any) []string {
 		return m.Must(m.Write(path, append(kv, "owner", "o")...)).Warnings
 	}
