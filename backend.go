@@ -307,4 +307,5 @@ Govern them:
   compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
   approvers                       who may consent to what others ask for
+  approvals, reviews              requests for consent; what was done without, and what others say of it
 `

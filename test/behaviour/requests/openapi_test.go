@@ -31,7 +31,11 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 		"config/engine": {"require_policy", "default_policy", "access_ledger", "access_review_every", "reason"},
 		"config/keys":   {"disable_upsert", "public_jwks"},
 		"cache-config":  {"size"},
-		"config/clock":  {"acknowledge"},
+		"config/approvals": {
+			"approvals", "duties", "acknowledge_every", "approver_wait", "auth_mount", "break_glass_groups", "break_glass_root", "break_glass_operations",
+			"review_within",
+		},
+		"config/clock": {"acknowledge"},
 		"config/hsm": {
 			"enabled", "library", "token_label", "token_serial", "pin", "pin_env", "pin_file", "mechanism", "gcm_iv_mode", "rsa_oaep_hash",
 			"max_sessions", "call_timeout", "acquire_timeout", "allow_generate_kek", "kek_rotation_period", "kek_min_age",
