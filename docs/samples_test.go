@@ -117,7 +117,7 @@ func (r *reader) prepare(t *testing.T, lines []string) {
 		}
 		if verb == "as" {
 			require.Contains(t, people, rest)
-			r.Mount.Caller = callerOf(people[rest], rest)
+			r.Caller = callerOf(people[rest], rest)
 			continue
 		}
 		line, asks := strings.CutPrefix(line, "ask ")

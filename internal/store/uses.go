@@ -102,7 +102,7 @@ func (r Uses) AddObserved(ctx context.Context, name, keyID string, more map[int]
 	k, err := Keys(r).Key(ctx, name)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound), err == nil && k.ID != keyID:
-		return nil, nil
+		return left, nil
 	case err != nil:
 		return more, err
 	}
