@@ -333,7 +333,7 @@ func (g *game) move() {
 }
 
 func TestWhatIsDoneHasTheConsentOfThoseWhoCountAndWhatHasItIsDone(t *testing.T) {
-	games, moves := racetest.Size(t, 20), 250
+	games, moves := racetest.Size(t, 10), 250
 	done, all := make([]int, games), make([]int, games)
 	t.Run("games", func(t *testing.T) {
 		for seed := range games {
