@@ -32,7 +32,7 @@ func (s Approvals) effect(ctx context.Context, c consent.Content, at time.Time) 
 	if c.Operation == acts.Gate(acts.Retire) {
 		if p, err := s.data.Policy(ctx, c.Policy.Name); err == nil {
 			delay := p.DestroyDelay.Duration
-			return fmt.Sprintf("What is retired is destroyed %s later, %s if it is executed now, and can be restored until then.", p.DestroyDelay.Text, utc(at.Add(delay)))
+			return fmt.Sprintf("What is retired is destroyed %s later, on %s if it is executed now, and can be restored until then.", p.DestroyDelay.Text, at.Add(delay).UTC().Format(time.DateOnly))
 		}
 	}
 	all := acts.All()

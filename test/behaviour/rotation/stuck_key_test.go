@@ -5,6 +5,7 @@ package rotation_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,11 +47,11 @@ func TestAKeyForWhichTheStorageDoesNotAnswerHoldsUpNoOther(t *testing.T) {
 	require.Equal(t, 1, m.Latest("k"))
 }
 
-// indexOnly is a storage that takes no write of a key, but those of the due index, as one does that recovers at that moment.
+// indexOnly is a storage that takes no write of a key, but those of the due index and of who uses it, as one does that recovers at that moment.
 type indexOnly struct{ logical.Storage }
 
 func (i indexOnly) Put(ctx context.Context, entry *logical.StorageEntry) error {
-	if !strings.HasPrefix(entry.Key, "schedule/") && !strings.HasPrefix(entry.Key, "config/") {
+	if !slices.ContainsFunc([]string{"schedule/", "config/", "access/"}, func(kind string) bool { return strings.HasPrefix(entry.Key, kind) }) {
 		return storagetest.ErrInjected
 	}
 	return i.Storage.Put(ctx, entry)
