@@ -231,7 +231,7 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 }
 
 // examples are parameters of paths as requests have them.
-var examples = strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped", "{id}", strings.Repeat("0f", 16),
+var examples = strings.NewReplacer("{name}", "x", "{version}", "1", "{revision}", "1", "{plaintext}", "wrapped", "{entity}", "e", "{id}", strings.Repeat("0f", 16),
 	"{source}", "all", "{destination}", "x", "{type}", "hmac-key", "{urlalgorithm}", "sha2-256", "{urlbytes}", "16", "{url_mac_length}", "16")
 
 func TestPathHelpAnswersForEveryPath(t *testing.T) {
