@@ -130,7 +130,7 @@ func (s Policies) keyFacts(ctx context.Context, k lifecycle.Key, p *policy.Polic
 // addStrengths adds what the types of the versions are worth that are not destroyed.
 func addStrengths(f *report.Key, k *lifecycle.Key) {
 	for n := 1; n <= k.Latest; n++ {
-		if k.State(n) == lifecycle.Destroyed {
+		if k.IsDestroyed(n) {
 			f.Destroyed++
 			continue
 		}
@@ -177,7 +177,7 @@ func uses(k lifecycle.Key, dates map[int]time.Time, from int) (all []report.Use)
 		switch {
 		case n == k.Staged, k.Primary != 0 && n > k.Primary:
 			continue
-		case n == k.Primary && k.State(n) == lifecycle.Active:
+		case lifecycle.IsActive(&k, n):
 		case n+1 > k.Latest, n+1 == k.Staged, next.IsZero():
 			continue
 		default:

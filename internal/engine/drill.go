@@ -199,7 +199,7 @@ func (d *drill) exposed(n int, dates map[int]time.Time, used policy.Usage) Expos
 	may, until := d.Key.Permissions(d.order.Rules), dates[n+1]
 	return Exposed{
 		Version: n, State: d.key.State(n), From: dates[n], Until: until,
-		Since:     d.key.State(n) != lifecycle.PreActive && (until.IsZero() || until.After(d.order.Occurred)),
+		Since:     lifecycle.WasActive(&d.key, n) && (until.IsZero() || until.After(d.order.Occurred)),
 		Processes: may.ToProcess(n) == nil, Rewraps: may.ToRewrap(n) == nil, Used: used, Denied: d.denied[n],
 	}
 }

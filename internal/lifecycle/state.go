@@ -49,6 +49,12 @@ func (k Key) Exists(v int) bool { return k.versionState(v) != NoState }
 // IsDestroyed reports whether the version is destroyed by itself, so that what becomes of the key changes it no more.
 func (k Key) IsDestroyed(v int) bool { return k.versionState(v) == Destroyed }
 
+// IsActive reports whether version v is the active one and, with its key, not stopped.
+func IsActive(k *Key, v int) bool { return k.State(v) == Active }
+
+// WasActive reports whether version v is, or has been, more than staged.
+func WasActive(k *Key, v int) bool { return k.State(v) != PreActive }
+
 // Override returns what of the version's state does not follow from the key's pointers and floors; zero: nothing.
 func (k Key) Override(v int) StateOverride { return k.Overrides[v] }
 

@@ -185,7 +185,7 @@ func (r Approvals) DropRequest(ctx context.Context, id string) error {
 	return r.delete(ctx, approvalsPrefix+id)
 }
 
-// Instance returns the identity of the mount's data. A mount that has none gets it.
+// Instance returns the identity of the mount's data. A mount has one as soon as a rule can be asked: the first act makes it.
 func (r Approvals) Instance(ctx context.Context) (string, error) {
 	return KEKs(r).instance(ctx)
 }
