@@ -27,6 +27,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/keks"
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
@@ -45,6 +46,7 @@ type backend struct {
 	scheduler *scheduler.Scheduler
 	ledger    ledger.Config
 	uses      *uses.Ledger
+	observe   *observe.Observer
 	system    *vaultapi.CachedSystemView
 	mount     vaultapi.Mount[*request]
 	ready     sync.Once
@@ -89,6 +91,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		o.Rand = rand.Reader
 	}
 	var b *backend
+	observer := observe.New()
 	plane := dataplane.New(dataplane.Config{
 		Now: o.Now, Rand: o.Rand, Log: conf.Logger,
 		ReadOnly: func() bool { return !b.WriteSafeReplicationState() },
@@ -100,9 +103,10 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		keks:      keks.New(keks.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Host: o.Tokens, Ring: ring}),
 		plane:     plane,
 		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane}),
-		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, KeyTime: o.KeyTime}),
+		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, Observe: observer, KeyTime: o.KeyTime}),
 		ledger:    ledger.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger},
 		uses:      uses.New(uses.Config{Now: o.Now, Log: conf.Logger}),
+		observe:   observer,
 		system:    &vaultapi.CachedSystemView{SystemView: conf.System},
 	}
 	b.mount = vaultapi.Mount[*request]{

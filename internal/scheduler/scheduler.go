@@ -12,6 +12,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // What one tick may do. Vault calls the tick of every mount once a minute; what is left over is done by the next.
@@ -40,7 +41,8 @@ type Config struct {
 	Log   hclog.Logger
 	Plane *dataplane.Plane
 
-	KeyTime time.Duration // what a tick spends on one key at most; 0: ten seconds
+	Observe *observe.Observer // nil: one that nobody asks
+	KeyTime time.Duration     // what a tick spends on one key at most; 0: ten seconds
 }
 
 // Scheduler runs the ticks of one mount. It is safe for concurrent use. What it remembers from one tick to the next is a
@@ -60,6 +62,9 @@ type Scheduler struct {
 // New returns the scheduler of a mount.
 func New(c Config) *Scheduler {
 	c.KeyTime = cmp.Or(c.KeyTime, tickKeyTime)
+	if c.Observe == nil {
+		c.Observe = observe.New()
+	}
 	return &Scheduler{Config: c}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -41,7 +42,18 @@ func (s *Session) Tick(ctx context.Context) (Report, error) {
 		t.workOffDue(ctx), t.scrubIndex(ctx), t.rewrap(ctx))
 	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "deferred", t.Deferred, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
 		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "rewrapped", t.Rewrapped, "unfinished", t.Unfinished)
+	t.observed(err)
 	return t.Report, err
+}
+
+// observed puts on the board how the tick went.
+func (t *tick) observed(err error) {
+	last := t.Observe.Board.Tick.Get().LastSuccess
+	now := t.Now()
+	if err == nil {
+		last = now
+	}
+	t.Observe.Board.Tick.Set(observe.Tick{LastSuccess: last, Took: now.Sub(t.started), Unfinished: t.Unfinished, Frozen: t.Frozen})
 }
 
 // tick is one run.

@@ -1,0 +1,39 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package observe
+
+import "sync/atomic"
+
+// An Observer is what one mount knows of itself, in one process. All of it is safe for concurrent use.
+type Observer struct {
+	Board Board
+}
+
+// New returns an observer that has seen nothing.
+func New() *Observer { return &Observer{} }
+
+// A Board is what the last tick found out. Each part is replaced as a whole by who works it out.
+type Board struct {
+	Tick       Part[Tick]
+	Rotation   Part[Rotation]
+	Usage      Part[[]UsageRatio]
+	Census     Part[Census]
+	Governance Part[Governance]
+	Custody    Part[Custody]
+	Scrub      Part[Scrub]
+}
+
+// A Part of the board is zero until it is worked out first.
+type Part[T any] struct{ p atomic.Pointer[T] }
+
+// Set replaces the part. What it refers to must not be changed any more.
+func (p *Part[T]) Set(v T) { p.p.Store(&v) }
+
+// Get returns the part as it was worked out last.
+func (p *Part[T]) Get() (v T) {
+	if at := p.p.Load(); at != nil {
+		v = *at
+	}
+	return v
+}
