@@ -140,7 +140,7 @@ func (b Bound) GenerateKey(ctx context.Context, description []byte) (reference, 
 	}
 	var made hsm.ResidentKey
 	g := b.keyring.gate(use)
-	err = g.timed(ctx, &g.hsm.Generate, func() (err error) {
+	err = g.timed(ctx, &g.hsm.Manage, func() (err error) {
 		made, err = hsm.GenerateKey(ctx, use, k, b.keyring.Rand)
 		return err
 	})
@@ -167,7 +167,7 @@ func (b Bound) DestroyKey(ctx context.Context, id, keyID string, version int) er
 	}
 	k := hsm.ResidentKey{ID: [16]byte(cka), CKAID: cka, Label: residentLabel(ring.instance, keyID, version)}
 	g := b.keyring.gate(use)
-	err = g.timed(ctx, &g.hsm.Destroy, func() error { return hsm.DestroyKey(ctx, use, k) })
+	err = g.timed(ctx, &g.hsm.Manage, func() error { return hsm.DestroyKey(ctx, use, k) })
 	if err == nil || errors.Is(err, hsm.ErrKEKMissing) {
 		err = b.works(ctx, use, ring.stored) // a token that has vanished finds no key either
 	}

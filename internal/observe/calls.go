@@ -18,17 +18,18 @@ func (s *Storage) All() []Named[*Call] {
 	return []Named[*Call]{{"get", &s.Get}, {"put", &s.Put}, {"delete", &s.Delete}, {"list", &s.List}}
 }
 
-// HSM counts the calls of the mount's token. Wrap and Unwrap are of key encryption keys, Use of a key that stays there.
-type HSM struct{ Wrap, Unwrap, Use, Generate, Destroy Call }
+// HSM counts the calls of the mount's token. Wrap and Unwrap are of key encryption keys, Use of a version's key that stays
+// there, and Manage makes such a key or destroys it.
+type HSM struct{ Wrap, Unwrap, Use, Manage Call }
 
 // All returns them with their names.
 func (h *HSM) All() []Named[*Call] {
-	return []Named[*Call]{{"wrap", &h.Wrap}, {"unwrap", &h.Unwrap}, {"use", &h.Use}, {"generate", &h.Generate}, {"destroy", &h.Destroy}}
+	return []Named[*Call]{{"wrap", &h.Wrap}, {"unwrap", &h.Unwrap}, {"use", &h.Use}, {"manage", &h.Manage}}
 }
 
 // bounds are the upper bounds of a call's buckets.
 var bounds = [...]time.Duration{
-	time.Millisecond, 5 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond, 2500 * time.Millisecond, 10 * time.Second,
+	time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second,
 }
 
 // A Call counts calls of what is outside of the process, by result, and how long they took.

@@ -23,7 +23,9 @@ const (
 func (s *Store) ObservedBy(o *observe.Observer) *Store {
 	s.observe = o
 	for _, op := range lifecycle.TransitionNames() {
-		o.Transitions.Declare(observe.Labels{string(op), byClock})
+		if op.ByClock() || op == lifecycle.Rollback { // of a promotion that fails a check
+			o.Transitions.Declare(observe.Labels{string(op), byClock})
+		}
 		if !op.OnlyByClock() {
 			o.Transitions.Declare(observe.Labels{string(op), byOperator})
 		}
