@@ -77,7 +77,10 @@ func (s *Session) successor(ctx context.Context, k Governed, version, requested 
 		return k, version, err
 	}
 	to, err := next.Permissions(next.Rules).ToProtect(requested)
-	return next, to, err
+	if err != nil {
+		return next, to, limitError{err}
+	}
+	return next, to, nil
 }
 
 // reserveBeyond charges a version that has reached its limit and has no successor, as far as the hard limit lets it.
