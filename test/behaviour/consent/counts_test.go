@@ -91,7 +91,7 @@ func TestWhatConsentCosts(t *testing.T) {
 		name      string
 		want, got cost
 	}{
-		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 0}, asked},
+		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 2}, asked},
 		{"asked again", cost{storagetest.Counts{Gets: 4}, 0}, again},
 		{"the first vote", cost{storagetest.Counts{Gets: 7, Puts: 3}, 2}, first},
 		{"that vote again", cost{storagetest.Counts{Gets: 5}, 2}, repeated},

@@ -52,7 +52,7 @@ func (o *office) as(name string) *office {
 	o.Caller = func(req *logical.Request) {
 		req.DisplayName = name
 		if name != "root" {
-			req.EntityID = id(name)
+			req.DisplayName, req.EntityID = "userpass-"+name, id(name)
 		}
 	}
 	return o
