@@ -56,7 +56,7 @@ const (
 	ExcludeAuthor    Exclusion = "author"  // of the revision of the policy
 )
 
-// ApproveBy returns until when it may be voted on.
+// ApproveBy returns until when enough votes have to be there.
 func (r Request) ApproveBy() time.Time { return r.Created.Add(r.ApproveFor) }
 
 // ExecuteBy returns until when it may be executed; zero: it has not been approved.

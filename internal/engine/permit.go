@@ -271,7 +271,7 @@ type lacking struct {
 func (l *lacking) Error() string {
 	r := l.request
 	return fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
-		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.ApproveBy()))
+		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.OpenUntil()))
 }
 
 // Is makes it a [refusal.ErrConsent].

@@ -95,3 +95,9 @@ func (o *office) state(request string) any {
 	o.t.Helper()
 	return o.Must(o.as("auditor").Read("approvals/" + request)).Data["state"]
 }
+
+// requests returns the ids of all requests.
+func (o *office) requests() []string {
+	o.t.Helper()
+	return o.Must(o.as("auditor").List("approvals")).Data["keys"].([]string)
+}
