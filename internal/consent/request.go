@@ -98,7 +98,7 @@ func (r Request) Counts(s Settings, p Person, e *Enrolment, now time.Time) strin
 	if why := s.Able(p, e, r.Rule, now); why != "" {
 		return why
 	}
-	if e.Since.After(r.Created) {
+	if e.Since.After(r.Created) || !e.Founder && e.Since.Equal(r.Created) { // dates are equal while the clock is behind
 		return enrolledAfter
 	}
 	return ""
