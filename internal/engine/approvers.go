@@ -31,7 +31,8 @@ func (s Approvers) Settings(ctx context.Context) (consent.Settings, error) {
 	return s.store.Approvers.ApprovalSettings(ctx)
 }
 
-// Configure changes the settings. A rule that is new or changed, and could be satisfied by too few people, is refused.
+// Configure changes the settings, with the consent of others where it makes them looser. A rule that is new or changed, and could be
+// satisfied by too few people, is refused.
 func (s Approvers) Configure(
 	ctx context.Context, edit func(consent.Settings) (consent.Settings, error), pre Precondition,
 ) (consent.Settings, error) {
@@ -55,7 +56,7 @@ func (s Approvers) Configure(
 		}
 		changed = before.Differences(next)
 		e = lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}
-		if len(changed) > 0 {
+		if len(consent.Looser(before, next)) > 0 {
 			e, err = s.gate().permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
 		}
 		return next, e, err
