@@ -96,8 +96,8 @@ var approvalAnswer = vaultapi.Answer[shownApproval]{
 	vaultapi.Show(fGiven, func(r shownApproval) int { return r.Counting }),
 	vaultapi.Show(vaultapi.List("votes", "The oldest first: entity_id, name, vote, time, comment, counts, why_not."), votesOf),
 	vaultapi.Show(vaultapi.Text("created_time", "When it was asked for, RFC 3339."), func(r shownApproval) string { return vaultapi.Time(r.Created) }),
-	vaultapi.Show(vaultapi.Text("approve_by", "Until when it may be voted on, RFC 3339."), func(r shownApproval) string { return vaultapi.Time(r.ApproveBy()) }),
-	vaultapi.Show(vaultapi.Text("execute_by", "Until when it may be executed, RFC 3339; empty: it is not approved."), func(r shownApproval) string { return vaultapi.Time(r.ExecuteBy()) }),
+	vaultapi.Show(vaultapi.Text("approve_by", "Until when enough votes have to be there, RFC 3339."), func(r shownApproval) string { return vaultapi.Time(r.ApproveBy()) }),
+	vaultapi.Show(vaultapi.Text("execute_by", "Until when it may be executed, RFC 3339, or be voted on again where a vote does not count any more; empty: it was not approved."), func(r shownApproval) string { return vaultapi.Time(r.ExecuteBy()) }),
 	vaultapi.Show(vaultapi.Text("digest", "SHA-256 of what is asked for, in hex."), func(r shownApproval) string { return r.Digest }),
 	vaultapi.Show(vaultapi.Int("round", "How often the same was asked for."), func(r shownApproval) int { return r.Round }),
 }
@@ -135,7 +135,7 @@ func ruleSource(p consent.Policy) string {
 func statusText(r shownApproval) string {
 	switch r.State {
 	case consent.Pending:
-		return fmt.Sprintf("pending: %s, %d so far, until %s", r.Rule, r.Counting, vaultapi.Time(r.ApproveBy()))
+		return fmt.Sprintf("pending: %s, %d so far, until %s", r.Rule, r.Counting, vaultapi.Time(r.OpenUntil()))
 	case consent.Approved:
 		return fmt.Sprintf("approved: to be executed by %s until %s", r.Requester, vaultapi.Time(r.ExecuteBy()))
 	case consent.Denied, consent.Withdrawn:

@@ -73,7 +73,7 @@ func (a approversAPI) config() path {
 		},
 		Synopsis: "Configure whose consent acts on the mount need, and who counts as an approver.",
 		Description: "The operations are those on the mount: " + strings.Join(textsOf(acts.Gates(acts.Mount)), ", ") + ". Those on keys and policies are in a policy. " +
-			"A rule that fewer approvers could satisfy than one more than it needs is refused, so that one can be away: first people enrol, then there are rules.",
+			"A rule that fewer approvers could satisfy than one more than it needs is refused, so that one can be away: first people enrol, then there are rules. What only makes the settings stricter needs nobody's consent.",
 	}
 }
 

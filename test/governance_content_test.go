@@ -211,9 +211,10 @@ func TestGovernanceGuardsTheMount(t *testing.T) {
 		b.ask("alice", http.MethodPost, path, body)
 	}
 	require.Equal(t, true, b.must("root", http.MethodGet, "config/engine", "")["require_policy"])
-	id := b.ask("alice", http.MethodPost, "config/approvals", object("auth_mount", "", "approver_wait", 3600, "reason", ticket))
+	b.must("root", http.MethodPost, "config/approvals", object("approver_wait", 3600)) // only tightens
+	id := b.ask("alice", http.MethodPost, "config/approvals", object("auth_mount", "", "review_within", 345600, "reason", ticket))
 	b.approve(id, "bob", "carol")
-	b.must("alice", http.MethodPost, "config/approvals", object("auth_mount", "", "approver_wait", 3600, "reason", ticket))
+	b.must("alice", http.MethodPost, "config/approvals", object("auth_mount", "", "review_within", 345600, "reason", ticket))
 }
 
 // A pipeline that writes documents (Terraform's vault_generic_endpoint) fails with what it needs, and succeeds by the same run when

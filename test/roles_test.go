@@ -195,7 +195,7 @@ func mountPermits() []permit {
 	}
 }
 
-// consentPermits name a request, $approval, and an approver, $entity, that are there.
+// consentPermits name a request, $approval, a review, $review, and an approver, $entity, that are there.
 func consentPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	because := object("reason", lifeReason)
@@ -212,19 +212,31 @@ func consentPermits() []permit {
 		{"LIST", "approvers", "", to(approver, auditor)},
 		{"GET", "approvers/$entity", "", to(approver, auditor)},
 		{"DELETE", "approvers/$entity", "", nil},
+		{"LIST", "reviews", "", to(approver, auditor)},
+		{"GET", "reviews/$review", "", to(approver, auditor)},
+		{"POST", "reviews/$review/close", object("verdict", "justified", "reason", lifeReason), to(approver)},
+		{"GET", "access-review", "", to(auditor)},
+		{"POST", "access-review/attest", because, nil},
 		{"GET", "config/approvals", "", to(auditor)},
 		{"POST", "config/approvals", object("approver_wait", 0), nil},
 	}
 }
 
-// consented makes a request and approvers, and returns what stands for them in permits.
+// consented makes a request, an act by break-glass and approvers, and returns what stands for them in permits.
 func consented(t *testing.T, s *harness.Server, mount string) *strings.Replacer {
 	t.Helper()
 	b := peopleAt(t, s, mount)
 	b.appoint("bob")
 	b.appoint("carol")
 	b.govern("guarded", map[string]string{"rotate": b.of(1)})
-	return strings.NewReplacer("$approval", b.ask("bob", http.MethodPost, "keys/guarded/rotate", object("reason", lifeReason)), "$entity", b.entities["bob"])
+	b.govern("urgent", map[string]string{"promote": b.of(1)})
+	b.must("root", http.MethodPost, "config/approvals", object("break_glass_root", true))
+	b.must("root", http.MethodPost, "keys/urgent/rotate", object("stage", true, "reason", lifeReason))
+	b.must("root", http.MethodPost, "keys/urgent/versions/2/promote", object("break_glass", true, "reason", "INC-2044: version 1 is blocked, payments are down"))
+	return strings.NewReplacer(
+		"$approval", b.ask("bob", http.MethodPost, "keys/guarded/rotate", object("reason", lifeReason)), "$entity", b.entities["bob"],
+		"$review", b.must("root", "LIST", "reviews", "")["keys"].([]any)[0].(string),
+	)
 }
 
 // What the engine answers depends on the state of the key, which the requests before have changed: a refusal by the engine

@@ -21,6 +21,19 @@ path "keylife/approvals/+/deny" {
   capabilities = ["update"]
 }
 
+# What was done by break-glass is reviewed by who would have consented to it; nobody reviews what he did himself.
+path "keylife/reviews" {
+  capabilities = ["list"]
+}
+
+path "keylife/reviews/+" {
+  capabilities = ["read"]
+}
+
+path "keylife/reviews/+/close" {
+  capabilities = ["update"]
+}
+
 # Who enrols accepts the duties, and does so anew each year.
 path "keylife/approvers/duties" {
   capabilities = ["read"]

@@ -133,3 +133,17 @@ path "keylife/approvers" {
 path "keylife/approvers/+" {
   capabilities = ["read"]
 }
+
+# What was done without consent, and what others said of it.
+path "keylife/reviews" {
+  capabilities = ["list"]
+}
+
+path "keylife/reviews/+" {
+  capabilities = ["read"]
+}
+
+# Who uses which keys. That a review of it was done, somebody else attests.
+path "keylife/access-review" {
+  capabilities = ["read"]
+}

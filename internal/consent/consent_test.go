@@ -147,6 +147,7 @@ func TestWhoCounts(t *testing.T) {
 		"no entity":            func(_ s, p p, _ e, _ r) { p.Gone = true },
 		"is disabled":          func(_ s, p p, _ e, _ r) { p.Disabled = true },
 		"less than":            func(_ s, _ p, e e, _ r) { e.Since = start.Add(-time.Hour) },
+		"has enrolled after":   func(s s, _ p, e e, _ r) { e.Since, e.Acknowledged, s.ApproverWait = start, start, 0 },
 		"enrolled after":       func(_ s, _ p, e e, _ r) { e.Since, e.Founder = start.Add(time.Second), true },
 		"has not acknowledged": func(s s, _ p, _ e, _ r) { s.AcknowledgeEvery = 48 * time.Hour },
 		"no alias":             func(_ s, p p, _ e, _ r) { p.Mounts = []string{"auth_ldap_2"} },

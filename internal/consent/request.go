@@ -56,7 +56,7 @@ const (
 	ExcludeAuthor    Exclusion = "author"  // of the revision of the policy
 )
 
-// ApproveBy returns until when it may be voted on.
+// ApproveBy returns until when enough votes have to be there.
 func (r Request) ApproveBy() time.Time { return r.Created.Add(r.ApproveFor) }
 
 // ExecuteBy returns until when it may be executed; zero: it has not been approved.
@@ -98,7 +98,7 @@ func (r Request) Counts(s Settings, p Person, e *Enrolment, now time.Time) strin
 	if why := s.Able(p, e, r.Rule, now); why != "" {
 		return why
 	}
-	if e.Since.After(r.Created) {
+	if e.Since.After(r.Created) || !e.Founder && e.Since.Equal(r.Created) { // dates are equal while the clock is behind
 		return enrolledAfter
 	}
 	return ""

@@ -138,27 +138,11 @@ func (s Settings) Same(other Settings) bool { return len(s.Differences(other)) =
 
 // Differences returns the settings in which another differs, each as it is and as it becomes. Of the duties it is their digests.
 func (s Settings) Differences(next Settings) map[string]string {
-	before, after := s.texts(), next.texts()
 	changes := map[string]string{}
-	for field, text := range after {
-		if text != before[field] {
-			changes[field] = before[field] + " -> " + text
+	for _, row := range settings {
+		if before, after := row.text(s), row.text(next); after != before {
+			changes[row.field] = before + " -> " + after
 		}
 	}
 	return changes
 }
-
-// texts returns each setting as a text.
-func (s Settings) texts() map[string]string {
-	rules := make([]string, 0, len(s.Approvals))
-	for _, gate := range slices.Sorted(maps.Keys(s.Approvals)) {
-		rules = append(rules, AsGiven(gate, s.Approvals[gate]))
-	}
-	return map[string]string{
-		FieldApprovals: quoted(strings.Join(rules, "; ")), FieldDuties: s.DutiesHash(), FieldAcknowledgeEvery: s.AcknowledgeEvery.String(),
-		FieldApproverWait: s.ApproverWait.String(), FieldAuthMount: quoted(s.AuthMount), FieldBreakGlassGroups: fmt.Sprintf("%q", s.BreakGlassGroups),
-		FieldBreakGlassRoot: fmt.Sprint(s.BreakGlassRoot), FieldBreakGlassOperations: quoted(joined(s.BreakGlassOperations)), FieldReviewWithin: s.ReviewWithin.String(),
-	}
-}
-
-func quoted(text string) string { return fmt.Sprintf("%q", text) }

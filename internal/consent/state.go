@@ -39,7 +39,7 @@ func (r Request) StateIn(s Situation) State {
 		return Withdrawn
 	case s.Moved, s.Clock != r.Clock:
 		return Void
-	case !s.Now.Before(r.due()):
+	case !s.Now.Before(r.OpenUntil()):
 		return Expired
 	case !r.Approved.IsZero() && s.Counting >= r.Rule.Need:
 		return Approved
@@ -48,8 +48,9 @@ func (r Request) StateIn(s Situation) State {
 	}
 }
 
-// due is until when something can become of the request.
-func (r Request) due() time.Time {
+// OpenUntil returns until when something can become of the request: until it is approved [Request.ApproveBy], then
+// [Request.ExecuteBy], also where a vote does not count any more and another one is needed.
+func (r Request) OpenUntil() time.Time {
 	if r.Approved.IsZero() {
 		return r.ApproveBy()
 	}

@@ -52,13 +52,14 @@ type situation struct {
 	now    time.Time // the later of the clock, and of what the clock guard has seen
 	clock  lifecycle.Clock
 	frozen string // why dates cannot be trusted; empty: they can
+	who    *approvers
 }
 
 func (s Approvals) situation(ctx context.Context) (situation, error) {
 	now := s.Now()
 	clock, err := s.store.Settings.Clock(ctx)
 	_, frozen := clock.Watch(now)
-	return situation{now: laterOf(now, clock.High), clock: clock, frozen: frozen}, err
+	return situation{now: laterOf(now, clock.High), clock: clock, frozen: frozen, who: s.approversNow()}, err
 }
 
 // tally is what the votes of a request come to now.
@@ -84,12 +85,8 @@ func (s Approvals) tally(ctx context.Context, r consent.Request, at situation) (
 	if len(r.Votes) == 0 {
 		return t, nil
 	}
-	approvers, err := s.approversNow(ctx)
-	if err != nil {
-		return t, err
-	}
 	for _, v := range r.Votes {
-		_, why, err := approvers.eligible(ctx, r, v.Entity, at.now)
+		_, why, err := at.who.eligible(ctx, r, v.Entity, at.now)
 		if err != nil {
 			return t, err
 		}
@@ -99,44 +96,6 @@ func (s Approvals) tally(ctx context.Context, r consent.Request, at situation) (
 		}
 	}
 	return t, nil
-}
-
-// approvers is who may consent: the settings, the enrolments, and the people.
-type approvers struct {
-	settings   consent.Settings
-	enrolments map[string]consent.Enrolment
-	people     Directory
-}
-
-func (s Approvals) approversNow(ctx context.Context) (approvers, error) {
-	a := approvers{enrolments: map[string]consent.Enrolment{}, people: s.store.Directory}
-	all, err := s.store.Approvers.Enrolments(ctx)
-	if err != nil {
-		return a, err
-	}
-	for _, e := range all {
-		a.enrolments[e.Entity] = e
-	}
-	a.settings, err = s.store.Approvers.ApprovalSettings(ctx)
-	return a, err
-}
-
-// eligible looks a person up, and says why the person does not count for the request; empty: the person does.
-func (a approvers) eligible(ctx context.Context, r consent.Request, entity string, at time.Time) (consent.Person, string, error) {
-	p, err := a.people.Person(ctx, entity)
-	if err != nil {
-		return p, "", err
-	}
-	return p, r.Counts(a.settings, p, a.enrolment(entity), at), nil
-}
-
-// enrolment returns that of an entity; nil: it has none.
-func (a approvers) enrolment(entity string) *consent.Enrolment {
-	e, found := a.enrolments[entity]
-	if !found {
-		return nil
-	}
-	return &e
 }
 
 // requestAt returns a request with its state.
@@ -219,11 +178,7 @@ func (s Approvals) Vote(ctx context.Context, id string, approve bool, comment st
 
 // voted is a request with one vote more.
 func (s Approvals) voted(ctx context.Context, r consent.Request, v consent.Vote, at situation) (consent.Request, error) {
-	approvers, err := s.approversNow(ctx)
-	if err != nil {
-		return r, err
-	}
-	p, why, err := approvers.eligible(ctx, r, s.store.Caller.Entity, at.now)
+	p, why, err := at.who.eligible(ctx, r, s.store.Caller.Entity, at.now)
 	switch {
 	case err != nil:
 		return r, err
@@ -283,6 +238,7 @@ func (s Approvals) change(
 		if again := ended(*now, act, s.store.Caller.Entity); again {
 			return *now, event, nil
 		}
+		at.who = s.approversNow() // what is decided anew is asked anew
 		next, err := s.changed(ctx, *now, act, at, step)
 		return next, event, err
 	})

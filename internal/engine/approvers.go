@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
@@ -30,7 +31,8 @@ func (s Approvers) Settings(ctx context.Context) (consent.Settings, error) {
 	return s.store.Approvers.ApprovalSettings(ctx)
 }
 
-// Configure changes the settings. A rule that is new or changed, and could be satisfied by too few people, is refused.
+// Configure changes the settings, with the consent of others where it makes them looser. A rule that is new or changed, and could be
+// satisfied by too few people, is refused.
 func (s Approvers) Configure(
 	ctx context.Context, edit func(consent.Settings) (consent.Settings, error), pre Precondition,
 ) (consent.Settings, error) {
@@ -54,7 +56,7 @@ func (s Approvers) Configure(
 		}
 		changed = before.Differences(next)
 		e = lifecycle.Event{Act: string(acts.ConfigureApprovals), Reason: pre.Reason, Details: changed}
-		if len(changed) > 0 {
+		if len(consent.Looser(before, next)) > 0 {
 			e, err = s.gate().permitUnder(ctx, before, acts.GateApprovals, changed, pre, e)
 		}
 		return next, e, err
@@ -90,18 +92,22 @@ func (s Approvers) Acknowledge(ctx context.Context, entity, hash string, pre Pre
 	if err != nil {
 		return consent.Roster{}, err
 	}
-	e, err := s.enrol(ctx, person, settings, founder, pre)
-	return consent.Roster{Settings: settings, At: s.Now(), Members: []consent.Member{{Enrolment: e, Person: person}}}, err
+	at, err := s.now(ctx)
+	if err != nil {
+		return consent.Roster{}, err
+	}
+	e, err := s.enrol(ctx, person, settings, founder, at, pre)
+	return consent.Roster{Settings: settings, At: at, Members: []consent.Member{{Enrolment: e, Person: person}}}, err
 }
 
 // enrol commits that a person accepts the duties.
 func (s Approvers) enrol(
-	ctx context.Context, person consent.Person, settings consent.Settings, founder bool, pre Precondition,
+	ctx context.Context, person consent.Person, settings consent.Settings, founder bool, at time.Time, pre Precondition,
 ) (consent.Enrolment, error) {
 	var renewed bool
 	e, err := s.store.Approvers.PutEnrolment(ctx, person.ID, func(current *consent.Enrolment) (consent.Enrolment, lifecycle.Event, error) {
 		renewed = current != nil
-		next := settings.Acknowledged(person.ID, current, founder, s.Now())
+		next := settings.Acknowledged(person.ID, current, founder, at)
 		event := lifecycle.Event{Act: string(acts.Enrol), Reason: pre.Reason, Details: map[string]string{
 			"entity": person.String(), "duties_hash": next.DutiesHash, "founder": fmt.Sprint(next.Founder), "renewed": fmt.Sprint(renewed),
 		}}
@@ -116,6 +122,12 @@ func (s Approvers) enrol(
 		s.Log.Info("enrolled approver", "entity", person.String(), "founder", e.Founder, "renewed", renewed, "reason", pre.Reason)
 	}
 	return e, err
+}
+
+// now is the time by which requests are dated, too: a newcomer has enrolled after what was asked for before.
+func (s Approvers) now(ctx context.Context) (time.Time, error) {
+	at, err := Approvals(s).situation(ctx)
+	return at.now, err
 }
 
 // present returns a person who is to be an approver: one that is there, for whom there is room.
@@ -185,7 +197,11 @@ func (s Approvers) Roster(ctx context.Context) (consent.Roster, error) {
 }
 
 func (s Approvers) roster(ctx context.Context, settings consent.Settings, enrolments ...consent.Enrolment) (consent.Roster, error) {
-	roster := consent.Roster{Settings: settings, At: s.Now()}
+	at, err := s.now(ctx)
+	if err != nil {
+		return consent.Roster{}, err
+	}
+	roster := consent.Roster{Settings: settings, At: at}
 	for _, e := range enrolments {
 		person, err := s.store.Directory.Person(ctx, e.Entity)
 		if err != nil {

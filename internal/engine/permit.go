@@ -211,16 +211,17 @@ func (s gate) consider(ctx context.Context, g gated, rule consent.Rule) (c consi
 // newRequest is the request as it is filed.
 func (s gate) newRequest(ctx context.Context, g gated, rule consent.Rule, content consent.Content, at situation) (r consent.Request, err error) {
 	r = consent.Request{
-		Content: content, Digest: content.Digest(), Round: 1, Rule: rule, Requester: s.store.Caller.Name, Created: at.now, Clock: at.clock.Acknowledged,
+		Content: content, Digest: content.Digest(), Round: 1, Rule: rule, Created: at.now, Clock: at.clock.Acknowledged,
 		ApproveFor: consent.DefaultApprovalTTL, ExecuteFor: consent.DefaultExecutionTTL, Exclude: []consent.Exclusion{consent.ExcludeRequester, consent.ExcludeCreator},
 	}
 	if g.policy != nil {
 		r.ApproveFor, r.ExecuteFor, r.Exclude = g.policy.ApprovalTTL(), g.policy.ExecutionTTL(), g.policy.ApprovalExclude
 		r.Author = g.policy.Author
 	}
-	if g.creator != nil {
-		r.Creator, err = g.creator(ctx)
+	if r.Requester, err = at.who.nameOf(ctx, s.store.Caller); err != nil || g.creator == nil {
+		return r, err
 	}
+	r.Creator, err = g.creator(ctx)
 	return r, err
 }
 
@@ -271,7 +272,7 @@ type lacking struct {
 func (l *lacking) Error() string {
 	r := l.request
 	return fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
-		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.ApproveBy()))
+		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.OpenUntil()))
 }
 
 // Is makes it a [refusal.ErrConsent].

@@ -63,11 +63,11 @@ func (s Reviews) breakGlass(ctx context.Context, g gated, rule consent.Rule, eve
 	if err != nil {
 		return event, err
 	}
-	if err := s.mayBreakGlass(ctx, g, settings); err != nil {
-		return event, err
-	}
 	at, err := s.situation(ctx)
 	if err != nil {
+		return event, err
+	}
+	if err := s.mayBreakGlass(ctx, g, settings, at); err != nil {
 		return event, err
 	}
 	instance, err := s.store.Approvals.Instance(ctx)
@@ -87,7 +87,7 @@ func (s Reviews) breakGlass(ctx context.Context, g gated, rule consent.Rule, eve
 }
 
 // mayBreakGlass refuses what is not to be done by break-glass, or not by the caller, or for no reason worth the name.
-func (s Reviews) mayBreakGlass(ctx context.Context, g gated, settings consent.Settings) error {
+func (s Reviews) mayBreakGlass(ctx context.Context, g gated, settings consent.Settings, at situation) error {
 	if err := settings.CheckBreakGlass(g.gate); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s Reviews) mayBreakGlass(ctx context.Context, g gated, settings consent.Se
 	var who consent.Person
 	if entity := s.store.Caller.Entity; entity != "" {
 		var err error
-		if who, err = s.store.Directory.Person(ctx, entity); err != nil {
+		if who, err = at.who.person(ctx, entity); err != nil {
 			return err
 		}
 	}
@@ -221,15 +221,11 @@ func (s Reviews) judged(ctx context.Context, r consent.Review, at situation) (co
 	if state != consent.Open && state != consent.Overdue {
 		return r, refusal.Refusedf("%s is %s: nothing can be done with it any more", r.ID(), state)
 	}
-	approvers, err := s.approversNow(ctx)
-	if err != nil {
+	p, why, err := s.approversNow().reviewer(ctx, r, s.store.Caller.Entity, at.now)
+	switch {
+	case err != nil:
 		return r, err
-	}
-	p, err := s.store.Directory.Person(ctx, s.store.Caller.Entity)
-	if err != nil {
-		return r, err
-	}
-	if why := r.WhyNot(approvers.settings, p, approvers.enrolment(p.ID), at.now); why != "" {
+	case why != "":
 		return r, refusal.Refusedf("%s %s, and does not close its review: %s asks for %s", p, why, r.ID(), r.Rule)
 	}
 	r.Reviewer, r.Name, r.Closed = p.ID, p.Name, at.now

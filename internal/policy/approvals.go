@@ -97,7 +97,7 @@ func orDefault(s schedule.Span, otherwise time.Duration) time.Duration {
 	return s.Duration
 }
 
-// Warnings tells what a policy asks for that will seldom be had.
+// Warnings tells what a policy asks for that will seldom be had, or is easily got around.
 func (p *Policy) Warnings() (warnings []string) {
 	shortest, _ := p.periods()
 	voided := slices.DeleteFunc(acts.Gates(acts.Version, acts.Key), func(gate acts.Gate) bool { // a request is void when its key is another
@@ -107,6 +107,9 @@ func (p *Policy) Warnings() (warnings []string) {
 	if shortest > 0 && shortest < p.ApprovalTTL() && len(voided) > 0 {
 		warnings = append(warnings, "approvals: keys rotate every "+schedule.DurationText(shortest)+", and approval_ttl is "+schedule.DurationText(p.ApprovalTTL())+
 			": keys that rotate faster than people answer void their requests ("+strings.Join(as[string](voided), ", ")+")")
+	}
+	if _, guarded := p.Approval(acts.GatePolicy); len(p.Approvals) > 0 && !guarded {
+		warnings = append(warnings, "approvals: there is no rule for policy: who may write the policy can take its rules away")
 	}
 	return warnings
 }

@@ -62,7 +62,7 @@ func TestWhatSaysNothingNewIsNotStored(t *testing.T) {
 	}
 }
 
-func TestAPolicyWhoseRotationVoidsRequestsWarns(t *testing.T) {
+func TestAPolicyWarnsOfRequestsThatItVoidsAndOfRulesThatNothingGuards(t *testing.T) {
 	warned := func(period string, approvals map[acts.Gate]string) []string {
 		return policyOf(t, func(d *policy.Document) {
 			d.RotationPeriod, d.RollbackWindow, d.Approvals = span(t, period), span(t, "0"), approvals
@@ -75,4 +75,6 @@ func TestAPolicyWhoseRotationVoidsRequestsWarns(t *testing.T) {
 	require.Empty(t, warned("3d", asks))
 	require.Empty(t, warned("0", asks))
 	require.Empty(t, warned("2d", map[acts.Gate]string{"promote": "not creator", "policy": "1 of a"}), "a rotation does not void these")
+	require.Equal(t, []string{"approvals: there is no rule for policy: who may write the policy can take its rules away"}, warned("0", map[acts.Gate]string{"promote": "not creator"}))
+	require.Empty(t, warned("0", nil))
 }

@@ -182,32 +182,20 @@ func longerOriginator(from, to schedule.Span) string {
 	}
 }
 
-// looserApprovals names the operations that need less consent. One that needed none cannot.
+// looserApprovals names the operations that need less consent.
 func looserApprovals(from, to map[acts.Gate]string) string {
-	var found []string
-	for _, gate := range slices.Sorted(maps.Keys(from)) {
-		if why := looserRule(from[gate], to[gate]); why != "" {
-			found = append(found, string(gate)+": "+why)
-		}
-	}
-	return strings.Join(found, "; ")
+	return consent.LooserRules(parsed(from), parsed(to))
 }
 
-func looserRule(from, to string) string {
-	before, _ := consent.ParseRule(from)
-	after, err := consent.ParseRule(to)
-	switch {
-	case err != nil:
-		return "nobody's consent is needed"
-	case before.NotCreator != after.NotCreator:
-		return incomparable
-	case after.Need < before.Need:
-		return "fewer persons"
-	case slices.ContainsFunc(after.Groups, func(group string) bool { return !slices.Contains(before.Groups, group) }):
-		return "persons of other groups count"
-	default:
-		return ""
+// parsed leaves out what is no rule, and is refused as such.
+func parsed(texts map[acts.Gate]string) map[acts.Gate]consent.Rule {
+	rules := make(map[acts.Gate]consent.Rule, len(texts))
+	for gate, text := range texts {
+		if rule, err := consent.ParseRule(text); err == nil {
+			rules[gate] = rule
+		}
 	}
+	return rules
 }
 
 // fewerExclusions knows that the requester is never counted.

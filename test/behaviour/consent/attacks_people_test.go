@@ -103,3 +103,23 @@ func TestWhoHasAPartInItIsNotCounted(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoEnrolsWhileTheClockIsBehindIsNewToWhatWasAskedBefore: an enrolment is dated as requests are, by no time before that which
+// the clock guard has seen.
+func TestWhoEnrolsWhileTheClockIsBehindIsNewToWhatWasAskedBefore(t *testing.T) {
+	for _, back := range []time.Duration{30 * time.Minute, 0} {
+		o := retiring(t, oneOf, "approval_ttl", "14d")
+		o.System.Person(id("mallory"), "mallory", approvers)
+		o.Must(o.as("root").Write("config/approvals", "approver_wait", 0))
+		o.Clock.Add(time.Hour)
+		require.NoError(t, o.Tick())
+		seen := o.Clock.Now().UTC().Format(time.RFC3339)
+		request := o.asked("alice", retire1, "reason", why)
+		o.Clock.Add(-back)
+		o.enrol("mallory")
+		require.Equal(t, seen, o.Must(o.Read("approvers/" + id("mallory"))).Data["since_time"])
+		require.Equal(t, true, o.Must(o.Read("approvers/" + id("mallory"))).Data["able"])
+		o.Clock.Add(2 * time.Hour)
+		o.Refused(o.as("mallory").Write("approvals/"+request+"/approve"), "has enrolled after it was asked for")
+	}
+}

@@ -83,6 +83,7 @@ func TestWhatConsentCosts(t *testing.T) {
 	}
 	first, repeated, second := o.of(200, vote("bob")), o.of(200, vote("bob")), o.of(200, vote("carol"))
 	shown := o.of(200, func() mounttest.Answer { return o.as("auditor").Read("approvals/" + request) })
+	third := o.of(200, vote("dave"))
 	execution := o.of(200, retire)
 	execution.Gets, execution.Puts, execution.Lists = execution.Gets-plain.Gets, execution.Puts-plain.Puts, execution.Lists-plain.Lists
 	execution.Deletes, execution.vault = execution.Deletes-plain.Deletes, execution.vault-plain.vault
@@ -90,13 +91,14 @@ func TestWhatConsentCosts(t *testing.T) {
 		name      string
 		want, got cost
 	}{
-		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 0}, asked},
+		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 2}, asked},
 		{"asked again", cost{storagetest.Counts{Gets: 4}, 0}, again},
-		{"the first vote", cost{storagetest.Counts{Gets: 11, Puts: 3}, 6}, first},
-		{"that vote again", cost{storagetest.Counts{Gets: 9}, 6}, repeated},
-		{"the second vote", cost{storagetest.Counts{Gets: 12, Puts: 3}, 12}, second},
+		{"the first vote", cost{storagetest.Counts{Gets: 7, Puts: 3}, 2}, first},
+		{"that vote again", cost{storagetest.Counts{Gets: 5}, 2}, repeated},
+		{"the second vote", cost{storagetest.Counts{Gets: 6, Puts: 3}, 4}, second},
+		{"the third vote", cost{storagetest.Counts{Gets: 6, Puts: 3}, 6}, third},
 		{"shown, with two votes", cost{storagetest.Counts{Gets: 4}, 4}, shown},
-		{"executed with two votes, besides", cost{storagetest.Counts{Gets: 3, Puts: 1}, 4}, execution},
+		{"executed with three votes, besides", cost{storagetest.Counts{Gets: 3, Puts: 1}, 6}, execution},
 	} {
 		require.Equal(t, row.want, row.got, row.name)
 	}

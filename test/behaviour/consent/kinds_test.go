@@ -192,7 +192,7 @@ func kindsOfMounts() []kind {
 		{name: "config/keys", gate: "config", mount: true, run: wrote("config/keys", "disable_upsert", true), done: shows("config/keys", "disable_upsert", true)},
 		{name: "config/clock", gate: "clock", mount: true, run: wrote("config/clock", "acknowledge", true)},
 		{name: "another signing key", gate: "custody-key", mount: true, run: wrote("custody/rotate-key")},
-		{name: "config/approvals", gate: "approvals", mount: true, run: wrote("config/approvals", "duties", "Look."), done: shows("config/approvals", "duties", "Look.")},
+		{name: "config/approvals", gate: "approvals", mount: true, run: wrote("config/approvals", "review_within", 345600), done: shows("config/approvals", "review_within", 345600)},
 		{name: "enrol", gate: "enrol", mount: true, who: "erin", prepare: func(o *office) { o.System.Person(id("erin"), "erin", approvers) }, run: func(o *office) mounttest.Answer {
 			return wrote("approvers/acknowledge", "duties_hash", o.Must(o.Read("approvers/duties")).Data["duties_hash"])(o)
 		}, done: func(o *office) bool { return o.as("auditor").Read("approvers/"+id("erin")).Status == 200 }},

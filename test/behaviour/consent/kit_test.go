@@ -52,7 +52,7 @@ func (o *office) as(name string) *office {
 	o.Caller = func(req *logical.Request) {
 		req.DisplayName = name
 		if name != "root" {
-			req.EntityID = id(name)
+			req.DisplayName, req.EntityID = "userpass-"+name, id(name)
 		}
 	}
 	return o
@@ -94,4 +94,10 @@ func (o *office) approve(request string, names ...string) {
 func (o *office) state(request string) any {
 	o.t.Helper()
 	return o.Must(o.as("auditor").Read("approvals/" + request)).Data["state"]
+}
+
+// requests returns the ids of all requests.
+func (o *office) requests() []string {
+	o.t.Helper()
+	return o.Must(o.as("auditor").List("approvals")).Data["keys"].([]string)
 }

@@ -149,7 +149,7 @@ func (g *game) counts(who string, p *paper) bool {
 	switch {
 	case who == p.asker, p.notMaker && who == maker, s.gone, s.disabled, s.enrolled.IsZero(), g.named && s.noAlias:
 		return false
-	case !s.founder && now.Before(s.enrolled.Add(g.wait)), s.enrolled.After(p.created), !now.Before(s.renewed.Add(everyYear)):
+	case !s.founder && now.Before(s.enrolled.Add(g.wait)), s.enrolled.After(p.created), !s.founder && s.enrolled.Equal(p.created), !now.Before(s.renewed.Add(everyYear)):
 		return false
 	}
 	return slices.ContainsFunc(s.groups, func(group string) bool { return slices.Contains(p.rule.groups, group) })

@@ -101,20 +101,23 @@ func TestAPlanShowsWhatIsLooserAndWhoseConsentThatNeeds(t *testing.T) {
 	require.Equal(t, nothing, plan("owner", "o", "exportable", true), "nothing can be compared")
 }
 
-func TestWritingAPolicyWhoseKeysRotateFasterThanPeopleAnswerWarns(t *testing.T) {
+func TestAPolicyWarnsOfConsentThatIsSeldomHadAndOfConsentThatIsGotAround(t *testing.T) {
 	m := mounttest.New(t)
 	mounttest.EnrolApprovers(m, "key-approvers", "security", "a", "b")
 	warned := func(path string, kv ...any) []string {
 		return m.Must(m.Write(path, append(kv, "owner", "o")...)).Warnings
 	}
 	want := "approvals: keys rotate every 1d, and approval_ttl is 3d: keys that rotate faster than people answer void their requests (retire)"
-	rule := map[string]any{"retire": "2 of a"}
-	require.Equal(t, []string{want}, warned("policies/p/plan", "rotation_period", "24h", "approvals", rule))
-	require.Equal(t, []string{want}, warned("policies/p", "rotation_period", "24h", "approvals", rule))
+	rule, open := map[string]any{"retire": "2 of a"}, "approvals: there is no rule for policy: who may write the policy can take its rules away"
+	require.Equal(t, []string{want, open}, warned("policies/p/plan", "rotation_period", "24h", "approvals", rule))
+	require.Equal(t, []string{want, open}, warned("policies/p", "rotation_period", "24h", "approvals", rule))
 	document := "owner = \"o\"\nrotation_period = \"24h\"\napprovals = {\n  retire = \"2 of a\"\n}\n"
-	require.Equal(t, []string{want}, m.Must(m.Write("policies/q", "document", document)).Warnings)
-	require.Empty(t, warned("policies/p", "approval_ttl", "1d"))
-	require.Empty(t, warned("policies/p", "approval_ttl", "3d", "rotation_period", "90d"))
+	require.Equal(t, []string{want, open}, m.Must(m.Write("policies/q", "document", document)).Warnings)
+	require.Equal(t, []string{open}, warned("policies/p", "approval_ttl", "1d"))
+	require.Equal(t, []string{open}, warned("policies/p", "approval_ttl", "3d", "rotation_period", "90d"))
+	require.Empty(t, warned("policies/p/plan", "approvals", map[string]any{"retire": "2 of a", "policy": "2 of a"}))
+	require.Empty(t, warned("policies/p", "approvals", map[string]any{"policy": "2 of a", "retire": "2 of a"}))
+	require.Empty(t, warned("policies/without"), "it has no rules")
 }
 
 func TestAPlanShowsTheNextEventOfEachKey(t *testing.T) {
