@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -270,6 +271,7 @@ func (s Keys) configure(
 ) (View, []string, error) {
 	var warnings []string
 	changed := false
+	var review *consent.Review
 	k, err := s.Acts().Update(ctx, name, func(k lifecycle.Key, at time.Time) (commit lifecycle.Commit, err error) {
 		if err := refusal.CheckRevision(pre.CAS, k.Revision); err != nil {
 			return commit, err
@@ -282,7 +284,9 @@ func (s Keys) configure(
 		if !changed {
 			return lifecycle.Commit{Key: k}, nil
 		}
-		return s.configured(ctx, k, next, pre, at)
+		commit, err = s.configured(ctx, k, next, pre, at)
+		review = commit.Event.Review
+		return commit, err
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
 		view, viewErr := s.view(ctx, k)
@@ -292,6 +296,7 @@ func (s Keys) configure(
 		return View{}, nil, err
 	}
 	if changed {
+		s.Approvals().Reviews().logUnruled(review)
 		s.Log.Info("configured key", "key", name, "revision", k.Revision, "policy", k.Policy, "reason", pre.Reason)
 	}
 	view, err := s.view(ctx, k)
@@ -322,6 +327,9 @@ func (s Keys) configured(
 	}
 	event := lifecycle.Event{Act: string(acts.Configure), Reason: pre.Reason, Details: lifecycle.Differences(k, next)}
 	if event, err = s.permitConfigure(ctx, k, next, was, policy, pre, event); err != nil {
+		return c, err
+	}
+	if event, err = s.leaving(ctx, k, next, was, pre, event); err != nil {
 		return c, err
 	}
 	return s.Acts().Complete(ctx, lifecycle.Commit{Key: next, Event: event}, policy, at)

@@ -69,6 +69,7 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondition, roster *consent.Roster) (policy.Policy, error) {
 	defer s.Plane.ForgetPolicy(name)
 	before := 0
+	var review *consent.Review
 	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *policy.Policy) (next policy.Policy, e lifecycle.Event, err error) {
 		if current != nil {
 			before = current.Revision
@@ -82,7 +83,11 @@ func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondit
 		if err := checkPool(current, next, roster); err != nil {
 			return next, e, err
 		}
-		e, err = s.permitPolicy(ctx, current, &next, pre, revision(current, next, pre.Reason))
+		if e, err = s.permitPolicy(ctx, current, &next, pre, revision(current, next, pre.Reason)); err != nil {
+			return next, e, err
+		}
+		e, err = s.replacing(ctx, current, &next, pre, e)
+		review = e.Review
 		return next, e, err
 	})
 	err = s.gate().filed(ctx, err)
@@ -93,6 +98,7 @@ func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondit
 		return policy.Policy{}, err
 	}
 	if p.Revision != before {
+		s.Approvals().Reviews().logUnruled(review)
 		s.Log.Info("wrote policy", "policy", name, "revision", p.Revision, "hash", p.Hash, "reason", pre.Reason)
 	}
 	return p, nil
@@ -137,11 +143,18 @@ func (s Policies) revised(name string, current *policy.Policy, edit Edit) (polic
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
 	defer s.Plane.ForgetPolicy(name)
 	event := lifecycle.Event{Act: string(acts.Delete), Reason: pre.Reason}
+	var review *consent.Review
 	err := s.store.Policies.DeletePolicy(ctx, name, event, func(p policy.Policy, e lifecycle.Event) (lifecycle.Event, error) {
 		if err := refusal.CheckRevision(pre.CAS, p.Revision); err != nil {
 			return e, err
 		}
-		return s.permitPolicy(ctx, &p, nil, pre, e)
+		e, err := s.permitPolicy(ctx, &p, nil, pre, e)
+		if err != nil {
+			return e, err
+		}
+		e, err = s.replacing(ctx, &p, nil, pre, e)
+		review = e.Review
+		return e, err
 	}, func(use policy.Use) error { return use.CheckDelete(name) })
 	err = s.gate().filed(ctx, err)
 	switch {
@@ -150,6 +163,7 @@ func (s Policies) Delete(ctx context.Context, name string, pre Precondition) err
 	case err != nil:
 		return err
 	}
+	s.Approvals().Reviews().logUnruled(review)
 	s.Log.Info("deleted policy", "policy", name, "reason", pre.Reason)
 	return nil
 }

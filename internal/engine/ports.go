@@ -51,6 +51,9 @@ type KeyStore interface {
 	// DeleteKey commits the deletion of the key, if allow agrees. FinishErasure is to erase what is left of it.
 	DeleteKey(ctx context.Context, name string, allow func(lifecycle.Key) error, reason string) (lifecycle.Key, error)
 	FinishErasure(ctx context.Context, name string) error
+	// Deleted returns the id and the revision of the key that was deleted last under a name of which there is no key now; no id:
+	// custody does not say.
+	Deleted(ctx context.Context, name string) (keyID string, revision int, err error)
 }
 
 // VersionStore reads what was committed with key records.

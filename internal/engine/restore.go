@@ -55,7 +55,7 @@ func (s Transfers) Restore(ctx context.Context, in Restoring) error {
 		return err
 	}
 	if taken {
-		if err := s.replace(ctx, in); err != nil {
+		if err := s.replace(ctx, in, replaced); err != nil {
 			return err
 		}
 	}
@@ -80,9 +80,14 @@ func (s Transfers) taken(ctx context.Context, in Restoring) (k lifecycle.Key, fo
 	return k, true, err
 }
 
-// replace deletes the key that is there.
-func (s Transfers) replace(ctx context.Context, in Restoring) error {
-	_, err := s.store.Keys.DeleteKey(ctx, in.Name, lifecycle.CheckReplace, in.Reason)
+// replace deletes the key that is there, as it was when the act was decided: what people consented to is its end and no other's.
+func (s Transfers) replace(ctx context.Context, in Restoring, decided lifecycle.Key) error {
+	_, err := s.store.Keys.DeleteKey(ctx, in.Name, func(k lifecycle.Key) error {
+		if k.ID != decided.ID || k.Revision != decided.Revision {
+			return refusal.Refusedf("key %q was changed, or made anew, meanwhile; nothing was restored", in.Name)
+		}
+		return lifecycle.CheckReplace(k)
+	}, in.Reason)
 	s.Plane.ForgetKey(in.Name)
 	if errors.Is(err, refusal.ErrNotFound) || errors.Is(err, refusal.ErrRepeated) {
 		return nil
@@ -102,7 +107,9 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 		return c, err
 	}
 	g := ofKey(acts.GateImport, &spec, policy, Precondition{Reason: in.Reason})
-	g.subject.KeyID, g.revision = replaced.ID, replaced.Revision
+	if g.subject.KeyID, g.revision, err = s.replacedBy(ctx, in, policy, replaced); err != nil {
+		return c, err
+	}
 	consented, err := s.permitRestore(ctx, spec, in, g)
 	if err != nil {
 		return c, s.gate().filed(ctx, err)
@@ -127,6 +134,15 @@ func (s Transfers) restored(ctx context.Context, in Restoring, b transitformat.B
 	c.Relocate = lifecycle.DisplacedAtFirst(c.Key)
 	c.Event = restoredEvent(in, b.Key.Name, c).ConsentedAs(consented)
 	return s.Acts().Complete(ctx, c, policy, at)
+}
+
+// replacedBy returns the id and the revision of the key whose place is taken. Where the act was cut short after that key was deleted, and
+// before the restored one was there, custody tells them: the command that comes again goes on with the consent to it.
+func (s Transfers) replacedBy(ctx context.Context, in Restoring, p *policy.Policy, replaced lifecycle.Key) (keyID string, revision int, err error) {
+	if _, ruled := p.Approval(acts.GateImport); replaced.ID != "" || !in.Force || !ruled {
+		return replaced.ID, replaced.Revision, nil
+	}
+	return s.store.Keys.Deleted(ctx, in.Name)
 }
 
 func restoredEvent(in Restoring, was string, c lifecycle.Commit) lifecycle.Event {

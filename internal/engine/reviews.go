@@ -70,20 +70,25 @@ func (s Reviews) breakGlass(ctx context.Context, g gated, rule consent.Rule, eve
 	if err := s.mayBreakGlass(ctx, g, settings, at); err != nil {
 		return event, err
 	}
-	instance, err := s.store.Approvals.Instance(ctx)
+	review, err := s.reviewOf(ctx, g, rule, at, settings)
 	if err != nil {
 		return event, err
 	}
-	asked, err := s.gate().newRequest(ctx, g, rule, g.content(instance, s.store.Caller), at)
-	if err != nil {
-		return event, err
-	}
-	review := consent.ReviewOf(asked, at.now.Add(settings.ReviewWithin))
 	if err := s.roomForReview(ctx, review, at); err != nil {
 		return event, err
 	}
 	event.Review = &review
 	return event.With(breakGlassDetail, "true").With(reviewDetail, review.ID()).With("needs", rule.String()), nil
+}
+
+// reviewOf returns the review of what is done although the rule, or one that cannot be read, asks for consent.
+func (s Reviews) reviewOf(ctx context.Context, g gated, rule consent.Rule, at situation, settings consent.Settings) (consent.Review, error) {
+	instance, err := s.store.Approvals.Instance(ctx)
+	if err != nil {
+		return consent.Review{}, err
+	}
+	asked, err := s.gate().newRequest(ctx, g, rule, g.content(instance, s.store.Caller), at)
+	return consent.ReviewOf(asked, at.now.Add(settings.ReviewWithin)), err
 }
 
 // mayBreakGlass refuses what is not to be done by break-glass, or not by the caller, or for no reason worth the name.

@@ -116,6 +116,11 @@ func (s keyStore) DeleteKey(ctx context.Context, name string, allow func(lifecyc
 	return k, nil
 }
 
+// Deleted knows of none: an act on this storage is not cut short between two commits.
+func (s keyStore) Deleted(ctx context.Context, name string) (string, int, error) {
+	return "", 0, s.called(ctx, "Deleted", name)
+}
+
 func (s keyStore) FinishErasure(ctx context.Context, name string) error {
 	if err := s.called(ctx, "FinishErasure", name); err != nil {
 		return err

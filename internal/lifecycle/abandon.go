@@ -20,3 +20,6 @@ func (k Key) Abandoned(t policy.EffectiveRules, at time.Time) Key {
 	d.set(d.key.Latest, StateOverride{State: Retired, Before: PreActive, At: at, DestroyAt: at.Add(t.DestroyDelay)})
 	return d.key
 }
+
+// WasAbandoned reports whether version v was retired before it ever protected.
+func WasAbandoned(k *Key, v int) bool { return k.Override(v).Before == PreActive }

@@ -131,6 +131,9 @@ func Unreadable(name string, revisions int) Policy {
 	return Policy{Name: name, Revision: revisions, Document: DefaultDocument()}
 }
 
+// IsUnreadable reports whether the policy is one that [Unreadable] returned: every other one has a hash.
+func (p Policy) IsUnreadable() bool { return p.Hash == "" }
+
 // Same reports whether the revisions say the same, in the same words.
 func (p Policy) Same(o Policy) bool { return p.Hash == o.Hash && p.Source == o.Source }
 

@@ -33,10 +33,18 @@ type approvalSettingsRecord struct {
 	journaled
 }
 
-// ApprovalSettings returns the settings of the mount about consent: [consent.DefaultSettings] where nobody has written them.
+// ApprovalSettings returns the settings of the mount about consent: [consent.DefaultSettings] where nobody has written them. They
+// come from memory where nobody has written them since they were read, and are shared: the caller changes nothing in them. While a
+// write may still land that has failed, they are read.
 func (r Approvers) ApprovalSettings(ctx context.Context) (consent.Settings, error) {
-	s, _, err := r.approvalSettings(ctx)
-	return s, err
+	load := func() (consent.Settings, error) {
+		s, _, err := r.approvalSettings(ctx)
+		return s, err
+	}
+	if !r.s.doubts.none() {
+		return load()
+	}
+	return r.s.rules.Load(approvalSettingsPath, load)
 }
 
 func (r Approvers) approvalSettings(ctx context.Context) (consent.Settings, unknown, error) {
@@ -82,6 +90,7 @@ func (r Approvers) SetApprovalSettings(
 		return next, err
 	}
 	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
+		defer r.s.rules.Drop(approvalSettingsPath)
 		return r.put(ctx, approvalSettingsPath, recordOfApprovalSettings(next, begun), rest)
 	})
 }

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
@@ -59,7 +60,8 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	if err != nil {
 		return k, err
 	}
-	a := act{name, k.ID, lifecycle.Event{Act: string(acts.Delete), Reason: reason}}
+	event := lifecycle.Event{Act: string(acts.Delete), Reason: reason}.With(deletedRevision, strconv.Itoa(k.Revision))
+	a := act{name, k.ID, event}
 	_, err = Journals(r).recorded(ctx, a, at, func(ctx context.Context, _ custody.Head) error {
 		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k), Protection: string(k.Protection)}
 		if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
@@ -68,6 +70,31 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 		return r.delete(ctx, keyPath(name))
 	})
 	return k, err
+}
+
+// deletedRevision is the detail of the custody record of a deletion that says which revision of the key went.
+const deletedRevision = "revision"
+
+// soughtBehind is how many custody records are searched for the deletion of a key: behind it there are requests for another key of the
+// name, and acts that failed to make it.
+const soughtBehind = 64
+
+// Deleted returns the id and the revision of the key that was deleted last under a name of which there is no key now, as custody says;
+// no id: nothing says so. An earlier release did not note the revision.
+func (r Keys) Deleted(ctx context.Context, name string) (keyID string, revision int, err error) {
+	last, err := Journals(r).lastSeq(ctx, name)
+	for seq := last; err == nil && seq > max(last-soughtBehind, 0); seq-- {
+		var l *link
+		l, err = Journals(r).link(ctx, name, seq)
+		if err != nil || l == nil || l.Kind != custody.Begin || l.Act != string(acts.Delete) {
+			continue
+		}
+		if revision, err := strconv.Atoi(l.Details[deletedRevision]); err == nil {
+			return l.KeyID, revision, nil
+		}
+		return "", 0, nil
+	}
+	return "", 0, err
 }
 
 // erasing returns nil where a deletion is open, else missing.

@@ -127,7 +127,7 @@ func (r Journals) named(ctx context.Context, name string) (from custody.Head, ex
 	policy, isPolicy := custody.PolicyOf(name)
 	switch {
 	case name == custody.MountChain:
-		from, err = r.namedByMount(ctx)
+		from, err = r.mountHead(ctx)
 		return from, err == nil, err
 	case isPolicy:
 		from, err = Policies(r).head(ctx, policy)
@@ -140,9 +140,28 @@ func (r Journals) named(ctx context.Context, name string) (from custody.Head, ex
 	return from, err == nil, err
 }
 
-func (r Journals) namedByMount(ctx context.Context) (newest custody.Head, err error) {
+// mountHead is [namedByMount] from memory, where the end of the chain is remembered and nothing is stored behind it: one
+// Get. What is stored there another node wrote, which tells more than memory does.
+func (r Journals) mountHead(ctx context.Context) (custody.Head, error) {
+	at, ok := r.s.chains.Get(custody.MountChain)
+	if !ok {
+		return namedByMount(ctx, r.conn)
+	}
+	behind, err := r.Line(ctx, custody.MountChain, at.head.Count+1)
+	switch {
+	case err != nil:
+		return custody.Head{}, err
+	case behind == nil:
+		return at.done, nil
+	}
+	r.s.chains.Remove(custody.MountChain)
+	return namedByMount(ctx, r.conn)
+}
+
+// namedByMount reads which record is the newest that the mount's settings name.
+func namedByMount(ctx context.Context, r *conn) (newest custody.Head, err error) {
 	for _, path := range mountRecords {
-		head, _, err := journaledAt(ctx, r.conn, path)
+		head, _, err := journaledAt(ctx, r, path)
 		if err != nil {
 			return custody.Head{}, err
 		}

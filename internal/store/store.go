@@ -15,6 +15,9 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/keylife/vault-plugin-keylife/internal/cache"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
+	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
@@ -25,7 +28,8 @@ type Store struct {
 	mount    locks
 	pages    *lru.Cache[pageID, []time.Time] // immutable entries, so never stale
 	chains   *lru.Cache[string, chain]
-	uncached atomic.Bool // ends of journals are not remembered
+	rules    *cache.Cache[string, consent.Settings] // config/approvals, by its path
+	uncached atomic.Bool                            // ends of journals are not remembered
 	doubts   *doubts
 	decoded  *lru.Cache[policyID, decodedPolicy] // by the bytes, so never stale
 	placed   *lru.Cache[string, int]             // by key id, the revision at which no material was to be moved any more
@@ -50,7 +54,8 @@ func New(now func() time.Time, log hclog.Logger) *Store {
 	return &Store{
 		pages: newCache[pageID, []time.Time](pagesCached), chains: newCache[string, chain](chainsCached), doubts: newDoubts(),
 		decoded: newCache[policyID, decodedPolicy](policiesDecoded), now: now, log: log,
-		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached), observe: observe.New(),
+		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached),
+		rules: cache.New[string, consent.Settings](1), observe: observe.New(),
 	}
 }
 
@@ -67,6 +72,7 @@ func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
 func (s *Store) DisableCache() {
 	s.uncached.Store(true)
 	s.chains.Purge()
+	s.rules.Disable()
 }
 
 // remember keeps the end of a key's journal.
@@ -76,8 +82,13 @@ func (s *Store) remember(name string, at chain) {
 	}
 }
 
-// Forget drops what is remembered of a journal, because another node wrote it.
-func (s *Store) Forget(name string) { s.chains.Remove(name) }
+// Forget drops what is remembered of a journal, because another node wrote it; of the mount its rules of consent, too.
+func (s *Store) Forget(name string) {
+	s.chains.Remove(name)
+	if name == custody.MountChain {
+		s.rules.Drop(approvalSettingsPath)
+	}
+}
 
 // ForgetInstance drops the identity of the mount's data, because another node wrote the keyring.
 func (s *Store) ForgetInstance() { s.identity.Store(nil) }

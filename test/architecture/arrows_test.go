@@ -48,8 +48,8 @@ var mayImport = map[string][]string{
 	"internal/schedule":  nil,
 	"internal/store": {
 		"hsm", "hsm/cryptoki", "internal/tokens",
-		"internal/acts", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/observe", "internal/policy",
-		"internal/refusal", "internal/uses",
+		"internal/acts", "internal/cache", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle",
+		"internal/observe", "internal/policy", "internal/refusal", "internal/uses",
 	},
 	"internal/observe":       nil,
 	"internal/uses":          {"internal/lifecycle"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
 const retire1 = "keys/orders/versions/1/retire"
@@ -138,6 +139,46 @@ func TestAConsentToReplaceAKeyIsToReplaceThatOne(t *testing.T) {
 	o.Must(o.as("root").Write("keys/other", "owner", "second"))
 	require.Equal(t, "void", o.state(request))
 	o.refusedAnew(request, "alice", "restore/other", restore...)
+}
+
+// TestARestoreThatWasCutShortGoesOnWithTheConsentToIt: the key that is there is deleted in one commit, the restored one made in another.
+func TestARestoreThatWasCutShortGoesOnWithTheConsentToIt(t *testing.T) {
+	makeBackup(t)
+	between := 0
+	for at := 1; ; at++ {
+		for _, fate := range storagetest.Fates() {
+			o := open(t)
+			o.govern(map[string]any{"import": oneOf})
+			o.Must(o.as("root").Write("keys/other", "owner", "first"))
+			replaced := o.Storage.Key("other").ID
+			restore := func() mounttest.Answer {
+				return o.as("alice").Write("restore/other", "policy", "pci", "backup", backup(), "force", true, "reason", why)
+			}
+			request := idIn.FindString(restore().Err)
+			o.approve(request, "bob")
+			o.Storage.FailWriteAs(at, fate)
+			first := restore()
+			fired := o.Storage.Fired()
+			o.Storage.Heal()
+			o.Restart()
+			if o.Read("keys/other").Status == 404 {
+				between++
+			}
+			if first.Status >= 300 {
+				o.Must(restore())
+			}
+			require.NotEqual(t, replaced, o.Storage.Key("other").ID)
+			require.Equal(t, "executed", o.state(request), "write %d %s", at, fate)
+			o.Must(o.as("root").Write("custody/checkpoint")) // which ends what is open
+			require.Equal(t, 1, executions(o, request))
+			o.Refused(restore(), `governed by policy "pci"`)
+			mounttest.RequireCustodyWhole(t, o.as("auditor").Mount)
+			if !fired {
+				require.Positive(t, between, "no write was cut short between the two commits")
+				return
+			}
+		}
+	}
 }
 
 func TestOneRefusalEndsARequestForAWhile(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
@@ -37,7 +36,7 @@ func TestWhatNoRuleAsksForCostsNothingMore(t *testing.T) {
 	makeBackup(t)
 	mounttest.NewForImports(t)
 	for _, x := range kinds() {
-		if x.mount || x.gate == "policy" { // the settings of the mount are read for its rule; a policy that has other rules is another policy
+		if x.gate == "policy" || x.gate == "approvals" { // what has other rules is another policy, or other settings
 			continue
 		}
 		t.Run(x.name, func(t *testing.T) {
@@ -46,13 +45,14 @@ func TestWhatNoRuleAsksForCostsNothingMore(t *testing.T) {
 			for _, with := range []bool{false, true} {
 				o := x.stand(t)
 				others := map[string]any{}
-				for _, gate := range acts.Gates(acts.Version, acts.Key) {
+				for _, gate := range x.gates() {
 					if gate != x.gate && with {
 						others[string(gate)] = oneOf
 					}
 				}
-				o.Must(o.as("root").Write("policies/pci", "approvals", others))
+				o.Must(o.as("root").Write(x.rules(), "approvals", others, "reason", why))
 				o.Must(o.Read("keys/orders"))
+				o.Must(o.Read("config/approvals"))
 				costs = append(costs, o.of(done, func() mounttest.Answer { return x.do(o) }))
 			}
 			require.Equal(t, costs[0], costs[1])
@@ -93,12 +93,12 @@ func TestWhatConsentCosts(t *testing.T) {
 	}{
 		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 2}, asked},
 		{"asked again", cost{storagetest.Counts{Gets: 4}, 0}, again},
-		{"the first vote", cost{storagetest.Counts{Gets: 7, Puts: 3}, 2}, first},
-		{"that vote again", cost{storagetest.Counts{Gets: 5}, 2}, repeated},
-		{"the second vote", cost{storagetest.Counts{Gets: 6, Puts: 3}, 4}, second},
-		{"the third vote", cost{storagetest.Counts{Gets: 6, Puts: 3}, 6}, third},
-		{"shown, with two votes", cost{storagetest.Counts{Gets: 4}, 4}, shown},
-		{"executed with three votes, besides", cost{storagetest.Counts{Gets: 3, Puts: 1}, 6}, execution},
+		{"the first vote", cost{storagetest.Counts{Gets: 6, Puts: 3}, 2}, first},
+		{"that vote again", cost{storagetest.Counts{Gets: 4}, 2}, repeated},
+		{"the second vote", cost{storagetest.Counts{Gets: 5, Puts: 3}, 4}, second},
+		{"the third vote", cost{storagetest.Counts{Gets: 5, Puts: 3}, 6}, third},
+		{"shown, with two votes", cost{storagetest.Counts{Gets: 3}, 4}, shown},
+		{"executed with three votes, besides", cost{storagetest.Counts{Gets: 2, Puts: 1}, 6}, execution},
 	} {
 		require.Equal(t, row.want, row.got, row.name)
 	}

@@ -238,6 +238,22 @@ func makeBackup(t *testing.T) {
 // wrapped is a key as an import takes it, of bytes that are all the same.
 func wrapped(o *office, of byte) string { return o.Wrapped(bytes.Repeat([]byte{of}, 32)) }
 
+// rules is the path of what asks for consent to the act.
+func (x kind) rules() string {
+	if x.mount {
+		return "config/approvals"
+	}
+	return "policies/pci"
+}
+
+// gates are those that rules beside the act's own can name.
+func (x kind) gates() []acts.Gate {
+	if x.mount {
+		return slices.DeleteFunc(acts.Gates(acts.Mount), func(g acts.Gate) bool { return g == acts.GateApprovals })
+	}
+	return acts.Gates(acts.Version, acts.Key)
+}
+
 // stand makes a mount in which the act is one request away, and needs consent.
 func (x kind) stand(t *testing.T) *office {
 	t.Helper()
@@ -254,11 +270,7 @@ func (x kind) stand(t *testing.T) *office {
 	if x.prepare != nil {
 		x.prepare(o)
 	}
-	path := "policies/pci"
-	if x.mount {
-		path = "config/approvals"
-	}
-	o.Must(o.as("root").Write(path, "approvals", map[string]any{string(x.gate): oneOf}, "reason", why))
+	o.Must(o.as("root").Write(x.rules(), "approvals", map[string]any{string(x.gate): oneOf}, "reason", why))
 	return o
 }
 

@@ -6,6 +6,7 @@ package crash_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,15 @@ func TestAnImportSurvivesTheFailureOfEachOfItsWrites(t *testing.T) {
 			},
 			body: func(m *mounttest.Mount) []any { return []any{"ciphertext", m.Wrapped(bytes.Repeat([]byte{8}, 32))} },
 			done: func(m *mounttest.Mount) bool { return m.Must(m.Read("keys/k")).Data["latest_version"] != 1 },
+		},
+		{
+			name: "a version that has to be another one", path: "keys/k/import_version", least: 4,
+			prepare: func(m *mounttest.Mount) {
+				m.Must(m.Write("policies/p", "owner", "o", "post_checks", "fingerprint_unique"))
+				m.Must(m.Write("keys/k/import", "policy", "p", "ciphertext", m.Wrapped(bytes.Repeat([]byte{7}, 32))))
+			},
+			body: func(m *mounttest.Mount) []any { return []any{"ciphertext", m.Wrapped(bytes.Repeat([]byte{8}, 32))} },
+			done: func(m *mounttest.Mount) bool { return slices.Contains(m.StatesOf("k")[1:], "active") },
 		},
 		{
 			name: "a public half", path: "keys/k/import", least: 4, public: true,

@@ -265,6 +265,21 @@ func TestWritingAPolicyCostsTwoPutsForCustody(t *testing.T) {
 	m.Storage.Reset()
 	m.Must(m.Write("policies/p", "owner", "x"))
 	require.Equal(t, storagetest.Counts{Gets: 2, Puts: 5}, m.Storage.Reset(), "custody, revision, intent, policy, custody")
+}
+
+func TestASettingOfTheMountCostsTwoGetsAndThreePuts(t *testing.T) {
+	t.Parallel()
+	m := mounttest.New(t)
+	m.Must(m.Write("policies/p", "owner", "o"))
+	m.Storage.Reset()
 	m.Must(m.Write("config/engine", "require_policy", true))
-	require.Equal(t, storagetest.Counts{Gets: 12, Puts: 3}, m.Storage.Reset(), "custody, settings, custody")
+	require.Equal(t, storagetest.Counts{Gets: 12, Puts: 3}, m.Storage.Reset(), "the first one reads each record of the mount")
+	for path, field := range map[string]string{"config/engine": "require_policy", "config/keys": "disable_upsert"} {
+		for _, on := range []bool{true, false} {
+			m.Must(m.Write(path, field, on))
+			m.Storage.Reset()
+			m.Must(m.Write(path, field, !on))
+			require.Equal(t, storagetest.Counts{Gets: 2, Puts: 3}, m.Storage.Reset(), "the setting, nothing behind the chain; custody, setting, custody")
+		}
+	}
 }
