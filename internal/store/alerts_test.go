@@ -20,9 +20,9 @@ import (
 // alert makes the key one that needs attention; no status is none.
 func alert(status lifecycle.Status, since time.Time) store.Act {
 	return func(k lifecycle.Key) (lifecycle.Commit, error) {
-		k.Alert = lifecycle.Alert{Status: status, Since: since}
+		k.Alerts = lifecycle.Alerts{{Status: status, Since: since}}
 		if status == "" {
-			k.Alert = lifecycle.Alert{}
+			k.Alerts = nil
 		}
 		return lifecycle.Commit{Key: k}, nil
 	}
@@ -118,12 +118,12 @@ func TestWhatIsLostOfAnAlertIsMended(t *testing.T) {
 				}
 				k, err := w.Key(ctx, "orders")
 				require.NoError(t, err)
-				require.Equal(t, []string{"alerts/" + string(k.Alert.Status) + "/20260301T1200-orders"}, w.alerts(t))
-				lost, err := w.RestoreAlert(ctx, k)
+				require.Equal(t, []string{"alerts/" + string(k.Alerts[0].Status) + "/20260301T1200-orders"}, w.alerts(t))
+				lost, err := w.RestoreAlerts(ctx, k)
 				require.NoError(t, err)
 				require.False(t, lost)
 				require.NoError(t, w.disk.Delete(ctx, w.alerts(t)[0]))
-				lost, err = w.RestoreAlert(ctx, k)
+				lost, err = w.RestoreAlerts(ctx, k)
 				require.NoError(t, err)
 				require.True(t, lost)
 				require.Len(t, w.alerts(t), 1)

@@ -31,6 +31,7 @@ type Store struct {
 	now      func() time.Time
 	log      hclog.Logger
 	identity atomic.Pointer[string]
+	watcher  Watcher // nil: nobody is told of commits
 }
 
 // pagesCached bounds the pages of creation times in memory: 4096 pages of 256 times, 24 MiB.
