@@ -367,6 +367,8 @@ func goldenWorld(t *testing.T) *world {
 	resident, on, noted := goldenResident()
 	require.NoError(t, w.PutObject(ctx, noted))
 	require.NoError(t, w.CreateKey(ctx, creation(resident, on)))
+	require.NoError(t, w.SaveCensus(ctx, goldenCensus()))
+	require.NoError(t, w.CreateKey(ctx, creation(goldenKeyWithTwoAlerts(), goldenVersion())))
 	last := goldenKey()
 	last.Name = "last"
 	require.NoError(t, w.CreateKey(ctx, creation(last, goldenVersion())))
