@@ -335,12 +335,7 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 		m.moves[k.Name] = r
 	}
 	m.unlist(was)
-	if !k.Due.IsZero() {
-		m.list(k.Due, k.Name)
-	}
-	for _, alert := range k.Alerts {
-		m.alert(k.Name, alert)
-	}
+	m.index(k)
 	if was.ID == "" {
 		m.watcher.Committed(k.Name, nil, &k)
 	} else {
@@ -350,6 +345,16 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 		m.consented(c.Event)
 		m.reviewed(c.Event)
 		m.acts = append(m.acts, Done{k.Name, system, c.Event})
+	}
+}
+
+// index lists a key where its record says.
+func (m *Mount) index(k lifecycle.Key) {
+	if !k.Due.IsZero() {
+		m.list(k.Due, k.Name)
+	}
+	for _, alert := range k.Alerts {
+		m.alert(k.Name, alert)
 	}
 }
 

@@ -152,6 +152,24 @@ func (w *World) Stored(name string) lifecycle.Key {
 	return k
 }
 
+// Names returns the names of all keys, in order.
+func (w *World) Names() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return sorted(w.keys)
+}
+
+// Alter changes a key as it is stored, and lists it accordingly, past all that counts: as an earlier release has left it.
+func (w *World) Alter(name string, change func(k *lifecycle.Key)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.keys[name]
+	w.unlist(k)
+	change(&k)
+	w.keys[name] = k
+	w.index(k)
+}
+
 // StoredVersion returns a version as it is stored, in use and in the archive; nil: not there.
 func (w *World) StoredVersion(name string, n int) (inUse, archived []byte, created time.Time) {
 	w.mu.Lock()

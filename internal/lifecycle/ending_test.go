@@ -64,11 +64,13 @@ func TestWhatIsAutomatedOrOffIsNotTold(t *testing.T) {
 	late := start.Add(89 * day)
 	require.True(t, lifecycle.Plan(k, byHand(t), late).Alerts().Has(lifecycle.Ending))
 	for name, p := range map[string]*policy.Policy{
-		"the engine rotates":        byHand(t, func(d doc) { d.RotationMode = policy.Auto }),
-		"the engine rotates at end": byHand(t, func(d doc) { d.RotationMode, d.RotationPeriod, d.OriginatorPeriod = policy.Auto, span(t, "0"), span(t, "90d") }),
-		"it is off":                 byHand(t, func(d doc) { d.NotifyBefore = span(t, "0") }),
-		"there is no end":           byHand(t, func(d doc) { d.RotationPeriod, d.OriginatorPeriod = span(t, "0"), span(t, "0") }),
-		"no policy":                 nil,
+		"the engine rotates": byHand(t, func(d doc) { d.RotationMode = policy.Auto }),
+		"the engine rotates at end": byHand(t, func(d doc) {
+			d.RotationMode, d.RotationPeriod, d.OriginatorPeriod = policy.Auto, span(t, "0"), span(t, "90d")
+		}),
+		"it is off":       byHand(t, func(d doc) { d.NotifyBefore = span(t, "0") }),
+		"there is no end": byHand(t, func(d doc) { d.RotationPeriod, d.OriginatorPeriod = span(t, "0"), span(t, "0") }),
+		"no policy":       nil,
 	} {
 		require.Zero(t, lifecycle.Plan(k, p, late).Notice, name)
 	}
