@@ -117,6 +117,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		version:   cmp.Or(o.Version, "unknown"),
 		system:    &vaultapi.CachedSystemView{SystemView: conf.System},
 	}
+	b.store.Watch(b.scheduler)
 	b.mount = vaultapi.Mount[*request]{
 		Prefix:   "keylife",
 		Bind:     b.bind,
@@ -221,6 +222,7 @@ func (b *backend) invalidate(_ context.Context, path string) {
 		if name, ok := store.KeyOf(path); ok {
 			b.plane.ForgetKey(name)
 			b.store.Forget(name)
+			b.scheduler.ForgetCensus()
 		}
 		if name, ok := store.PolicyOf(path); ok {
 			b.plane.ForgetPolicy(name)

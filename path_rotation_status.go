@@ -36,7 +36,7 @@ func (a rotationStatusAPI) paths() []path {
 		},
 		Synopsis: "How the rotations of the mount stand.",
 		Description: "What is due, how far the tick has come that works it off, and which keys need somebody: failed (an attempt failed and is " +
-			"repeated), stalled (it failed too often), overdue (an operator has to rotate) and stopped (enabled, and cannot encrypt). Reading costs the same for any number of keys. A list has these keys as a table; after and limit are for it alone.",
+			"repeated), stalled (it failed too often), overdue (an operator has to rotate), stopped (enabled, and cannot encrypt) and ending (an end is near that nobody automates). Reading costs the same for any number of keys. A list has these keys as a table; after and limit are for it alone.",
 	}}
 }
 
@@ -54,11 +54,15 @@ var rotationStatusAnswer = vaultapi.Answer[scheduler.RotationStatus]{
 		func(s scheduler.RotationStatus) int { return len(s.Stalled) }),
 	vaultapi.Show(vaultapi.Int("overdue", "Keys that an operator has to rotate."), func(s scheduler.RotationStatus) int { return len(s.Overdue) }),
 	vaultapi.Show(vaultapi.Int("stopped", "Keys that are enabled and cannot encrypt."), func(s scheduler.RotationStatus) int { return len(s.Stopped) }),
+	vaultapi.Show(vaultapi.Int("ending", "Keys that are near the end of their originator period, or near a rotation, that nobody automates."),
+		func(s scheduler.RotationStatus) int { return len(s.Ending) }),
 	vaultapi.Show(vaultapi.List("failed_keys", "Up to 100 of them, the longest first: name, since (RFC 3339, to the minute)."),
 		func(s scheduler.RotationStatus) []any { return alertedOf(s.Retrying) }),
 	vaultapi.Show(vaultapi.List("stalled_keys", "As failed_keys."), func(s scheduler.RotationStatus) []any { return alertedOf(s.Stalled) }),
 	vaultapi.Show(vaultapi.List("overdue_keys", "As failed_keys."), func(s scheduler.RotationStatus) []any { return alertedOf(s.Overdue) }),
 	vaultapi.Show(vaultapi.List("stopped_keys", "As failed_keys."), func(s scheduler.RotationStatus) []any { return alertedOf(s.Stopped) }),
+	vaultapi.Show(vaultapi.List("ending_keys", "As failed_keys; a key may be in several of these lists."),
+		func(s scheduler.RotationStatus) []any { return alertedOf(s.Ending) }),
 	vaultapi.Show(vaultapi.Int("ungoverned", "Keys whose policy is missing or cannot be read: they have strict terms, and nothing rotates them by itself."),
 		func(s scheduler.RotationStatus) int { n, _ := ungovernedOf(s.Ungoverned); return n }),
 	vaultapi.Show(vaultapi.List("ungoverned_keys", "Up to 100 of them: name, policy, why."),
@@ -88,7 +92,7 @@ type attention struct {
 }
 
 var attentionRows = vaultapi.Answer[attention]{
-	vaultapi.Show(vaultapi.Text("status", "failed, stalled, overdue or stopped as in a read; ungoverned: its policy is missing or cannot be read."),
+	vaultapi.Show(vaultapi.Text("status", "failed, stalled, overdue, stopped or ending as in a read, the most urgent of them; ungoverned: its policy is missing or cannot be read."),
 		func(k attention) string { return k.status }),
 	vaultapi.Show(vaultapi.Text("since", "Since when, RFC 3339, to the minute."), func(k attention) string { return vaultapi.Time(k.since) }),
 	vaultapi.Show(fPolicy, func(k attention) string { return k.Key.Policy }),
@@ -106,7 +110,7 @@ func attentionOf(s scheduler.RotationStatus) map[string]attention {
 	for _, list := range []struct {
 		status string
 		keys   []lifecycle.Alerted
-	}{{"failed", s.Retrying}, {"overdue", s.Overdue}, {"stalled", s.Stalled}, {"stopped", s.Stopped}} {
+	}{{"ending", s.Ending}, {"failed", s.Retrying}, {"overdue", s.Overdue}, {"stalled", s.Stalled}, {"stopped", s.Stopped}} {
 		for _, key := range list.keys {
 			keys[key.Name] = attention{status: list.status, since: key.Since}
 		}

@@ -168,6 +168,17 @@ func (c *Cache[K, V]) GetOrAdd(key K, newValue func() V) V {
 	return value
 }
 
+// Values returns what is kept.
+func (c *Cache[K, V]) Values() map[K]V {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	values := make(map[K]V, c.lru.Len())
+	for _, key := range c.lru.Keys() {
+		values[key], _ = c.lru.Peek(key)
+	}
+	return values
+}
+
 // Len returns how many snapshots are kept.
 func (c *Cache[K, V]) Len() int {
 	c.mu.Lock()

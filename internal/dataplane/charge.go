@@ -104,9 +104,14 @@ func (s *Session) reserve(
 	if most := k.Rules.Limits.Bytes; most > 0 && c.Bytes > most {
 		return over, limitf(refusal.Invalidf, "%s: %d bytes: one version may protect %d, by max_bytes of policy %q", c.field, c.Bytes, most, k.Policy)
 	}
-	err = s.plane.meter(versionID{k.ID, version}).take(ctx, k.Rules.Limits, c.Usage, func(need, want policy.Usage) (policy.Usage, error) {
+	m := s.plane.meter(versionID{k.ID, version})
+	err = m.take(ctx, k.Rules.Limits, c.Usage, func(need, want policy.Usage) (policy.Usage, error) {
 		granted, before, err := s.Usage.Lease(ctx, k.Name, lifecycle.LeaseRequest{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})
-		if err == nil && granted == (policy.Usage{}) {
+		if err != nil {
+			return granted, err
+		}
+		m.noted(k.Name, before.Plus(granted))
+		if granted == (policy.Usage{}) {
 			over = before.Plus(need)
 		}
 		return granted, err

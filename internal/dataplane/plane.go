@@ -105,6 +105,9 @@ func (p *Plane) ForgetCipher(k *lifecycle.Key, number int) { p.ciphers.Drop(ciph
 // ForgetPolicy drops what is remembered of a policy, because it was changed.
 func (p *Plane) ForgetPolicy(name string) { p.policies.Drop(name) }
 
+// CachedPolicy returns the revision of a policy that is in force, if it is in memory.
+func (p *Plane) CachedPolicy(name string) (*policy.Policy, bool) { return p.policies.Peek(name) }
+
 // SetClock tells what the clock guard remembers, as a tick has just learned it.
 func (p *Plane) SetClock(c lifecycle.Clock) { p.clock.Store(&c) }
 

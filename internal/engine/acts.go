@@ -72,7 +72,7 @@ func (a Acts) Complete(ctx context.Context, c lifecycle.Commit, p *policy.Policy
 	case !acts.Name(c.Event.Act).Urgent(): // which leaves to a later act what the clock archives next
 		return c, err
 	}
-	c.Key.Alert = lifecycle.Plan(c.Key, p, at).Alert()
+	c.Key.Alerts = lifecycle.Plan(c.Key, p, at).Alerts()
 	c.Key.Due = Due(c.Key, p, at)
 	c.Event = c.Event.Under(p)
 	return c, nil
@@ -94,7 +94,11 @@ func (s *Session) withOldest(ctx context.Context, k lifecycle.Key, p *policy.Pol
 // Due returns the time to list the key under: when the plan wants it looked at, though not in the past, which the tick has
 // left behind.
 func Due(k lifecycle.Key, p *policy.Policy, now time.Time) time.Time {
-	wake := lifecycle.Plan(k, p, now).Wake
+	plan := lifecycle.Plan(k, p, now)
+	wake := plan.Wake
+	if plan.Notice.After(now) && (wake.IsZero() || plan.Notice.Before(wake)) {
+		wake = plan.Notice
+	}
 	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 && (wake.IsZero() || pending[0].At.Before(wake)) {
 		wake = pending[0].At
 	}

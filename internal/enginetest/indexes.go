@@ -95,24 +95,29 @@ func (s alertIndex) RepairAlert(ctx context.Context, status lifecycle.Status, li
 	err := s.called(ctx, "RepairAlert", listed.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil && s.keys[listed.Name].Alert.Status != status {
+	if err == nil && !s.keys[listed.Name].Alerts.Has(status) {
 		delete(s.alerts[status], listed.Name)
 	}
 	return err
 }
 
-func (s alertIndex) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
-	if k.Alert.Status == "" {
+func (s alertIndex) RestoreAlerts(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
+	if len(k.Alerts) == 0 {
 		return false, nil
 	}
-	err = s.called(ctx, "RestoreAlert", k.Name)
+	err = s.called(ctx, "RestoreAlerts", k.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.alerts[k.Alert.Status][k.Name]; ok || err != nil {
+	if err != nil {
 		return false, err
 	}
-	s.alerts[k.Alert.Status] = map[string]time.Time{k.Name: k.Alert.Since}
-	return true, nil
+	for _, alert := range k.Alerts {
+		if _, ok := s.alerts[alert.Status][k.Name]; !ok {
+			s.alert(k.Name, alert)
+			lost = true
+		}
+	}
+	return lost, nil
 }
 
 // usageStore is dataplane.UsageStore and dataplane.DenialStore.

@@ -32,6 +32,15 @@ func (s keyStore) Key(ctx context.Context, name string) (lifecycle.Key, error) {
 	return k, nil
 }
 
+func (s keyStore) LookAt(ctx context.Context, name string, look func(k lifecycle.Key) error) error {
+	defer s.lock(name)()
+	k, err := s.Key(ctx, name)
+	if err != nil {
+		return err
+	}
+	return look(k)
+}
+
 func (s keyStore) KeyNames(ctx context.Context) ([]string, error) {
 	err := s.called(ctx, "KeyNames", "")
 	s.mu.Lock()
@@ -111,6 +120,7 @@ func (s keyStore) DeleteKey(ctx context.Context, name string, allow func(lifecyc
 	}
 	delete(s.keys, name)
 	s.unlist(k)
+	s.watcher.Committed(name, &k, nil)
 	s.erasures[name] = true
 	s.acts = append(s.acts, Done{name, s.system, lifecycle.Event{Act: "delete", Reason: reason}})
 	return k, nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/keylife/vault-plugin-keylife/internal/census"
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -65,6 +66,14 @@ type Mount struct {
 	faults map[string]error
 	before map[string]func()
 	acts   []Done
+
+	census  census.Snapshot
+	watcher watcher // of the process that runs
+}
+
+// watcher is told of commits, as that of the store is.
+type watcher interface {
+	Committed(name string, was, is *lifecycle.Key)
 }
 
 // inAct locks the mount for an act that is not on a key.
@@ -326,14 +335,11 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 		m.moves[k.Name] = r
 	}
 	m.unlist(was)
-	if !k.Due.IsZero() {
-		m.list(k.Due, k.Name)
-	}
-	if k.Alert.Status != "" {
-		if m.alerts[k.Alert.Status] == nil {
-			m.alerts[k.Alert.Status] = map[string]time.Time{}
-		}
-		m.alerts[k.Alert.Status][k.Name] = k.Alert.Since
+	m.index(k)
+	if was.ID == "" {
+		m.watcher.Committed(k.Name, nil, &k)
+	} else {
+		m.watcher.Committed(k.Name, &was, &k)
 	}
 	if c.Event.Act != "" {
 		m.consented(c.Event)
@@ -342,9 +348,28 @@ func (m *Mount) put(was lifecycle.Key, c lifecycle.Commit, system bool) {
 	}
 }
 
+// index lists a key where its record says.
+func (m *Mount) index(k lifecycle.Key) {
+	if !k.Due.IsZero() {
+		m.list(k.Due, k.Name)
+	}
+	for _, alert := range k.Alerts {
+		m.alert(k.Name, alert)
+	}
+}
+
 func (m *Mount) unlist(k lifecycle.Key) {
 	delete(m.due[minute(k.Due)], k.Name)
-	delete(m.alerts[k.Alert.Status], k.Name)
+	for _, alert := range k.Alerts {
+		delete(m.alerts[alert.Status], k.Name)
+	}
+}
+
+func (m *Mount) alert(name string, alert lifecycle.Alert) {
+	if m.alerts[alert.Status] == nil {
+		m.alerts[alert.Status] = map[string]time.Time{}
+	}
+	m.alerts[alert.Status][name] = alert.Since
 }
 
 func (m *Mount) list(at time.Time, name string) {

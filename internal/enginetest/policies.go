@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/census"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
@@ -175,6 +176,23 @@ func (s policyStore) SaveReindexCursor(ctx context.Context, policy string, revis
 
 // settings are those of the mount, and what the clock guard remembers.
 type settings struct{ *Mount }
+
+func (s settings) Census(ctx context.Context) (census.Snapshot, error) {
+	err := s.called(ctx, "Census", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.census, err
+}
+
+func (s settings) SaveCensus(ctx context.Context, c census.Snapshot) error {
+	err := s.called(ctx, "SaveCensus", "")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.census = c
+	}
+	return err
+}
 
 func (s settings) Clock(ctx context.Context) (lifecycle.Clock, error) {
 	err := s.called(ctx, "Clock", "")

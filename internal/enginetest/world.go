@@ -22,6 +22,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 )
@@ -42,6 +43,7 @@ type World struct {
 	Plane     *dataplane.Plane
 	Engine    *engine.Engine
 	Scheduler *scheduler.Scheduler
+	Observe   *observe.Observer
 }
 
 // New returns an empty world.
@@ -58,7 +60,9 @@ func (w *World) Restart() {
 	log := hclog.New(&hclog.LoggerOptions{Output: w.log, Level: hclog.Info, Mutex: new(sync.Mutex)})
 	w.Plane = dataplane.New(dataplane.Config{Now: w.Clock.Now, Rand: rand.Reader, Log: log})
 	w.Engine = engine.New(engine.Config{Now: w.Clock.Now, Rand: rand.Reader, Log: log, Plane: w.Plane})
-	w.Scheduler = scheduler.New(scheduler.Config{Now: w.Clock.Now, Log: log, Plane: w.Plane})
+	w.Observe = observe.New()
+	w.Scheduler = scheduler.New(scheduler.Config{Now: w.Clock.Now, Log: log, Plane: w.Plane, Observe: w.Observe})
+	w.watcher = w.Scheduler
 }
 
 // Data is a request that uses keys.
@@ -90,7 +94,7 @@ func (w *World) ByClock() *scheduler.Session {
 	}
 	return w.Scheduler.Session(scheduler.Storage{
 		Keys: keyStore{m, true}, Due: dueIndex{m}, Alerts: alertIndex{m}, Unfinished: unsettled{keyStore{m, true}, moveStore{m}},
-		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m}, Rewraps: rewrapStore{w},
+		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m}, Rewraps: rewrapStore{w}, Census: settings{m},
 	}, w.Session().SystemActs(), w.Data())
 }
 
@@ -146,6 +150,24 @@ func (w *World) Stored(name string) lifecycle.Key {
 	k, ok := w.keys[name]
 	require.True(w.T, ok, "there is no key %s", name)
 	return k
+}
+
+// Names returns the names of all keys, in order.
+func (w *World) Names() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return sorted(w.keys)
+}
+
+// Alter changes a key as it is stored, and lists it accordingly, past all that counts: as an earlier release has left it.
+func (w *World) Alter(name string, change func(k *lifecycle.Key)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.keys[name]
+	w.unlist(k)
+	change(&k)
+	w.keys[name] = k
+	w.index(k)
 }
 
 // StoredVersion returns a version as it is stored, in use and in the archive; nil: not there.

@@ -21,7 +21,7 @@ func Drift(k Key, p *policy.Policy, now time.Time) []policy.Finding {
 		return []policy.Finding{{Field: "policy", Value: k.Policy, Rule: "the policy that governs the key is missing or cannot be read"}}
 	}
 	found := p.Findings(k.Attributes(), now)
-	if out := Plan(k, p, now); slices.Contains(Alerts(), out.Status) {
+	if out := Plan(k, p, now); slices.Contains(AlertStatuses(), out.Status) {
 		found = append(found, policy.Finding{Field: "rotation", Value: string(out.Status), Rule: out.Why})
 	}
 	if end := originatorEnd(k, p); !end.IsZero() && !now.Before(end) {

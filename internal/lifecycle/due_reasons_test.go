@@ -57,7 +57,7 @@ func TestMissedWindowIsWaitedForAgain(t *testing.T) {
 	for _, mode := range []policy.RotationMode{policy.Manual, policy.Notify} {
 		got = lifecycle.Plan(k, sundays(t, func(d doc) { d.RotationMode = mode }), at(15, 6, 0))
 		require.Equal(t, lifecycle.Overdue, got.Status, "an operator is bound to no window")
-		require.Equal(t, at(15, 2, 0), got.Alert().Since)
+		require.Equal(t, at(15, 2, 0), got.Alerts()[0].Since)
 	}
 	failed := k.Failed("token removed", p, at(15, 5, 59))
 	got = lifecycle.Plan(failed, p, at(15, 6, 30))
@@ -160,7 +160,7 @@ func TestPeriodEndsEarlyEnoughForASuccessorToBeStaged(t *testing.T) {
 	for _, now := range []time.Time{at(16, 12, 0), at(21, 11, 59)} {
 		got = lifecycle.Plan(k, p, now)
 		require.Equal(t, lifecycle.Scheduled, got.Status, "its successor is on the way")
-		require.Zero(t, got.Alert())
+		require.Empty(t, got.Alerts())
 	}
 	require.Equal(t, []lifecycle.Pending{{At: at(21, 12, 0), Op: lifecycle.Promote, Version: 2}}, lifecycle.AllPendingTransitions(k, p))
 	k = step(t, k, lifecycle.Promote, 2, free(at(21, 12, 0)))
@@ -178,7 +178,7 @@ func TestTypeThatThePolicyDeniesIsOverdueAndNoFailure(t *testing.T) {
 	require.Equal(t, lifecycle.Overdue, got.Status)
 	require.Zero(t, got.Wake)
 	require.Equal(t, `due, but type: "aes256-gcm96": policy "pci" (revision 1) denies new versions of this type after 2026-03-11`, got.Why)
-	require.Equal(t, lifecycle.Alert{Status: lifecycle.Overdue, Since: at(11, 12, 0)}, got.Alert())
+	require.Equal(t, lifecycle.Alerts{{Status: lifecycle.Overdue, Since: at(11, 12, 0)}}, got.Alerts())
 }
 
 func TestKeyIsStalledAfterItsCyclesAndGoesOnTrying(t *testing.T) {
@@ -197,16 +197,16 @@ func TestKeyIsStalledAfterItsCyclesAndGoesOnTrying(t *testing.T) {
 		require.Equal(t, want.status, got.Status)
 		require.Equal(t, now.Add(want.wait), got.Wake)
 		require.Equal(t, fmt.Sprintf("due, and the last of %d attempts failed: token removed", i+1), got.Why)
-		require.Equal(t, lifecycle.Alert{Status: want.status, Since: at(11, 12, 0)}, got.Alert())
+		require.Equal(t, lifecycle.Alerts{{Status: want.status, Since: at(11, 12, 0)}}, got.Alerts())
 		now = got.Wake
-		require.Equal(t, want.status, lifecycle.Plan(k, p, now).Alert().Status, "it alerts until an attempt succeeds")
+		require.Equal(t, want.status, lifecycle.Plan(k, p, now).Alerts()[0].Status, "it alerts until an attempt succeeds")
 	}
 	back := now.Add(-30 * day) // the clock was far ahead when the attempts failed
 	k.Rotation.Base = back.Add(-20 * day)
 	require.True(t, lifecycle.Plan(k, p, back).ToRotate(), "a failure from the future is not waited for")
 	k, err := k.Rotate(lifecycle.BySchedule, "", now, now)
 	require.NoError(t, err)
-	require.Zero(t, lifecycle.Plan(k, p, now).Alert())
+	require.Empty(t, lifecycle.Plan(k, p, now).Alerts())
 }
 
 func TestStagedVersionIsPromotedInTheWindow(t *testing.T) {

@@ -68,7 +68,7 @@ type Key struct {
 	LastActs     LastActs      // which custody records tell of the last changes; the store sees to it
 	Predecessors []Predecessor // the versions active before the active one, the last of them just before; shared, so never changed in place
 
-	Alert    Alert     // what operators should look at
+	Alerts   Alerts    // what operators should look at
 	Due      time.Time // the time under which the due index lists the key; zero: it has nothing scheduled
 	Revision int       // grows by one with every committed change; what "cas" is compared with
 }
@@ -104,18 +104,6 @@ type Rotation struct {
 type Predecessor struct {
 	Version int
 	Since   time.Time // when it became active first
-}
-
-// Alert says that a key needs somebody's attention. The zero Alert is none.
-type Alert struct {
-	Status Status    // one of [Alerts]
-	Since  time.Time // when the rotation was due, or the key stopped
-}
-
-// Alerted is a key that the index of alerts lists under a status.
-type Alerted struct {
-	Name  string
-	Since time.Time // to the minute
 }
 
 // Trigger is what caused a rotation.

@@ -41,7 +41,7 @@ func TestNewKeyTakesNoProgressFromItsSpec(t *testing.T) {
 	asked.Status = lifecycle.KeyStatus{State: lifecycle.KeyRetired, At: start, DestroyAt: start}
 	asked.Predecessors = []lifecycle.Predecessor{{Version: 1, Since: start}}
 	asked.Oldest = lifecycle.Oldest{Version: 1, Deactivated: start}
-	asked.Alert = lifecycle.Alert{Status: lifecycle.Stalled, Since: start}
+	asked.Alerts = lifecycle.Alerts{{Status: lifecycle.Stalled, Since: start}}
 	asked.LastActs, asked.LastDrill = lifecycle.LastActs{Since: 1}, start
 	asked.Certificates, asked.CreatedBy = lifecycle.Certificates{{Version: 1, Digest: "0a"}}, "somebody"
 	requireNoProgressForgotten(t, asked)

@@ -26,8 +26,8 @@ const (
 	Stopped     Status = "stopped"   // enabled, cannot encrypt, and the next tick does not change that
 )
 
-// Alerts lists the statuses that somebody has to look at.
-func Alerts() []Status { return []Status{Retrying, Stalled, Overdue, Stopped} }
+// Ending is no status of a plan, but one that the index of alerts has beside it: an end is near that nobody automates.
+const Ending Status = "ending"
 
 // RotationPlan is the decision of [Plan]: how the key stands, why, and when to look again.
 type RotationPlan struct {
@@ -39,32 +39,28 @@ type RotationPlan struct {
 	Trigger Trigger       // what makes the key due
 	Slot    time.Time     // the point of the schedule that a rotation now counts from; zero: from now
 	Why     string        // one sentence for an operator
+	Notice  time.Time     // when the key comes, or came, near an end that nobody automates; zero: there is none
 
+	near    bool      // Notice has come
 	since   time.Time // Stopped: since when
 	failing Status    // Retrying or Stalled while the last attempt is a failed one, also when the next is due
+	waiting Status    // Overdue, Retrying or Stalled, also where the key has stopped: the alert of its rotation; empty: none
 }
 
 // ToRotate reports whether the engine rotates the key now.
 func (o RotationPlan) ToRotate() bool { return o.Status == Due }
 
-// Alert returns what operators should look at.
-func (o RotationPlan) Alert() Alert {
-	switch {
-	case o.Status == Stopped:
-		return Alert{Stopped, o.since}
-	case o.Status == Overdue:
-		return Alert{Overdue, o.Next}
-	case o.failing != "":
-		return Alert{o.failing, o.Next}
-	default:
-		return Alert{}
-	}
-}
-
 // Plan decides what is due for the key at now. The policy is nil for a key that none governs, or whose policy is
 // missing or cannot be read. It is pure: the tick only executes what it says, and reading a key shows the same answer.
 func Plan(k Key, p *policy.Policy, now time.Time) RotationPlan {
-	return newPlanner(k, p, now).plan().orStopped(k, k.RulesFor(p))
+	by := newPlanner(k, p, now)
+	out := by.plan()
+	out.Notice, out.waiting = by.notice(out), out.failing
+	out.near = !out.Notice.IsZero() && !now.Before(out.Notice)
+	if out.Status == Overdue {
+		out.waiting = Overdue
+	}
+	return out.orStopped(k, k.RulesFor(p))
 }
 
 // planner works out the plan of a key as if it could encrypt.

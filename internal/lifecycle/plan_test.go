@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
+	"github.com/keylife/vault-plugin-keylife/internal/schedule"
 	"github.com/stretchr/testify/require"
 )
 
@@ -68,6 +69,7 @@ func TestPlanRotatesWhatAClockThatWasAheadHasDated(t *testing.T) {
 
 func TestPlanOfAPolicyWithoutAPeriodSchedulesNothing(t *testing.T) {
 	p := newPolicy(t, "0", "0%", policy.Notify)
+	p.NotifyBefore = schedule.Span{}
 	got := lifecycle.Plan(newKey(t, 1), p, start.Add(1000*day))
 	require.Equal(t, lifecycle.RotationPlan{
 		Status: lifecycle.Unscheduled, Mode: policy.Notify, Why: `policy "pci" has rotation_period 0 and no rotation_schedule`,

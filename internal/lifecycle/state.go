@@ -77,6 +77,16 @@ func (k Key) versionState(v int) State {
 		return Active
 	case v == k.Staged:
 		return PreActive
+	default:
+		return stateByFloors(&k, v)
+	}
+}
+
+// stateByFloors is the state of a version that no pointer and no override names.
+func stateByFloors(k *Key, v int) State {
+	switch {
+	case v < k.MinAvailable, v < k.DestroyedBelow:
+		return Destroyed
 	case v < k.MinDecryption:
 		return Archived
 	default:

@@ -23,8 +23,8 @@ func TestAKeyThatIsEnabledAndCannotEncryptIsStopped(t *testing.T) {
 			out := lifecycle.Plan(k, governing, later.Add(day))
 			require.Equal(t, lifecycle.Stopped, out.Status, name)
 			require.Contains(t, out.Why, "cannot encrypt")
-			require.Equal(t, lifecycle.Stopped, out.Alert().Status)
-			require.Equal(t, later, out.Alert().Since.Truncate(day/2), name)
+			require.Equal(t, lifecycle.Stopped, out.Alerts()[0].Status)
+			require.Equal(t, later, out.Alerts()[0].Since.Truncate(day/2), name)
 			if governing != nil {
 				require.Contains(t, lifecycle.Drift(k, governing, later.Add(day)), policy.Finding{Field: "rotation", Value: "stopped", Rule: out.Why})
 			}

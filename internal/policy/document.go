@@ -34,6 +34,7 @@ type Document struct {
 	RotationRetryBase    schedule.Span // wait after the first failed attempt, doubled after each one that follows
 	RotationRetryMax     schedule.Span // the longest wait
 	RotationRetryCycles  int           // failed attempts in a row after which the key counts as stalled
+	NotifyBefore         schedule.Span // how long before an end that nobody automates somebody is told; 0: not at all
 	MaxEncryptions       int64         // by one version; [LimitByType]: as the type needs; 0: no limit
 	MaxBytes             int64         // of plaintext, by one version; 0: no limit
 	OnLimit              OnLimit

@@ -101,4 +101,11 @@ var spans = []Field{
 		help:   "How often the answer to a compromise is exercised, at least 1d. 0: no drill is due.",
 		docs:   Docs{Unit: "seconds", Rule: "0 (no drill is due) or at least 1d, between two drills of a key", Source: "PCI 12.10.2"},
 	}),
+	define(row[schedule.Span]{
+		name: "notify_before", kind: span, at: func(d *Document) *schedule.Span { return &d.NotifyBefore }, def: spanOf("30d"), sparse: true,
+		rule:   notifyBeforeRule,
+		looser: by(length, less[time.Duration]("an end that comes near is told later")),
+		help:   "How long before an end that nobody automates a key is listed as ending, at least 1h. 0: not at all.",
+		docs:   Docs{Unit: "seconds", Rule: "0 (not at all) or at least 1h: how long before the end of the originator period, or before a rotation, that nobody automates the key is [`ending`](rotation.md#how-a-key-stands). At most half of the time that ends", Source: "57 5.3.4"},
+	}),
 }

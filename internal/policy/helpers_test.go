@@ -69,6 +69,7 @@ func document(t testing.TB) policy.Document {
 		ExecutionTTL:    span(t, "12h"),
 		ApprovalExclude: []consent.Exclusion{consent.ExcludeAuthor},
 		DrillEvery:      span(t, "365d"),
+		NotifyBefore:    span(t, "14d"),
 
 		Labels:     map[string]string{"env": "prod"},
 		Compliance: []string{"pci-dss-4.0.1/3.7.4"},

@@ -62,7 +62,7 @@ var values = map[string][]any{
 	"staging_time": {"0", "1h", "2d"}, "rollback_window": {"", "0", "12h", "24h", "5d"},
 	"originator_period": {"", "0", "100d", "365d", "500d"},
 	"recipient_period":  {"1095d", "0", "60d"}, "archive_after": {"0", "5d", "60d"}, "retire_after": {"0", "1d", "30d"},
-	"quiet_period": {"14d", "0", "30d"}, "destroy_delay": {"30d", "24h", "60d"}, "drill_every": {"0", "365d", "30d"},
+	"quiet_period": {"14d", "0", "30d"}, "destroy_delay": {"30d", "24h", "60d"}, "drill_every": {"0", "365d", "30d"}, "notify_before": {"30d", "0", "60d"},
 }
 
 // neutralFields allow and forbid nothing.
@@ -144,6 +144,8 @@ func TestWhatIsLooser(t *testing.T) {
 		{"approval_exclude", texts{"requester", "creator"}, texts{"creator"}, ""},
 		{"drill_every", "365d", "0", "drills are due less often"},
 		{"drill_every", "0", "365d", ""},
+		{"notify_before", "30d", "0", "an end that comes near is told later"},
+		{"notify_before", "0", "30d", ""},
 		{"allowed_types", texts{"aes256-gcm96"}, texts{}, "any type is admitted"},
 		{"allowed_types", texts{"aes256-gcm96"}, texts{"aes128-gcm96", "aes256-gcm96"}, "more types: aes128-gcm96"},
 		{"allowed_types", texts{}, texts{"aes128-gcm96"}, ""},

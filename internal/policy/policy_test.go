@@ -125,6 +125,7 @@ func edits(t testing.TB) map[string]func(*policy.Document) {
 		"ApprovalTTL":     func(d *policy.Document) { d.ApprovalTTL = span(t, "2d") },
 		"ExecutionTTL":    func(d *policy.Document) { d.ExecutionTTL = span(t, "720m") },
 		"ApprovalExclude": func(d *policy.Document) { d.ApprovalExclude = nil },
+		"NotifyBefore":    func(d *policy.Document) { d.NotifyBefore = span(t, "30d") },
 		"DrillEvery":      func(d *policy.Document) { d.DrillEvery = span(t, "0") },
 
 		"Labels":     func(d *policy.Document) { d.Labels["env"] = "test" },

@@ -179,6 +179,9 @@ func consentRules(t testing.TB) []fieldRule {
 		{"ApprovalExclude", "unknown", func(d doc) { d.ApprovalExclude = []consent.Exclusion{"approver"} }, `approval_exclude: "approver": unknown; known are requester, creator, author`},
 		{"ApprovalExclude", "none", func(d doc) { d.ApprovalExclude = nil }, ""},
 		{"DrillEvery", "too often", func(d doc) { d.DrillEvery = span(t, "23h59m") }, `drill_every: "23h59m": must be 0 (no drill is due) or at least 1d`},
+		{"NotifyBefore", "too late", func(d doc) { d.NotifyBefore = span(t, "59m") }, `notify_before: "59m": must be 0 (not at all) or at least 1h`},
+		{"NotifyBefore", "never", func(d doc) { d.NotifyBefore = span(t, "0") }, ""},
+		{"NotifyBefore", "latest", func(d doc) { d.NotifyBefore = span(t, "1h") }, ""},
 		{"DrillEvery", "never", func(d doc) { d.DrillEvery = span(t, "0") }, ""},
 		{"DrillEvery", "most often", func(d doc) { d.DrillEvery = span(t, "1d") }, ""},
 	}

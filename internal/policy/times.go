@@ -165,6 +165,13 @@ func drillEveryRule(field string, every schedule.Span, _ *Document) error {
 	return nil
 }
 
+func notifyBeforeRule(field string, before schedule.Span, _ *Document) error {
+	if before.Duration != 0 && before.Duration < time.Hour {
+		return refusal.InvalidField(field, before.Text, "must be 0 (not at all) or at least 1h")
+	}
+	return nil
+}
+
 // ttlRule bounds how long a request is open, and how long what was approved may be executed.
 func ttlRule(field string, ttl schedule.Span, _ *Document) error {
 	if ttl.Duration < 5*time.Minute || ttl.Duration > 14*day {

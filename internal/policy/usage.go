@@ -43,6 +43,17 @@ func (l Limits) Exceeded(u Usage) bool {
 	return (l.Encryptions > 0 && u.Encryptions > l.Encryptions) || (l.Bytes > 0 && u.Bytes > l.Bytes)
 }
 
+// Ratio returns which share of a limit the usage is, the larger one where there are two; 0: nothing is limited.
+func (l Limits) Ratio(u Usage) float64 {
+	share := func(used, limit int64) float64 {
+		if limit == 0 {
+			return 0
+		}
+		return float64(used) / float64(limit)
+	}
+	return max(share(u.Encryptions, l.Encryptions), share(u.Bytes, l.Bytes))
+}
+
 // Hard returns the limits beyond which a version protects no more, although its successor could not be made: a ninth
 // more. For the default that is 2^32 - 1.
 func (l Limits) Hard() Limits {

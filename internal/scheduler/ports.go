@@ -20,12 +20,15 @@ type Storage struct {
 	Bindings   BindingIndex
 	Clock      ClockStore
 	Rewraps    RewrapStore
+	Census     CensusStore
 }
 
 // KeySource reads key records.
 type KeySource interface {
 	// Key returns the committed key or refusal.ErrNotFound.
 	Key(ctx context.Context, name string) (lifecycle.Key, error)
+	// LookAt calls look with the committed key, while no act on it runs. The error is refusal.ErrNotFound, or look's.
+	LookAt(ctx context.Context, name string, look func(k lifecycle.Key) error) error
 	// KeyNames returns all names in alphabetical order.
 	KeyNames(ctx context.Context) ([]string, error)
 }
@@ -40,14 +43,14 @@ type DueIndex interface {
 	PostponeDue(ctx context.Context, minute, later time.Time, name string) error
 }
 
-// AlertIndex lists the keys that need attention. It is a cache of lifecycle.Key.Alert.
+// AlertIndex lists the keys that need attention. It is a cache of lifecycle.Key.Alerts.
 type AlertIndex interface {
 	// Alerts returns the keys listed under a status, the longest first.
 	Alerts(ctx context.Context, status lifecycle.Status) ([]lifecycle.Alerted, error)
 	// RepairAlert removes an entry that the key's record does not confirm.
 	RepairAlert(ctx context.Context, status lifecycle.Status, listed lifecycle.Alerted) error
-	// RestoreAlert lists a key again whose entry was lost.
-	RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error)
+	// RestoreAlerts lists a key again of which an entry was lost.
+	RestoreAlerts(ctx context.Context, k lifecycle.Key) (lost bool, err error)
 }
 
 // Unfinished are acts of several writes that have begun.

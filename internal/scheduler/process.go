@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
@@ -43,9 +44,14 @@ func (d decision) lost(err error) error {
 	return fmt.Errorf("%w; %s", err, d.result.Cause.Error())
 }
 
-// processKey commits what the plan and the pending transitions say of one key, wherever the index listed it, until nothing is due. Stale
-// means that the key's record does not name this entry, so that no commit removes it.
-func (p *processor) processKey(ctx context.Context, minute time.Time, name string) (stale bool, err error) {
+// processed is how a key was left.
+type processed struct {
+	stale bool      // the key's record does not name the entry under which it was found, so that no commit removes it
+	due   time.Time // when it is looked at again; zero: not by itself
+}
+
+// processKey commits what the plan and the pending transitions say of one key, wherever the index listed it, until nothing is due.
+func (p *processor) processKey(ctx context.Context, minute time.Time, name string) (done processed, err error) {
 	var moved bool
 	for i := range tickSteps {
 		var before lifecycle.Key
@@ -56,25 +62,26 @@ func (p *processor) processKey(ctx context.Context, minute time.Time, name strin
 			return d.Commit, err
 		})
 		if i == 0 {
-			stale = !sameMinute(before.Due, minute)
+			done.stale = !sameMinute(before.Due, minute)
 		}
 		if err != nil {
-			return false, d.lost(err)
+			return processed{}, d.lost(err)
 		}
+		done.due = after.Due
 		moved = moved || lifecycle.Displaced(before, after) != (lifecycle.Range{})
 		p.logOutcome(before, after, d)
-		done := after.Latest == before.Latest && d.did == nil && !d.checked
-		if done || after.Due.IsZero() || after.Due.After(p.Now()) {
+		last := after.Latest == before.Latest && d.did == nil && !d.checked
+		if last || after.Due.IsZero() || after.Due.After(p.Now()) {
 			break
 		}
 	}
 	if !moved {
-		return stale, nil
+		return done, nil
 	}
 	if _, err := p.acts.Relocate(ctx, name); err != nil {
 		p.Log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
 	}
-	return stale, nil
+	return done, nil
 }
 
 // decide decides the one thing to do for a key now: check what was promoted, rotate, a pending transition, or only when to
@@ -232,11 +239,14 @@ func (p *processor) logOutcome(before, after lifecycle.Key, d decision) {
 		p.Log.Info("rotated key", "key", after.Name, "version", after.Latest, "trigger", string(after.Rotation.Trigger),
 			"policy", after.Policy, "due", d.plan.Next, "late", p.started.Sub(d.plan.Next).String())
 	}
-	if after.Alert.Status == lifecycle.Overdue && before.Alert != after.Alert {
+	if overdue, is := after.Alerts.Of(lifecycle.Overdue); is && !slices.Contains(before.Alerts, overdue) {
 		p.report.Overdue++
-		p.Log.Warn("key is overdue for rotation", "key", after.Name, "policy", after.Policy, "due", after.Alert.Since, "mode", string(d.plan.Mode))
+		p.Log.Warn("key is overdue for rotation", "key", after.Name, "policy", after.Policy, "due", overdue.Since, "mode", string(d.plan.Mode))
 	}
-	if after.Alert.Status == lifecycle.Stopped && d.did != nil && d.did.Op == lifecycle.Lapse {
+	if ending, is := after.Alerts.Of(lifecycle.Ending); is && !before.Alerts.Has(lifecycle.Ending) {
+		p.Log.Warn("key is near an end that nobody automates", "key", after.Name, "policy", after.Policy, "since", ending.Since, "rotation", string(d.plan.Status))
+	}
+	if after.Alerts.Has(lifecycle.Stopped) && d.did != nil && d.did.Op == lifecycle.Lapse {
 		p.Log.Warn("key has stopped: its active version lapsed and it cannot encrypt", "key", after.Name, "policy", after.Policy)
 	}
 }
@@ -265,10 +275,14 @@ func (p *processor) noteFailure(ctx context.Context, name string, cause error) e
 		return err
 	}
 	what := "automatic act failed"
-	if k.Alert.Status == lifecycle.Stalled {
+	failing, stalled := k.Alerts.Of(lifecycle.Stalled)
+	if !stalled {
+		failing, _ = k.Alerts.Of(lifecycle.Retrying)
+	}
+	if stalled {
 		what = "key is stalled: its rotation failed again"
 	}
-	p.Log.Error(what, "key", name, "policy", k.Policy, "failures", k.Rotation.Failures, "since", k.Alert.Since,
+	p.Log.Error(what, "key", name, "policy", k.Policy, "failures", k.Rotation.Failures, "since", failing.Since,
 		"retry", k.Rotation.RetryAt, "error", cause)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/keylife/vault-plugin-keylife/internal/census"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/observe"
@@ -54,6 +55,7 @@ type Scheduler struct {
 	last          time.Time  // minute up to which the due index has been worked off; zero: unknown
 	lastRelocated string     // key whose material was moved last
 	scrub         scrub
+	census        *census.Census
 
 	shown   progress
 	rewraps rewrapStops
@@ -65,7 +67,7 @@ func New(c Config) *Scheduler {
 	if c.Observe == nil {
 		c.Observe = observe.New()
 	}
-	return &Scheduler{Config: c}
+	return &Scheduler{Config: c, census: census.New()}
 }
 
 // Session is the scheduler during one request.

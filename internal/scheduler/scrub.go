@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/internal/census"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -60,6 +61,7 @@ func (t *tick) scrubIndex(ctx context.Context) error {
 		if err := t.alone(ctx, name, func(ctx context.Context) error { return t.repair(ctx, name) }); err != nil {
 			t.Log.Error("due index of a key could not be checked", "key", name, "error", err)
 		}
+		t.census.Pass(name) // where it was not looked at
 	}
 	return nil
 }
@@ -71,7 +73,7 @@ func (t *tick) beginScrub(ctx context.Context, s *scrub) error {
 		return err
 	}
 	var alerts []listedAlert
-	for _, status := range lifecycle.Alerts() {
+	for _, status := range lifecycle.AlertStatuses() {
 		list, err := t.store.Alerts.Alerts(ctx, status)
 		if err != nil {
 			return err
@@ -81,6 +83,7 @@ func (t *tick) beginScrub(ctx context.Context, s *scrub) error {
 		}
 	}
 	s.names, s.alerts, s.again = names, alerts, t.started.Add(scrubEvery)
+	t.census.Begin()
 	return t.nameUngoverned(ctx)
 }
 
@@ -94,22 +97,26 @@ func (t *tick) nameUngoverned(ctx context.Context) error {
 }
 
 func (t *tick) repair(ctx context.Context, name string) error {
-	k, err := t.store.Keys.Key(ctx, name)
+	var k lifecycle.Key
+	var policy *policy.Policy
+	err := t.store.Keys.LookAt(ctx, name, func(found lifecycle.Key) (err error) {
+		k = found
+		if policy, err = t.data.PolicyOf(ctx, &k); err == nil {
+			t.census.Look(name, census.Under(&k, policy, t.Now()))
+		}
+		return err
+	})
 	if errors.Is(err, refusal.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	policy, err := t.data.PolicyOf(ctx, &k)
-	if err != nil {
-		return err
-	}
-	if now := t.Now(); t.misplaced(k, policy, now) || k.Alert.Status != lifecycle.Plan(k, policy, now).Alert().Status {
+	if now := t.Now(); t.misplaced(k, policy, now) || !k.Alerts.SameStatuses(lifecycle.Plan(k, policy, now).Alerts()) {
 		t.Repaired++
 		return t.reindexKey(ctx, name)
 	}
-	lost, err := t.store.Alerts.RestoreAlert(ctx, k)
+	lost, err := t.store.Alerts.RestoreAlerts(ctx, k)
 	if lost {
 		t.Repaired++
 	}

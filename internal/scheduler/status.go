@@ -71,6 +71,7 @@ type RotationStatus struct {
 	Stalled  []lifecycle.Alerted
 	Overdue  []lifecycle.Alerted
 	Stopped  []lifecycle.Alerted // enabled and cannot encrypt
+	Ending   []lifecycle.Alerted // near an end that nobody automates
 
 	Ungoverned []Ungoverned // policies that say nothing to their keys
 
@@ -87,14 +88,15 @@ const minutesCounted = int(followFor/time.Minute) + 2
 func (s *Session) Status(ctx context.Context) (status RotationStatus, err error) {
 	lists := map[lifecycle.Status]*[]lifecycle.Alerted{
 		lifecycle.Retrying: &status.Retrying, lifecycle.Stalled: &status.Stalled, lifecycle.Overdue: &status.Overdue, lifecycle.Stopped: &status.Stopped,
+		lifecycle.Ending: &status.Ending,
 	}
-	for _, level := range lifecycle.Alerts() {
+	for _, level := range lifecycle.AlertStatuses() {
 		list, err := s.store.Alerts.Alerts(ctx, level)
 		if err != nil {
 			return status, err
 		}
 		*lists[level] = list
-		if len(list) > 0 && level != lifecycle.Stopped { // which does not wait for a rotation
+		if len(list) > 0 && level != lifecycle.Stopped && level != lifecycle.Ending { // which do not wait for a rotation
 			status.waits(list[0].Since)
 		}
 	}

@@ -35,11 +35,11 @@ func (s *Session) Tick(ctx context.Context) (Report, error) {
 		return Report{}, nil
 	}
 	defer s.running.Unlock()
-	t := &tick{Session: s, started: s.Now()}
+	t := &tick{Session: s, started: s.Now(), left: backlog{}}
 	t.acts = t.acts.OneTick()
 	defer s.shown.begin(t)()
 	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.settleObjects(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
-		t.workOffDue(ctx), t.scrubIndex(ctx), t.rewrap(ctx))
+		t.workOffDue(ctx), t.showRotation(ctx), t.scrubIndex(ctx), t.takeCensus(ctx), t.rewrap(ctx))
 	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "deferred", t.Deferred, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
 		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "rewrapped", t.Rewrapped, "unfinished", t.Unfinished)
 	t.observed(err)
@@ -63,6 +63,7 @@ type tick struct {
 	started time.Time
 	seen    int
 	waiting int // of them, keys that were deferred
+	left    backlog
 }
 
 // processor is what the tick does to single keys with.
@@ -78,8 +79,9 @@ func (t *tick) spent(ctx context.Context) bool {
 // workOffDue works off the due index, oldest minute first.
 func (t *tick) workOffDue(ctx context.Context) error {
 	minutes, err := t.minutes(ctx)
-	for _, minute := range minutes {
+	for i, minute := range minutes {
 		if t.full(ctx) {
+			err = errors.Join(err, t.countLeft(ctx, minutes[i:]))
 			break
 		}
 		err = errors.Join(err, t.workOff(ctx, minute))
@@ -125,12 +127,15 @@ func (t *tick) workOff(ctx context.Context, minute time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	for i, name := range names {
 		if t.full(ctx) {
+			t.left.wait(minute, names[i:]...)
 			return nil
 		}
 		t.seen++
+		delete(t.left, name) // of a minute before, in which it came to be due again
 		if err := t.lookAt(ctx, minute, name); err != nil {
+			t.left.wait(minute, name)
 			t.Unfinished = true
 			t.Log.Error("key could not be looked at", "key", name, "error", err)
 		}
@@ -144,13 +149,16 @@ func (t *tick) workOff(ctx context.Context, minute time.Time) error {
 func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error {
 	own, cancel := context.WithTimeout(ctx, t.KeyTime)
 	defer cancel()
-	var stale bool
+	var done processed
 	p := t.processor()
 	err := t.acts.Guard(name, func() (err error) {
-		stale, err = p.processKey(own, minute, name)
+		done, err = p.processKey(own, minute, name)
 		return err
 	})
-	if stale || errors.Is(err, refusal.ErrNotFound) {
+	if err == nil && !done.due.IsZero() && !done.due.After(t.Now()) {
+		t.left.wait(done.due.Truncate(time.Minute), name)
+	}
+	if done.stale || errors.Is(err, refusal.ErrNotFound) {
 		return t.store.Due.RemoveDue(ctx, minute, name)
 	}
 	if err == nil {
@@ -158,6 +166,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	}
 	if errors.Is(err, envelope.ErrUnavailable) {
 		t.waiting++
+		t.left.wait(minute, name)
 		t.deferKey(name, err)
 		return nil
 	}

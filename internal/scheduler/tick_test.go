@@ -108,12 +108,12 @@ func TestAKeyThatFailsIsPutOffAndStopsNoOther(t *testing.T) {
 	require.Equal(t, 1, bad.Latest)
 	require.Equal(t, 1, bad.Rotation.Failures)
 	require.Contains(t, bad.Rotation.LastError, "storage fails")
-	require.Equal(t, lifecycle.Retrying, bad.Alert.Status)
+	require.True(t, bad.Alerts.Has(lifecycle.Retrying))
 	require.True(t, bad.Due.After(w.Clock.Now()))
 	w.Fail("IsStored bad", nil)
 	pass(w, 2*time.Hour)
 	require.Equal(t, 2, w.Stored("bad").Latest)
-	require.Zero(t, w.Stored("bad").Alert)
+	require.Empty(t, w.Stored("bad").Alerts)
 }
 
 func TestAKeyThatPanicsStopsNoOther(t *testing.T) {
@@ -140,7 +140,7 @@ func TestATokenThatIsAwayIsNoFailureOfTheKeys(t *testing.T) {
 		k := w.Stored("k")
 		require.Equal(t, 1, k.Latest, name)
 		require.Zero(t, k.Rotation.Failures, name)
-		require.NotEqual(t, lifecycle.Retrying, k.Alert.Status, name)
+		require.False(t, k.Alerts.Has(lifecycle.Retrying), name)
 		require.True(t, w.Logged("deferred: keys wait for the wrapper of key material"), name)
 		w.Token.Away(nil)
 		pass(w, 10*time.Minute)

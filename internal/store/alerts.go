@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
@@ -13,15 +14,15 @@ import (
 )
 
 // alertsPrefix is alerts/<status>/<minute>-<name>: which keys need attention, and since when. It is a cache of
-// lifecycle.Key.Alert, written with the record as the due index is. Keys that are well have no entry.
+// lifecycle.Key.Alerts, written with the record as the due index is. Keys that are well have no entry.
 const alertsPrefix = "alerts/"
 
-// alertPath returns the entry of a key in the index of alerts; empty: it has none.
-func alertPath(k lifecycle.Key) string {
-	if k.Alert.Status == "" {
-		return ""
+// alertPaths returns the entries of a key in the index of alerts, the most urgent first.
+func alertPaths(k lifecycle.Key) (paths []string) {
+	for _, alert := range k.Alerts {
+		paths = append(paths, alertEntry(alert.Status, alert.Since, k.Name))
 	}
-	return alertEntry(k.Alert.Status, k.Alert.Since, k.Name)
+	return paths
 }
 
 func alertEntry(status lifecycle.Status, since time.Time, name string) string {
@@ -58,21 +59,26 @@ func (r AlertIndex) RepairAlert(ctx context.Context, status lifecycle.Status, li
 		return err
 	}
 	entry := alertEntry(status, listed.Since, listed.Name)
-	if err == nil && alertPath(k) == entry {
+	if err == nil && slices.Contains(alertPaths(k), entry) {
 		return nil
 	}
 	return r.delete(ctx, entry)
 }
 
-// RestoreAlert lists the key again, if its entry was lost, and reports whether it was.
-func (r AlertIndex) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
-	path := alertPath(k)
-	if path == "" {
-		return false, nil
+// RestoreAlerts lists the key again where an entry of it was lost, and reports whether one was.
+func (r AlertIndex) RestoreAlerts(ctx context.Context, k lifecycle.Key) (lost bool, err error) {
+	for _, path := range alertPaths(k) {
+		entry, err := r.get(ctx, path)
+		if err != nil {
+			return lost, storageError("get", path, err)
+		}
+		if entry != nil {
+			continue
+		}
+		lost = true
+		if err := r.mark(ctx, path); err != nil {
+			return lost, err
+		}
 	}
-	entry, err := r.get(ctx, path)
-	if err != nil || entry != nil {
-		return false, storageError("get", path, err)
-	}
-	return true, r.mark(ctx, path)
+	return lost, nil
 }

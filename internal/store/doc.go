@@ -21,13 +21,14 @@
 //	revisions/<name>/<n>     every revision of a policy, immutable
 //	bound/<policy>/<name>    which keys may be bound to a policy
 //	schedule/<minute>/<name> which keys are to be looked at, and when
-//	alerts/<status>/<minute>-<name> which keys are retrying, stalled, overdue or stopped, and since when
+//	alerts/<status>/<minute>-<name> which keys are retrying, stalled, overdue, stopped or ending, and since when
 //	intents/<kind>/<name>    an act of several writes that has begun; replayed until done
 //	reviews/<id>             an act by break-glass, and what others say of it
 //	config/keys, config/engine, config/cache  settings
 //	config/approvals                      the settings of the mount about consent
 //	config/approvers                      who has enrolled as an approver
 //	config/clock                          what the clock guard remembers
+//	config/census                         how many keys and versions there are, as a tick counted them
 //	config/barrier                        says nothing; see write.go
 //	config/kek, config/archive-kek        the mount's key encryption keys                (secret)
 //	config/custody                        the keys that sign checkpoints                 (secret)

@@ -23,9 +23,27 @@ type eraseRecord struct {
 	KeyID  string `json:"key_id"`
 	Due    string `json:"due"`
 	Policy string `json:"policy"`
-	Alert  string `json:"alert"` // the entry in the index of alerts; empty: none
+	Alert  string `json:"alert"` // the most urgent entry in the index of alerts; empty: none
 
-	Protection string `json:"protection"` // that of the key
+	Protection string   `json:"protection"`            // that of the key
+	MoreAlerts []string `json:"more_alerts,omitempty"` // its other entries there
+}
+
+// intentToErase is the intent to delete the key.
+func intentToErase(k lifecycle.Key) eraseRecord {
+	intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Protection: string(k.Protection)}
+	if alerts := alertPaths(k); len(alerts) > 0 {
+		intent.Alert, intent.MoreAlerts = alerts[0], alerts[1:]
+	}
+	return intent
+}
+
+// alerts are the entries of the key in the index of alerts.
+func (r eraseRecord) alerts() []string {
+	if r.Alert == "" {
+		return nil
+	}
+	return append([]string{r.Alert}, r.MoreAlerts...)
 }
 
 // Limits of one call of finishErasure, in entries deleted.
@@ -63,12 +81,12 @@ func (r Keys) DeleteKey(ctx context.Context, name string, allow func(lifecycle.K
 	event := lifecycle.Event{Act: string(acts.Delete), Reason: reason}.With(deletedRevision, strconv.Itoa(k.Revision))
 	a := act{name, k.ID, event}
 	_, err = Journals(r).recorded(ctx, a, at, func(ctx context.Context, _ custody.Head) error {
-		intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k), Protection: string(k.Protection)}
-		if err := r.put(ctx, eraseIntents+name, intent, nil); err != nil {
+		if err := r.put(ctx, eraseIntents+name, intentToErase(k), nil); err != nil {
 			return err
 		}
 		return r.delete(ctx, keyPath(name))
 	})
+	r.s.tell(name, &k, nil, err)
 	return k, err
 }
 
@@ -157,8 +175,8 @@ func (r Keys) dropIntent(ctx context.Context, name string, intent eraseRecord) e
 			return err
 		}
 	}
-	if intent.Alert != "" {
-		if err := r.delete(ctx, intent.Alert); err != nil {
+	for _, alert := range intent.alerts() {
+		if err := r.delete(ctx, alert); err != nil {
 			return err
 		}
 	}

@@ -61,7 +61,7 @@ func goldenKey() lifecycle.Key {
 			Exhausted: 2, ExhaustedAt: start.Add(6 * time.Hour), ExhaustedBy: policy.Usage{Encryptions: 1001, Bytes: 4096},
 			ChecksPending: true, PriorBase: start.Add(time.Hour), PriorFailures: 4,
 		},
-		Alert:    lifecycle.Alert{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)},
+		Alerts:   lifecycle.Alerts{{Status: lifecycle.Stalled, Since: start.Add(7 * time.Hour)}},
 		LastActs: lifecycle.LastActs{Since: 1, Versions: []lifecycle.VersionAct{{Version: 2, Act: 1}}},
 		Due:      start.Add(time.Hour), Revision: 9,
 	}
@@ -95,7 +95,7 @@ func goldenPolicy(t *testing.T) policy.Policy {
 			RecipientPeriod: span("8d"), ArchiveAfter: span("4d"), RetireAfter: span("5d"), QuietPeriod: span("6d"), DestroyDelay: span("7d"),
 			MinVersionsKept: 3, CompromisedProcessing: policy.Deny, SuspendedProcessing: policy.Allow,
 			RequireReason: []string{"retire", "hold"}, ReasonPattern: "^CHG",
-			Approvals: map[catalogue.Gate]string{}, ApprovalTTL: span("72h"), ExecutionTTL: span("24h"), DrillEvery: span("0"),
+			Approvals: map[catalogue.Gate]string{}, ApprovalTTL: span("72h"), ExecutionTTL: span("24h"), DrillEvery: span("0"), NotifyBefore: span("30d"),
 			ApprovalExclude: []consent.Exclusion{consent.ExcludeRequester, consent.ExcludeCreator},
 			Labels:          map[string]string{"env": "prod"}, Compliance: []string{"pci-dss-4.0.1/3.7.4"}, Source: "policy {}",
 		},
@@ -367,6 +367,8 @@ func goldenWorld(t *testing.T) *world {
 	resident, on, noted := goldenResident()
 	require.NoError(t, w.PutObject(ctx, noted))
 	require.NoError(t, w.CreateKey(ctx, creation(resident, on)))
+	require.NoError(t, w.SaveCensus(ctx, goldenCensus()))
+	require.NoError(t, w.CreateKey(ctx, creation(goldenKeyWithTwoAlerts(), goldenVersion())))
 	last := goldenKey()
 	last.Name = "last"
 	require.NoError(t, w.CreateKey(ctx, creation(last, goldenVersion())))

@@ -25,7 +25,7 @@ func TestRecordsAreWrittenAsTheGoldenOnes(t *testing.T) {
 		"policies/pci": "policy", "revisions/pci/4": "policy", "config/keys": "settings", "config/cache": "cache", "denied/orders/0": "denied",
 		"leases/orders/2": "lease", "intents/reschedule/pci": "reschedule", "intents/erase/last": "erase", "intents/settle/orders": "settle",
 		"intents/rewrap/use": "rewrap", "keys/resident": "key-resident", "versions/resident/1": "version-resident", "intents/objects/" + object: "object",
-		"config/approvals": "approvals", "config/approvers": "approvers", "config/hsm": "hsm", "config/keks": "keks",
+		"config/approvals": "approvals", "config/approvers": "approvers", "config/hsm": "hsm", "config/keks": "keks", "config/census": "census", "keys/two-alerts": "key-two-alerts",
 	} {
 		if *renew {
 			var pretty bytes.Buffer

@@ -52,6 +52,20 @@ func (r Keys) key(ctx context.Context, name string) (lifecycle.Key, custody.Head
 	return k, custody.Head{Count: rec.JournalCount, Hash: rec.JournalHash}, rest, nil
 }
 
+// LookAt calls look with the committed key, while no act on it runs. The error is [refusal.ErrNotFound] where there is none, or look's.
+func (r Keys) LookAt(ctx context.Context, name string, look func(k lifecycle.Key) error) error {
+	unlock, err := r.s.keys.exclusive(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	k, err := r.Key(ctx, name)
+	if err != nil {
+		return err
+	}
+	return look(k)
+}
+
 // KeyNames returns the names of all keys in alphabetical order, but that of the wrapping key.
 func (r Keys) KeyNames(ctx context.Context) ([]string, error) {
 	names, err := r.list(ctx, keysPrefix)
@@ -77,7 +91,8 @@ func (r Keys) CreateKey(ctx context.Context, c lifecycle.Commit) error {
 	}
 	c.Key.CreatedBy = r.caller.Actor.EntityID
 	made := change{Commit: c}
-	_, err = r.record(ctx, made, false)
+	next, err := r.record(ctx, made, false)
+	r.s.tell(name, nil, &next, err)
 	r.restored(ctx, made, err)
 	return err
 }
@@ -113,6 +128,7 @@ func (r Keys) UpdateKey(ctx context.Context, name string, act Act) (lifecycle.Ke
 			return nil
 		}
 		next, err = r.record(ctx, c, true)
+		r.s.tell(name, &c.current, &next, err)
 		return err
 	})
 	return next, err
@@ -158,8 +174,14 @@ func (r Keys) record(ctx context.Context, c change, exists bool) (lifecycle.Key,
 	return next, err
 }
 
-// entry is where an index lists a key; empty: nowhere.
-type entry struct{ was, now string }
+// entriesOf returns where the indexes list a key: in that of what is due, and in that of alerts.
+func entriesOf(k lifecycle.Key) []string {
+	entries := alertPaths(k)
+	if due := duePath(k); due != "" {
+		entries = append([]string{due}, entries...)
+	}
+	return entries
+}
 
 // commit writes what the next record refers to, then the record, then removes what only the old record referred to.
 // A crash before the Put of the record leaves orphans that the next act overwrites or the tick removes; a crash
@@ -169,20 +191,21 @@ func (r Keys) commit(ctx context.Context, c change) (lifecycle.Key, error) {
 	if err != nil {
 		return lifecycle.Key{}, err
 	}
-	entries := []entry{{duePath(c.current), duePath(next)}, {alertPath(c.current), alertPath(next)}}
-	for _, e := range entries {
-		if e.now != "" && e.now != e.was {
-			if err := r.mark(ctx, e.now); err != nil {
-				return lifecycle.Key{}, err
-			}
+	was, now := entriesOf(c.current), entriesOf(next)
+	for _, entry := range now {
+		if slices.Contains(was, entry) {
+			continue
+		}
+		if err := r.mark(ctx, entry); err != nil {
+			return lifecycle.Key{}, err
 		}
 	}
 	if err := r.putRecord(ctx, c, next); err != nil {
 		return lifecycle.Key{}, err
 	}
-	for _, e := range entries {
-		if e.was != "" && e.was != e.now {
-			r.dropped("stale index entry is left", r.delete(ctx, e.was))
+	for _, entry := range was {
+		if !slices.Contains(now, entry) {
+			r.dropped("stale index entry is left", r.delete(ctx, entry))
 		}
 	}
 	r.dropChains(ctx, c)

@@ -14,7 +14,7 @@ import (
 )
 
 // keyRecord is keys/<name>. Times are RFC 3339, those in lists Unix seconds, periods nanoseconds. No field may be omitempty (see fieldsOf), but
-// for types and the last drill: no act empties them.
+// for those of which a record without them is as ever: an earlier release that knows them not keeps what they say.
 type keyRecord struct {
 	Schema               int                     `json:"schema"`
 	ID                   string                  `json:"id"`
@@ -57,6 +57,7 @@ type keyRecord struct {
 	Due                  time.Time               `json:"due"`
 	AlertStatus          string                  `json:"alert_status"`
 	AlertSince           time.Time               `json:"alert_since"`
+	MoreAlerts           []alertJSON             `json:"more_alerts,omitempty"` // beside the most urgent one
 	Revision             int                     `json:"revision"`
 	JournalCount         int                     `json:"journal_count"` // chain of custody up to the act that wrote this
 	JournalHash          string                  `json:"journal_hash"`
@@ -111,6 +112,7 @@ type predecessorJSON struct {
 
 func recordOfKey(k lifecycle.Key) keyRecord {
 	r := k.Rotation
+	first, more := alertsJSON(k.Alerts)
 	return keyRecord{
 		Schema: schema, ID: k.ID, Type: string(k.Type), Size: k.Size, Types: typesJSON(k.EarlierTypes), Derived: k.Derived, Convergent: k.Convergent, Protection: string(k.Protection),
 		Imported: k.Imported, AllowRotation: k.AllowRotation, PublicOnly: k.PublicOnly, Certificates: certificatesJSON(k.Certificates),
@@ -122,7 +124,7 @@ func recordOfKey(k lifecycle.Key) keyRecord {
 		State: k.Status.State.String(), StateAt: k.Status.At, DestroyTime: k.Status.Until(), StateBefore: k.Status.Before.String(), Hold: k.Hold,
 		OldestVersion: k.Oldest.Version, OldestDeactivated: k.Oldest.Deactivated,
 		Created: k.Created, Recent: seconds(k.Recent), Due: k.Due, Revision: k.Revision,
-		AlertStatus: string(k.Alert.Status), AlertSince: k.Alert.Since, Ancestors: predecessorsJSON(k.Predecessors),
+		AlertStatus: first.Status, AlertSince: first.Since, MoreAlerts: more, Ancestors: predecessorsJSON(k.Predecessors),
 		LastActs: toLastActsJSON(k.LastActs), CreatedBy: k.CreatedBy, LastDrill: optional(k.LastDrill),
 		rotationRecord: rotationRecord{
 			r.Base, r.Last, r.Promoted, string(r.Trigger), r.Reason, r.Failures, r.LastError, r.FailedAt, r.RetryAt,
@@ -155,7 +157,7 @@ func (r keyRecord) key(name string) (lifecycle.Key, error) {
 		Latest: r.Latest, Primary: r.Primary,
 		MinDecryption: r.MinDecryption, MinEncryption: r.MinEncryption, MinAvailable: r.MinAvailable,
 		DestroyedBelow: r.DestroyedBelow, PrivateFrom: r.PrivateFrom, Staged: r.Staged, Overrides: overrides, Hold: r.Hold,
-		Alert:   lifecycle.Alert{Status: lifecycle.Status(r.AlertStatus), Since: r.AlertSince},
+		Alerts:  alertsOf(alertJSON{r.AlertStatus, r.AlertSince}, r.MoreAlerts),
 		Status:  lifecycle.KeyStatus{State: state, At: r.StateAt, Before: before}.WithUntil(r.DestroyTime),
 		Oldest:  lifecycle.Oldest{Version: r.OldestVersion, Deactivated: r.OldestDeactivated},
 		Created: r.Created, Recent: times(r.Recent), Due: r.Due, Revision: r.Revision, Predecessors: predecessorsOf(r.Ancestors),

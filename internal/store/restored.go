@@ -15,8 +15,7 @@ func (r Keys) prepareRestored(ctx context.Context, c change) error {
 		return nil
 	}
 	k := c.Key
-	intent := eraseRecord{Schema: schema, KeyID: k.ID, Due: minuteOf(k.Due), Policy: k.Policy, Alert: alertPath(k), Protection: string(k.Protection)}
-	if err := r.put(ctx, eraseIntents+k.Name, intent, nil); err != nil {
+	if err := r.put(ctx, eraseIntents+k.Name, intentToErase(k), nil); err != nil {
 		return err
 	}
 	for _, v := range c.Restored {

@@ -35,6 +35,7 @@ func everything(t *testing.T) *world {
 	require.NoError(t, w.SetClock(ctx, goldenClock()))
 	require.NoError(t, w.SetDisableUpsert(ctx, true))
 	require.NoError(t, w.SetCacheSize(ctx, 10))
+	require.NoError(t, w.SaveCensus(ctx, goldenCensus()))
 	tokenSet(t, w)
 	enrolled(t, w)
 	w.putPolicy(t, "pci", "")
@@ -81,7 +82,7 @@ func TestScenarioWritesEveryKindOfEntry(t *testing.T) {
 		"schedule": true, "intents/erase": true, "intents/reschedule": true, "config/keys": true, "config/cache": true, "config/kek": true,
 		"archive": true, "journal": true, "denied": true, "intents/settle": true, "config/archive-kek": true, "config/custody": true,
 		"config/clock": true, "config/hsm": true, "config/keks": true, "intents/rewrap": true,
-		"config/approvals": true, "config/approvers": true,
+		"config/approvals": true, "config/approvers": true, "config/census": true,
 	}, kinds)
 }
 

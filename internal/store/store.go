@@ -38,6 +38,7 @@ type Store struct {
 	log      hclog.Logger
 	identity atomic.Pointer[string]
 	observe  *observe.Observer
+	watcher  Watcher // nil: nobody is told of commits
 }
 
 // pagesCached bounds the pages of creation times in memory: 4096 pages of 256 times, 24 MiB.

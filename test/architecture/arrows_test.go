@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate", "internal/report"},
 	"internal/acts":            nil,
+	"internal/census":          {"internal/lifecycle", "internal/observe", "internal/policy"},
 	"internal/clock":           nil,
 	"internal/consent":         {"internal/acts", "internal/refusal"},
 	"internal/custody":         nil,
@@ -28,10 +29,10 @@ var mayImport = map[string][]string{
 	"internal/dataplane":       {"internal/cache", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal"},
 	"internal/engine":          {"internal/acts", "internal/consent", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal", "internal/report", "internal/transitformat"},
 	"internal/enginetest": {
-		"internal/acts", "internal/consent", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
-		"internal/policy", "internal/refusal", "internal/scheduler",
+		"internal/acts", "internal/census", "internal/consent", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
+		"internal/observe", "internal/policy", "internal/refusal", "internal/scheduler",
 	},
-	"internal/scheduler": {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal"},
+	"internal/scheduler": {"internal/census", "internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal"},
 	"internal/keks": {
 		"hsm", "hsm/cryptoki", "hsm/token", "internal/acts", "internal/envelope", "internal/keyring", "internal/lifecycle", "internal/refusal",
 		"internal/observe", "internal/schedule", "internal/tokens",
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"internal/schedule":  nil,
 	"internal/store": {
 		"hsm", "hsm/cryptoki", "internal/tokens",
-		"internal/acts", "internal/cache", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle",
+		"internal/acts", "internal/cache", "internal/census", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle",
 		"internal/observe", "internal/policy", "internal/refusal", "internal/uses",
 	},
 	"internal/observe":       nil,
@@ -74,6 +75,7 @@ var mayImport = map[string][]string{
 var mustNotImport = map[string][]string{
 	"hsm":                {"github.com/hashicorp/vault"},
 	"internal/cache":     {"github.com/hashicorp/vault"},
+	"internal/census":    {"github.com/hashicorp/vault"},
 	"internal/dataplane": {"github.com/hashicorp/vault"},
 	"internal/engine":    {"github.com/hashicorp/vault"},
 	"internal/keks":      {"github.com/hashicorp/vault"},

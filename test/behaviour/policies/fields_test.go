@@ -36,7 +36,7 @@ func everyField() map[string]any {
 		"retire_after", 86400, "quiet_period", "1d12h", "destroy_delay", "60d", "min_versions_kept", 3,
 		"compromised_processing", "deny", "suspended_processing", "allow",
 		"approvals", map[string]any{"retire": "2 of key-approvers, security", "promote": "not creator"}, "approval_ttl", "48h", "execution_ttl", 3600,
-		"approval_exclude", []any{"creator", "author"}, "drill_every", "365d",
+		"approval_exclude", []any{"creator", "author"}, "drill_every", "365d", "notify_before", "14d",
 	)
 }
 
@@ -218,6 +218,7 @@ var badFields = map[string][]badField{
 	"approval_ttl":     {{value: "4m", says: "4m|5m and 14d"}, {value: "15d", says: "15d|5m and 14d"}, {value: "", says: `""|duration`}},
 	"execution_ttl":    {{value: 0, says: "0|5m and 14d"}, {value: "soon", says: "soon|duration"}},
 	"approval_exclude": {{value: "approver", says: "approver|requester, creator, author"}},
+	"notify_before":    {{value: "59m", says: "59m|1h"}, {value: "soon", says: "soon|duration"}},
 	"drill_every":      {{value: "1h", says: "1h|1d"}, {value: "yearly", says: "yearly|duration"}},
 	"document":         {{value: "owner = ", says: "line 1|Missing expression"}, {value: strings.Repeat("#", 1<<16+1), says: "###|64 KiB"}, {value: "owner = \"o\"", with: mounttest.Data("owner", "o"), says: "owner|excludes"}},
 }
