@@ -168,6 +168,8 @@ var sharedPaths = sync.OnceValue(func() []path {
 		reportAPI{}.paths(),
 		accessAPI{}.paths(),
 		reviewsAPI{}.paths(),
+		inventoryAPI{}.paths(),
+		calendarAPI{}.paths(),
 	)
 })
 
@@ -305,6 +307,8 @@ Look after keys:
 
 Govern them:
   policies                        write, plan and read policies; who does not meet them
+  inventory                       how all keys stand: versions, next event, policy, drift, last use
+  calendar                        what will happen on which day, and what people have to do until then
   rotation/status                 what waits for whom
   access-review                   who uses which keys
   custody                         the records of what was done to keys: export, checkpoint, verify
