@@ -178,7 +178,7 @@ func inventoryData(k engine.InventoryKey, used, now time.Time) map[string]any {
 		"protection": string(k.Protection), "last_used_time": vaultapi.Time(used), "drift": findingsData(k.Drift),
 		"owner": k.Key.Owner, "labels": labelsOf(k.Key.Labels), "created_time": vaultapi.Time(k.Key.Created),
 	}
-	if since := k.Key.ActiveSince(); !since.IsZero() {
+	if since := lifecycle.ActiveSince(&k.Key); !since.IsZero() {
 		data["primary_since"], data["primary_age"] = vaultapi.Time(since), max(int64(now.Sub(since).Seconds()), 0)
 	}
 	if k.Next != nil {

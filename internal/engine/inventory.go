@@ -125,10 +125,10 @@ func (s Keys) inventoryKey(ctx context.Context, k *lifecycle.Key, wrapped *prote
 		return row
 	}
 	now := s.Now()
-	row.States = k.CountStates()
+	row.States = lifecycle.CountStates(k)
 	row.Drift = lifecycle.Drift(*k, row.Policy, now)
 	row.Protection = wrapped.level(ctx, k)
-	if next := lifecycle.Forecast(*k, row.Policy, k.RecordedDates(), now, 1); len(next) > 0 {
+	if next := lifecycle.Forecast(*k, row.Policy, lifecycle.RecordedDates(*k), now, 1); len(next) > 0 {
 		row.Next = &next[0]
 	}
 	return row

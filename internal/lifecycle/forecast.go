@@ -51,7 +51,7 @@ func Forecast(k Key, p *policy.Policy, dates map[int]time.Time, now time.Time, n
 
 // RecordedDates returns when versions of the key were made, as far as its record tells: of the newest, and what tells since
 // when the oldest deactivated one is superseded.
-func (k Key) RecordedDates() map[int]time.Time {
+func RecordedDates(k Key) map[int]time.Time {
 	dates := make(map[int]time.Time, len(k.Recent)+1)
 	if k.Oldest.Version != 0 {
 		dates[k.Oldest.Version+1] = k.Oldest.Deactivated

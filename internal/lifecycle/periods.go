@@ -20,11 +20,11 @@ func originatorEnd(k Key, p *policy.Policy) time.Time {
 }
 
 // ActiveSince returns when the active version became active first; zero: there is none.
-func (k Key) ActiveSince() time.Time {
+func ActiveSince(k *Key) time.Time {
 	if k.Primary == 0 {
 		return time.Time{}
 	}
-	return protectsSince(k, k.Primary)
+	return protectsSince(*k, k.Primary)
 }
 
 // protectsSince returns when the version, active or before the active one, became active first: its originator period

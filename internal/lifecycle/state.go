@@ -44,7 +44,7 @@ func (k Key) State(v int) State {
 }
 
 // CountStates returns how many versions of the key are in which state.
-func (k Key) CountStates() map[State]int {
+func CountStates(k *Key) map[State]int {
 	counts := map[State]int{}
 	for v := 1; v <= k.Latest; v++ {
 		counts[k.State(v)]++
