@@ -31,13 +31,16 @@ type Config struct {
 }
 
 // Engine acts on the keys and policies of one mount. It is safe for concurrent use.
-type Engine struct{ Config }
+type Engine struct {
+	Config
+	governance governanceMemory
+}
 
 // New returns an engine.
 func New(c Config) *Engine {
 	c.Observe = c.Observe.OrNew()
 	declare(c.Observe)
-	return &Engine{c}
+	return &Engine{Config: c}
 }
 
 // Session is the engine during one request. Its acts are grouped by what they are about.

@@ -67,7 +67,7 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 
 // put is [Policies.Put] with the roster, if it was looked up; the error is errRosterNeeded where it has to be.
 func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondition, roster *consent.Roster) (policy.Policy, error) {
-	defer s.Plane.ForgetPolicy(name)
+	defer s.PolicyChanged(name)
 	before := 0
 	var review *consent.Review
 	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *policy.Policy) (next policy.Policy, e lifecycle.Event, err error) {
@@ -141,7 +141,7 @@ func (s Policies) revised(name string, current *policy.Policy, edit Edit) (polic
 
 // Delete deletes a policy that governs no key; deleting what is not there is no error.
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
-	defer s.Plane.ForgetPolicy(name)
+	defer s.PolicyChanged(name)
 	event := lifecycle.Event{Act: string(acts.Delete), Reason: pre.Reason}
 	var review *consent.Review
 	err := s.store.Policies.DeletePolicy(ctx, name, event, func(p policy.Policy, e lifecycle.Event) (lifecycle.Event, error) {

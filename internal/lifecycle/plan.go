@@ -29,6 +29,9 @@ const (
 // Ending is no status of a plan, but one that the index of alerts has beside it: an end is near that nobody automates.
 const Ending Status = "ending"
 
+// Statuses lists all statuses of a key.
+func Statuses() []Status { return append([]Status{Unscheduled, Scheduled, Due}, AlertStatuses()...) }
+
 // RotationPlan is the decision of [Plan]: how the key stands, why, and when to look again.
 type RotationPlan struct {
 	Status  Status
