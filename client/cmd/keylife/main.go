@@ -35,6 +35,7 @@ type app struct {
 	fs             atomicfile.FS
 	now            func() time.Time
 	connect        func(vaultFlags) (session, error)
+	browse         func(ctx context.Context, link string) // starts a browser
 }
 
 // action is a command whose flags have been read.
@@ -51,6 +52,7 @@ var commands = []command{
 	{"inspect", "[flags] [FILE|FOLDER]...", "tell key and version of messages, without Vault", inspectFlags},
 	{"rewrap", "[flags] -key KEY FILE|FOLDER...", "put files under the newest version of the key", rewrapFlags},
 	{"bench", "[flags] -key KEY", "measure this machine against Vault's own encrypt", benchFlags},
+	{"ui", "[flags]", "show a mount in a browser on this machine, and change nothing", uiFlags},
 	{"version", "", "tell the version of this command", versionFlags},
 }
 
@@ -69,7 +71,7 @@ func tell(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, forma
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, fs: atomicfile.OS{}, now: time.Now, connect: connect}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, fs: atomicfile.OS{}, now: time.Now, connect: connect, browse: browse}
 	code := a.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

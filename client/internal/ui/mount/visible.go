@@ -1,0 +1,50 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package mount
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// visible shows characters that are not seen, and those that change the order of others (Unicode Standard Annex 9), by their
+// numbers: whoever reads a reason reads what was written.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, hidden) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if hidden(r) {
+			fmt.Fprintf(&b, "[U+%04X]", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t' && r != '\r'
+}
+
+// visibleIn does so to all texts of an answer.
+func visibleIn(value any) any {
+	switch v := value.(type) {
+	case string:
+		return visible(v)
+	case []any:
+		for i := range v {
+			v[i] = visibleIn(v[i])
+		}
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, inner := range v {
+			out[visible(name)] = visibleIn(inner)
+		}
+		return out
+	}
+	return value
+}
