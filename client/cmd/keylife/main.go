@@ -3,7 +3,8 @@
 
 // Command keylife encrypts files, tells under which versions of a key messages are, and puts them under the newest one.
 //
-// It encrypts and decrypts on this machine, with data keys of a keylife or Transit engine: package client does that.
+// It encrypts and decrypts on this machine, with data keys of a keylife or Transit engine: package client does that. And it shows
+// a keylife mount in a browser: package ui does.
 package main
 
 import (
@@ -128,7 +129,7 @@ func (a *app) runCommand(ctx context.Context, c command, args []string) error {
 
 func (a *app) help() {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	tell(table, "keylife encrypts on this machine, with data keys of a key in Vault.\n\nusage:\n")
+	tell(table, "keylife encrypts on this machine, with data keys of a key in Vault, and shows keys and their lives in a browser.\n\nusage:\n")
 	for _, c := range commands {
 		tell(table, "  keylife %s %s\t%s\n", c.name, c.args, c.about)
 	}

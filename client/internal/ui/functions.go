@@ -112,7 +112,9 @@ func plural(n int64, unit string) string {
 }
 
 // value writes a field of a policy.
-func value(v any) string {
+func value(v any) string { return mount.Visible(plain(v)) }
+
+func plain(v any) string {
 	switch v := v.(type) {
 	case nil, map[string]any, []any:
 		text, err := json.Marshal(v)

@@ -50,7 +50,12 @@ type policyDrift struct {
 func (p attentionPage) Calm() bool {
 	return len(p.Alerts.Value.Keys) == 0 && len(p.Pending.Value.Keys) == 0 && len(p.Approved.Value.Keys) == 0 &&
 		len(p.Reviews.Value) == 0 && len(p.Drift.Value.Policies) == 0 && len(p.Soon.Value) == 0 && !p.Clock.Value.Frozen &&
-		(p.Health.Missing != nil || p.Health.Value.Status == "ok")
+		!p.ReviewDue() && (p.Health.Missing != nil || p.Health.Value.Status == "ok")
+}
+
+// ReviewDue reports that who uses which keys is to be reviewed: a mount that nobody used has nothing to review.
+func (p attentionPage) ReviewDue() bool {
+	return p.Access.Value.Due && len(p.Access.Value.Entities) > 0
 }
 
 // Blind lists what could not be read, so that calm is not taken for more than it is.

@@ -81,6 +81,7 @@ const (
 type custodyPage struct {
 	Acts     mount.Part[[]mount.Act]
 	Keys     []mount.Act // the generations of the signing key, the newest first
+	Health   mount.Part[mount.Health]
 	Verified bool
 	Chains   mount.Part[mount.Chains]
 	Hidden   int
@@ -92,6 +93,7 @@ func (s *Server) custody(w http.ResponseWriter, r *http.Request) {
 	var g sync.WaitGroup
 	g.Go(func() { clock = s.mount.Clock(ctx) })
 	g.Go(func() { p.Acts, _ = s.mount.MountActs(ctx, historyPages) })
+	g.Go(func() { p.Health = s.mount.Health(ctx) })
 	if p.Verified {
 		g.Go(func() { p.Chains = s.mount.Chains(ctx, exportPages) })
 	}

@@ -174,7 +174,7 @@ func documentOf(p mount.Policy) string {
 		if err := encoder.Encode(p[name]); err != nil {
 			continue // of what JSON gave, all can be written
 		}
-		escaped := strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strings.TrimSpace(text.String()))
+		escaped := strings.NewReplacer("${", "$${", "%{", "%%{").Replace(mount.Escaped(strings.TrimSpace(text.String())))
 		fmt.Fprintf(&b, "%s = %s\n", name, escaped)
 	}
 	return b.String()

@@ -145,3 +145,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request) {
 func (s *Server) nothing(w http.ResponseWriter, r *http.Request) {
 	s.pages.write(w, http.StatusNotFound, "nothing", s.page(r, "Not found", nil))
 }
+
+// Close frees the address of a server that does not serve.
+func (s *Server) Close() error {
+	if err := s.listen.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

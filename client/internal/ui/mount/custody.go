@@ -52,18 +52,14 @@ func (m *Mount) Chains(ctx context.Context, pages int) Part[Chains] {
 		if w.Next != "" {
 			fields["after"] = []string{w.Next}
 		}
-		data, missing := m.send(ctx, read, "custody/export", fields, nil)
-		if missing != nil {
-			return Part[Chains]{Missing: missing}
+		page := exact[exported](ctx, m, "custody/export", fields)
+		if page.Missing != nil {
+			return Part[Chains]{Missing: page.Missing}
 		}
-		page, missing := exportOf(data)
-		if missing != nil {
-			return Part[Chains]{Missing: missing}
-		}
-		for _, text := range page.Records {
+		for _, text := range page.Value.Records {
 			w.add(text)
 		}
-		if w.Next = page.Next; w.Next == "" {
+		if w.Next = page.Value.Next; w.Next == "" {
 			break
 		}
 	}
@@ -73,18 +69,6 @@ func (m *Mount) Chains(ctx context.Context, pages int) Part[Chains] {
 		}
 	}
 	return Part[Chains]{Value: w.Chains}
-}
-
-// exportOf reads the answer as it came: texts that are hashed are not made visible first.
-func exportOf(data map[string]any) (page exported, missing *Missing) {
-	text, err := json.Marshal(data)
-	if err == nil {
-		err = json.Unmarshal(text, &page)
-	}
-	if err != nil {
-		missing = &Missing{Path: "custody/export", Text: "the answer is not of the form that this command knows: " + err.Error()}
-	}
-	return page, missing
 }
 
 // walk goes along chains, which the export has one after the other.
@@ -101,7 +85,7 @@ func (w *walk) add(text string) {
 		w.chain("?").Problems = append(w.chain("?").Problems, "a record that is no JSON")
 		return
 	}
-	chain := w.chain(visible(r.Key))
+	chain := w.chain(Visible(r.Key))
 	switch {
 	case r.Seq != w.seq+1:
 		chain.problem("record %d is behind record %d", r.Seq, w.seq)
@@ -109,7 +93,7 @@ func (w *walk) add(text string) {
 		chain.problem("record %d does not name the hash of the one before", r.Seq)
 	}
 	if why := r.Details["custody_break"]; why != "" {
-		chain.Breaks = append(chain.Breaks, fmt.Sprintf("record %d: %s", r.Seq, visible(why)))
+		chain.Breaks = append(chain.Breaks, fmt.Sprintf("record %d: %s", r.Seq, Visible(why)))
 	}
 	chain.Records++
 	chain.Last = r.Time

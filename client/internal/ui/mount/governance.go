@@ -107,7 +107,7 @@ type PolicyRow struct {
 	Schedule string `json:"rotation_schedule"`
 }
 
-// Policy is a revision, field by field.
+// Policy is a revision, field by field, with its texts as they were written: who shows one makes it [Visible].
 type Policy map[string]any
 
 // Revision is a line of the revisions of a policy.

@@ -94,8 +94,3 @@ type Kind struct {
 	First string `json:"first"`
 	Last  string `json:"last"`
 }
-
-// Health is what the mount says of itself.
-type Health struct {
-	Status string `json:"status"`
-}

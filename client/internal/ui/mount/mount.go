@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type Missing struct {
 	Path   string
 	Status int
 	Text   string
+	data   any // of the answer that said so
 }
 
 // Denied reports whether the token may not do it.
@@ -58,57 +60,79 @@ type Part[T any] struct {
 	Missing *Missing
 }
 
-// send sends a request that the table has. A request that it does not have is a fault of the caller's, and is not sent.
-func (m *Mount) send(ctx context.Context, op operation, path string, fields map[string][]string, body any) (map[string]any, *Missing) {
+// send sends a request that the table has, and returns the data of the answer. A request that it does not have is a fault of the
+// caller's, and is not sent.
+func (m *Mount) send(ctx context.Context, op operation, path string, fields Fields, body any) (any, *Missing) {
 	missing := &Missing{Path: path}
 	if !isAllowed(op, path) {
 		missing.Status, missing.Text = http.StatusNotFound, fmt.Sprintf("no page asks to %s %q", op, path)
 		return nil, missing
 	}
-	secret, err := m.ask(ctx, op, m.path+"/"+path, fields, body)
+	answer, err := m.ask(ctx, op, m.path+"/"+path, fields, body)
 	var refused *api.ResponseError
-	switch {
-	case errors.As(err, &refused):
-		missing.Status, missing.Text = refused.StatusCode, visible(strings.Join(refused.Errors, "; "))
-		return nil, missing
-	case err != nil:
-		missing.Text = visible(err.Error())
-		return nil, missing
-	case secret == nil || secret.Data == nil:
-		missing.Status, missing.Text = http.StatusNotFound, "nothing is there"
+	if errors.As(err, &refused) {
+		missing.Status, missing.Text, missing.data = refused.StatusCode, Visible(strings.Join(refused.Errors, "; ")), answer
 		return nil, missing
 	}
-	return secret.Data, nil
+	if err != nil {
+		missing.Text = Visible(err.Error())
+		return nil, missing
+	}
+	return answer, nil
 }
 
-func (m *Mount) ask(ctx context.Context, op operation, path string, fields map[string][]string, body any) (*api.Secret, error) {
+// ask returns the data of the answer, which a refusal may have, too.
+func (m *Mount) ask(ctx context.Context, op operation, path string, fields Fields, body any) (any, error) {
+	var response *api.Response
+	var err error
 	if op == update {
-		text, err := json.Marshal(body)
-		if err != nil {
+		var text []byte
+		if text, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
-		return m.vault.Logical().WriteBytesWithContext(ctx, path, text)
-	}
-	if op == list {
-		asked := map[string][]string{"list": {"true"}}
-		for field, values := range fields {
-			asked[field] = values
+		response, err = m.vault.Logical().WriteRawWithContext(ctx, path, text)
+	} else {
+		asked := Fields{}
+		maps.Copy(asked, fields)
+		if op == list {
+			asked["list"] = []string{"true"}
 		}
-		fields = asked
+		response, err = m.vault.Logical().ReadRawWithDataWithContext(ctx, path, asked)
 	}
-	return m.vault.Logical().ReadWithDataWithContext(ctx, path, fields)
+	if response == nil {
+		return nil, err
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	var answer struct{ Data any }
+	if parsed := response.DecodeJSON(&answer); err == nil && parsed != nil {
+		return nil, fmt.Errorf("the answer is no JSON: %w", parsed)
+	}
+	return answer.Data, err
 }
 
 // Fields are those of a query.
 type Fields = map[string][]string
 
-// get reads a path. An answer that is not of the type is Missing, too.
-func get[T any](ctx context.Context, m *Mount, op operation, path string, fields Fields, body any) (part Part[T]) {
+// get reads a path. An answer that is not of the type is Missing, too. All its texts are made visible.
+func get[T any](ctx context.Context, m *Mount, op operation, path string, fields Fields, body any) Part[T] {
 	data, missing := m.send(ctx, op, path, fields, body)
 	if missing != nil {
 		return Part[T]{Missing: missing}
 	}
-	text, err := json.Marshal(visibleIn(data))
+	return partOf[T](path, visibleIn(data))
+}
+
+// exact reads a path whose texts have to be as they are: they are compared, hashed or sent back.
+func exact[T any](ctx context.Context, m *Mount, path string, fields Fields) Part[T] {
+	data, missing := m.send(ctx, read, path, fields, nil)
+	if missing != nil {
+		return Part[T]{Missing: missing}
+	}
+	return partOf[T](path, data)
+}
+
+func partOf[T any](path string, data any) (part Part[T]) {
+	text, err := json.Marshal(data)
 	if err == nil {
 		err = json.Unmarshal(text, &part.Value)
 	}

@@ -5,7 +5,6 @@ package mount
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -142,14 +141,14 @@ func (m *Mount) Policies(ctx context.Context, after string, limit int) Part[Tabl
 	return orEmpty(get[Table[PolicyRow]](ctx, m, list, "policies", fields, nil))
 }
 
-// Policy reads the revision in force.
+// Policy reads the revision in force, as it was written.
 func (m *Mount) Policy(ctx context.Context, name string) Part[Policy] {
-	return get[Policy](ctx, m, read, "policies/"+name, nil, nil)
+	return exact[Policy](ctx, m, "policies/"+name, nil)
 }
 
-// Revision reads a revision of a policy.
+// Revision reads a revision of a policy, as it was written.
 func (m *Mount) Revision(ctx context.Context, name string, number int) Part[Policy] {
-	return get[Policy](ctx, m, read, "policies/"+name+"/revisions/"+strconv.Itoa(number), nil, nil)
+	return exact[Policy](ctx, m, "policies/"+name+"/revisions/"+strconv.Itoa(number), nil)
 }
 
 // Revisions lists those of a policy.
@@ -165,15 +164,6 @@ func (m *Mount) Drift(ctx context.Context, name string, limit int) Part[Drift] {
 // PlanPolicy works out what a candidate would change, and writes nothing. The candidate is a document, as HCL.
 func (m *Mount) PlanPolicy(ctx context.Context, name, document string) Part[PolicyPlan] {
 	return get[PolicyPlan](ctx, m, update, "policies/"+name+"/plan", nil, map[string]any{"document": document, "limit": 100})
-}
-
-// Health reads what the mount says of itself. A mount that has no such path is Absent.
-func (m *Mount) Health(ctx context.Context) Part[Health] {
-	health := get[Health](ctx, m, read, "health", nil, nil)
-	if health.Missing != nil && health.Missing.Status == http.StatusServiceUnavailable {
-		return Part[Health]{Value: Health{Status: "failing"}}
-	}
-	return health
 }
 
 // Events reads the calendar, at most pages of it, and puts the events in the order of their time. Next is not empty where there

@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// visible shows characters that are not seen, and those that change the order of others (Unicode Standard Annex 9), by their
+// Visible shows characters that are not seen, and those that change the order of others (Unicode Standard Annex 9), by their
 // numbers: whoever reads a reason reads what was written.
-func visible(s string) string {
+func Visible(s string) string {
 	if !strings.ContainsFunc(s, hidden) {
 		return s
 	}
@@ -26,6 +26,23 @@ func visible(s string) string {
 	return b.String()
 }
 
+// Escaped writes the same characters as Go, JSON and HCL write them in a text.
+func Escaped(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if !hidden(r) {
+			b.WriteRune(r)
+			continue
+		}
+		if r > 0xFFFF {
+			fmt.Fprintf(&b, `\U%08X`, r)
+			continue
+		}
+		fmt.Fprintf(&b, `\u%04X`, r)
+	}
+	return b.String()
+}
+
 func hidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t' && r != '\r'
 }
@@ -34,7 +51,7 @@ func hidden(r rune) bool {
 func visibleIn(value any) any {
 	switch v := value.(type) {
 	case string:
-		return visible(v)
+		return Visible(v)
 	case []any:
 		for i := range v {
 			v[i] = visibleIn(v[i])
@@ -42,7 +59,7 @@ func visibleIn(value any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, inner := range v {
-			out[visible(name)] = visibleIn(inner)
+			out[Visible(name)] = visibleIn(inner)
 		}
 		return out
 	}

@@ -161,7 +161,7 @@ func scaleOf(in Input) scale {
 			s.end = a.At
 		}
 	}
-	s.end = s.end.Add(max(s.end.Sub(s.begin)/16, time.Hour))
+	s.end = s.end.Add(max(s.end.Sub(s.begin)/16, 12*time.Hour))
 	return s
 }
 
