@@ -168,6 +168,8 @@ var sharedPaths = sync.OnceValue(func() []path {
 		reportAPI{}.paths(),
 		accessAPI{}.paths(),
 		reviewsAPI{}.paths(),
+		inventoryAPI{}.paths(),
+		calendarAPI{}.paths(),
 	)
 })
 
@@ -193,7 +195,16 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	}
 	err := s.KEKs().Tick(ctx)
 	_, tickErr := s.Scheduler().Tick(ctx)
-	return errors.Join(err, tickErr, s.Uses().Tick(ctx))
+	return errors.Join(err, tickErr, s.Uses().Tick(ctx), b.observeGovernance(ctx, s))
+}
+
+// observeGovernance puts on the board what waits for people.
+func (b *backend) observeGovernance(ctx context.Context, s *session) error {
+	return b.engine.Guard("governance", func() error {
+		found, err := s.Approvals().Board(ctx)
+		b.observe.Board.Governance.Set(found)
+		return err
+	})
 }
 
 // invalidate forgets what another node has changed. It has nobody to tell of a panic, which the server log has then.
@@ -204,7 +215,7 @@ func (b *backend) invalidate(_ context.Context, path string) {
 			b.store.Forget(name)
 		}
 		if name, ok := store.PolicyOf(path); ok {
-			b.plane.ForgetPolicy(name)
+			b.engine.PolicyChanged(name)
 			b.store.Forget(custody.PolicyChain(name))
 		}
 		if store.IsMountRecord(path) {
@@ -305,6 +316,8 @@ Look after keys:
 
 Govern them:
   policies                        write, plan and read policies; who does not meet them
+  inventory                       how all keys stand: versions, next event, policy, drift, last use
+  calendar                        what will happen on which day, and what people have to do until then
   rotation/status                 what waits for whom
   access-review                   who uses which keys
   custody                         the records of what was done to keys: export, checkpoint, verify

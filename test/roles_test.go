@@ -176,6 +176,8 @@ func mountPermits() []permit {
 		{"GET", "config/history", "", to(auditor)},
 		{"LIST", "config/history", "", to(auditor)},
 		{"GET", "compliance/report", "", to(auditor)},
+		{"GET", "inventory", "", to(operator, auditor)},
+		{"GET", "calendar", "", to(operator, auditor)},
 		{"GET", "rotation/status", "", to(operator, auditor)},
 		{"LIST", "rotation/status", "", to(operator, auditor)},
 		{"GET", "config/engine", "", to(author, auditor)},

@@ -76,6 +76,14 @@ path "keylife/keys/+/plan" {
   capabilities = ["read", "list"]
 }
 
+path "keylife/inventory" {
+  capabilities = ["read"]
+}
+
+path "keylife/calendar" {
+  capabilities = ["read"]
+}
+
 path "keylife/rotation/status" {
   capabilities = ["read", "list"]
 }

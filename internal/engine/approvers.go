@@ -38,6 +38,7 @@ func (s Approvers) Configure(
 	if err != nil {
 		return consent.Settings{}, err
 	}
+	defer s.governance.upToDate.Store(false)
 	var changed map[string]string
 	after, err := s.store.Approvers.SetApprovalSettings(ctx, func(before consent.Settings) (next consent.Settings, e lifecycle.Event, err error) {
 		if err := refusal.CheckRevision(pre.CAS, before.Revision); err != nil {

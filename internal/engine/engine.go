@@ -28,10 +28,13 @@ type Config struct {
 }
 
 // Engine acts on the keys and policies of one mount. It is safe for concurrent use.
-type Engine struct{ Config }
+type Engine struct {
+	Config
+	governance governanceMemory
+}
 
 // New returns an engine.
-func New(c Config) *Engine { return &Engine{c} }
+func New(c Config) *Engine { return &Engine{Config: c} }
 
 // Session is the engine during one request. Its acts are grouped by what they are about.
 type Session struct {

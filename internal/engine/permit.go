@@ -293,6 +293,7 @@ func (s gate) filed(ctx context.Context, err error) error {
 		return tooMany
 	}
 	r := l.request
+	defer s.governance.askedAnew(r.ID())
 	event := consentEvent(acts.RequestApproval, r, r.Content.Reason)
 	_, fault := s.store.Approvals.ChangeRequest(ctx, r.ID(), r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
 		if now != nil && now.Round >= r.Round { // it came twice at once

@@ -67,7 +67,7 @@ func (s Policies) Put(ctx context.Context, name string, edit Edit, pre Precondit
 
 // put is [Policies.Put] with the roster, if it was looked up; the error is errRosterNeeded where it has to be.
 func (s Policies) put(ctx context.Context, name string, edit Edit, pre Precondition, roster *consent.Roster) (policy.Policy, error) {
-	defer s.Plane.ForgetPolicy(name)
+	defer s.PolicyChanged(name)
 	before := 0
 	p, err := s.store.Policies.PutPolicy(ctx, name, func(current *policy.Policy) (next policy.Policy, e lifecycle.Event, err error) {
 		if current != nil {
@@ -135,7 +135,7 @@ func (s Policies) revised(name string, current *policy.Policy, edit Edit) (polic
 
 // Delete deletes a policy that governs no key; deleting what is not there is no error.
 func (s Policies) Delete(ctx context.Context, name string, pre Precondition) error {
-	defer s.Plane.ForgetPolicy(name)
+	defer s.PolicyChanged(name)
 	event := lifecycle.Event{Act: string(acts.Delete), Reason: pre.Reason}
 	err := s.store.Policies.DeletePolicy(ctx, name, event, func(p policy.Policy, e lifecycle.Event) (lifecycle.Event, error) {
 		if err := refusal.CheckRevision(pre.CAS, p.Revision); err != nil {

@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"iter"
 	"maps"
 	"time"
 
@@ -18,22 +19,47 @@ type Forecasted struct {
 	Why     string
 }
 
-// Forecast returns the next n things that the clock will do to the key under the policy, soonest first, as if every
-// attempt succeeded and no use was denied. Dates hold when the key's versions were made.
-func Forecast(k Key, p *policy.Policy, dates map[int]time.Time, now time.Time, n int) []Forecasted {
-	f := forecast{key: k, policy: p, dates: maps.Clone(dates), now: now, skip: map[Pending]bool{}}
-	if f.dates == nil {
-		f.dates = map[int]time.Time{}
+// Irreversible reports whether nothing brings back what it takes.
+func (f Forecasted) Irreversible() bool { return Op(f.Act) == Destroy || Op(f.Act) == ErasePrivate }
+
+// Coming yields the things that the clock will do to the key under the policy, soonest first, as if every attempt succeeded
+// and no use was denied. They need not come to an end. Dates hold when the key's versions were made.
+func Coming(k Key, p *policy.Policy, dates map[int]time.Time, now time.Time) iter.Seq[Forecasted] {
+	return func(yield func(Forecasted) bool) {
+		f := forecast{key: k, policy: p, dates: maps.Clone(dates), now: now, skip: map[Pending]bool{}}
+		if f.dates == nil {
+			f.dates = map[int]time.Time{}
+		}
+		for next, ok := f.next(); ok && yield(next); {
+			next, ok = f.next()
+		}
 	}
-	var out []Forecasted
-	for len(out) < n {
-		next, ok := f.next()
-		if !ok {
+}
+
+// Forecast returns the next n of the things that are [Coming].
+func Forecast(k Key, p *policy.Policy, dates map[int]time.Time, now time.Time, n int) (out []Forecasted) {
+	if n <= 0 {
+		return nil
+	}
+	for next := range Coming(k, p, dates, now) {
+		if out = append(out, next); len(out) == n {
 			break
 		}
-		out = append(out, next)
 	}
 	return out
+}
+
+// RecordedDates returns when versions of the key were made, as far as its record tells: of the newest, and what tells since
+// when the oldest deactivated one is superseded.
+func RecordedDates(k Key) map[int]time.Time {
+	dates := make(map[int]time.Time, len(k.Recent)+1)
+	if k.Oldest.Version != 0 {
+		dates[k.Oldest.Version+1] = k.Oldest.Deactivated
+	}
+	for i, at := range k.Recent {
+		dates[k.Latest-len(k.Recent)+1+i] = at
+	}
+	return dates
 }
 
 // forecast is a key as it will be.

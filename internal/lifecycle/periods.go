@@ -19,6 +19,14 @@ func originatorEnd(k Key, p *policy.Policy) time.Time {
 	return protectsSince(k, k.Primary).Add(p.OriginatorUsage())
 }
 
+// ActiveSince returns when the active version became active first; zero: there is none.
+func ActiveSince(k *Key) time.Time {
+	if k.Primary == 0 {
+		return time.Time{}
+	}
+	return protectsSince(*k, k.Primary)
+}
+
 // protectsSince returns when the version, active or before the active one, became active first: its originator period
 // does not begin anew with a rollback.
 func protectsSince(k Key, v int) time.Time {

@@ -29,6 +29,9 @@ const (
 // Alerts lists the statuses that somebody has to look at.
 func Alerts() []Status { return []Status{Retrying, Stalled, Overdue, Stopped} }
 
+// Statuses lists all statuses of a key.
+func Statuses() []Status { return append([]Status{Unscheduled, Scheduled, Due}, Alerts()...) }
+
 // RotationPlan is the decision of [Plan]: how the key stands, why, and when to look again.
 type RotationPlan struct {
 	Status  Status

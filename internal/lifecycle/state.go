@@ -43,6 +43,15 @@ func (k Key) State(v int) State {
 	return k.Status.combinedWith(k.versionState(v))
 }
 
+// CountStates returns how many versions of the key are in which state.
+func CountStates(k *Key) map[State]int {
+	counts := map[State]int{}
+	for v := 1; v <= k.Latest; v++ {
+		counts[k.State(v)]++
+	}
+	return counts
+}
+
 // Exists reports whether the key has, or had, a version of the number.
 func (k Key) Exists(v int) bool { return k.versionState(v) != NoState }
 

@@ -44,6 +44,7 @@ type Ledger struct {
 	keys    map[string]*key
 	count   atomic.Int64 // of pairs
 	numbers atomic.Int64 // of versions
+	began   atomic.Int64 // since when uses are counted, in seconds since 1970
 	missed  atomic.Int64 // requests that were not counted, because there was no room
 
 	running sync.Mutex // held by a tick
@@ -74,12 +75,16 @@ func New(c Config) *Ledger {
 	if c.Pairs == 0 {
 		c.Pairs = pairsKept
 	}
-	return &Ledger{Config: c, keys: map[string]*key{}}
+	l := &Ledger{Config: c, keys: map[string]*key{}}
+	l.began.Store(c.Now().Unix())
+	return l
 }
 
 // Switch turns the ledger on or off. Turned off it forgets what it has not stored.
 func (l *Ledger) Switch(off bool) {
-	l.off.Store(off)
+	if was := l.off.Swap(off); was && !off {
+		l.began.Store(l.Now().Unix())
+	}
 	if !off {
 		return
 	}

@@ -158,3 +158,48 @@ func (l *Ledger) Known(keyID string, number int, stored Observed) Observed {
 	}
 	return shown
 }
+
+// LastUse returns when a key was last used, as far as this process has counted; zero: it has counted no use.
+func (l *Ledger) LastUse(keyID string) (last time.Time) {
+	l.mu.RLock()
+	of := l.keys[keyID]
+	l.mu.RUnlock()
+	if of == nil {
+		return last
+	}
+	var at int64
+	of.locked(func(of *key) {
+		for _, v := range of.versions {
+			for _, op := range v.ops {
+				at = max(at, op.last)
+			}
+		}
+	})
+	if at == 0 {
+		return last
+	}
+	return ofUnix(at)
+}
+
+// Since returns the time from which on [Ledger.LastUse] misses no use that this process has counted: what is stored and was not
+// used since yesterday is forgotten. Zero: the ledger is off.
+func (l *Ledger) Since() time.Time {
+	if l.off.Load() {
+		return time.Time{}
+	}
+	yesterday := (DayOf(l.Now()) - 1).Time()
+	if began := ofUnix(l.began.Load()); began.After(yesterday) {
+		return began
+	}
+	return yesterday
+}
+
+// Last returns the last use of all operations; zero: there was none.
+func (o Observed) Last() (last time.Time) {
+	for _, op := range o.Ops {
+		if op.Last.After(last) {
+			last = op.Last
+		}
+	}
+	return last
+}
