@@ -139,6 +139,8 @@ clients() {
   step "applications, tidy" go -C test/apps mod tidy -diff
   step "clients of Transit, lint" linted test/clients
   step "clients of Transit, tidy" go -C test/clients mod tidy -diff
+  step "pages in Chromium, lint" linted test/ui
+  step "pages in Chromium, tidy" go -C test/ui mod tidy -diff
   step "client, tests" go -C client test -race -shuffle=on ./...
   step "python, types" in_python mypy --strict --cache-dir=/dev/null keylife
   step "applications, types" in_python mypy --strict --cache-dir=/dev/null --ignore-missing-imports ../test/apps/python
@@ -186,6 +188,7 @@ acceptance() {
   step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"
   step "applications" applications 'OnBothEngines|Example'
   step "clients of Transit" go -C test/clients test -race -count=1 -timeout 20m ./...
+  step "pages in Chromium" go -C test/ui test -count=1 -timeout 60m ./...
 }
 
 # drills take Vault and rights away under load, and measure what becomes of it in seconds. Beside other work they would measure that.

@@ -26,6 +26,7 @@ case $* in
     shellcheck:shellcheck
     "${hsm[@]}"
     '/usr/lib/*/libsoftokn3.so:libnss3'
+    chromium:chromium # test/ui looks at the pages of keylife ui in it
     /usr/bin/python3:python3 # python/ and its tests
     /usr/lib/python3/dist-packages/cryptography:python3-cryptography
     /usr/lib/python3/dist-packages/hvac:python3-hvac

@@ -59,7 +59,7 @@ func goFolders(t *testing.T) map[string][]string {
 
 // ofAnotherModule tells whether a file belongs to a module with a go.mod of its own.
 func ofAnotherModule(path string) bool {
-	return slices.ContainsFunc([]string{"client/", "test/apps/", "test/clients/", "test/vault/"}, func(module string) bool { return strings.HasPrefix(path, module) })
+	return slices.ContainsFunc([]string{"client/", "test/apps/", "test/clients/", "test/ui/", "test/vault/"}, func(module string) bool { return strings.HasPrefix(path, module) })
 }
 
 // parsed returns the files of the module that are no tests.

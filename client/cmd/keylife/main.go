@@ -3,7 +3,8 @@
 
 // Command keylife encrypts files, tells under which versions of a key messages are, and puts them under the newest one.
 //
-// It encrypts and decrypts on this machine, with data keys of a keylife or Transit engine: package client does that.
+// It encrypts and decrypts on this machine, with data keys of a keylife or Transit engine: package client does that. And it shows
+// a keylife mount in a browser: package ui does.
 package main
 
 import (
@@ -35,6 +36,7 @@ type app struct {
 	fs             atomicfile.FS
 	now            func() time.Time
 	connect        func(vaultFlags) (session, error)
+	browse         func(ctx context.Context, link string) // starts a browser
 }
 
 // action is a command whose flags have been read.
@@ -51,6 +53,7 @@ var commands = []command{
 	{"inspect", "[flags] [FILE|FOLDER]...", "tell key and version of messages, without Vault", inspectFlags},
 	{"rewrap", "[flags] -key KEY FILE|FOLDER...", "put files under the newest version of the key", rewrapFlags},
 	{"bench", "[flags] -key KEY", "measure this machine against Vault's own encrypt", benchFlags},
+	{"ui", "[flags]", "show a mount in a browser on this machine, and change nothing", uiFlags},
 	{"version", "", "tell the version of this command", versionFlags},
 }
 
@@ -69,7 +72,7 @@ func tell(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, forma
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, fs: atomicfile.OS{}, now: time.Now, connect: connect}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, fs: atomicfile.OS{}, now: time.Now, connect: connect, browse: browse}
 	code := a.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -126,7 +129,7 @@ func (a *app) runCommand(ctx context.Context, c command, args []string) error {
 
 func (a *app) help() {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	tell(table, "keylife encrypts on this machine, with data keys of a key in Vault.\n\nusage:\n")
+	tell(table, "keylife encrypts on this machine, with data keys of a key in Vault, and shows keys and their lives in a browser.\n\nusage:\n")
 	for _, c := range commands {
 		tell(table, "  keylife %s %s\t%s\n", c.name, c.args, c.about)
 	}

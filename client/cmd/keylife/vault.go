@@ -92,22 +92,28 @@ func (v *vaultFlags) auth(vault *api.Client) (api.AuthMethod, error) {
 	if v.roleID != "" {
 		return approle.NewAppRoleAuth(v.roleID, &approle.SecretID{FromFile: v.secretIDFile}, approle.WithMountPath(v.authMount))
 	}
+	return nil, useToken(vault, ", or give -role-id and -secret-id-file")
+}
+
+// useToken gives the client the token of VAULT_TOKEN, which it has already, or that of the last login. Otherwise is what else
+// people could do where there is none.
+func useToken(vault *api.Client, otherwise string) error {
 	if vault.Token() != "" {
-		return nil, nil //nolint:nilnil // no method: the token is used as it is
+		return nil
 	}
 	helper, err := cliconfig.DefaultTokenHelper()
 	if err != nil {
-		return nil, fmt.Errorf("token of Vault's command: %w", err)
+		return fmt.Errorf("token of Vault's command: %w", err)
 	}
 	token, err := helper.Get()
 	if err != nil {
-		return nil, fmt.Errorf("token of Vault's command: %w", err)
+		return fmt.Errorf("token of Vault's command: %w", err)
 	}
 	if token == "" {
-		return nil, usagef("no token: set VAULT_TOKEN, run vault login, or give -role-id and -secret-id-file")
+		return usagef("no token: set VAULT_TOKEN or run vault login%s", otherwise)
 	}
 	vault.SetToken(token)
-	return nil, nil //nolint:nilnil // no method: the token is used as it is
+	return nil
 }
 
 // contextFlag collects name=value, once or more.
