@@ -31,7 +31,7 @@ type mount struct {
 }
 
 func newMount(seed uint64) *mount {
-	m := &mount{Census: census.New(), r: rand.New(rand.NewPCG(seed, 0)), keys: map[string]*census.Facts{}, now: start} //nolint:gosec // a test that repeats
+	m := &mount{Census: census.New(), r: rand.New(rand.NewPCG(seed, 0)), keys: map[string]*census.Facts{}, now: start}
 	m.Load(census.Snapshot{})
 	return m
 }
