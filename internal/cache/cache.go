@@ -168,15 +168,11 @@ func (c *Cache[K, V]) GetOrAdd(key K, newValue func() V) V {
 	return value
 }
 
-// Values returns what is kept.
-func (c *Cache[K, V]) Values() map[K]V {
+// Values returns what is kept, in no order.
+func (c *Cache[K, V]) Values() []V {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	values := make(map[K]V, c.lru.Len())
-	for _, key := range c.lru.Keys() {
-		values[key], _ = c.lru.Peek(key)
-	}
-	return values
+	return c.lru.Values()
 }
 
 // Len returns how many snapshots are kept.

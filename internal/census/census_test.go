@@ -31,7 +31,7 @@ type mount struct {
 }
 
 func newMount(seed uint64) *mount {
-	m := &mount{Census: census.New(), r: rand.New(rand.NewPCG(seed, 0)), keys: map[string]*census.Facts{}, now: start} //nolint:gosec // a test that repeats
+	m := &mount{Census: census.New(), r: rand.New(rand.NewPCG(seed, 0)), keys: map[string]*census.Facts{}, now: start}
 	m.Load(census.Snapshot{})
 	return m
 }
@@ -194,6 +194,21 @@ func TestWhatARoundCouldNotLookAtAndWhatIsInDoubtIsRightAfterTheNextRound(t *tes
 	}
 }
 
+func TestAKeyThatARoundCouldNotLookAtIsCountedWithTheNextCommitOnIt(t *testing.T) {
+	m := newMount(1)
+	f := &census.Facts{Kind: observe.TypeState{Type: "t", State: "s"}, Drift: census.Complies}
+	m.put("k", f)
+	m.Begin()
+	m.Pass("k")
+	m.Finish(m.now)
+	require.Empty(t, m.Shown().Keys)
+	m.Committed("k", f, f)
+	m.requireRight(t, "it is counted once")
+	m.put("k", nil)
+	m.Committed("k", f, nil)
+	m.requireRight(t, "and no more")
+}
+
 func TestWhatIsKnownOfAKeyAgainIsCountedAgainWithoutARound(t *testing.T) {
 	m := newMount(1)
 	for range 20 {
@@ -287,6 +302,7 @@ func TestOfManyDestructionsTheFirstIsKnownOrTheEarliestThatItCanBe(t *testing.T)
 	for i, f := range facts {
 		name := fmt.Sprintf("d%03d", i)
 		require.False(t, m.Shown().NextDestruction.After(f.Destruction), "never later than it is")
+		require.NotZero(t, m.Shown().NextDestruction, "and not none, as long as one is planned")
 		if i < 64 {
 			require.Equal(t, f.Destruction, m.Shown().NextDestruction)
 		}

@@ -110,7 +110,7 @@ func (s *Session) reserve(
 		if err != nil {
 			return granted, err
 		}
-		m.noted(k.Name, before.Plus(granted))
+		m.leased(k, before.Plus(granted))
 		if granted == (policy.Usage{}) {
 			over = before.Plus(need)
 		}

@@ -22,8 +22,7 @@ type meter struct {
 	limits  policy.Limits // under which it was leased
 	left    policy.Usage
 	leases  int           // how many it had
-	of      string        // the name of the key
-	leased  policy.Usage  // in all, as storage had it at the last lease
+	usage   usage         // as of the last lease
 	leasing chan struct{} // closed when the lease that is being taken is there; nil: none is
 }
 
@@ -95,20 +94,6 @@ func (m *meter) under(limits policy.Limits) {
 	if m.limits != limits {
 		m.limits, m.left = limits, policy.Usage{}
 	}
-}
-
-// noted notes what of the version is leased in all.
-func (m *meter) noted(name string, leased policy.Usage) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.of, m.leased = name, leased
-}
-
-// used returns the name of the key, and what of the version is leased in all; zero: it is not known.
-func (m *meter) used() (of string, leased policy.Usage) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.of, m.leased
 }
 
 // unused returns what is left of the lease under these limits; under others nothing is.

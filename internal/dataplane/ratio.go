@@ -12,39 +12,64 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
+// usage is how much of its limits a version has used up.
+type usage struct {
+	of    ratioOf
+	ratio float64 // leased to allowed; zero: it had no lease
+	past  bool    // it is not the active version any more
+}
+
 // ratioOf is what the highest ratio is worked out for.
 type ratioOf struct {
 	policy  string
 	onLimit policy.OnLimit
 }
 
-// UsageRatios returns for each policy the highest share of a limit that is leased of an active version, the highest first; what is
-// beyond [observe.MaxPolicies] is one for each on_limit, of [observe.Other]. It reads nothing: it knows the versions that were
-// charged since the process began, of keys and policies in memory. One that nobody charges does not come nearer to its limit.
-func (p *Plane) UsageRatios() []observe.UsageRatio {
-	highest := map[ratioOf]float64{}
-	for id, m := range p.meters.Values() {
-		name, leased := m.used()
-		k, known := p.keys.Peek(name)
-		if !known || k.ID != id.keyID || k.Primary != id.number {
+// leased notes what of the version of the key is leased in all.
+func (m *meter) leased(k Governed, in policy.Usage) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.usage.of, m.usage.ratio = ratioOf{k.Policy, k.Rules.OnLimit}, k.Rules.Limits.Ratio(in)
+}
+
+func (m *meter) setPast(past bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.usage.past = past
+}
+
+func (m *meter) used() usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.usage
+}
+
+// ActiveChanged notes that a key has another active version; nil: there was, or is, none. Only active versions use up their limits.
+func (p *Plane) ActiveChanged(was, is *lifecycle.Key) {
+	if was != nil && is != nil && was.ID == is.ID && was.Primary == is.Primary {
+		return
+	}
+	for _, k := range []*lifecycle.Key{was, is} {
+		if k == nil {
 			continue
 		}
-		if rules, ok := p.limited(k); ok {
-			of := ratioOf{k.Policy, rules.OnLimit}
-			highest[of] = max(highest[of], rules.Limits.Ratio(leased))
+		if m, ok := p.meters.Peek(versionID{k.ID, k.Primary}); ok {
+			m.setPast(k == was)
+		}
+	}
+}
+
+// UsageRatios returns for each policy the highest share of a limit that is leased of an active version, the highest first; what is
+// beyond [observe.MaxPolicies] is one for each on_limit, of [observe.Other]. It reads nothing: it knows the versions that were
+// charged since the process began. One that nobody charges comes no nearer to its limit.
+func (p *Plane) UsageRatios() []observe.UsageRatio {
+	highest := map[ratioOf]float64{}
+	for _, m := range p.meters.Values() {
+		if u := m.used(); u.ratio > 0 && !u.past {
+			highest[u.of] = max(highest[u.of], u.ratio)
 		}
 	}
 	return mostUsed(highest)
-}
-
-// limited returns the rules in force for a key whose versions have usage limits.
-func (p *Plane) limited(k *lifecycle.Key) (policy.EffectiveRules, bool) {
-	governing, ok := p.policies.Peek(k.Policy)
-	if !ok {
-		return policy.EffectiveRules{}, false
-	}
-	rules := k.RulesFor(governing)
-	return rules, !rules.Limits.None()
 }
 
 // mostUsed names the policies with the highest ratios.

@@ -17,8 +17,9 @@ type CensusStore interface {
 	SaveCensus(ctx context.Context, s census.Snapshot) error
 }
 
-// Committed counts a commit on a key: what it was and is; nil: there was, or is, none. The key's lock is held.
+// Committed counts a commit on a key, of which it tells the data plane, too: what the key was and is; nil: there was, or is, none. The key's lock is held.
 func (s *Scheduler) Committed(name string, was, is *lifecycle.Key) {
+	s.Plane.ActiveChanged(was, is)
 	s.census.Committed(name, s.facts(was), s.facts(is))
 }
 

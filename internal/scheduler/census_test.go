@@ -65,7 +65,7 @@ func anyAct(w *enginetest.World, r *rand.Rand) {
 // TestTheCensusIsThatOfAFullCount is a life of random acts and ticks: rounds of several ticks, among them.
 func TestTheCensusIsThatOfAFullCount(t *testing.T) {
 	for seed := range uint64(racetest.Size(t, 6)) {
-		r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test that repeats
+		r := rand.New(rand.NewPCG(seed, 0))
 		w := rotating(t, func(d *policy.Document) { d.AllowedTypes = []keytype.Type{keytype.Default} })
 		rounds := 0
 		for range 400 {
