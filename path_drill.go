@@ -64,6 +64,8 @@ var drillAnswer = vaultapi.Answer[drilled]{
 	vaultapi.Show(vaultapi.Bool("recorded", "Custody keeps this drill."), func(d drilled) bool { return d.recorded }),
 	vaultapi.Show(vaultapi.Text("last_drill", "When a drill of the key was last kept, this one included, RFC 3339; empty: never."),
 		func(d drilled) string { return vaultapi.Time(d.Last) }),
+	vaultapi.Show(vaultapi.Text("next_drill", "When the next one is due by drill_every of the policy, RFC 3339; empty: none is."),
+		func(d drilled) string { return vaultapi.Time(d.Next) }),
 }
 
 func (a drillAPI) drill(ctx context.Context, c *request) (*logical.Response, error) {

@@ -118,7 +118,7 @@ func (s Approvals) moved(ctx context.Context, c consent.Content) (bool, error) {
 	case acts.Key:
 		k, err := s.data.Key(ctx, c.Subject.Name)
 		if errors.Is(err, refusal.ErrNotFound) {
-			return c.Subject.KeyID != "", nil
+			return s.restoredElsewhere(ctx, c)
 		}
 		if err != nil || k.ID != c.Subject.KeyID || k.Revision != c.Revision {
 			return true, err

@@ -35,6 +35,7 @@ type Drilled struct {
 	Unlisted  int // older versions that are not in Radius
 	Obstacles []Obstacle
 	Last      time.Time // when a drill was last kept, this one included; zero: never
+	Next      time.Time // when the next one is due by the policy; zero: none is
 }
 
 // Exposed is a version that whoever could read the material of the reported one could read, too.
@@ -70,9 +71,12 @@ func (s Versions) Drill(ctx context.Context, name string, in Drilling) (Drilled,
 		return Drilled{}, err
 	}
 	if in.Record {
-		return d.Drilled, d.keep(ctx, in.Reason)
+		err = d.keep(ctx, in.Reason)
 	}
-	return d.Drilled, nil
+	if d.policy != nil {
+		d.Next = lifecycle.NextDrill(lifecycle.WithDrill(d.key, d.Last), d.policy.DrillEvery.Duration)
+	}
+	return d.Drilled, err
 }
 
 // drill is one on its way.
@@ -120,7 +124,7 @@ func (s Versions) newDrill(ctx context.Context, name string, in Drilling) (*dril
 
 // drillChecks look for what would hold up the real thing, and add it to the obstacles. An error is of storage.
 var drillChecks = []func(d *drill, ctx context.Context) error{
-	(*drill).checkPolicy, (*drill).checkSteps, (*drill).checkWrapper, (*drill).checkReasons,
+	(*drill).checkPolicy, (*drill).checkSteps, (*drill).checkWrapper, (*drill).checkReasons, (*drill).checkPeople,
 }
 
 func (d *drill) hinders(act, why string) { d.Obstacles = append(d.Obstacles, Obstacle{act, why}) }
@@ -169,6 +173,23 @@ func (d *drill) checkReasons(context.Context) error {
 		if err := d.policy.CheckReason(act, ""); err != nil {
 			d.hinders(string(act), fmt.Sprintf("policy %q demands a reason: have the number of the incident ready", d.policy.Name))
 		}
+	}
+	return nil
+}
+
+// checkPeople finds that too few people can consent to the retirement, which is done by hand. A policy that asks nobody costs nothing.
+func (d *drill) checkPeople(ctx context.Context) error {
+	gate := acts.Gate(lifecycle.Retire)
+	rule, asks := d.policy.Approval(gate)
+	if !asks || rule.NotCreator {
+		return nil
+	}
+	roster, err := d.Approvers().Roster(ctx)
+	if err != nil {
+		return err
+	}
+	if why := roster.Shrunk(rule); why != "" {
+		d.hinders(string(gate), fmt.Sprintf("policy %q asks for %s: %s", d.policy.Name, rule, why))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
+	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
@@ -143,6 +144,16 @@ func (s Transfers) replacedBy(ctx context.Context, in Restoring, p *policy.Polic
 		return replaced.ID, replaced.Revision, nil
 	}
 	return s.store.Keys.Deleted(ctx, in.Name)
+}
+
+// restoredElsewhere reports whether a request about a key that is not there is about another one than was deleted last, for a restored
+// one to take its place.
+func (s Approvals) restoredElsewhere(ctx context.Context, c consent.Content) (bool, error) {
+	if c.Subject.KeyID == "" || c.Operation != acts.GateImport {
+		return c.Subject.KeyID != "", nil
+	}
+	id, revision, err := s.store.Keys.Deleted(ctx, c.Subject.Name)
+	return id != c.Subject.KeyID || revision != c.Revision, err
 }
 
 func restoredEvent(in Restoring, was string, c lifecycle.Commit) lifecycle.Event {

@@ -62,7 +62,7 @@ func (v Attested) completed(ctx context.Context, r custody.Record) (custody.Maki
 		return m, refusal.Refusedf("version %d of key %q is not attested: its fingerprint is another than custody has recorded", v.Number, v.Key)
 	}
 	m.Type, m.Fingerprint, m.Created, m.Activated = v.Type, v.Fingerprint, v.Created, v.Activated
-	if r.To == lifecycle.PreActive.String() && v.Activated.Unix() == v.Created.Unix() { // the date that it was staged
+	if lifecycle.IsStagedText(r.To) && v.Activated.Unix() == v.Created.Unix() { // the date that it was staged
 		m.Activated = time.Time{}
 	}
 	if m.Predecessor == nil && v.Number > 1 {

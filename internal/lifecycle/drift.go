@@ -27,7 +27,21 @@ func Drift(k Key, p *policy.Policy, now time.Time) []policy.Finding {
 	if end := originatorEnd(k, p); !end.IsZero() && !now.Before(end) {
 		found = append(found, policy.Finding{Field: "primary_version", Value: strconv.Itoa(k.Primary), Rule: "should have stopped to encrypt at " + timeText(end) + ", by originator_period"})
 	}
+	found = append(found, overdueDrill(k, p, now)...)
 	return append(found, overdueTransition(k, p, now)...)
+}
+
+// overdueDrill names the drill that drill_every of the policy asks for and that nobody has kept.
+func overdueDrill(k Key, p *policy.Policy, now time.Time) []policy.Finding {
+	due := NextDrill(k, p.DrillEvery.Duration)
+	if due.IsZero() || now.Before(due) {
+		return nil
+	}
+	last := ""
+	if !k.LastDrill.IsZero() {
+		last = timeText(k.LastDrill)
+	}
+	return []policy.Finding{{Field: "last_drill", Value: last, Rule: "a drill was due at " + timeText(due) + ", by drill_every"}}
 }
 
 // overdueTransition names the first thing that the clock should have done to the key and has not: the clock guard, or another guard,

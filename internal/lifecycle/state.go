@@ -69,6 +69,9 @@ func IsActive(k *Key, v int) bool { return k.State(v) == Active }
 // WasActive reports whether version v is, or has been, more than staged.
 func WasActive(k *Key, v int) bool { return k.State(v) != PreActive }
 
+// IsStagedText reports whether a state, as custody names it, is that of a version that is staged.
+func IsStagedText(state string) bool { return state == PreActive.String() }
+
 // Override returns what of the version's state does not follow from the key's pointers and floors; zero: nothing.
 func (k Key) Override(v int) StateOverride { return k.Overrides[v] }
 

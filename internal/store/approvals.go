@@ -58,41 +58,53 @@ func (r Approvals) ChangeRequest(
 	ctx context.Context, id string, about consent.Subject,
 	change func(now *consent.Request) (consent.Request, lifecycle.Event, error),
 ) (consent.Request, error) {
-	name, locked := r.chainOf(about)
-	unlock, err := r.lock(ctx, locked, name)
-	if err != nil {
-		return consent.Request{}, err
-	}
-	defer unlock()
-	var rec approvalRecord
 	var next consent.Request
-	var event lifecycle.Event
 	var rest unknown
-	write, err := r.decided(ctx, func() (write bool, err error) {
-		var now *consent.Request
-		var found bool
-		if rec, rest, found, err = r.approval(ctx, id); err != nil {
-			return false, err
+	err := r.changeApart(ctx, about, func() (write bool, event lifecycle.Event, err error) {
+		rec, unread, found, err := r.approval(ctx, id)
+		if err != nil {
+			return false, event, err
 		}
+		rest = unread
+		var now *consent.Request
 		if found {
 			copied := rec.Request
 			now = &copied
 		}
 		next, event, err = change(now)
-		return now == nil || !reflect.DeepEqual(next, rec.Request), err
+		return now == nil || !reflect.DeepEqual(next, rec.Request), event, err
+	}, func(ctx context.Context, begun journaled) error {
+		return r.put(ctx, approvalsPrefix+id, approvalRecord{Schema: schema, Request: next, journaled: begun}, rest)
+	})
+	return next, err
+}
+
+// changeApart commits a request or a review, as one Put between the two custody records of the event, in the chain of what it is about
+// and while no act on that runs. An error of decide comes back as it is.
+func (r Approvals) changeApart(
+	ctx context.Context, about consent.Subject,
+	decide func() (write bool, event lifecycle.Event, err error), put func(ctx context.Context, begun journaled) error,
+) error {
+	name, locked := r.chainOf(about)
+	unlock, err := r.lock(ctx, locked, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var event lifecycle.Event
+	write, err := r.decided(ctx, func() (write bool, err error) {
+		write, event, err = decide()
+		return write, err
 	})
 	if err != nil || !write {
-		return next, err
+		return err
 	}
-	return next, r.onChain(ctx, about, event, func(ctx context.Context, begun custody.Head) error {
-		rec := approvalRecord{Schema: schema, Request: next, journaled: journaled{begun.Count, begun.Hash}}
-		return r.put(ctx, approvalsPrefix+id, rec, rest)
-	})
+	return r.onChain(ctx, about, event, put)
 }
 
 // onChain does an act that commits with a request, in the chain of what the request is about.
 func (r Approvals) onChain(
-	ctx context.Context, about consent.Subject, event lifecycle.Event, do func(ctx context.Context, begun custody.Head) error,
+	ctx context.Context, about consent.Subject, event lifecycle.Event, do func(ctx context.Context, begun journaled) error,
 ) error {
 	name := chainName(about)
 	from, exists, err := Journals(r).named(ctx, name)
@@ -103,7 +115,9 @@ func (r Approvals) onChain(
 	if err != nil {
 		return err
 	}
-	_, err = Journals(r).recorded(ctx, act{chain: name, keyID: about.KeyID, event: event}, at, do)
+	_, err = Journals(r).recorded(ctx, act{chain: name, keyID: about.KeyID, event: event}, at, func(ctx context.Context, begun custody.Head) error {
+		return do(ctx, journaled{begun.Count, begun.Hash})
+	})
 	return err
 }
 

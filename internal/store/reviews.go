@@ -64,30 +64,19 @@ func (r Reviews) note(ctx context.Context, review *consent.Review, begun custody
 func (r Reviews) ChangeReview(
 	ctx context.Context, id string, about consent.Subject, change func(now consent.Review) (consent.Review, lifecycle.Event, error),
 ) (consent.Review, error) {
-	name, locked := Approvals(r).chainOf(about)
-	unlock, err := r.lock(ctx, locked, name)
-	if err != nil {
-		return consent.Review{}, err
-	}
-	defer unlock()
 	var next consent.Review
-	var event lifecycle.Event
 	var rest unknown
-	write, err := r.decided(ctx, func() (write bool, err error) {
+	err := Approvals(r).changeApart(ctx, about, func() (write bool, event lifecycle.Event, err error) {
 		var rec reviewRecord
 		if rec, rest, err = r.review(ctx, id); err != nil {
-			return false, err
+			return false, event, err
 		}
 		next, event, err = change(rec.Review)
-		return !reflect.DeepEqual(next, rec.Review), err
+		return !reflect.DeepEqual(next, rec.Review), event, err
+	}, func(ctx context.Context, begun journaled) error {
+		return r.put(ctx, reviewsPrefix+id, reviewRecord{Schema: schema, Review: next, journaled: begun}, rest)
 	})
-	if err != nil || !write {
-		return next, err
-	}
-	return next, Approvals(r).onChain(ctx, about, event, func(ctx context.Context, begun custody.Head) error {
-		rec := reviewRecord{Schema: schema, Review: next, journaled: journaled{begun.Count, begun.Hash}}
-		return r.put(ctx, reviewsPrefix+id, rec, rest)
-	})
+	return next, err
 }
 
 // TookEffect reports whether the act that a review is of did: custody says so, or what the act commits with names it.

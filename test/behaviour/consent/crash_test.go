@@ -89,14 +89,7 @@ func (x kind) crash(t *testing.T, at int, fate storagetest.Fate) bool {
 	if got.Status < 300 {
 		require.Equal(t, 1, took, "who was told that it is done may believe it")
 	}
-	switch {
-	case took == 1:
-	case x.twofold && o.Read("keys/other").Status == 404: // what consent was asked for has gone
-		require.Equal(t, "void", state)
-		require.NotEqual(t, request, x.consented(o))
-		o.Must(x.do(o))
-		x.requireDone(o, true)
-	default:
+	if took != 1 {
 		x.carryOut(o, request, state)
 	}
 	_ = x.do(o)

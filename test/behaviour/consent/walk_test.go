@@ -4,8 +4,10 @@
 package consent_test
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,4 +37,15 @@ func TestARetirementTakesThreePeople(t *testing.T) {
 	o.Must(o.as("alice").Write("keys/orders/versions/1/retire", "reason", why))
 	require.Equal(t, "retired", o.StatesOf("orders")[0])
 	require.Equal(t, "executed", o.state(request))
+}
+
+func TestADrillSaysWhereTooFewPeopleAreThereToConsent(t *testing.T) {
+	o := retiring(t, "2 of "+approvers)
+	obstacles := func() string { return fmt.Sprint(o.Must(o.as("root").Write("keys/orders/drill")).Data["obstacles"]) }
+	require.NotContains(t, obstacles(), "2 of key-approvers")
+	for _, name := range []string{"bob", "carol"} {
+		o.System.Entity(&logical.Entity{ID: id(name), Name: name, Disabled: true}, approvers)
+	}
+	require.Contains(t, obstacles(), `policy "pci" asks for 2 of key-approvers: 1 can approve (dave): 2 are needed`)
+	require.Contains(t, obstacles(), "act:retire")
 }

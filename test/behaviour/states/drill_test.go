@@ -4,6 +4,7 @@
 package states_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -48,6 +49,25 @@ func TestADrillThatIsKeptIsOneActOfCustody(t *testing.T) {
 
 	m.Restart()
 	require.Equal(t, answer.Data["last_drill"], m.Must(m.Write("keys/k/drill")).Data["last_drill"])
+}
+
+func TestADrillThatIsDueIsNamedByDriftUntilItIsKept(t *testing.T) {
+	t.Parallel()
+	m, _ := mounttest.UnderPolicy(t)
+	require.Empty(t, m.Must(m.Write("keys/k/drill")).Data["next_drill"])
+	m.Must(m.Write("policies/p", "drill_every", "365d"))
+	due := mounttest.Start.Add(365 * 24 * time.Hour)
+	require.Equal(t, due.Format(time.RFC3339), m.Must(m.Write("keys/k/drill")).Data["next_drill"])
+	m.Clock.Add(due.Sub(m.Clock.Now()) - time.Second)
+	require.NotContains(t, fmt.Sprint(m.Must(m.Read("policies/p/drift")).Data), "drill_every")
+	m.Clock.Add(time.Second)
+	require.Contains(t, fmt.Sprint(m.Must(m.Read("policies/p/drift")).Data), "a drill was due at "+due.Format(time.RFC3339)+", by drill_every")
+
+	m.Must(m.Write("keys/k/drill"))
+	require.Contains(t, fmt.Sprint(m.Must(m.Read("policies/p/drift")).Data), "drill_every", "one that is not kept is none")
+	kept := m.Must(m.Write("keys/k/drill", "record", true, "reason", "drill of 2027"))
+	require.Equal(t, due.Add(365*24*time.Hour).Format(time.RFC3339), kept.Data["next_drill"])
+	require.NotContains(t, fmt.Sprint(m.Must(m.Read("policies/p/drift")).Data), "drill_every")
 }
 
 func TestWhatADrillIsToldIsChecked(t *testing.T) {
