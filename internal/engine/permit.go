@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -198,6 +197,8 @@ func (s gate) consider(ctx context.Context, g gated, rule consent.Rule) (c consi
 	case errors.Is(err, refusal.ErrNotFound):
 		c.request, err = s.newRequest(ctx, g, rule, content, c.at)
 		return c, err
+	case errors.Is(err, refusal.ErrUnreadable):
+		return c, refusal.Refusedf("%v: give another reason, to ask anew", err)
 	case err != nil:
 		return c, err
 	case c.request.Digest != digest:
@@ -277,13 +278,6 @@ func (l *lacking) Error() string {
 // Is makes it a [refusal.ErrConsent].
 func (l *lacking) Is(target error) bool { return target == refusal.ErrConsent }
 
-// Bounds on open requests.
-const (
-	mostOpenOfEntity = 16
-	mostOpen         = 256
-	closedKept       = 90 * 24 * time.Hour
-)
-
 // filed files what an act lacks, if that is why it ended. The error says what the caller is told.
 func (s gate) filed(ctx context.Context, err error) error {
 	var l *lacking
@@ -317,46 +311,4 @@ func consentEvent(act acts.Name, r consent.Request, reason string) lifecycle.Eve
 		event = event.With("version", fmt.Sprint(v))
 	}
 	return event
-}
-
-// roomForRequest refuses a request where too many are open, and drops those that have ended long ago. Where few are kept, one List
-// is all it costs.
-func (s gate) roomForRequest(ctx context.Context, r consent.Request, at situation) error {
-	ids, err := s.store.Approvals.RequestIDs(ctx)
-	if err != nil || len(ids) < mostOpenOfEntity {
-		return err
-	}
-	open, own := 0, 0
-	for _, id := range slices.DeleteFunc(ids, func(id string) bool { return id == r.ID() }) {
-		other, state, err := s.requestAt(ctx, id, at)
-		switch {
-		case errors.Is(err, refusal.ErrNotFound):
-			continue
-		case err != nil:
-			return err
-		case state == consent.Pending || state == consent.Approved:
-			open++
-			own += countIf(other.Content.Requester == r.Content.Requester)
-		case at.now.After(other.Created.Add(closedKept)):
-			s.drop(ctx, id)
-		}
-	}
-	if own >= mostOpenOfEntity || open >= mostOpen {
-		return refusal.Refusedf("%d requests for approval are open, %d of them yours: at most %d, and %d of one person; withdraw some", open, own, mostOpen, mostOpenOfEntity)
-	}
-	return nil
-}
-
-func countIf(counts bool) int {
-	if counts {
-		return 1
-	}
-	return 0
-}
-
-// drop removes a request that has ended. Where that fails a later one finds it again.
-func (s gate) drop(ctx context.Context, id string) {
-	if err := s.store.Approvals.DropRequest(ctx, id); err != nil {
-		s.Log.Warn("a request for consent that has ended is left", "request", id, "error", err)
-	}
 }
