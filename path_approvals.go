@@ -92,7 +92,7 @@ var approvalAnswer = vaultapi.Answer[shownApproval]{
 	vaultapi.Show(fReason, func(r shownApproval) string { return r.Content.Reason }),
 	vaultapi.Show(fRequester, func(r shownApproval) string { return personText(r.Content.Requester, r.Requester) }),
 	vaultapi.Show(fRule, func(r shownApproval) string { return unlessUnread(r, r.Rule.String()) }),
-	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is; empty: config/approvals."), func(r shownApproval) string { return ruleSource(r.Content.Policy) }),
+	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is; empty: config/approvals."), func(r shownApproval) string { return r.Content.Policy.String() }),
 	vaultapi.Show(fGiven, func(r shownApproval) int { return r.Counting }),
 	vaultapi.Show(vaultapi.List("votes", "The oldest first: entity_id, name, vote, time, comment, counts, why_not."), votesOf),
 	vaultapi.Show(vaultapi.Text("created_time", "When it was asked for, RFC 3339."), func(r shownApproval) string { return vaultapi.Time(r.Created) }),
@@ -130,13 +130,6 @@ func subjectText(c consent.Content) string {
 	default:
 		return "key " + c.Subject.Name
 	}
-}
-
-func ruleSource(p consent.Policy) string {
-	if p.Name == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s, revision %d", p.Name, p.Revision)
 }
 
 // statusText says what is lacking.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -236,7 +237,7 @@ func (s gate) decideConsent(ctx context.Context, g gated, c considered, event li
 		event.Consent = r.ID()
 		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.votes.who, ", ")), nil
 	case consent.Pending:
-		return event, &lacking{g, c}
+		return event, &lacking{gated: g, considered: c}
 	case consent.Denied, consent.Withdrawn:
 		if again := laterOf(r.Denied, r.Withdrawn).Add(r.ApproveFor); c.at.now.Before(again) {
 			return event, refusal.Refusedf("%s was asked for as %s and %s (%s); it may be asked for again after %s", g, r.ID(), c.state, r.Closing, utc(again))
@@ -248,7 +249,7 @@ func (s gate) decideConsent(ctx context.Context, g gated, c considered, event li
 		next.Round++
 	}
 	c.request = next
-	return event, cmp.Or(err, error(&lacking{g, c}))
+	return event, cmp.Or(err, error(&lacking{gated: g, considered: c}))
 }
 
 const approvalDetail = "approval" // the detail of a custody record that names the request
@@ -266,13 +267,28 @@ func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 type lacking struct {
 	gated
 	considered
+	close *consent.Request // of the same person, approved for nearly the same; nil: there is none
 }
 
 // Error is what a caller is told: what is needed, and what to do.
 func (l *lacking) Error() string {
 	r := l.request
-	return fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
+	text := fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
 		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.OpenUntil()))
+	if l.close == nil {
+		return text
+	}
+	d := l.close.Content.Difference(r.Content)
+	return fmt.Sprintf("%s. Request %s was approved, and differs in %s: %s there, %s here", text, l.close.ID(), d.Field, shortened(d.Of), shortened(d.Other))
+}
+
+// shortened quotes a text, of a long one the beginning.
+func shortened(text string) string {
+	const most = 64
+	if len(text) <= most {
+		return strconv.Quote(text)
+	}
+	return strconv.Quote(strings.ToValidUTF8(text[:most], "")) + "..."
 }
 
 // Is makes it a [refusal.ErrConsent].
@@ -281,15 +297,23 @@ func (l *lacking) Is(target error) bool { return target == refusal.ErrConsent }
 // filed files what an act lacks, if that is why it ended. The error says what the caller is told.
 func (s gate) filed(ctx context.Context, err error) error {
 	var l *lacking
-	if !errors.As(err, &l) || l.state == consent.Pending {
+	if !errors.As(err, &l) {
 		return err
 	}
-	if tooMany := s.roomForRequest(ctx, l.request, l.at); tooMany != nil {
+	r := l.request
+	others, fault := s.others(ctx, r)
+	if fault != nil {
+		return fault
+	}
+	l.close = s.closest(ctx, r, others, l.at)
+	if l.state == consent.Pending {
+		return err
+	}
+	if tooMany := s.checkRoom(ctx, r, others, l.at); tooMany != nil {
 		return tooMany
 	}
-	r := l.request
 	event := consentEvent(acts.RequestApproval, r, r.Content.Reason)
-	_, fault := s.store.Approvals.ChangeRequest(ctx, r.ID(), r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
+	_, fault = s.store.Approvals.ChangeRequest(ctx, r.ID(), r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
 		if now != nil && now.Round >= r.Round { // it came twice at once
 			return *now, event, nil
 		}

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
@@ -19,23 +20,50 @@ const (
 	closedKept       = 90 * 24 * time.Hour
 )
 
-// roomForRequest refuses a request where too many are open, and drops those that have ended long ago. Where few are kept, one List
-// is all it costs. What cannot be read takes no room.
-func (s gate) roomForRequest(ctx context.Context, r consent.Request, at situation) error {
+// others returns the requests that are kept beside one. Those that cannot be read are left out.
+func (s gate) others(ctx context.Context, r consent.Request) (all []consent.Request, err error) {
 	ids, err := s.store.Approvals.RequestIDs(ctx)
-	if err != nil || len(ids) < mostOpenOfEntity {
-		return err
-	}
-	open, own := 0, 0
-	for _, id := range ids {
-		other, err := s.other(ctx, id)
+	for _, id := range slices.DeleteFunc(ids, func(id string) bool { return id == r.ID() }) {
+		other, err := s.store.Approvals.Request(ctx, id)
 		switch {
+		case errors.Is(err, refusal.ErrNotFound): // dropped since it was listed
+		case errors.Is(err, refusal.ErrUnreadable):
+			s.Log.Warn("a request for consent cannot be read", "request", id, "error", err)
 		case err != nil:
-			return err
-		case other == nil || id == r.ID():
+			return nil, err
+		default:
+			all = append(all, other)
+		}
+	}
+	return all, err
+}
+
+// closest returns the last request that was approved for the same act of the same person on the same thing, but has other content, and
+// might be used but for that; nil: there is none. Where it cannot be told, there is none.
+func (s gate) closest(ctx context.Context, r consent.Request, others []consent.Request, at situation) (last *consent.Request) {
+	for _, other := range others {
+		c := other.Content
+		if other.Approved.IsZero() || c.Requester != r.Content.Requester || c.Operation != r.Content.Operation || c.Subject != r.Content.Subject {
 			continue
 		}
-		if s.isOpen(ctx, *other, at) {
+		if last != nil && other.Approved.Before(last.Approved) {
+			continue
+		}
+		if state, _, err := s.stateOf(ctx, other, at, false); err == nil && state == consent.Approved {
+			last = &other
+		}
+	}
+	return last
+}
+
+// checkRoom refuses a request where too many are open, and drops those that have ended long ago. What cannot be read takes no room.
+func (s gate) checkRoom(ctx context.Context, r consent.Request, others []consent.Request, at situation) error {
+	if len(others) < mostOpenOfEntity {
+		return nil
+	}
+	open, own := 0, 0
+	for _, other := range others {
+		if s.isOpen(ctx, other, at) {
 			open++
 			own += countIf(other.Content.Requester == r.Content.Requester)
 		}
@@ -44,21 +72,6 @@ func (s gate) roomForRequest(ctx context.Context, r consent.Request, at situatio
 		return refusal.Refusedf("%d requests for approval are open, %d of them yours: at most %d, and %d of one person; withdraw some", open, own, mostOpen, mostOpenOfEntity)
 	}
 	return nil
-}
-
-// other returns a request beside that which somebody makes; nil: it is gone, or cannot be read.
-func (s gate) other(ctx context.Context, id string) (*consent.Request, error) {
-	r, err := s.store.Approvals.Request(ctx, id)
-	switch {
-	case errors.Is(err, refusal.ErrNotFound): // dropped since it was listed
-		return nil, nil //nolint:nilnil // none
-	case errors.Is(err, refusal.ErrUnreadable):
-		s.Log.Warn("a request for consent cannot be read", "request", id, "error", err)
-		return nil, nil //nolint:nilnil // none
-	case err != nil:
-		return nil, err
-	}
-	return &r, nil
 }
 
 // isOpen reports whether something can become of a request, and drops one that has ended long ago. Where that cannot be told, as what
