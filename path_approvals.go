@@ -19,10 +19,10 @@ import (
 var (
 	fApproval      = vaultapi.Text("id", "Id of the request: the digest of what is asked for, shortened.")
 	fComment       = vaultapi.Text("comment", "What the approver says about it, for the record. At most 512 bytes.")
-	fStateFilter   = vaultapi.Text("state", "Only requests in this state: pending, approved, executed, denied, withdrawn, void or expired. Empty: all.").Query()
+	fStateFilter   = vaultapi.Text("state", "Only requests in this state: pending, approved, executed, denied, withdrawn, void, expired or unreadable. Empty: all.").Query()
 	fKeyFilter     = vaultapi.Text("key", "Only requests about this key. Empty: all.").Query()
 	fMine          = vaultapi.Bool("mine", "Only requests that the caller made.").Query()
-	fApprovalState = vaultapi.Text("state", "pending, approved, executed, denied, withdrawn, void (what it is about has changed) or expired.")
+	fApprovalState = vaultapi.Text("state", "pending, approved, executed, denied, withdrawn, void (what it is about has changed), expired or unreadable (its record is damaged).")
 	fOperation     = vaultapi.Text("operation", "What is asked for.")
 	fSubject       = vaultapi.Text("subject", "What it is about: key, policy or mount, and its name.")
 	fRule          = vaultapi.Text("rule", "Whose consent it needs.")
@@ -84,15 +84,15 @@ var approvalAnswer = vaultapi.Answer[shownApproval]{
 	vaultapi.Show(fApprovalState, func(r shownApproval) string { return string(r.State) }),
 	vaultapi.Show(vaultapi.Text("status", "The state in a sentence: what is lacking, and until when."), statusText),
 	vaultapi.Show(fOperation, func(r shownApproval) string { return string(r.Content.Operation) }),
-	vaultapi.Show(fSubject, func(r shownApproval) string { return subjectText(r.Content) }),
+	vaultapi.Show(fSubject, func(r shownApproval) string { return unlessUnread(r, subjectText(r.Content)) }),
 	vaultapi.Show(vaultapi.Text("effect", "What it does when it is executed."), func(r shownApproval) string { return r.Effect }),
 	vaultapi.Show(vaultapi.Int("version", "Version of the key; 0: none in particular."), func(r shownApproval) int { return r.Content.Version }),
 	vaultapi.Show(vaultapi.Int("revision", "Revision of the subject that it is for."), func(r shownApproval) int { return r.Content.Revision }),
 	vaultapi.ShowAs(vaultapi.Pairs("parameters", "What else was given."), func(r shownApproval) map[string]string { return orEmpty(r.Content.Parameters) }),
 	vaultapi.Show(fReason, func(r shownApproval) string { return r.Content.Reason }),
 	vaultapi.Show(fRequester, func(r shownApproval) string { return personText(r.Content.Requester, r.Requester) }),
-	vaultapi.Show(fRule, func(r shownApproval) string { return r.Rule.String() }),
-	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is; empty: config/approvals."), func(r shownApproval) string { return ruleSource(r.Content.Policy) }),
+	vaultapi.Show(fRule, func(r shownApproval) string { return unlessUnread(r, r.Rule.String()) }),
+	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is; empty: config/approvals."), func(r shownApproval) string { return r.Content.Policy.String() }),
 	vaultapi.Show(fGiven, func(r shownApproval) int { return r.Counting }),
 	vaultapi.Show(vaultapi.List("votes", "The oldest first: entity_id, name, vote, time, comment, counts, why_not."), votesOf),
 	vaultapi.Show(vaultapi.Text("created_time", "When it was asked for, RFC 3339."), func(r shownApproval) string { return vaultapi.Time(r.Created) }),
@@ -103,6 +103,14 @@ var approvalAnswer = vaultapi.Answer[shownApproval]{
 }
 
 var approvalRows = approvalAnswer.Only("operation", "subject", "version", "state", "requester", "rule", "given", "approve_by")
+
+// unlessUnread is a text about a request of which something is known.
+func unlessUnread(r shownApproval, text string) string {
+	if r.Unread != "" {
+		return ""
+	}
+	return text
+}
 
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
@@ -124,13 +132,6 @@ func subjectText(c consent.Content) string {
 	}
 }
 
-func ruleSource(p consent.Policy) string {
-	if p.Name == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s, revision %d", p.Name, p.Revision)
-}
-
 // statusText says what is lacking.
 func statusText(r shownApproval) string {
 	switch r.State {
@@ -140,6 +141,8 @@ func statusText(r shownApproval) string {
 		return fmt.Sprintf("approved: to be executed by %s until %s", r.Requester, vaultapi.Time(r.ExecuteBy()))
 	case consent.Denied, consent.Withdrawn:
 		return string(r.State) + ": " + r.Closing
+	case consent.Unreadable:
+		return string(r.State) + ": " + r.Unread
 	default:
 		return string(r.State)
 	}
@@ -164,8 +167,12 @@ func votesOf(r shownApproval) []any {
 }
 
 func (a approvalsAPI) read(ctx context.Context, c *request) (*logical.Response, error) {
-	r, err := c.Approvals().Read(ctx, fApproval.Get(c))
-	return answerApproval(r, err)
+	id := fApproval.Get(c)
+	r, err := c.Approvals().Read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return approvalAnswer.Of(shownApproval{id, r}), nil
 }
 
 func answerApproval(r engine.Request, err error) (*logical.Response, error) {
@@ -209,7 +216,7 @@ func (a approvalsAPI) filtered(ctx context.Context, c *request, ids []string) ([
 		case row == nil,
 			state != "" && state != string(r.State),
 			key != "" && (r.Content.Subject.Scope != acts.Key || r.Content.Subject.Name != key),
-			mine && r.Content.Requester != c.stored.Asking().EntityID:
+			mine && (r.Content.Requester == "" || r.Content.Requester != c.stored.Asking().EntityID):
 			continue
 		}
 		kept = append(kept, id)

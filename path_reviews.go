@@ -69,7 +69,7 @@ var reviewAnswer = vaultapi.Answer[engine.Review]{
 	vaultapi.Show(fReason, func(r engine.Review) string { return r.Content.Reason }),
 	vaultapi.Show(fActor, engine.Review.By),
 	vaultapi.Show(vaultapi.Text("rule", "The rule that was passed over."), func(r engine.Review) string { return r.Rule.String() }),
-	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is."), func(r engine.Review) string { return ruleSource(r.Content.Policy) }),
+	vaultapi.Show(vaultapi.Text("policy", "Policy and revision whose rule it is."), func(r engine.Review) string { return r.Content.Policy.String() }),
 	vaultapi.Show(vaultapi.Text("created_time", "When it was done, RFC 3339."), func(r engine.Review) string { return vaultapi.Time(r.Created) }),
 	vaultapi.Show(fDue, func(r engine.Review) string { return vaultapi.Time(r.Due) }),
 	vaultapi.Show(vaultapi.Int("custody_seq", "Number of the custody record with which the act began."), func(r engine.Review) int { return r.Began }),

@@ -9,6 +9,10 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
@@ -65,6 +69,46 @@ func (c Content) text() []byte {
 		panic("internal error: content is always JSON: " + err.Error())
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+}
+
+// Difference is a field in which two contents differ, with both values as texts; the empty one: they are the same.
+type Difference struct{ Field, Of, Other string }
+
+// Difference returns the first field in which another content differs, in the order of [Content]. Operation, subject and requester
+// are not compared.
+func (c Content) Difference(other Content) Difference {
+	for _, d := range []Difference{
+		{"version", strconv.Itoa(c.Version), strconv.Itoa(other.Version)},
+		{"revision", strconv.Itoa(c.Revision), strconv.Itoa(other.Revision)},
+		{"policy", c.Policy.String(), other.Policy.String()},
+		c.parameterOf(other),
+		{"reason", c.Reason, other.Reason},
+	} {
+		if d.Of != d.Other {
+			return d
+		}
+	}
+	return Difference{}
+}
+
+// parameterOf returns the first parameter that differs; an absent one is empty.
+func (c Content) parameterOf(other Content) (d Difference) {
+	names := slices.Concat(slices.Collect(maps.Keys(c.Parameters)), slices.Collect(maps.Keys(other.Parameters)))
+	slices.Sort(names)
+	for _, name := range names {
+		if d = (Difference{name, c.Parameters[name], other.Parameters[name]}); d.Of != d.Other {
+			return d
+		}
+	}
+	return Difference{}
+}
+
+// String names the revision: "pci, revision 4"; empty: none.
+func (p Policy) String() string {
+	if p.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, revision %d", p.Name, p.Revision)
 }
 
 // idPrefix begins the id of every request.

@@ -88,3 +88,27 @@ func FuzzARuleReadsBackAsItIsShown(f *testing.F) {
 		require.Equal(t, rule, again)
 	})
 }
+
+func TestTheFirstDifferenceOfTwoContents(t *testing.T) {
+	of := func(change func(*consent.Content)) consent.Content {
+		c := consent.Content{Version: 3, Revision: 17, Policy: consent.Policy{Name: "pci", Revision: 4}, Parameters: map[string]string{"b": "1", "c": "2"}, Reason: "why"}
+		change(&c)
+		return c
+	}
+	same := of(func(*consent.Content) {})
+	require.Empty(t, same.Difference(same))
+	for _, row := range []struct {
+		change func(*consent.Content)
+		want   consent.Difference
+	}{
+		{func(c *consent.Content) { c.Version, c.Reason = 4, "other" }, consent.Difference{Field: "version", Of: "3", Other: "4"}},
+		{func(c *consent.Content) { c.Revision, c.Reason = 18, "other" }, consent.Difference{Field: "revision", Of: "17", Other: "18"}},
+		{func(c *consent.Content) { c.Policy.Revision, c.Reason = 5, "other" }, consent.Difference{Field: "policy", Of: "pci, revision 4", Other: "pci, revision 5"}},
+		{func(c *consent.Content) { c.Policy = consent.Policy{} }, consent.Difference{Field: "policy", Of: "pci, revision 4"}},
+		{func(c *consent.Content) { c.Parameters = map[string]string{"a": "0", "c": "3"} }, consent.Difference{Field: "a", Other: "0"}},
+		{func(c *consent.Content) { c.Parameters = nil }, consent.Difference{Field: "b", Of: "1"}},
+		{func(c *consent.Content) { c.Reason = "other" }, consent.Difference{Field: "reason", Of: "why", Other: "other"}},
+	} {
+		require.Equal(t, row.want, same.Difference(of(row.change)))
+	}
+}

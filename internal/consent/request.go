@@ -37,6 +37,17 @@ type Request struct {
 // ID returns what the request is called.
 func (r Request) ID() string { return IDOf(r.Digest) }
 
+// Valid reports whether a request can have been filed: what is stored may be damaged. A vote of one person counts once, and without a
+// rule anything would be approved.
+func (r Request) Valid() bool {
+	voters := map[string]bool{}
+	for _, v := range r.Votes {
+		voters[v.Entity] = true
+	}
+	return r.Digest == r.Content.Digest() && r.Round > 0 && r.Rule.Need > 0 && len(r.Rule.Groups) > 0 && len(voters) == len(r.Votes) && !voters[""] &&
+		!r.Created.IsZero() && r.ApproveFor > 0 && r.ExecuteFor > 0
+}
+
 // Vote is one person's answer.
 type Vote struct {
 	Entity  string    `json:"entity"`

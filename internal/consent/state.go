@@ -19,6 +19,9 @@ const (
 	Pending   State = "pending"
 )
 
+// Unreadable is the state of a request of which the record is damaged. It is no consent to anything.
+const Unreadable State = "unreadable"
+
 // Situation is what the state of a request follows from, beside the request.
 type Situation struct {
 	Now      time.Time // the later of the clock and of what the clock guard has seen

@@ -16,7 +16,7 @@ import (
 
 // ApprovalStore stores requests for consent.
 type ApprovalStore interface {
-	// Request returns a request, or refusal.ErrNotFound.
+	// Request returns a request, refusal.ErrNotFound, or refusal.ErrUnreadable. Any other error is of storage.
 	Request(ctx context.Context, id string) (consent.Request, error)
 	// RequestIDs returns the ids of all that are kept, in alphabetical order.
 	RequestIDs(ctx context.Context) ([]string, error)
@@ -45,6 +45,7 @@ type Request struct {
 	Discounts []string // by vote: why it does not count now; empty: it does
 	Counting  int
 	Effect    string // what it does when it is executed, in a sentence
+	Unread    string // why it cannot be read; empty: it can
 }
 
 // situation is what the state of all requests follows from.
@@ -98,20 +99,6 @@ func (s Approvals) tally(ctx context.Context, r consent.Request, at situation) (
 	return t, nil
 }
 
-// requestAt returns a request with its state.
-func (s Approvals) requestAt(ctx context.Context, id string, at situation) (consent.Request, consent.State, error) {
-	r, err := s.store.Approvals.Request(ctx, id)
-	if err != nil {
-		return r, "", err
-	}
-	moved, err := s.moved(ctx, r.Content)
-	if err != nil {
-		return r, "", err
-	}
-	state, _, err := s.stateOf(ctx, r, at, moved)
-	return r, state, err
-}
-
 // moved reports whether what a request is about, or the policy whose rule it is, is not what was asked about.
 func (s Approvals) moved(ctx context.Context, c consent.Content) (bool, error) {
 	switch c.Subject.Scope {
@@ -134,14 +121,34 @@ func (s Approvals) moved(ctx context.Context, c consent.Content) (bool, error) {
 	return err != nil || p.Revision != c.Policy.Revision || p.Hash != c.Policy.Hash, err
 }
 
-// Read returns a request, or refusal.ErrNotFound.
+// requestAt returns a request with its state, or refusal.ErrNotFound.
+func (s Approvals) requestAt(ctx context.Context, id string, at situation) (consent.Request, consent.State, error) {
+	r, err := s.store.Approvals.Request(ctx, id)
+	if errors.Is(err, refusal.ErrUnreadable) {
+		return r, consent.Unreadable, nil
+	}
+	if err != nil {
+		return r, "", err
+	}
+	moved, err := s.moved(ctx, r.Content)
+	if err != nil {
+		return r, "", err
+	}
+	state, _, err := s.stateOf(ctx, r, at, moved)
+	return r, state, err
+}
+
+// Read returns a request, or refusal.ErrNotFound. One that cannot be read is [consent.Unreadable], and nothing else is known of it.
 func (s Approvals) Read(ctx context.Context, id string) (Request, error) {
 	at, err := s.situation(ctx)
 	if err != nil {
 		return Request{}, err
 	}
 	r, err := s.store.Approvals.Request(ctx, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, refusal.ErrUnreadable):
+		return Request{State: consent.Unreadable, Unread: err.Error()}, nil
+	case err != nil:
 		return Request{}, err
 	}
 	return s.view(ctx, r, at)
@@ -227,7 +234,10 @@ func (s Approvals) change(
 		return Request{}, err
 	}
 	r, err := s.store.Approvals.Request(ctx, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, refusal.ErrUnreadable):
+		return Request{}, refusal.Refusedf("%v: nothing can be done with it", err)
+	case err != nil:
 		return Request{}, err
 	}
 	event := consentEvent(act, r, reason)

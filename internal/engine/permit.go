@@ -8,7 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -199,6 +199,8 @@ func (s gate) consider(ctx context.Context, g gated, rule consent.Rule) (c consi
 	case errors.Is(err, refusal.ErrNotFound):
 		c.request, err = s.newRequest(ctx, g, rule, content, c.at)
 		return c, err
+	case errors.Is(err, refusal.ErrUnreadable):
+		return c, refusal.Refusedf("%v: give another reason, to ask anew", err)
 	case err != nil:
 		return c, err
 	case c.request.Digest != digest:
@@ -236,7 +238,7 @@ func (s gate) decideConsent(ctx context.Context, g gated, c considered, event li
 		event.Consent = r.ID()
 		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.votes.who, ", ")), nil
 	case consent.Pending:
-		return event, &lacking{g, c}
+		return event, &lacking{gated: g, considered: c}
 	case consent.Denied, consent.Withdrawn:
 		if again := laterOf(r.Denied, r.Withdrawn).Add(r.ApproveFor); c.at.now.Before(again) {
 			return event, refusal.Refusedf("%s was asked for as %s and %s (%s); it may be asked for again after %s", g, r.ID(), c.state, r.Closing, utc(again))
@@ -248,7 +250,7 @@ func (s gate) decideConsent(ctx context.Context, g gated, c considered, event li
 		next.Round++
 	}
 	c.request = next
-	return event, cmp.Or(err, error(&lacking{g, c}))
+	return event, cmp.Or(err, error(&lacking{gated: g, considered: c}))
 }
 
 const approvalDetail = "approval" // the detail of a custody record that names the request
@@ -266,38 +268,54 @@ func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 type lacking struct {
 	gated
 	considered
+	close *consent.Request // of the same person, approved for nearly the same; nil: there is none
 }
 
 // Error is what a caller is told: what is needed, and what to do.
 func (l *lacking) Error() string {
 	r := l.request
-	return fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
+	text := fmt.Sprintf("approval needed: %s needs %s (%s), %d so far. Request %s is open until %s; when it is approved, repeat this command",
 		l.gated, r.Rule, l.source(), len(l.votes.who), r.ID(), utc(r.OpenUntil()))
+	if l.close == nil {
+		return text
+	}
+	d := l.close.Content.Difference(r.Content)
+	return fmt.Sprintf("%s. Request %s was approved, and differs in %s: %s there, %s here", text, l.close.ID(), d.Field, shortened(d.Of), shortened(d.Other))
+}
+
+// shortened quotes a text, of a long one the beginning.
+func shortened(text string) string {
+	const most = 64
+	if len(text) <= most {
+		return strconv.Quote(text)
+	}
+	return strconv.Quote(strings.ToValidUTF8(text[:most], "")) + "..."
 }
 
 // Is makes it a [refusal.ErrConsent].
 func (l *lacking) Is(target error) bool { return target == refusal.ErrConsent }
 
-// Bounds on open requests.
-const (
-	mostOpenOfEntity = 16
-	mostOpen         = 256
-	closedKept       = 90 * 24 * time.Hour
-)
-
 // filed files what an act lacks, if that is why it ended. The error says what the caller is told.
 func (s gate) filed(ctx context.Context, err error) error {
 	var l *lacking
-	if !errors.As(err, &l) || l.state == consent.Pending {
+	if !errors.As(err, &l) {
 		return err
 	}
-	if tooMany := s.roomForRequest(ctx, l.request, l.at); tooMany != nil {
+	r := l.request
+	others, fault := s.others(ctx, r)
+	if fault != nil {
+		return fault
+	}
+	l.close = s.closest(ctx, r, others, l.at)
+	if l.state == consent.Pending {
+		return err
+	}
+	if tooMany := s.checkRoom(ctx, r, others, l.at); tooMany != nil {
 		return tooMany
 	}
-	r := l.request
 	defer s.governance.askedAnew(r.ID())
 	event := consentEvent(acts.RequestApproval, r, r.Content.Reason)
-	_, fault := s.store.Approvals.ChangeRequest(ctx, r.ID(), r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
+	_, fault = s.store.Approvals.ChangeRequest(ctx, r.ID(), r.Content.Subject, func(now *consent.Request) (consent.Request, lifecycle.Event, error) {
 		if now != nil && now.Round >= r.Round { // it came twice at once
 			return *now, event, nil
 		}
@@ -319,46 +337,4 @@ func consentEvent(act acts.Name, r consent.Request, reason string) lifecycle.Eve
 		event = event.With("version", fmt.Sprint(v))
 	}
 	return event
-}
-
-// roomForRequest refuses a request where too many are open, and drops those that have ended long ago. Where few are kept, one List
-// is all it costs.
-func (s gate) roomForRequest(ctx context.Context, r consent.Request, at situation) error {
-	ids, err := s.store.Approvals.RequestIDs(ctx)
-	if err != nil || len(ids) < mostOpenOfEntity {
-		return err
-	}
-	open, own := 0, 0
-	for _, id := range slices.DeleteFunc(ids, func(id string) bool { return id == r.ID() }) {
-		other, state, err := s.requestAt(ctx, id, at)
-		switch {
-		case errors.Is(err, refusal.ErrNotFound):
-			continue
-		case err != nil:
-			return err
-		case state == consent.Pending || state == consent.Approved:
-			open++
-			own += countIf(other.Content.Requester == r.Content.Requester)
-		case at.now.After(other.Created.Add(closedKept)):
-			s.drop(ctx, id)
-		}
-	}
-	if own >= mostOpenOfEntity || open >= mostOpen {
-		return refusal.Refusedf("%d requests for approval are open, %d of them yours: at most %d, and %d of one person; withdraw some", open, own, mostOpen, mostOpenOfEntity)
-	}
-	return nil
-}
-
-func countIf(counts bool) int {
-	if counts {
-		return 1
-	}
-	return 0
-}
-
-// drop removes a request that has ended. Where that fails a later one finds it again.
-func (s gate) drop(ctx context.Context, id string) {
-	if err := s.store.Approvals.DropRequest(ctx, id); err != nil {
-		s.Log.Warn("a request for consent that has ended is left", "request", id, "error", err)
-	}
 }

@@ -31,8 +31,8 @@ var (
 	// ErrReadBack is no refusal: storage does not give back what it took. See Commit in package lifecycle.
 	ErrReadBack = errors.New("what was written does not come back")
 
-	// ErrUnreadable is no refusal: what is stored of a policy cannot be read, or not be understood.
-	ErrUnreadable = errors.New("unreadable policy")
+	// ErrUnreadable is no refusal: what is stored of a policy, or of a request for consent, cannot be read, or not be understood.
+	ErrUnreadable = errors.New("unreadable record")
 )
 
 // kindError is a message of one kind. It prints the message alone: the kind is for code, the message for people.
@@ -103,16 +103,21 @@ func NotFoundf(format string, args ...any) error {
 }
 
 // UnreadablePolicy reports that what is stored of a policy says nothing, and why; the error is [ErrUnreadable] and its cause.
-func UnreadablePolicy(name string, cause error) error { return unreadableError{name, cause} }
+func UnreadablePolicy(name string, cause error) error {
+	return unreadableError{fmt.Sprintf("policy %q", name), cause}
+}
+
+// UnreadableRequest is [UnreadablePolicy] for a request for consent.
+func UnreadableRequest(id string, cause error) error {
+	return unreadableError{fmt.Sprintf("request %q", id), cause}
+}
 
 type unreadableError struct {
-	policy string
-	cause  error
+	what  string
+	cause error
 }
 
-func (e unreadableError) Error() string {
-	return fmt.Sprintf("policy %q cannot be read: %v", e.policy, e.cause)
-}
+func (e unreadableError) Error() string        { return fmt.Sprintf("%s cannot be read: %v", e.what, e.cause) }
 func (e unreadableError) Unwrap() error        { return e.cause }
 func (e unreadableError) Is(target error) bool { return target == ErrUnreadable }
 

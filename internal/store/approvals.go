@@ -28,7 +28,8 @@ type approvalRecord struct {
 	journaled
 }
 
-// Request returns a request for consent, or [refusal.ErrNotFound].
+// Request returns a request for consent, [refusal.ErrNotFound], or [refusal.ErrUnreadable] where the record is damaged, or of a newer
+// release.
 func (r Approvals) Request(ctx context.Context, id string) (consent.Request, error) {
 	rec, _, found, err := r.approval(ctx, id)
 	if err == nil && !found {
@@ -40,8 +41,11 @@ func (r Approvals) Request(ctx context.Context, id string) (consent.Request, err
 func (r Approvals) approval(ctx context.Context, id string) (rec approvalRecord, rest unknown, found bool, err error) {
 	path := approvalsPrefix + id
 	rest, found, err = read(ctx, r.conn, path, &rec)
-	if err == nil && found && (rec.Digest != rec.Content.Digest() || rec.ID() != id) {
+	if err == nil && found && (!rec.Valid() || rec.ID() != id) {
 		err = fmt.Errorf("%s: %w", path, ErrCorrupt)
+	}
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerSchema) {
+		err = refusal.UnreadableRequest(id, err)
 	}
 	return rec, rest, found, err
 }

@@ -92,7 +92,7 @@ func TestWhatConsentCosts(t *testing.T) {
 		want, got cost
 	}{
 		{"asked", cost{storagetest.Counts{Gets: 9, Lists: 1, Puts: 3}, 2}, asked},
-		{"asked again", cost{storagetest.Counts{Gets: 4}, 0}, again},
+		{"asked again", cost{storagetest.Counts{Gets: 4, Lists: 1}, 0}, again},
 		{"the first vote", cost{storagetest.Counts{Gets: 6, Puts: 3}, 2}, first},
 		{"that vote again", cost{storagetest.Counts{Gets: 4}, 2}, repeated},
 		{"the second vote", cost{storagetest.Counts{Gets: 5, Puts: 3}, 4}, second},

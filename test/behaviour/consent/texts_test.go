@@ -75,3 +75,35 @@ func TestUntilWhenARequestIsOpen(t *testing.T) {
 		})
 	}
 }
+
+// TestACommandIsToldInWhatItDiffersFromWhatWasApproved, the first field of those that differ, each time it is refused.
+func TestACommandIsToldInWhatItDiffersFromWhatWasApproved(t *testing.T) {
+	long := why + ", and a reason that goes on for longer than the line of an error should be"
+	for field, row := range map[string]struct {
+		path, reason, says string
+		meanwhile          []any // settings of the key that somebody writes after the approval
+	}{
+		"reason":   {path: retire1, reason: long, says: `"` + why + `" there, "` + long[:64] + `"... here`},
+		"version":  {path: "keys/orders/versions/2/retire", reason: long, says: `"1" there, "2" here`},
+		"revision": {path: retire1, reason: why, says: `"5" there, "6" here`, meanwhile: []any{"owner", "payments"}},
+	} {
+		t.Run(field, func(t *testing.T) {
+			o := retiring(t, oneOf)
+			request := o.asked("alice", retire1, "reason", why)
+			if field != "revision" {
+				require.NotContains(t, o.as("alice").Write(row.path, "reason", row.reason).Err, "differs", "it was not approved")
+			}
+			o.approve(request, "bob")
+			if row.meanwhile != nil {
+				o.Must(o.as("founder").Write("keys/orders/config", row.meanwhile...))
+			}
+			for range 2 {
+				refused := o.as("alice").Write(row.path, "reason", row.reason)
+				require.Equal(t, 428, refused.Status)
+				require.Contains(t, refused.Err, "Request "+request+" was approved, and differs in "+field+": "+row.says)
+			}
+			require.NotContains(t, o.as("carol").Write(row.path, "reason", row.reason).Err, "differs", "it is another person's")
+			require.NotContains(t, o.as("alice").Write("keys/orders/versions/1/restore", "reason", row.reason).Err, "differs", "it is another act")
+		})
+	}
+}

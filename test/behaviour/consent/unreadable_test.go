@@ -4,6 +4,7 @@
 package consent_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -11,126 +12,107 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
-	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
-const damaged = "INC-2045: policy pci cannot be read since the restore"
+// s3cr3t stands for what is stored and must not be quoted.
+const s3cr3t = "s3cr3t"
 
-// unruled is an office in which the policy of key orders asked for consent to all, and cannot be read.
-func unruled(t testing.TB) *office {
-	o := open(t)
-	o.govern(allRules("2 of " + approvers))
-	o.Must(o.as("root").Write("policies/free", "owner", "payments"))
-	o.Storage.Plant("policies/pci", []byte("{"))
-	o.Restart()
-	return o
-}
-
-// unruledActs end the rule of the policy that cannot be read.
-var unruledActs = map[string]struct {
-	operation, subject string
-	do                 func(o *office, reason string) mounttest.Answer
-	done               func(o *office) bool
-}{
-	"detach": {"rebind", "key orders", func(o *office, reason string) mounttest.Answer {
-		return o.as("alice").Write("keys/orders/config", "policy", "", "reason", reason)
-	}, shows("keys/orders", "policy", "")},
-	"bind to another policy": {"rebind", "key orders", func(o *office, reason string) mounttest.Answer {
-		return o.as("alice").Write("keys/orders/config", "policy", "free", "reason", reason)
-	}, shows("keys/orders", "policy", "free")},
-	"write the policy": {"policy", "policy pci", func(o *office, reason string) mounttest.Answer {
-		return o.as("alice").Write("policies/pci", "owner", "payments", "reason", reason)
-	}, shows("policies/pci", "owner", "payments")},
-}
-
-func TestWhatEndsTheRuleOfAPolicyThatCannotBeReadIsDoneAtOnceAndReviewed(t *testing.T) {
-	for name, x := range unruledActs {
-		t.Run(name, func(t *testing.T) {
-			o := unruled(t)
-			o.as("alice").Refused(x.do(o, "too short"), "reason")
-			require.False(t, x.done(o))
-			require.Empty(t, o.reviews())
-
-			o.Must(x.do(o, damaged))
-			require.True(t, x.done(o))
-			require.Contains(t, o.Log.String(), "[WARN]  the rule of a policy that says nothing was ended without consent")
-			require.Len(t, o.reviews(), 1)
-			review := o.reviews()[0]
-			shown := o.review(review)
-			for field, want := range map[string]any{
-				"state": "open", "operation": x.operation, "subject": x.subject, "reason": damaged, "actor": "alice (alice-0000)", "rule": "not creator",
-			} {
-				require.Equal(t, want, shown[field], field)
+// damages are ways in which a request cannot be read or understood, by what they make of its record.
+func damages() map[string]func(t *testing.T, record string) string {
+	put := func(text string) func(*testing.T, string) string {
+		return func(*testing.T, string) string { return text }
+	}
+	with := func(fields ...any) func(*testing.T, string) string {
+		return func(t *testing.T, text string) string {
+			record := map[string]any{}
+			require.NoError(t, json.Unmarshal([]byte(text), &record))
+			for i := 0; i < len(fields); i += 2 {
+				record[fields[i].(string)] = fields[i+1]
 			}
-			require.Contains(t, shown["policy"], "pci, revision ")
-			o.Refused(o.close("alice", review, "justified"), "alice")
-			o.Must(o.close("bob", review, "justified"))
-			require.Equal(t, "justified", o.review(review)["state"])
-			o.Must(o.as("root").Write("policies/pci", "owner", "payments", "description", "mended", "reason", damaged))
-			mounttest.RequireCustodyWhole(t, o.as("auditor").Mount)
+			changed, err := json.Marshal(record)
+			require.NoError(t, err)
+			return string(changed)
+		}
+	}
+	vote := map[string]any{"entity": id("bob"), "name": "bob", "approve": true, "at": mounttest.Start.Format(time.RFC3339)}
+	return map[string]func(*testing.T, string) string{
+		"nothing":                put(""),
+		"garbage":                put("\x00" + s3cr3t),
+		"null":                   put("null"),
+		"a part of it":           func(_ *testing.T, record string) string { return record[:len(record)/2] },
+		"another kind of record": put(`{"schema":1,"created":{"secret":"` + s3cr3t + `"}}`),
+		"an empty record":        put(`{"schema":1}`),
+		"a newer schema":         put(`{"schema":2,"secret":"` + s3cr3t + `"}`),
+		"no digest":              with("digest", ""),
+		"another digest":         with("digest", fmt.Sprintf("%064d", 7)),
+		"other content":          with("content", map[string]any{"operation": "retire", "reason": s3cr3t}),
+		"a rule that is none":    with("rule", s3cr3t),
+		"a rule of nobody":       with("rule", "not creator"),
+		"no round":               with("round", 0),
+		"no date":                with("created", "0001-01-01T00:00:00Z"),
+		"no time to approve":     with("approve_for", 0),
+		"no time to execute":     with("execute_for", -1),
+		"one person twice":       with("votes", []any{vote, vote}),
+		"a vote of nobody":       with("votes", []any{map[string]any{"approve": true}}),
+	}
+}
+
+// TestARequestThatCannotBeReadIsNoConsentAndStopsNoOther: it is shown as what it is.
+func TestARequestThatCannotBeReadIsNoConsentAndStopsNoOther(t *testing.T) {
+	for name, damage := range damages() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := retiring(t, oneOf)
+			request := o.asked("alice", retire1, "reason", why)
+			o.approve(request, "bob")
+			path := "approvals/" + request
+			o.Storage.Plant(path, []byte(damage(t, string(o.Storage.All()[path]))))
+			o.Restart()
+
+			o.Refused(o.as("alice").Write(retire1, "reason", why), request, "cannot be read", "another reason")
+			require.Equal(t, "archived", o.StatesOf("orders")[0])
+			for _, step := range []string{"approve", "deny", "withdraw"} {
+				kv := []any{"reason", why}
+				if step == "approve" {
+					kv = nil
+				}
+				o.Refused(o.as("bob").Write(path+"/"+step, kv...), request, "cannot be read", "nothing can be done with it")
+			}
+			shown := o.Must(o.as("auditor").Read(path)).Data
+			require.Equal(t, []any{request, "unreadable", "", "", 0}, []any{shown["id"], shown["state"], shown["subject"], shown["rule"], shown["given"]})
+			require.Contains(t, shown["status"], "unreadable: request ")
+			listed := o.Must(o.List("approvals"))
+			require.Equal(t, "unreadable", listed.Data["key_info"].(map[string]any)[request].(map[string]any)["state"])
+			require.Empty(t, listed.Warnings)
+			require.Equal(t, []string{request}, o.Must(o.List("approvals", "state", "unreadable")).Data["keys"])
+			for _, filter := range [][]any{{"state", "approved"}, {"key", "orders"}, {"mine", true}} {
+				require.NotContains(t, fmt.Sprint(o.as("alice").List("approvals", filter...).Data["keys"]), request)
+			}
+			o.manyAsk()
+			require.NotContains(t, o.Log.String(), s3cr3t)
 		})
 	}
 }
 
-func TestDeletingAPolicyThatCannotBeReadIsReviewed(t *testing.T) {
-	o := unruled(t)
-	o.Must(o.as("alice").Write("keys/orders/config", "policy", "", "reason", damaged))
-	o.Must(o.as("alice").Delete("policies/pci", "reason", damaged))
-	require.Len(t, o.reviews(), 2)
-	for _, review := range o.reviews() {
-		require.Equal(t, "open", o.review(review)["state"])
+// TestADamagedKeyStopsNoRequestAboutAnother, though the state of what was asked about it is not known.
+func TestADamagedKeyStopsNoRequestAboutAnother(t *testing.T) {
+	o := retiring(t, oneOf)
+	o.Must(o.as("founder").Write("keys/other", "policy", "pci", "reason", why))
+	o.Must(o.as("founder").Write("keys/other/rotate", "reason", why))
+	o.Must(o.as("founder").Write("keys/other/versions/1/archive", "reason", why))
+	o.asked("alice", "keys/other/versions/1/retire", "reason", why)
+	o.Storage.Plant("keys/other", []byte("{"))
+	o.Restart()
+	o.manyAsk()
+}
+
+// manyAsk has carol and dave ask for more than are kept before those that are kept are looked at, and the last is executed.
+func (o *office) manyAsk() {
+	o.t.Helper()
+	for i := range 18 {
+		o.asked([]string{"carol", "dave"}[i%2], retire1, "reason", fmt.Sprint(why, i))
 	}
-}
-
-func TestCustodyAloneKeepsItWhereNobodyHasEnrolled(t *testing.T) {
-	m := mounttest.New(t)
-	m.Must(m.Write("policies/pci", "owner", "o"))
-	m.Must(m.Write("keys/orders", "policy", "pci"))
-	m.Storage.Plant("policies/pci", []byte("{"))
-	m.Restart()
-	m.Must(m.Write("keys/orders/config", "policy", ""))
-	require.Equal(t, 404, m.List("reviews").Status)
-	journal := m.Storage.JournalOf("orders")
-	require.Equal(t, "pci", journal[len(journal)-2].Details["unreadable_policy"])
-}
-
-// TestAReviewThatIsOverdueDoesNotHoldUpRecovery although nothing is done by break-glass meanwhile.
-func TestAReviewThatIsOverdueDoesNotHoldUpRecovery(t *testing.T) {
-	o := unruled(t)
-	o.Must(unruledActs["detach"].do(o, damaged))
-	o.Advance(73 * time.Hour)
-	require.Equal(t, "overdue", o.review(o.reviews()[0])["state"])
-	o.Must(unruledActs["write the policy"].do(o, damaged))
-	require.Len(t, o.reviews(), 2)
-}
-
-func TestEachWriteOfWhatEndsAnUnreadableRuleMayFailTwice(t *testing.T) {
-	for name, x := range unruledActs {
-		for _, fate := range storagetest.Fates() {
-			t.Run(fmt.Sprintf("%s/%s", name, fate), func(t *testing.T) {
-				t.Parallel()
-				for at := 1; ; at++ {
-					o := unruled(t)
-					fired := false
-					for range 2 {
-						o.Storage.FailWriteAs(at, fate)
-						x.do(o, damaged)
-						fired = fired || o.Storage.Fired()
-						o.Storage.Heal()
-						require.Equal(t, x.done(o), len(o.reviews("state", "open")) == 1, "write %d: a review is open exactly where the act took effect", at)
-					}
-					if at%2 == 0 {
-						o.Restart()
-					}
-					o.Must(x.do(o, damaged))
-					require.True(t, x.done(o))
-					require.Len(t, o.reviews("state", "open"), 1)
-					if !fired {
-						require.Greater(t, at, 3)
-						return
-					}
-				}
-			})
-		}
-	}
+	last := o.asked("alice", retire1, "reason", why+", asked anew")
+	o.approve(last, "bob")
+	o.Must(o.as("alice").Write(retire1, "reason", why+", asked anew"))
 }
