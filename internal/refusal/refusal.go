@@ -117,7 +117,7 @@ type unreadableError struct {
 	cause error
 }
 
-func (e unreadableError) Error() string { return fmt.Sprintf("%s cannot be read: %v", e.what, e.cause) }
+func (e unreadableError) Error() string        { return fmt.Sprintf("%s cannot be read: %v", e.what, e.cause) }
 func (e unreadableError) Unwrap() error        { return e.cause }
 func (e unreadableError) Is(target error) bool { return target == ErrUnreadable }
 
