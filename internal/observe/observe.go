@@ -8,6 +8,10 @@ import "sync/atomic"
 // An Observer is what one mount knows of itself, in one process. All of it is safe for concurrent use.
 type Observer struct {
 	Board Board
+
+	IntegrityFailures atomic.Int64 // damaged versions that the scrub found; one that stays damaged counts in each round
+
+	chains chains
 }
 
 // New returns an observer that has seen nothing.
@@ -22,6 +26,7 @@ type Board struct {
 	Governance Part[Governance]
 	Custody    Part[Custody]
 	Scrub      Part[Scrub]
+	Health     Part[Health]
 }
 
 // A Part of the board is zero until it is worked out first.
