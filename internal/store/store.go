@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // Store serialises the writers of each key and of each policy. One Store serves one mount.
@@ -31,6 +33,7 @@ type Store struct {
 	now      func() time.Time
 	log      hclog.Logger
 	identity atomic.Pointer[string]
+	observer *observe.Observer // learns which chains of custody are broken
 }
 
 // pagesCached bounds the pages of creation times in memory: 4096 pages of 256 times, 24 MiB.
@@ -47,9 +50,12 @@ func New(now func() time.Time, log hclog.Logger) *Store {
 	return &Store{
 		pages: newCache[pageID, []time.Time](pagesCached), chains: newCache[string, chain](chainsCached), doubts: newDoubts(),
 		decoded: newCache[policyID, decodedPolicy](policiesDecoded), now: now, log: log,
-		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached),
+		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached), observer: observe.New(),
 	}
 }
+
+// ObservedBy says who learns which chains of custody are broken; nobody does until it is said. It comes before the first request.
+func (s *Store) ObservedBy(o *observe.Observer) { s.observer = o }
 
 func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
 	made, err := lru.New[K, V](size)
