@@ -145,7 +145,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	own, cancel := context.WithTimeout(ctx, t.KeyTime)
 	defer cancel()
 	var stale bool
-	p := t.processor()
+	p := t.processor().since(t.Now())
 	err := t.acts.Guard(name, func() (err error) {
 		stale, err = p.processKey(own, minute, name)
 		return err
