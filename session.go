@@ -76,7 +76,7 @@ func (s *session) Scheduler() *scheduler.Session {
 	return s.b.scheduler.Session(scheduler.Storage{
 		Keys: s.stored.Keys(), Due: s.stored.DueIndex(), Alerts: s.stored.AlertIndex(), Unfinished: unfinished{s.stored.Keys(), s.stored.Relocations()},
 		Reindexes: s.stored.Policies(), Bindings: s.stored.Policies(), Clock: s.stored.Settings(),
-		Rewraps: s.stored.Rewraps(),
+		Rewraps: s.stored.Rewraps(), Chains: s.stored.Journals(),
 	}, s.Engine().SystemActs(), &s.data)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/keytype"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 )
@@ -42,6 +43,7 @@ type World struct {
 	Plane     *dataplane.Plane
 	Engine    *engine.Engine
 	Scheduler *scheduler.Scheduler
+	Observe   *observe.Observer
 }
 
 // New returns an empty world.
@@ -56,9 +58,11 @@ func New(t testing.TB) *World {
 // Restart forgets all that the process remembers.
 func (w *World) Restart() {
 	log := hclog.New(&hclog.LoggerOptions{Output: w.log, Level: hclog.Info, Mutex: new(sync.Mutex)})
+	w.Observe = observe.New()
 	w.Plane = dataplane.New(dataplane.Config{Now: w.Clock.Now, Rand: rand.Reader, Log: log})
 	w.Engine = engine.New(engine.Config{Now: w.Clock.Now, Rand: rand.Reader, Log: log, Plane: w.Plane})
-	w.Scheduler = scheduler.New(scheduler.Config{Now: w.Clock.Now, Log: log, Plane: w.Plane})
+	w.Scheduler = scheduler.New(scheduler.Config{Now: w.Clock.Now, Log: log, Plane: w.Plane, Observe: w.Observe})
+	w.Scheduler.SetScrub(0) // it costs calls of the wrapper, of which tests count those of acts
 }
 
 // Data is a request that uses keys.
@@ -90,7 +94,7 @@ func (w *World) ByClock() *scheduler.Session {
 	}
 	return w.Scheduler.Session(scheduler.Storage{
 		Keys: keyStore{m, true}, Due: dueIndex{m}, Alerts: alertIndex{m}, Unfinished: unsettled{keyStore{m, true}, moveStore{m}},
-		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m}, Rewraps: rewrapStore{w},
+		Reindexes: policyStore{m}, Bindings: policyStore{m}, Clock: settings{m}, Rewraps: rewrapStore{w}, Chains: chainSource{m},
 	}, w.Session().SystemActs(), w.Data())
 }
 

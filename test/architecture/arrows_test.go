@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/engine":          {"internal/acts", "internal/consent", "internal/dataplane", "internal/envelope", "internal/keytype", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal", "internal/report", "internal/transitformat"},
 	"internal/enginetest": {
 		"internal/acts", "internal/consent", "internal/dataplane", "internal/engine", "internal/envelope", "internal/keytype", "internal/lifecycle",
-		"internal/policy", "internal/refusal", "internal/scheduler",
+		"internal/observe", "internal/policy", "internal/refusal", "internal/scheduler",
 	},
 	"internal/scheduler": {"internal/dataplane", "internal/engine", "internal/envelope", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal"},
 	"internal/keks": {
