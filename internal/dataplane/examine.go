@@ -44,21 +44,19 @@ const (
 	Use                         // and does its work once: a round trip, a signature, a MAC
 )
 
-// Examine looks at the stored material of a version, and not at what is in memory. Nothing is written. What is not well is looked
-// at again where the key was changed meanwhile.
-func (s *Session) Examine(ctx context.Context, k *lifecycle.Key, number int, how Thoroughness) Examined {
-	found := s.Materials().examine(ctx, k, number, how)
+// Examine looks at the stored material of a version, and not at what is in memory. Nothing is written. Keys tells whether what is not
+// well was erased meanwhile.
+func (m Materials) Examine(ctx context.Context, keys KeySource, k *lifecycle.Key, number int, how Thoroughness) Examined {
+	found := m.examine(ctx, k, number, how)
 	if !found.Condition.Failed() {
 		return found
 	}
-	fresh, err := s.Keys.Key(ctx, k.Name)
+	fresh, err := keys.Key(ctx, k.Name)
 	switch {
 	case errors.Is(err, refusal.ErrNotFound), err == nil && (fresh.ID != k.ID || lifecycle.LocationOf(fresh, number) == lifecycle.Erased):
 		return Examined{}
 	case err != nil:
 		return unavailable(err)
-	case fresh.Revision != k.Revision:
-		return s.Materials().examine(ctx, &fresh, number, how)
 	}
 	return found
 }

@@ -44,7 +44,7 @@ func (v Versions) Check(ctx context.Context, name string, after, limit int) (c C
 			return c, err
 		}
 		looked, c.Last = looked+1, n
-		found := v.data.Examine(ctx, &c.Key, n, dataplane.Use)
+		found := v.data.Materials().Examine(ctx, v.store.Keys, &c.Key, n, dataplane.Use)
 		if found.Condition != dataplane.Gone {
 			c.Versions = append(c.Versions, CheckedVersion{n, c.Key.State(n), found})
 		}
@@ -54,5 +54,5 @@ func (v Versions) Check(ctx context.Context, name string, after, limit int) (c C
 
 // Examine opens the stored material of a version and holds it against its fingerprint.
 func (a Acts) Examine(ctx context.Context, k *lifecycle.Key, number int) dataplane.Examined {
-	return a.data.Examine(ctx, k, number, dataplane.Opening)
+	return a.data.Materials().Examine(ctx, a.store.Keys, k, number, dataplane.Opening)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/hsm"
@@ -46,7 +47,7 @@ func (b Bound) Condition(ctx context.Context) Condition {
 	case errors.Is(err, hsm.ErrKEKMissing):
 		return Condition{}
 	case isAway(err):
-		return b.keyring.away(err)
+		return b.away(err)
 	case err != nil:
 		return Condition{KEKs: err.Error()}
 	}
@@ -55,32 +56,49 @@ func (b Bound) Condition(ctx context.Context) Condition {
 		if !ok || w.Hardware() {
 			continue
 		}
-		switch err := b.keyring.openCanary(ctx, purpose, w); {
+		switch err := b.keyring.canaries.open(ctx, purpose, w); {
 		case errors.Is(err, envelope.ErrUnavailable):
-			return b.keyring.away(err)
+			return b.away(err)
 		case err != nil:
 			return Condition{KEKs: fmt.Sprintf("key encryption key %x of purpose %s: %v", w.Active(), purpose, err)}
 		}
 	}
-	return b.keyring.tokenCondition()
+	return b.tokenCondition()
 }
 
-// openCanary has the active key of a purpose open its canary, which it makes where there is none.
-func (k *Keyring) openCanary(ctx context.Context, purpose string, w *Wrapper) error {
-	k.mu.Lock()
-	c := k.canaries[purpose]
-	k.mu.Unlock()
-	if c.kek != w.Active() {
+// canaries are those of a process, by purpose.
+type canaries struct {
+	mu sync.Mutex
+	of map[string]canary
+}
+
+func (c *canaries) get(purpose string) canary {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[purpose]
+}
+
+func (c *canaries) set(purpose string, made canary) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]canary{}
+	}
+	c.of[purpose] = made
+}
+
+// open has the active key of a purpose open its canary, which it makes where there is none.
+func (c *canaries) open(ctx context.Context, purpose string, w *Wrapper) error {
+	held := c.get(purpose)
+	if held.kek != w.Active() {
 		wrapped, err := w.Wrap(ctx, canaryText, canaryAAD)
 		if err != nil {
 			return err
 		}
-		c = canary{w.Active(), wrapped}
-		k.mu.Lock()
-		k.canaries[purpose] = c
-		k.mu.Unlock()
+		held = canary{w.Active(), wrapped}
+		c.set(purpose, held)
 	}
-	text, err := w.Unwrap(ctx, c.wrapped, canaryAAD)
+	text, err := w.Unwrap(ctx, held.wrapped, canaryAAD)
 	if err == nil && !bytes.Equal(text, canaryText) {
 		err = errOpensElse
 	}
@@ -88,13 +106,13 @@ func (k *Keyring) openCanary(ctx context.Context, purpose string, w *Wrapper) er
 }
 
 // away is the condition of a wrapper that is.
-func (k *Keyring) away(why error) Condition {
-	return Condition{Away: why.Error(), Since: k.Health().Since}
+func (b Bound) away(why error) Condition {
+	return Condition{Away: why.Error(), Since: b.keyring.Health().Since}
 }
 
 // tokenCondition is what is known of the token.
-func (k *Keyring) tokenCondition() Condition {
-	use := k.inUse()
+func (b Bound) tokenCondition() Condition {
+	use := b.keyring.inUse()
 	if use == nil {
 		return Condition{}
 	}

@@ -43,7 +43,7 @@ type Keyring struct {
 	probed   [16]byte    // the key that shows whether the token works
 	attempts int         // under way
 
-	canaries map[string]canary // by purpose, of keys of the software
+	canaries canaries
 
 	random    *hsm.Random // the last one that was made
 	fallbacks uint64      // of those before it
@@ -62,7 +62,7 @@ func New(c Config) *Keyring {
 	if c.Tokens == nil {
 		c.Tokens = &tokens.Host{}
 	}
-	return &Keyring{Config: c, made: cache.New[struct{}, *wrappers](1), health: monitor{now: c.Now}, canaries: map[string]canary{}}
+	return &Keyring{Config: c, made: cache.New[struct{}, *wrappers](1), health: monitor{now: c.Now}}
 }
 
 // errClosed reports a keyring whose mount is gone.

@@ -57,27 +57,37 @@ func (t *tick) scrubIntegrity(ctx context.Context) error {
 	if most == 0 {
 		return nil
 	}
-	i := &t.integrity
-	if len(i.left) == 0 && due(i.again, t.started) {
-		if err := t.beginRound(ctx, i); err != nil {
+	return (&scrubber{t, &t.integrity, most}).run(ctx)
+}
+
+// scrubber is a scrub during one tick.
+type scrubber struct {
+	*tick
+	*integrity
+	most int // versions, and chains
+}
+
+func (s *scrubber) run(ctx context.Context) error {
+	if len(s.left) == 0 && due(s.again, s.started) {
+		if err := s.beginRound(ctx); err != nil {
 			return err
 		}
 	}
-	if due(i.mount, t.started) {
-		i.mount = t.started.Add(scrubEvery)
-		t.inspect(ctx, t.mountChain)
+	if due(s.mount, s.started) {
+		s.mount = s.started.Add(scrubEvery)
+		s.inspect(ctx, s.mountChain)
 	}
-	deadline := t.Now().Add(tickScrubTime)
-	for chains, versions := 0, 0; len(i.left) > 0 && chains < most && versions < most && !t.Now().After(deadline) && ctx.Err() == nil; {
-		if i.version == 0 {
+	deadline := s.Now().Add(tickScrubTime)
+	for chains, versions := 0, 0; len(s.left) > 0 && chains < s.most && versions < s.most && !s.Now().After(deadline) && ctx.Err() == nil; {
+		if s.version == 0 {
 			chains++
-			t.inspect(ctx, i.left[0].name)
+			s.inspect(ctx, s.left[0].name)
 		}
-		looked, done, away := t.scrubKey(ctx, i.left[0], most-versions)
+		looked, done, away := s.scrubKey(ctx, s.left[0], s.most-versions)
 		versions += looked
 		if done {
-			i.left, i.version = i.left[1:], 0
-			t.endRound(i)
+			s.left, s.version = s.left[1:], 0
+			s.endRound()
 		}
 		if away { // another call would wait for it, too
 			return nil
@@ -91,12 +101,12 @@ func due(at, now time.Time) bool { return !now.Before(at) || at.Sub(now) > scrub
 
 // beginRound begins a round. A process begins with another key than the one before it, or what comes last would never be looked at
 // where no process lives for a round.
-func (t *tick) beginRound(ctx context.Context, i *integrity) error {
-	names, err := t.store.Keys.KeyNames(ctx)
+func (s *scrubber) beginRound(ctx context.Context) error {
+	names, err := s.store.Keys.KeyNames(ctx)
 	if err != nil {
 		return err
 	}
-	others, err := t.store.Chains.OtherNames(ctx)
+	others, err := s.store.Chains.OtherNames(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,61 +114,61 @@ func (t *tick) beginRound(ctx context.Context, i *integrity) error {
 	for _, name := range names {
 		all = append(all, subject{name, true})
 	}
-	t.mountChain = others[len(others)-1]
+	s.mountChain = others[len(others)-1]
 	for _, name := range others[:len(others)-1] {
 		all = append(all, subject{name, false})
 	}
-	if i.round == 0 && len(all) > 0 { // the first of the process
-		first := int(t.started.Unix()/60) % len(all)
+	if s.round == 0 && len(all) > 0 { // the first of the process
+		first := int(s.started.Unix()/60) % len(all)
 		all = slices.Concat(all[first:], all[:first])
 	}
-	i.left, i.version, i.again, i.passedOver = all, 0, t.started.Add(scrubEvery), 0
-	i.round++
-	t.endRound(i)
+	s.left, s.version, s.again, s.passedOver = all, 0, s.started.Add(scrubEvery), 0
+	s.round++
+	s.endRound()
 	return nil
 }
 
 // endRound notes the end of a round. A failure that it did not find again is of a version that is no more.
-func (t *tick) endRound(i *integrity) {
-	if len(i.left) > 0 {
+func (s *scrubber) endRound() {
+	if len(s.left) > 0 {
 		return
 	}
-	maps.DeleteFunc(i.found, func(_ place, f finding) bool { return f.round != i.round && i.passedOver == 0 })
-	t.showFound(i, observe.Scrub{Round: t.Now(), PassedOver: i.passedOver})
+	maps.DeleteFunc(s.found, func(_ place, f finding) bool { return f.round != s.round && s.passedOver == 0 })
+	s.showFound(observe.Scrub{Round: s.Now(), PassedOver: s.passedOver})
 }
 
-func (t *tick) showFound(i *integrity, s observe.Scrub) {
-	failures := make([]observe.Failure, 0, len(i.found))
-	for _, f := range i.found {
+func (s *scrubber) showFound(part observe.Scrub) {
+	failures := make([]observe.Failure, 0, len(s.found))
+	for _, f := range s.found {
 		failures = append(failures, f.Failure)
 	}
-	t.Observe.Board.Scrub.Set(s.WithFailures(failures))
+	s.Observe.Board.Scrub.Set(part.WithFailures(failures))
 }
 
 // inspect holds the end of one chain against its record. Who keeps the chains tells the board.
-func (t *tick) inspect(ctx context.Context, chain string) {
+func (s *scrubber) inspect(ctx context.Context, chain string) {
 	var problem string
-	err := t.alone(ctx, chain, func(ctx context.Context) (err error) {
-		problem, err = t.store.Chains.InspectJournal(ctx, chain)
+	err := s.alone(ctx, chain, func(ctx context.Context) (err error) {
+		problem, err = s.store.Chains.InspectJournal(ctx, chain)
 		return err
 	})
 	switch {
 	case err != nil:
-		t.integrity.passedOver++
-		t.Log.Warn("the end of a chain of custody could not be looked at", "chain", chain, "error", err)
+		s.passedOver++
+		s.Log.Warn("the end of a chain of custody could not be looked at", "chain", chain, "error", err)
 	case problem != "":
-		t.Log.Error("a chain of custody is broken", "chain", chain, "problem", problem)
+		s.Log.Error("a chain of custody is broken", "chain", chain, "problem", problem)
 	}
 }
 
 // scrubKey looks at the next versions of a key, at most so many; done: there are no more. Away means that the wrapper is, or that
 // storage does not answer: the version was passed over.
-func (t *tick) scrubKey(ctx context.Context, of subject, most int) (looked int, done, away bool) {
+func (s *scrubber) scrubKey(ctx context.Context, of subject, most int) (looked int, done, away bool) {
 	if !of.isKey {
 		return 0, true, false
 	}
-	err := t.alone(ctx, of.name, func(ctx context.Context) error {
-		k, err := t.store.Keys.Key(ctx, of.name)
+	err := s.alone(ctx, of.name, func(ctx context.Context) error {
+		k, err := s.store.Keys.Key(ctx, of.name)
 		if errors.Is(err, refusal.ErrNotFound) {
 			done = true
 			return nil
@@ -166,31 +176,30 @@ func (t *tick) scrubKey(ctx context.Context, of subject, most int) (looked int, 
 		if err != nil {
 			return err
 		}
-		looked, done, away = t.scrubVersions(ctx, k, most)
+		looked, done, away = s.scrubVersions(ctx, k, most)
 		return nil
 	})
 	if err != nil { // a damaged record is of the chain, whose end names it
-		t.integrity.passedOver++
-		t.Log.Error("a key could not be scrubbed", "key", of.name, "error", err)
+		s.passedOver++
+		s.Log.Error("a key could not be scrubbed", "key", of.name, "error", err)
 		return looked, true, false
 	}
 	return looked, done, away
 }
 
-func (t *tick) scrubVersions(ctx context.Context, k lifecycle.Key, most int) (looked int, done, away bool) {
-	i := &t.integrity
-	for n := i.version + 1; n <= k.Latest; n++ {
+func (s *scrubber) scrubVersions(ctx context.Context, k lifecycle.Key, most int) (looked int, done, away bool) {
+	for n := s.version + 1; n <= k.Latest; n++ {
 		if lifecycle.LocationOf(k, n) == lifecycle.Erased {
-			i.version = n
+			s.version = n
 			continue
 		}
 		if looked == most {
 			return looked, false, false
 		}
 		looked++
-		found := t.acts.Examine(ctx, &k, n)
-		i.version = n
-		if t.noteExamined(place{k.Name, n}, found); found.Condition == dataplane.Unavailable {
+		found := s.acts.Examine(ctx, &k, n)
+		s.version = n
+		if s.noteExamined(place{k.Name, n}, found); found.Condition == dataplane.Unavailable {
 			return looked, n == k.Latest, true
 		}
 	}
@@ -198,29 +207,28 @@ func (t *tick) scrubVersions(ctx context.Context, k lifecycle.Key, most int) (lo
 }
 
 // noteExamined keeps what was found of a version until a later round finds otherwise.
-func (t *tick) noteExamined(at place, found dataplane.Examined) {
-	i := &t.integrity
-	was, known := i.found[at]
+func (s *scrubber) noteExamined(at place, found dataplane.Examined) {
+	was, known := s.found[at]
 	switch {
 	case found.Condition == dataplane.Unavailable:
-		i.passedOver++
+		s.passedOver++
 		return
 	case !found.Condition.Failed():
 		if !known {
 			return
 		}
-		delete(i.found, at)
+		delete(s.found, at)
 	default:
-		t.Observe.IntegrityFailures.Add(1)
-		t.Log.Error("a stored version is damaged", "key", at.key, "version", at.version, "condition", string(found.Condition), "problem", found.Why)
-		since := t.Now()
+		s.Observe.IntegrityFailures.Add(1)
+		s.Log.Error("a stored version is damaged", "key", at.key, "version", at.version, "condition", string(found.Condition), "problem", found.Why)
+		since := s.Now()
 		if known {
 			since = was.Since
 		}
-		if i.found == nil {
-			i.found = map[place]finding{}
+		if s.found == nil {
+			s.found = map[place]finding{}
 		}
-		i.found[at] = finding{observe.Failure{Key: at.key, Version: at.version, Why: string(found.Condition) + ": " + found.Why, Since: since}, i.round}
+		s.found[at] = finding{observe.Failure{Key: at.key, Version: at.version, Why: string(found.Condition) + ": " + found.Why, Since: since}, s.round}
 	}
-	t.showFound(i, t.Observe.Board.Scrub.Get())
+	s.showFound(s.Observe.Board.Scrub.Get())
 }

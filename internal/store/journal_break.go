@@ -47,7 +47,7 @@ func asChainBroken(name string, err error) error {
 }
 
 // judged is asChainBroken, and tells who observes the mount: that a chain is sound only where it was read from storage.
-func (r Journals) judged(name string, err error, read bool) error {
+func (r *conn) judged(name string, err error, read bool) error {
 	err = asChainBroken(name, err)
 	if broken := errors.Is(err, custody.ErrBroken); broken || err == nil && read {
 		r.s.observer.JudgeChain(name, observe.ChainEnd, !broken)

@@ -42,7 +42,7 @@ func (r Journals) seqs(ctx context.Context, name string) ([]int, error) {
 	return seqs, err
 }
 
-func (r Journals) lastSeq(ctx context.Context, name string) (int, error) {
+func lastSeq(ctx context.Context, r Journals, name string) (int, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil || len(seqs) == 0 {
 		return 0, err
@@ -137,7 +137,7 @@ func (r Journals) CheckJournal(ctx context.Context, name string) (problem string
 
 // InspectJournal is CheckJournal of what is stored, and writes nothing: an act that was cut short is left to who ends it.
 func (r Journals) InspectJournal(ctx context.Context, name string) (problem string, err error) {
-	if problem, err = r.checkEnd(ctx, name); isDamage(err) {
+	if problem, err = checkEnd(ctx, r, name); isDamage(err) {
 		problem, err = err.Error(), nil
 	}
 	if err == nil {
@@ -157,7 +157,7 @@ func isDamage(err error) bool {
 }
 
 // checkEnd is InspectJournal without its telling. A key that is deleted has no record to hold its journal against.
-func (r Journals) checkEnd(ctx context.Context, name string) (problem string, err error) {
+func checkEnd(ctx context.Context, r Journals, name string) (problem string, err error) {
 	unlock, err := r.lockChain(ctx, name)
 	if err != nil {
 		return "", err
@@ -211,6 +211,6 @@ func (r Journals) Committed(ctx context.Context, name string) (int, error) {
 	if err != nil || exists {
 		return from.Count, err
 	}
-	last, err := r.lastSeq(ctx, name)
+	last, err := lastSeq(ctx, r, name)
 	return max(last-1, 0), err
 }

@@ -121,7 +121,7 @@ func (r Journals) outcomeOf(ctx context.Context, at chain, from custody.Head, ex
 func (r Journals) readForward(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	start := from.Count
 	if !exists {
-		last, err := r.lastSeq(ctx, name)
+		last, err := lastSeq(ctx, r, name)
 		if err != nil {
 			return chain{}, err
 		}
