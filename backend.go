@@ -30,6 +30,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/keyring"
 	"github.com/keylife/vault-plugin-keylife/internal/ledger"
 	"github.com/keylife/vault-plugin-keylife/internal/observe"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/scheduler"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
@@ -55,7 +56,8 @@ type backend struct {
 	mount     vaultapi.Mount[*request]
 	ready     sync.Once
 	unsized   atomic.Bool // another node may have set the size of the cache
-	unasked   atomic.Bool // another node may have turned the ledger of uses on or off
+	unasked   atomic.Bool // another node may have written config/engine
+	public    atomic.Bool // health/live is answered, as config/engine has it
 }
 
 // Options are what [New] lets its caller replace. The zero value is what runs in production.
@@ -98,6 +100,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	var b *backend
 	observer := observe.New()
 	declareRefusals(observer)
+	observer.Board.Health.Set(observe.Health{Started: o.Now()})
 	plane := dataplane.New(dataplane.Config{
 		Now: o.Now, Rand: o.Rand, Log: conf.Logger, Observe: observer,
 		ReadOnly: func() bool { return !b.WriteSafeReplicationState() },
@@ -110,7 +113,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		plane:     plane,
 		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane, Observe: observer}),
 		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, Observe: observer, KeyTime: o.KeyTime}),
-		ledger:    ledger.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger},
+		ledger:    ledger.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Observe: observer},
 		uses:      uses.New(uses.Config{Now: o.Now, Log: conf.Logger}),
 		observe:   observer,
 		node:      hostname(),
@@ -129,12 +132,12 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	b.Backend = &framework.Backend{
 		Help:         strings.TrimSpace(help),
 		BackendType:  logical.TypeLogical,
-		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped(), Unauthenticated: []string{publicJWKS + "*"}},
+		PathsSpecial: &logical.Paths{SealWrapStorage: store.SealWrapped(), Unauthenticated: []string{publicJWKS + "*", livePath}},
 		Paths:        b.paths(o),
 		PeriodicFunc: b.tick,
 		InitializeFunc: func(ctx context.Context, req *logical.InitializationRequest) error {
 			b.boundCache(ctx, req.Storage)
-			b.switchLedger(ctx, req.Storage)
+			b.govern(ctx, req.Storage)
 			return nil
 		},
 		Invalidate: b.invalidate,
@@ -190,6 +193,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		metricsAPI{}.paths(),
 		inventoryAPI{}.paths(),
 		calendarAPI{}.paths(),
+		healthAPI{}.paths(),
 	)
 })
 
@@ -211,10 +215,12 @@ func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 		b.Logger().Warn("material in memory past its time is dropped by a later tick", "error", err)
 	}
 	if !b.WriteSafeReplicationState() {
+		s.observeHealth(ctx, nil)
 		return nil
 	}
 	err := s.KEKs().Tick(ctx)
-	_, tickErr := s.Scheduler().Tick(ctx)
+	report, tickErr := s.Scheduler().Tick(ctx)
+	s.observeHealth(ctx, report.Storage)
 	return errors.Join(err, tickErr, s.Uses().Tick(ctx), b.observeGovernance(ctx, s))
 }
 
@@ -281,7 +287,7 @@ func (b *backend) bind(r *vaultapi.Request) *request {
 		b.boundCache(context.Background(), r.Logical.Storage)
 	}
 	if b.unasked.CompareAndSwap(true, false) {
-		b.switchLedger(context.Background(), r.Logical.Storage)
+		b.govern(context.Background(), r.Logical.Storage)
 	}
 	c := &request{Request: r}
 	c.open(b, r.Logical)
@@ -299,14 +305,21 @@ func (b *backend) boundCache(ctx context.Context, storage logical.Storage) {
 	b.plane.BoundCache(size)
 }
 
-// switchLedger turns the ledger of uses on or off, as config/engine says. It is on where that cannot be read.
-func (b *backend) switchLedger(ctx context.Context, storage logical.Storage) {
+// govern brings into force what config/engine says of what is remembered here. Where that cannot be read it has its defaults.
+func (b *backend) govern(ctx context.Context, storage logical.Storage) {
 	g, err := b.store.On(storage, system).Settings().Governance(ctx)
 	if err != nil {
 		b.unasked.Store(true)
-		b.Logger().Warn("whether uses are counted cannot be read; the next request tries again", "error", err)
+		b.Logger().Warn("the settings of the mount cannot be read; the next request tries again", "error", err)
+		g = policy.Governance{}
 	}
-	b.uses.Switch(err == nil && g.LedgerOff)
+	b.governedBy(g)
+}
+
+func (b *backend) governedBy(g policy.Governance) {
+	b.uses.Switch(g.LedgerOff)
+	b.scheduler.SetScrub(g.ScrubMost())
+	b.public.Store(g.HealthPublic)
 }
 
 // session is a request that no handler answers.
@@ -344,6 +357,7 @@ Govern them:
   custody                         the records of what was done to keys: export, checkpoint, verify
   compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
+  health                          how the mount is; below a key, check: how its stored material is
   approvers                       who may consent to what others ask for
   metrics                         what is counted, and what the last tick found, for Prometheus
   approvals, reviews              requests for consent; what was done without, and what others say of it

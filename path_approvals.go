@@ -216,7 +216,7 @@ func (a approvalsAPI) filtered(ctx context.Context, c *request, ids []string) ([
 		case row == nil,
 			state != "" && state != string(r.State),
 			key != "" && (r.Content.Subject.Scope != acts.Key || r.Content.Subject.Name != key),
-			mine && (r.Content.Requester == "" || r.Content.Requester != c.stored.Asking().EntityID):
+			mine && (r.Content.Requester == "" || r.Content.Requester != c.stored.Asking().Actor.EntityID):
 			continue
 		}
 		kept = append(kept, id)

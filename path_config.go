@@ -24,6 +24,8 @@ var (
 	fDefaultPolicy = vaultapi.Text("default_policy", "Policy of new keys whose maker names none. It has to exist. Empty: none.")
 	fAccessLedger  = vaultapi.Bool("access_ledger", "It is counted which entities use which keys, and what versions are still used for.").Or(true)
 	fReviewEvery   = vaultapi.Seconds("access_review_every", "How often somebody has to attest an access review: 1d to 3660d.").Or(int(policy.DefaultReviewEvery / time.Second))
+	fScrub         = vaultapi.Int("scrub", "How many stored versions a tick opens and compares with their fingerprint, and ends of chains of custody it looks at: 0 to 64. 0: none.").Or(policy.DefaultScrub)
+	fHealthPublic  = vaultapi.Bool("health_public", "Anybody may read on health/live, without a token, in one word how the mount is.")
 	fAcknowledge   = vaultapi.Bool("acknowledge", "Believe the clock as it is now.")
 
 	keysAnswer = vaultapi.Answer[lifecycle.KeysSettings]{
@@ -35,6 +37,8 @@ var (
 		vaultapi.Show(fDefaultPolicy, func(g policy.Governance) string { return g.DefaultPolicy }),
 		vaultapi.Show(fAccessLedger, func(g policy.Governance) bool { return !g.LedgerOff }),
 		vaultapi.Show(fReviewEvery, func(g policy.Governance) int { return seconds(g.ReviewInterval()) }),
+		vaultapi.Show(fScrub, func(g policy.Governance) int { return g.ScrubMost() }),
+		vaultapi.Show(fHealthPublic, func(g policy.Governance) bool { return g.HealthPublic }),
 	}
 )
 
@@ -111,7 +115,7 @@ func (a configAPI) writeEngine(ctx context.Context, c *request) (*logical.Respon
 	}
 	change := engine.GovernanceChange{
 		RequirePolicy: fRequirePolicy.LookupNonNull(c), DefaultPolicy: fDefaultPolicy.LookupNonNull(c),
-		AccessLedger: fAccessLedger.LookupNonNull(c), Reason: pre.Reason,
+		AccessLedger: fAccessLedger.LookupNonNull(c), Scrub: fScrub.LookupNonNull(c), HealthPublic: fHealthPublic.LookupNonNull(c), Reason: pre.Reason,
 	}
 	if every := fReviewEvery.LookupNonNull(c); every != nil {
 		change.ReviewEvery = new(time.Duration)
@@ -122,7 +126,7 @@ func (a configAPI) writeEngine(ctx context.Context, c *request) (*logical.Respon
 		c.b.unasked.Store(true) // whether it was written is not known
 		return nil, err
 	}
-	c.b.uses.Switch(g.LedgerOff)
+	c.b.governedBy(g)
 	resp := governanceAnswer.Of(g)
 	if g.RequirePolicy {
 		resp.AddWarning("require_policy is for keys that are made from now on; a key that has no policy stays without one until it is bound")

@@ -32,6 +32,7 @@ type session struct {
 	stored store.Handle
 	data   dataplane.Session
 	entity string // who asks; empty: a token without an entity, or nobody
+	used   string // the approval that an act used last
 }
 
 // open binds the mount to a request.
@@ -57,9 +58,17 @@ func (s *session) Engine() *engine.Session {
 		Moves: s.stored.Relocations(), Policies: s.stored.Policies(), Settings: s.stored.Settings(),
 		Sealed: s.stored.Sealed(), Rewraps: s.stored.Rewraps(), Signing: s.Ledger(),
 		Objects: s.stored.Objects(), Token: s.b.keyring.On(s.stored.KEKs()),
-		Caller: engine.Caller{Entity: s.stored.Asking().EntityID, Name: s.stored.Asking().DisplayName}, Approvals: s.stored.Approvals(), Reviews: s.stored.Reviews(),
+		Caller: s.caller(), Approvals: s.stored.Approvals(), Reviews: s.stored.Reviews(),
 		Approvers: s.stored.Approvers(), Directory: directory{s.b.System()},
 	}, &s.data)
+}
+
+// caller is who asks, as acts know it.
+func (s *session) caller() engine.Caller {
+	who := s.stored.Asking()
+	return engine.Caller{
+		Entity: who.Actor.EntityID, Name: who.Actor.DisplayName, RequestID: who.RequestID, Began: s.b.engine.Now(), Approval: &s.used,
+	}
 }
 
 // Scheduler returns what the clock does.
@@ -67,7 +76,7 @@ func (s *session) Scheduler() *scheduler.Session {
 	return s.b.scheduler.Session(scheduler.Storage{
 		Keys: s.stored.Keys(), Due: s.stored.DueIndex(), Alerts: s.stored.AlertIndex(), Unfinished: unfinished{s.stored.Keys(), s.stored.Relocations()},
 		Reindexes: s.stored.Policies(), Bindings: s.stored.Policies(), Clock: s.stored.Settings(),
-		Rewraps: s.stored.Rewraps(), Census: s.stored.Settings(),
+		Rewraps: s.stored.Rewraps(), Census: s.stored.Settings(), Chains: s.stored.Journals(),
 	}, s.Engine().SystemActs(), &s.data)
 }
 
@@ -79,7 +88,9 @@ type unfinished struct {
 
 // Ledger returns what is answered from custody records.
 func (s *session) Ledger() ledger.Ledger {
-	return ledger.New(s.b.ledger, ledger.Storage{
+	config := s.b.ledger
+	config.Log = s.b.engine.LogOf(s.caller())
+	return ledger.New(config, ledger.Storage{
 		Journals: s.stored.Journals(), Signing: s.stored.Signing(), Identity: s.stored.KEKs(), Wrappers: s, Consent: s.consented,
 	})
 }
@@ -119,7 +130,7 @@ func (s *session) Approvers() engine.Approvers { return s.Engine().Approvers() }
 // KEKs returns what is done with the mount's token.
 func (s *session) KEKs() *keks.Session {
 	return s.b.keks.Session(keks.Storage{
-		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(), Consent: s.consented,
+		Tokens: s.stored.Tokens(), Material: s.Engine().Wrapping(), Consent: s.consented, Log: s.b.engine.LogOf(s.caller()),
 		Instance: func(ctx context.Context) (string, error) {
 			_, instance, err := s.Wrapper(ctx, envelope.PurposeOnline, true)
 			return instance, err

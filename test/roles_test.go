@@ -92,6 +92,7 @@ func keyPermits() []permit {
 		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor, approver, viewer)},
 		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
 		{"GET", "keys/orders/jwks", "", to(auditor)},
+		{"GET", "keys/orders/check", "", to(operator, auditor)},
 		{"POST", "keys/orders/drill", object("record", true, "reason", lifeReason), to(responder)},
 
 		{"POST", "keys/new", object("policy", "pci"), to(operator)},
@@ -189,6 +190,8 @@ func mountPermits() []permit {
 		{"GET", "cache-config", "", to(auditor)},
 		{"POST", "cache-config", object("size", 1000), nil},
 		{"GET", "hsm/status", "", to(auditor)},
+		{"GET", "health", "", to(operator, auditor)},
+		{"POST", "health", "{}", to(operator)},
 		{"GET", "config/clock", "", to(custodian, auditor)},
 		{"POST", "config/clock", object("acknowledge", true), to(custodian)},
 		{"GET", "metrics", "", to(scraper, viewer)},

@@ -23,6 +23,10 @@ path "keylife/keys/+/compromise-report" {
   capabilities = ["read"]
 }
 
+path "keylife/keys/+/check" {
+  capabilities = ["read"]
+}
+
 path "keylife/keys/+/jwks" {
   capabilities = ["read"]
 }
@@ -110,6 +114,10 @@ path "keylife/export/public-key/*" {
 }
 
 path "keylife/cache-config" {
+  capabilities = ["read"]
+}
+
+path "keylife/health" {
   capabilities = ["read"]
 }
 

@@ -133,3 +133,12 @@ path "keylife/approvals/+" {
 path "keylife/approvals/+/withdraw" {
   capabilities = ["update"]
 }
+
+# How the mount is, also as it is now, and how the stored material of a key is.
+path "keylife/health" {
+  capabilities = ["read", "update"]
+}
+
+path "keylife/keys/+/check" {
+  capabilities = ["read"]
+}

@@ -255,7 +255,7 @@ func (s Approvals) change(
 	if err != nil {
 		return Request{}, err
 	}
-	s.Log.Info("approval "+string(act), "request", id, "entity", s.store.Caller.Entity, "name", s.store.Caller.Name)
+	s.Log.Info("approval "+string(act), "request", id, "name", s.store.Caller.Name)
 	return s.view(ctx, next, at)
 }
 

@@ -49,11 +49,16 @@ type Session struct {
 	store Storage
 	data  *dataplane.Session
 	made  materialSource // nil: the material of new versions is made here
+
+	Log hclog.Logger // of what the caller does
 }
 
 // Session binds the engine to the storage of one request, and to the data plane during it.
 func (e *Engine) Session(s Storage, data *dataplane.Session) *Session {
-	return &Session{Engine: e, store: s, data: data}
+	if s.Caller.Approval == nil {
+		s.Caller.Approval = new(string)
+	}
+	return &Session{Engine: e, store: s, data: data, Log: e.LogOf(s.Caller)}
 }
 
 // Keys returns what is done with whole keys.

@@ -25,8 +25,11 @@ import (
 
 // Caller is who asks, as Vault says.
 type Caller struct {
-	Entity string // id; empty: a token without one
-	Name   string
+	Entity    string // id; empty: a token without one
+	Name      string
+	RequestID string    // Vault's, which its audit log has; empty: nobody asked
+	Began     time.Time // when the request came; zero: it is not known
+	Approval  *string   // is set to the id of the one that an act used last
 }
 
 // gate is what acts by hand pass.
@@ -235,7 +238,7 @@ func (s gate) decideConsent(ctx context.Context, g gated, c considered, event li
 		if why := c.at.frozen; why != "" && g.gate != acts.GateClock {
 			return event, refusal.Refusedf("%s is approved (%s), and is not carried out while the clock cannot be trusted: %s", g, r.ID(), why)
 		}
-		event.Consent = r.ID()
+		event.Consent, *s.store.Caller.Approval = r.ID(), r.ID()
 		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.votes.who, ", ")), nil
 	case consent.Pending:
 		return event, &lacking{gated: g, considered: c}

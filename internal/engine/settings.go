@@ -21,6 +21,8 @@ type GovernanceChange struct {
 	DefaultPolicy *string
 	AccessLedger  *bool
 	ReviewEvery   *time.Duration
+	Scrub         *int
+	HealthPublic  *bool
 	Reason        string
 }
 
@@ -35,10 +37,19 @@ func (c GovernanceChange) in(g policy.Governance) (policy.Governance, error) {
 	if c.AccessLedger != nil {
 		g.LedgerOff = !*c.AccessLedger
 	}
-	if c.ReviewEvery != nil {
-		return g.WithReviewEvery(*c.ReviewEvery)
+	if c.HealthPublic != nil {
+		g.HealthPublic = *c.HealthPublic
 	}
-	return g, nil
+	var err error
+	if c.Scrub != nil {
+		if g, err = g.WithScrub(*c.Scrub); err != nil {
+			return g, err
+		}
+	}
+	if c.ReviewEvery != nil {
+		g, err = g.WithReviewEvery(*c.ReviewEvery)
+	}
+	return g, err
 }
 
 // Settings are those of the mount.
@@ -71,7 +82,8 @@ func (s Settings) SetGovernance(ctx context.Context, c GovernanceChange) (policy
 	}
 	if err == nil && after != before {
 		s.Log.Info("configured engine", "require_policy", after.RequirePolicy, "default_policy", after.DefaultPolicy,
-			"access_ledger", !after.LedgerOff, "access_review_every", after.ReviewInterval(), "reason", c.Reason)
+			"access_ledger", !after.LedgerOff, "access_review_every", after.ReviewInterval(),
+			"scrub", after.ScrubMost(), "health_public", after.HealthPublic, "reason", c.Reason)
 	}
 	return after, err
 }
@@ -107,6 +119,12 @@ func configured(before, after policy.Governance, reason string) lifecycle.Event 
 	}
 	if before.ReviewEvery != after.ReviewEvery {
 		details["access_review_every"] = fmt.Sprintf("%s -> %s", before.ReviewInterval(), after.ReviewInterval())
+	}
+	if before.ScrubMost() != after.ScrubMost() {
+		details["scrub"] = fmt.Sprintf("%d -> %d", before.ScrubMost(), after.ScrubMost())
+	}
+	if before.HealthPublic != after.HealthPublic {
+		details["health_public"] = fmt.Sprintf("%t -> %t", before.HealthPublic, after.HealthPublic)
 	}
 	return lifecycle.Event{Act: string(acts.ConfigureEngine), Reason: reason, Details: details}
 }

@@ -62,6 +62,8 @@ type Mount struct {
 	keysSettings lifecycle.KeysSettings
 	cacheSize    int
 
+	broken map[string]string // chains of custody, and what is wrong with them
+
 	calls  map[string]int
 	faults map[string]error
 	before map[string]func()
@@ -125,7 +127,7 @@ func NewMount(t testing.TB) *Mount {
 		denied: map[string]map[int]lifecycle.Denials{}, due: map[time.Time]map[string]bool{},
 		alerts: map[lifecycle.Status]map[string]time.Time{}, moves: map[string]lifecycle.Range{}, erasures: map[string]bool{},
 		cursors: map[string]string{}, rewraps: map[string]lifecycle.Rewrapping{}, objects: map[string]lifecycle.Object{}, approvals: consent.DefaultSettings(), approvers: map[string]consent.Enrolment{},
-		identities: map[string]consent.Person{}, requests: map[string]consent.Request{}, reviews: map[string]consent.Review{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
+		identities: map[string]consent.Person{}, requests: map[string]consent.Request{}, reviews: map[string]consent.Review{}, broken: map[string]string{}, calls: map[string]int{}, faults: map[string]error{}, before: map[string]func(){},
 	}
 }
 

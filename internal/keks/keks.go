@@ -97,6 +97,7 @@ type Storage struct {
 	Instance func(ctx context.Context) (string, error)
 	// Consent returns the event of an act with people's consent to it, where a rule asks for that; nil: none does.
 	Consent func(ctx context.Context, gate acts.Gate, event lifecycle.Event) (lifecycle.Event, error)
+	Log     hclog.Logger // of what is done during the request; nil: the manager's
 }
 
 // consented asks for consent to an act; nobody is asked for what changes nothing.
@@ -113,10 +114,16 @@ func (s Storage) consented(ctx context.Context, act acts.Name, event lifecycle.E
 type Session struct {
 	*Manager
 	store Storage
+	Log   hclog.Logger
 }
 
 // Session binds the manager to the storage of one request.
-func (m *Manager) Session(s Storage) *Session { return &Session{m, s} }
+func (m *Manager) Session(s Storage) *Session {
+	if s.Log == nil {
+		s.Log = m.Log
+	}
+	return &Session{m, s, s.Log}
+}
 
 // begin waits for the turn of an act.
 func (m *Manager) begin(ctx context.Context) (end func(), err error) {

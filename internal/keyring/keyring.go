@@ -46,6 +46,8 @@ type Keyring struct {
 	probed   [16]byte    // the key that shows whether the token works
 	attempts int         // under way
 
+	canaries canaries
+
 	random    *hsm.Random // the last one that was made
 	fallbacks uint64      // of those before it
 }

@@ -47,7 +47,11 @@ func (l Ledger) Checkpoint(ctx context.Context, name, after string, limit int) (
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	signed, err := custody.SignCheckpoint(custody.Checkpoint{Instance: instance, Time: l.Now(), Heads: heads}, key)
+	at := l.Now()
+	signed, err := custody.SignCheckpoint(custody.Checkpoint{Instance: instance, Time: at, Heads: heads}, key)
+	if err == nil && name == "" {
+		l.Observe.CheckpointMade(at, after, next)
+	}
 	return Checkpoint{Signed: signed, Broken: broken, Next: next}, err
 }
 

@@ -138,6 +138,10 @@ func (m *mount) CheckJournal(_ context.Context, name string) (string, error) {
 	return "", m.called("CheckJournal", name)
 }
 
+func (m *mount) InspectJournal(ctx context.Context, name string) (string, error) {
+	return m.CheckJournal(ctx, name)
+}
+
 func (m *mount) ExpectedNames(context.Context) ([]string, error) {
 	return m.keys, m.called("ExpectedNames")
 }

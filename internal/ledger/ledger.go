@@ -15,6 +15,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // Journals are the custody records that a mount stores.
@@ -35,6 +36,8 @@ type Journals interface {
 	JournalHead(ctx context.Context, name string) (custody.Head, error)
 	// CheckJournal ends an act that was cut short and says what is wrong with the end of the journal; empty: nothing.
 	CheckJournal(ctx context.Context, name string) (problem string, err error)
+	// InspectJournal is CheckJournal of what is stored. It writes nothing.
+	InspectJournal(ctx context.Context, name string) (problem string, err error)
 }
 
 // Signing keeps the keys that sign checkpoints, the oldest first.
@@ -75,6 +78,8 @@ type Config struct {
 	Now  func() time.Time
 	Rand io.Reader
 	Log  hclog.Logger
+
+	Observe *observe.Observer // nil: one that nobody asks
 }
 
 // Ledger is the custody of a mount, for one request.
@@ -85,4 +90,9 @@ type Ledger struct {
 }
 
 // New returns the custody that the storage keeps.
-func New(c Config, s Storage) Ledger { return Ledger{Config: c, store: s, bounds: usualBounds} }
+func New(c Config, s Storage) Ledger {
+	if c.Observe == nil {
+		c.Observe = observe.New()
+	}
+	return Ledger{Config: c, store: s, bounds: usualBounds}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -41,11 +42,21 @@ func (l Ledger) Verify(ctx context.Context, name string, checkpoints []custody.S
 	if err != nil {
 		return Verification{}, err
 	}
+	unsound := map[string]bool{}
 	for i := range report.Problems {
 		v.Problems = append(v.Problems, report.Problems[i].Error())
+		unsound[report.Problems[i].Key] = true
+	}
+	for _, name := range names {
+		l.Observe.JudgeChain(name, observe.ChainRecords, !unsound[name])
 	}
 	v.Records, v.Unfinished = report.Records, append(v.Unfinished, report.Unfinished...)
 	return v, nil
+}
+
+// Inspect holds the end of a stored journal against what else is stored and says what is wrong; empty: nothing is. It writes nothing.
+func (l Ledger) Inspect(ctx context.Context, name string) (problem string, err error) {
+	return l.store.Journals.InspectJournal(ctx, name)
 }
 
 // verifiable returns the journals to verify, of deleted keys too, and those that should be there.

@@ -79,5 +79,8 @@ type Custody struct {
 
 // Scrub is what opening stored versions showed.
 type Scrub struct {
-	Round time.Time // the end of the last round over all keys; zero: no round has come to its end
+	Round      time.Time // the end of the last round over all keys; zero: no round has come to its end since the start of the process
+	PassedOver int       // versions and chains that the last round could not look at, as the HSM was away or storage did not answer
+	Failures   []Failure // at most MaxFailures, the oldest first
+	Hidden     int       // failures that are not among them
 }

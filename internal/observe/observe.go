@@ -9,6 +9,10 @@ import "sync/atomic"
 type Observer struct {
 	Counters
 	Board Board
+
+	IntegrityFailures atomic.Int64 // damaged versions that the scrub found; one that stays damaged counts in each round
+
+	chains chains
 }
 
 // New returns an observer that has seen nothing.
@@ -31,6 +35,7 @@ type Board struct {
 	Governance Part[Governance]
 	Custody    Part[Custody]
 	Scrub      Part[Scrub]
+	Health     Part[Health]
 }
 
 // A Part of the board is zero until it is worked out first.

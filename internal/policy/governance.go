@@ -18,7 +18,33 @@ type Governance struct {
 	LedgerOff   bool          // the uses of keys are not counted
 	ReviewEvery time.Duration // how often somebody has to review who uses which keys; 0: [DefaultReviewEvery]
 	Reviewed    time.Time     // when somebody did; zero: never
+
+	Scrub        int  // stored versions that a tick opens; 0: [DefaultScrub], negative: none
+	HealthPublic bool // health/live is answered without a token
 }
+
+// How many stored versions a tick opens, and ends of chains of custody it looks at.
+const (
+	DefaultScrub = 8
+	maxScrub     = 64
+)
+
+// WithScrub returns it with another number of versions that a tick opens. The error is [refusal.ErrInvalid].
+func (g Governance) WithScrub(most int) (Governance, error) {
+	if most < 0 || most > maxScrub {
+		return g, refusal.InvalidField("scrub", most, "must be between 0 and 64")
+	}
+	switch g.Scrub = most; most {
+	case DefaultScrub:
+		g.Scrub = 0
+	case 0:
+		g.Scrub = -1
+	}
+	return g, nil
+}
+
+// ScrubMost returns how many stored versions a tick opens.
+func (g Governance) ScrubMost() int { return max(cmp.Or(g.Scrub, DefaultScrub), 0) }
 
 // How often somebody has to review who uses which keys.
 const (

@@ -15,7 +15,7 @@ const clockEvery = 4 * time.Minute
 func (t *tick) watchClock(ctx context.Context) error {
 	was, err := t.store.Clock.Clock(ctx)
 	if err != nil {
-		t.Frozen = "the clock guard cannot be read"
+		t.Frozen, t.Storage = "the clock guard cannot be read", err
 		return err
 	}
 	next, frozen := was.Watch(t.started)

@@ -33,14 +33,14 @@ func (s *Session) ReplaceExhausted(ctx context.Context, k lifecycle.Key, used po
 		return s.acts.Complete(ctx, lifecycle.Commit{Key: current.Exhausted(used, limits, at)}, policy, at)
 	})
 	if err != nil {
-		s.Log.Error("usage limit reached, and it could not be noted", "key", k.Name, "version", k.Primary, "error", err)
+		s.acts.Log.Error("usage limit reached, and it could not be noted", "key", k.Name, "version", k.Primary, "error", err)
 		return nil
 	}
 	p := processor{Session: s, report: &Report{}, started: s.Now()}
 	_, err = p.processKey(ctx, time.Time{}, k.Name)
 	switch {
 	case errors.Is(err, envelope.ErrUnavailable): // no failure of the key
-		s.Log.Warn("deferred: usage limit reached, and the successor waits for the wrapper of key material", "key", k.Name, "error", err)
+		s.acts.Log.Warn("deferred: usage limit reached, and the successor waits for the wrapper of key material", "key", k.Name, "error", err)
 	case err != nil:
 		_ = p.noteFailure(ctx, k.Name, err) // logged there; a tick comes to the key anyway
 	}

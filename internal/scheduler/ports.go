@@ -21,6 +21,7 @@ type Storage struct {
 	Clock      ClockStore
 	Rewraps    RewrapStore
 	Census     CensusStore
+	Chains     ChainSource
 }
 
 // KeySource reads key records.
@@ -91,4 +92,12 @@ type RewrapStore interface {
 	SaveRewrap(ctx context.Context, r lifecycle.Rewrapping) (stale bool, err error)
 	// FinishRewrap removes it, unless the purpose was begun anew meanwhile.
 	FinishRewrap(ctx context.Context, r lifecycle.Rewrapping) (stale bool, err error)
+}
+
+// ChainSource reads the chains of custody. It writes nothing.
+type ChainSource interface {
+	// OtherNames returns the names of the chains that are of no key, that of the mount at the end.
+	OtherNames(ctx context.Context) ([]string, error)
+	// InspectJournal holds the end of a chain against its record and says what is wrong; empty: nothing is.
+	InspectJournal(ctx context.Context, name string) (problem string, err error)
 }

@@ -26,6 +26,14 @@ type processor struct {
 	asked   bool // it was asked; on behalf of a request it was not: what is irreversible is left to the next tick
 }
 
+// since returns the same processor, which begins with a key at the time.
+func (p processor) since(began time.Time) processor {
+	s := *p.Session
+	s.acts = s.acts.Since(began)
+	p.Session = &s
+	return p
+}
+
 // decision is the one thing that a tick does to a key in one commit.
 type decision struct {
 	lifecycle.Commit
@@ -79,7 +87,7 @@ func (p *processor) processKey(ctx context.Context, minute time.Time, name strin
 		return done, nil
 	}
 	if _, err := p.acts.Relocate(ctx, name); err != nil {
-		p.Log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
+		p.acts.Log.Error("material could not be moved yet; a tick goes on", "key", name, "error", err)
 	}
 	return done, nil
 }
@@ -102,7 +110,7 @@ func (p *processor) decide(ctx context.Context, act *engine.Prepared, k lifecycl
 		if !errors.Is(err, refusal.ErrRefused) {
 			return d, err
 		}
-		p.Log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
+		p.acts.Log.Error("a compromised active version cannot be replaced; the key cannot encrypt", "key", k.Name, "error", err)
 	}
 	if d.plan.Trigger == lifecycle.ByClock && !p.believes() { // it may be this clock that is wrong
 		d.plan.Status, d.plan.Wake = lifecycle.Scheduled, time.Time{}
@@ -169,7 +177,7 @@ func (p *processor) applyDue(
 		if entry.Op == lifecycle.Retire {
 			quiet, err := p.quietUntil(ctx, k, entry.Version, &order)
 			if err != nil {
-				p.Log.Error("denied uses cannot be read; nothing is retired", "key", k.Name, "version", entry.Version, "error", err)
+				p.acts.Log.Error("denied uses cannot be read; nothing is retired", "key", k.Name, "version", entry.Version, "error", err)
 				d.held = true
 				continue
 			}
@@ -183,7 +191,7 @@ func (p *processor) applyDue(
 			d.Commit, d.did = next, did
 			return err
 		}
-		p.Log.Error("step of the agenda refused", "key", k.Name, "version", entry.Version, "operation", string(entry.Op), "error", err)
+		p.acts.Log.Error("step of the agenda refused", "key", k.Name, "version", entry.Version, "operation", string(entry.Op), "error", err)
 	}
 	return nil
 }
@@ -229,25 +237,25 @@ func (p *processor) logOutcome(before, after lifecycle.Key, d decision) {
 		if d.result.Cause != nil {
 			p.report.RolledBack++
 		}
-		d.result.Report(p.Log, after)
+		d.result.Report(p.acts.Log, after)
 	case d.did != nil:
 		p.report.Moved++
-		p.Log.Info("changed state", "key", after.Name, "version", d.did.Version, "operation", string(d.did.Op),
+		p.acts.Log.Info("changed state", "key", after.Name, "version", d.did.Version, "operation", string(d.did.Op),
 			"from", d.did.From, "to", d.did.To, "policy", after.Policy)
 	case after.Latest != before.Latest:
 		p.report.Rotated++
-		p.Log.Info("rotated key", "key", after.Name, "version", after.Latest, "trigger", string(after.Rotation.Trigger),
+		p.acts.Log.Info("rotated key", "key", after.Name, "version", after.Latest, "trigger", string(after.Rotation.Trigger),
 			"policy", after.Policy, "due", d.plan.Next, "late", p.started.Sub(d.plan.Next).String())
 	}
 	if overdue, is := after.Alerts.Of(lifecycle.Overdue); is && !slices.Contains(before.Alerts, overdue) {
 		p.report.Overdue++
-		p.Log.Warn("key is overdue for rotation", "key", after.Name, "policy", after.Policy, "due", overdue.Since, "mode", string(d.plan.Mode))
+		p.acts.Log.Warn("key is overdue for rotation", "key", after.Name, "policy", after.Policy, "due", overdue.Since, "mode", string(d.plan.Mode))
 	}
 	if ending, is := after.Alerts.Of(lifecycle.Ending); is && !before.Alerts.Has(lifecycle.Ending) {
-		p.Log.Warn("key is near an end that nobody automates", "key", after.Name, "policy", after.Policy, "since", ending.Since, "rotation", string(d.plan.Status))
+		p.acts.Log.Warn("key is near an end that nobody automates", "key", after.Name, "policy", after.Policy, "since", ending.Since, "rotation", string(d.plan.Status))
 	}
 	if after.Alerts.Has(lifecycle.Stopped) && d.did != nil && d.did.Op == lifecycle.Lapse {
-		p.Log.Warn("key has stopped: its active version lapsed and it cannot encrypt", "key", after.Name, "policy", after.Policy)
+		p.acts.Log.Warn("key has stopped: its active version lapsed and it cannot encrypt", "key", after.Name, "policy", after.Policy)
 	}
 }
 
@@ -271,7 +279,7 @@ func (p *processor) noteFailure(ctx context.Context, name string, cause error) e
 		return c, err
 	})
 	if err != nil {
-		p.Log.Error("automatic act failed, and that could not be noted", "key", name, "error", cause, "note", err)
+		p.acts.Log.Error("automatic act failed, and that could not be noted", "key", name, "error", cause, "note", err)
 		return err
 	}
 	what := "automatic act failed"
@@ -282,7 +290,7 @@ func (p *processor) noteFailure(ctx context.Context, name string, cause error) e
 	if stalled {
 		what = "key is stalled: its rotation failed again"
 	}
-	p.Log.Error(what, "key", name, "policy", k.Policy, "failures", k.Rotation.Failures, "since", failing.Since,
+	p.acts.Log.Error(what, "key", name, "policy", k.Policy, "failures", k.Rotation.Failures, "since", failing.Since,
 		"retry", k.Rotation.RetryAt, "error", cause)
 	return nil
 }

@@ -6,6 +6,7 @@ package scheduler
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,6 +15,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/observe"
+	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
 // What one tick may do. Vault calls the tick of every mount once a minute; what is left over is done by the next.
@@ -30,6 +32,7 @@ const (
 	tickRewraps     = 2000             // versions wrapped anew
 	tickRewrapReads = 10000            // keys and versions looked at for that
 	rewrapBatch     = 100              // versions wrapped anew before the progress is stored
+	tickScrubTime   = 10 * time.Second // for opening stored versions, beside tickTime
 )
 
 // followFor is how long after the last tick the next one asks for the minutes that have passed, rather than for the
@@ -56,6 +59,9 @@ type Scheduler struct {
 	lastRelocated string     // key whose material was moved last
 	scrub         scrub
 	census        *census.Census
+	integrity     integrity
+	mountChain    string       // name of the chain of the mount
+	scrubMost     atomic.Int64 // versions and chains that a tick looks at
 
 	shown   progress
 	rewraps rewrapStops
@@ -67,7 +73,9 @@ func New(c Config) *Scheduler {
 	if c.Observe == nil {
 		c.Observe = observe.New()
 	}
-	return &Scheduler{Config: c, census: census.New()}
+	s := &Scheduler{Config: c, census: census.New()}
+	s.SetScrub(policy.DefaultScrub)
+	return s
 }
 
 // Session is the scheduler during one request.

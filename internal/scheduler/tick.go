@@ -25,6 +25,7 @@ type Report struct {
 	Rewrapped                    int    // versions wrapped with another key encryption key
 	Frozen                       string // why nothing is archived, retired or destroyed; empty: it is
 	Unfinished                   bool   // something is left that is due now
+	Storage                      error  // of the tick's first read; nil: storage answers
 }
 
 // Tick does what is due: it completes acts that were cut short, rotates the keys that are due, and checks a few
@@ -39,7 +40,7 @@ func (s *Session) Tick(ctx context.Context) (Report, error) {
 	t.acts = t.acts.OneTick()
 	defer s.shown.begin(t)()
 	err := errors.Join(t.watchClock(ctx), t.erase(ctx), t.relocatePending(ctx), t.settleObjects(ctx), t.storeDenied(ctx), t.reindexPolicies(ctx),
-		t.workOffDue(ctx), t.showRotation(ctx), t.scrubIndex(ctx), t.takeCensus(ctx), t.rewrap(ctx))
+		t.workOffDue(ctx), t.showRotation(ctx), t.scrubIndex(ctx), t.takeCensus(ctx), t.rewrap(ctx), t.scrubIntegrity(ctx))
 	s.Log.Debug("tick", "rotated", t.Rotated, "moved", t.Moved, "failed", t.Failed, "deferred", t.Deferred, "rolled_back", t.RolledBack, "overdue", t.Overdue, "erased", t.Erased,
 		"settled", t.Relocated, "rescheduled", t.Reindexed, "repaired", t.Repaired, "rewrapped", t.Rewrapped, "unfinished", t.Unfinished)
 	t.observed(err)
@@ -150,7 +151,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 	own, cancel := context.WithTimeout(ctx, t.KeyTime)
 	defer cancel()
 	var done processed
-	p := t.processor()
+	p := t.processor().since(t.Now())
 	err := t.acts.Guard(name, func() (err error) {
 		done, err = p.processKey(own, minute, name)
 		return err

@@ -19,7 +19,7 @@ const (
 	byClock    = "clock"
 )
 
-// ObservedBy has the store count with the observer. It is called before the store is used.
+// ObservedBy has the store count with the observer, and tell it which chains of custody are broken. It is called before the store is used.
 func (s *Store) ObservedBy(o *observe.Observer) *Store {
 	s.observe = o
 	for _, op := range lifecycle.TransitionNames() {

@@ -21,7 +21,14 @@ const schema = 1
 var ErrNewerSchema = errors.New("record was written by a newer release of keylife")
 
 // ErrCorrupt reports a record that is no JSON of its kind.
-var ErrCorrupt = errors.New("stored record cannot be read")
+var ErrCorrupt error = corruptError{}
+
+type corruptError struct{}
+
+func (corruptError) Error() string { return "stored record cannot be read" }
+
+// Corrupt tells who does not know this package.
+func (corruptError) Corrupt() bool { return true }
 
 // unknown holds the fields of a record that this release does not know. They survive a read-modify-write, so that an
 // older release in a cluster being upgraded drops nothing.

@@ -100,7 +100,7 @@ const soughtBehind = 64
 // Deleted returns the id and the revision of the key that was deleted last under a name of which there is no key now, as custody says;
 // no id: nothing says so. An earlier release did not note the revision.
 func (r Keys) Deleted(ctx context.Context, name string) (keyID string, revision int, err error) {
-	last, err := Journals(r).lastSeq(ctx, name)
+	last, err := lastSeq(ctx, Journals(r), name)
 	for seq := last; err == nil && seq > max(last-soughtBehind, 0); seq-- {
 		var l *link
 		l, err = Journals(r).link(ctx, name, seq)

@@ -7,8 +7,6 @@ import (
 	"context"
 
 	"github.com/hashicorp/vault/sdk/logical"
-
-	"github.com/keylife/vault-plugin-keylife/internal/custody"
 )
 
 // On binds the store to the storage of one request, and to who asks.
@@ -36,7 +34,7 @@ func (h Handle) As(who Caller) Handle {
 }
 
 // Asking returns who asks.
-func (h Handle) Asking() custody.Actor { return h.caller.Actor }
+func (h Handle) Asking() Caller { return h.caller }
 
 // conn is a store with the storage and the caller of one request. All that reads or writes storage goes through it.
 type conn struct {

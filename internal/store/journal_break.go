@@ -12,6 +12,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/acts"
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // ChainBrokenError reports that the end of a chain was altered or lost behind our back. Acts stop there, as going on would hide
@@ -41,6 +42,15 @@ func (b ChainBrokenError) Is(target error) bool { return target == custody.ErrBr
 func asChainBroken(name string, err error) error {
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, custody.ErrMalformed) {
 		return ChainBrokenError{err, name}
+	}
+	return err
+}
+
+// judged is asChainBroken, and tells who observes the mount: that a chain is sound only where it was read from storage.
+func (r *conn) judged(name string, err error, read bool) error {
+	err = asChainBroken(name, err)
+	if broken := errors.Is(err, custody.ErrBroken); broken || err == nil && read {
+		r.s.observe.JudgeChain(name, observe.ChainEnd, !broken)
 	}
 	return err
 }

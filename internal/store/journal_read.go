@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // Line returns a custody record of a key as it is stored; nil where there is none of the number.
@@ -41,7 +42,7 @@ func (r Journals) seqs(ctx context.Context, name string) ([]int, error) {
 	return seqs, err
 }
 
-func (r Journals) lastSeq(ctx context.Context, name string) (int, error) {
+func lastSeq(ctx context.Context, r Journals, name string) (int, error) {
 	seqs, err := r.seqs(ctx, name)
 	if err != nil || len(seqs) == 0 {
 		return 0, err
@@ -102,9 +103,15 @@ func (r Journals) ExpectedNames(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	policies, err := Policies(r).PolicyNames(ctx)
-	for _, name := range policies {
-		names = append(names, custody.PolicyChain(name))
+	others, err := r.OtherNames(ctx)
+	return append(names, others...), err
+}
+
+// OtherNames returns those of them that are of no key, that of the mount at the end.
+func (r Journals) OtherNames(ctx context.Context) ([]string, error) {
+	names, err := Policies(r).PolicyNames(ctx)
+	for i, name := range names {
+		names[i] = custody.PolicyChain(name)
 	}
 	return append(names, custody.MountChain), err
 }
@@ -125,9 +132,16 @@ func (r Journals) CheckJournal(ctx context.Context, name string) (problem string
 	if _, err := r.JournalHead(ctx, name); err != nil && !isDamage(err) {
 		return "", err
 	}
-	problem, err = r.checkEnd(ctx, name)
-	if isDamage(err) {
-		return err.Error(), nil
+	return r.InspectJournal(ctx, name)
+}
+
+// InspectJournal is CheckJournal of what is stored, and writes nothing: an act that was cut short is left to who ends it.
+func (r Journals) InspectJournal(ctx context.Context, name string) (problem string, err error) {
+	if problem, err = checkEnd(ctx, r, name); isDamage(err) {
+		problem, err = err.Error(), nil
+	}
+	if err == nil {
+		r.s.observe.JudgeChain(name, observe.ChainEnd, problem == "")
 	}
 	return problem, err
 }
@@ -142,8 +156,8 @@ func isDamage(err error) bool {
 	return false
 }
 
-// checkEnd is CheckJournal without the settling. A key that is deleted has no record to hold its journal against.
-func (r Journals) checkEnd(ctx context.Context, name string) (problem string, err error) {
+// checkEnd is InspectJournal without its telling. A key that is deleted has no record to hold its journal against.
+func checkEnd(ctx context.Context, r Journals, name string) (problem string, err error) {
 	unlock, err := r.lockChain(ctx, name)
 	if err != nil {
 		return "", err
@@ -200,6 +214,6 @@ func (r Journals) Committed(ctx context.Context, name string) (int, error) {
 	if err != nil || exists {
 		return from.Count, err
 	}
-	last, err := r.lastSeq(ctx, name)
+	last, err := lastSeq(ctx, r, name)
 	return max(last-1, 0), err
 }

@@ -79,12 +79,12 @@ func (r Journals) chainHead(ctx context.Context, name string, from custody.Head,
 // the key's record contradict each other.
 func (r Journals) known(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	if at, ok := r.s.chains.Get(name); ok && at.done.Count >= from.Count {
-		return at, asChainBroken(name, checkDone(name, at, from, exists))
+		return at, r.judged(name, checkDone(name, at, from, exists), false)
 	}
 	certain := r.s.doubts.none() // else a record may still land behind what is read
 	at, err := r.readForward(ctx, name, from, exists)
-	if err != nil {
-		return chain{}, asChainBroken(name, err)
+	if err = r.judged(name, err, true); err != nil {
+		return chain{}, err
 	}
 	if at.open == nil && certain {
 		r.s.remember(name, at)
@@ -121,7 +121,7 @@ func (r Journals) outcomeOf(ctx context.Context, at chain, from custody.Head, ex
 func (r Journals) readForward(ctx context.Context, name string, from custody.Head, exists bool) (chain, error) {
 	start := from.Count
 	if !exists {
-		last, err := r.lastSeq(ctx, name)
+		last, err := lastSeq(ctx, r, name)
 		if err != nil {
 			return chain{}, err
 		}

@@ -127,6 +127,9 @@ type governanceRecord struct {
 	LedgerOff   bool          `json:"access_ledger_off,omitempty"`
 	ReviewEvery time.Duration `json:"access_review_every,omitempty"` // nanoseconds
 	Reviewed    *time.Time    `json:"access_reviewed,omitempty"`
+
+	Scrub        int  `json:"scrub,omitempty"` // -1: none
+	HealthPublic bool `json:"health_public,omitempty"`
 	journaled
 }
 
@@ -141,6 +144,7 @@ func (r Settings) governance(ctx context.Context) (policy.Governance, unknown, e
 	rest, _, err := read(ctx, r.conn, governancePath, &rec)
 	g := policy.Governance{
 		RequirePolicy: rec.RequirePolicy, DefaultPolicy: rec.DefaultPolicy, LedgerOff: rec.LedgerOff, ReviewEvery: rec.ReviewEvery,
+		Scrub: rec.Scrub, HealthPublic: rec.HealthPublic,
 	}
 	if rec.Reviewed != nil {
 		g.Reviewed = *rec.Reviewed
@@ -184,7 +188,7 @@ func (r Settings) SetGovernance(
 	return next, Journals(r).onMount(ctx, event, func(ctx context.Context, begun journaled) error {
 		rec := governanceRecord{
 			Schema: schema, RequirePolicy: next.RequirePolicy, DefaultPolicy: next.DefaultPolicy,
-			LedgerOff: next.LedgerOff, ReviewEvery: next.ReviewEvery, journaled: begun,
+			LedgerOff: next.LedgerOff, ReviewEvery: next.ReviewEvery, Scrub: next.Scrub, HealthPublic: next.HealthPublic, journaled: begun,
 		}
 		if !next.Reviewed.IsZero() {
 			rec.Reviewed = &next.Reviewed

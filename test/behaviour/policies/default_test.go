@@ -16,7 +16,7 @@ import (
 func TestAMountWithoutSettingsAsksForNoPolicy(t *testing.T) {
 	m := mounttest.New(t)
 	require.Equal(t, map[string]any{
-		"require_policy": false, "default_policy": "", "access_ledger": true, "access_review_every": 90 * 24 * 3600,
+		"require_policy": false, "default_policy": "", "access_ledger": true, "access_review_every": 90 * 24 * 3600, "scrub": 8, "health_public": false,
 	}, m.Must(m.Read("config/engine")).Data)
 	require.Equal(t, "", m.Must(m.Write("keys/k")).Data["policy"])
 	m.Must(m.Write("config/engine"))
@@ -30,7 +30,7 @@ func TestSettingsOfTheEngineReadBackAndStayWhereTheyAreNotGiven(t *testing.T) {
 	require.Contains(t, m.Log.String(), "as the board decided")
 	set := m.Must(m.Write("config/engine", "require_policy", true, "default_policy", nil))
 	require.Equal(t, map[string]any{
-		"require_policy": true, "default_policy": "p", "access_ledger": true, "access_review_every": 90 * 24 * 3600,
+		"require_policy": true, "default_policy": "p", "access_ledger": true, "access_review_every": 90 * 24 * 3600, "scrub": 8, "health_public": false,
 	}, set.Data)
 	require.Len(t, set.Warnings, 1)
 	m.Restart()

@@ -28,7 +28,7 @@ func TestTheFieldsOfARequestWithoutABodyAreQueryParameters(t *testing.T) {
 	onlyInBodies := map[string][]string{
 		"keys/k":        {"type", "derived", "convergent_encryption", "protection", "exportable", "allow_plaintext_backup", "auto_rotate_period", "key_size", "parameter_set", "allowed_uses", "policy", "owner", "labels"},
 		"policies/k":    inPolicies,
-		"config/engine": {"require_policy", "default_policy", "access_ledger", "access_review_every", "reason"},
+		"config/engine": {"require_policy", "default_policy", "access_ledger", "access_review_every", "scrub", "health_public", "reason"},
 		"config/keys":   {"disable_upsert", "public_jwks"},
 		"cache-config":  {"size"},
 		"config/approvals": {

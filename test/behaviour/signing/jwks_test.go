@@ -197,5 +197,5 @@ func TestAPublicSetIsRawAndCounted(t *testing.T) {
 	require.Equal(t, []int{3, 2, 1}, versions)
 	_, same := readSet(m)
 	require.Equal(t, same, keys)
-	require.Equal(t, []string{"jwks/*"}, m.SpecialPaths().Unauthenticated)
+	require.Contains(t, m.SpecialPaths().Unauthenticated, "jwks/*")
 }
