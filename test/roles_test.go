@@ -194,7 +194,7 @@ func mountPermits() []permit {
 		{"POST", "health", "{}", to(operator)},
 		{"GET", "config/clock", "", to(custodian, auditor)},
 		{"POST", "config/clock", object("acknowledge", true), to(custodian)},
-		{"GET", "metrics", "", to(scraper, viewer)},
+		{"GET", "metrics?format=json", "", to(scraper, viewer)},
 		{"GET", "custody/export", "", to(auditor, viewer)},
 		{"GET", "custody/public-key", "", to(auditor)},
 		{"POST", "custody/checkpoint", "{}", to(auditor)},

@@ -48,7 +48,7 @@ func TestValuesAreThoseThatWereObserved(t *testing.T) {
 	m.Encrypt.OK.Add(3)
 	m.Verify.Invalid.Add(1)
 	m.Encrypt.Bytes.Add(300)
-	m.Caches.Keys.Found(true)
+	m.Keys.Found(true)
 	m.Storage.Put.Ended(t.Context(), 3*time.Millisecond, nil)
 	m.Board.Tick.Set(observe.Tick{LastSuccess: time.Unix(1700000000, 5e8), Took: 1500 * time.Millisecond, Frozen: "it went back"})
 	m.Board.Rotation.Set(observe.Rotation{Due: 2, Alerting: map[string]int{"stalled": 1}, Alerts: []observe.Alert{{Key: "orders", Status: "stalled", Since: time.Unix(5, 0)}}, Hidden: 7})
