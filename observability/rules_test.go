@@ -22,11 +22,14 @@ func TestTheRulesAreRules(t *testing.T) {
 }
 
 func TestTheRulesPassTheirTests(t *testing.T) {
+	t.Parallel()
 	promtool(t, append([]string{"test", "rules"}, testFiles(t)...)...)
 }
 
 // In a cluster several targets answer for one node, and what finds targets gives each labels of its own.
 func TestASecondTargetOfTheSameNodeChangesNoAlert(t *testing.T) {
+	t.Parallel()
+	var doubled []string
 	for _, file := range testFiles(t) {
 		var tests ruleTests
 		readYAML(t, file, &tests)
@@ -42,11 +45,12 @@ func TestASecondTargetOfTheSameNodeChangesNoAlert(t *testing.T) {
 				tests.Tests[i].Series = append(tests.Tests[i].Series, series{second, s.Values})
 			}
 		}
-		promtool(t, "test", "rules", writeYAML(t, filepath.Base(file), tests))
+		doubled = append(doubled, writeYAML(t, filepath.Base(file), tests))
 	}
+	promtool(t, append([]string{"test", "rules"}, doubled...)...)
 }
 
-// Each alert is silent, fires and ends in one of its tests; and where it counts something, it outlives a reset of the counter.
+// Each alert is silent, fires and ends in one of its tests. What counts is silent at a reset of the counter, and fires after it.
 func TestEachAlertIsTestedFromItsBeginningToItsEnd(t *testing.T) {
 	whole, reset := map[string]bool{}, map[string]bool{}
 	for _, file := range testFiles(t) {
@@ -55,8 +59,7 @@ func TestEachAlertIsTestedFromItsBeginningToItsEnd(t *testing.T) {
 		for _, test := range tests.Tests {
 			for _, name := range test.alerts() {
 				whole[name] = whole[name] || strings.Contains(test.phases(t, name), "-!-")
-				reset[name] = reset[name] || test.resets(t) && strings.HasSuffix(test.phases(t, name), "!")
-				reset[name] = reset[name] || test.resets(t) && strings.Contains(test.phases(t, name), "!-")
+				reset[name] = reset[name] || test.resets(t) && strings.HasPrefix(test.phases(t, name), "-!")
 			}
 		}
 	}
