@@ -6,10 +6,12 @@
 package keylife
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -47,6 +49,8 @@ type backend struct {
 	ledger    ledger.Config
 	uses      *uses.Ledger
 	observe   *observe.Observer
+	node      string // the host of the process
+	version   string // of the plugin
 	system    *vaultapi.CachedSystemView
 	mount     vaultapi.Mount[*request]
 	ready     sync.Once
@@ -59,6 +63,7 @@ type Options struct {
 	Now     func() time.Time // the time that keys live by; nil: the wall clock
 	Rand    io.Reader        // what keys, nonces and names are drawn from; nil: crypto/rand
 	KeyTime time.Duration    // what a tick spends on one key at most; 0: ten seconds
+	Version string           // of the plugin; empty: unknown
 	Tokens  *tokens.Host     // how the process reaches HSMs, one for all mounts; nil: it reaches none
 
 	// TestOnlyWrapper stands before the wrapper of the material in use, each time that the mount reads its keyring. A
@@ -71,13 +76,13 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 	return New(ctx, conf, Options{})
 }
 
-// FactoryOf returns the factory of a process whose environment says how it reaches HSMs. What is wrong with the environment is
+// FactoryOf returns the factory of a process of that version, whose environment says how it reaches HSMs. What is wrong with the environment is
 // left out, and said by the error. exit ends the process, which has calls of an HSM's library that do not return.
-func FactoryOf(getenv func(string) string, exit func(why error)) (logical.Factory, error) {
+func FactoryOf(version string, getenv func(string) string, exit func(why error)) (logical.Factory, error) {
 	host, err := tokens.FromEnvironment(getenv)
 	host.Exit = exit
 	return func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
-		return New(ctx, conf, Options{Tokens: host})
+		return New(ctx, conf, Options{Version: version, Tokens: host})
 	}, err
 }
 
@@ -92,21 +97,24 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	}
 	var b *backend
 	observer := observe.New()
+	declareRefusals(observer)
 	plane := dataplane.New(dataplane.Config{
-		Now: o.Now, Rand: o.Rand, Log: conf.Logger,
+		Now: o.Now, Rand: o.Rand, Log: conf.Logger, Observe: observer,
 		ReadOnly: func() bool { return !b.WriteSafeReplicationState() },
 	})
-	ring := keyring.New(keyring.Config{Now: o.Now, Rand: o.Rand, Tokens: o.Tokens, Wrap: o.TestOnlyWrapper})
+	ring := keyring.New(keyring.Config{Now: o.Now, Rand: o.Rand, Tokens: o.Tokens, Observe: observer, Wrap: o.TestOnlyWrapper})
 	b = &backend{
-		store:     store.New(o.Now, conf.Logger),
+		store:     store.New(o.Now, conf.Logger).ObservedBy(observer),
 		keyring:   ring,
 		keks:      keks.New(keks.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Host: o.Tokens, Ring: ring}),
 		plane:     plane,
-		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane}),
+		engine:    engine.New(engine.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger, Plane: plane, Observe: observer}),
 		scheduler: scheduler.New(scheduler.Config{Now: o.Now, Log: conf.Logger, Plane: plane, Observe: observer, KeyTime: o.KeyTime}),
 		ledger:    ledger.Config{Now: o.Now, Rand: o.Rand, Log: conf.Logger},
 		uses:      uses.New(uses.Config{Now: o.Now, Log: conf.Logger}),
 		observe:   observer,
+		node:      hostname(),
+		version:   cmp.Or(o.Version, "unknown"),
 		system:    &vaultapi.CachedSystemView{SystemView: conf.System},
 	}
 	b.mount = vaultapi.Mount[*request]{
@@ -115,6 +123,7 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 		Names:    vaultapi.NameRule{Fields: []string{fName.Name, fPolicy.Name, fDefaultPolicy.Name, fSource.Name, fDestination.Name}, Longest: maxName},
 		Statuses: statuses,
 		Guard:    b.engine.Guard,
+		Failed:   b.failed,
 	}
 	b.Backend = &framework.Backend{
 		Help:         strings.TrimSpace(help),
@@ -133,6 +142,15 @@ func New(ctx context.Context, conf *logical.BackendConfig, o Options) (logical.B
 	steady := *conf
 	steady.System = b.system
 	return b, b.Setup(ctx, &steady)
+}
+
+// hostname is the node's name in metrics.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }
 
 func (b *backend) paths(o Options) []*framework.Path {
@@ -168,6 +186,7 @@ var sharedPaths = sync.OnceValue(func() []path {
 		reportAPI{}.paths(),
 		accessAPI{}.paths(),
 		reviewsAPI{}.paths(),
+		metricsAPI{}.paths(),
 	)
 })
 
@@ -311,5 +330,6 @@ Govern them:
   compliance/report               what all of this shows for the controls of a standard, signed
   config, cache-config, hsm       settings of the mount, and its HSM
   approvers                       who may consent to what others ask for
+  metrics                         what is counted, and what the last tick found, for Prometheus
   approvals, reviews              requests for consent; what was done without, and what others say of it
 `

@@ -17,7 +17,19 @@ require (
 	golang.org/x/sync v0.20.0
 )
 
-require filippo.io/mldsa v1.0.0
+require (
+	filippo.io/mldsa v1.0.0
+	github.com/prometheus/client_golang v1.23.2
+	github.com/prometheus/client_model v0.6.2
+	github.com/prometheus/common v0.66.1
+)
+
+require (
+	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/prometheus/procfs v0.16.1 // indirect
+	go.yaml.in/yaml/v2 v2.4.2 // indirect
+)
 
 require (
 	cloud.google.com/go/auth v0.18.2 // indirect

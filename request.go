@@ -28,6 +28,7 @@ import (
 type request struct {
 	*vaultapi.Request
 	session
+	changes bool // it asks for a change, not for a use of a key
 }
 
 // The parts of the API, for requests of this mount.
@@ -72,6 +73,7 @@ var named = framework.GenericNameRegex(fName.Name)
 
 // precondition reads what every change may carry, and bounds what a log line and a record are made to hold.
 func precondition(c *request) (engine.Precondition, error) {
+	c.changes = true
 	pre := engine.Precondition{CAS: fCAS.LookupNonNull(c), Reason: fReason.Get(c)}
 	if err := c.CheckExact(fCAS.Name); err != nil {
 		return pre, err

@@ -62,7 +62,7 @@ func run(args []string, stdout io.Writer, logger hclog.Logger) error {
 		return printVersion(stdout)
 	}
 	// What is wrong with the environment keeps no mount from starting: those that need it say so.
-	factory, err := keylife.FactoryOf(os.Getenv, func(why error) {
+	factory, err := keylife.FactoryOf(version, os.Getenv, func(why error) {
 		logger.Error("the plugin ends, so that Vault starts it anew: an HSM's library hangs", "error", why)
 		os.Exit(1)
 	})

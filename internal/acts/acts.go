@@ -151,6 +151,9 @@ func All() []Act { return slices.Clone(catalogue) }
 // OnlyByClock reports an act that nobody can ask for.
 func (n Name) OnlyByClock() bool { return n.any(func(a Act) bool { return a.Clock == OnlyByClock }) }
 
+// ByClock reports an act that the clock does, too.
+func (n Name) ByClock() bool { return n.any(func(a Act) bool { return a.Clock != NotByClock }) }
+
 // Emergency reports an act that only takes away: it goes on where what else is to be asked cannot be.
 func (n Name) Emergency() bool { return n.any(func(a Act) bool { return a.Emergency }) }
 

@@ -77,14 +77,17 @@ func (s *Session) successor(ctx context.Context, k Governed, version, requested 
 		return k, version, err
 	}
 	to, err := next.Permissions(next.Rules).ToProtect(requested)
-	return next, to, err
+	if err != nil {
+		return next, to, limitError{err}
+	}
+	return next, to, nil
 }
 
 // reserveBeyond charges a version that has reached its limit and has no successor, as far as the hard limit lets it.
 func (s *Session) reserveBeyond(ctx context.Context, k Governed, version int, c itemCharge) error {
 	over, err := s.reserve(ctx, k, version, k.Rules.Limits.Hard(), c)
 	if err == nil && over != (policy.Usage{}) {
-		err = refusal.Refusedf("key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
+		err = limitf(refusal.Refusedf, "key_version %d of key %q reached its usage limit (max_encryptions %d, max_bytes %d; 0: none) and has no successor yet: rotate the key",
 			version, k.Name, k.Rules.Limits.Encryptions, k.Rules.Limits.Bytes)
 	}
 	return err
@@ -99,7 +102,7 @@ func (s *Session) reserve(
 		return over, nil
 	}
 	if most := k.Rules.Limits.Bytes; most > 0 && c.Bytes > most {
-		return over, refusal.Invalidf("%s: %d bytes: one version may protect %d, by max_bytes of policy %q", c.field, c.Bytes, most, k.Policy)
+		return over, limitf(refusal.Invalidf, "%s: %d bytes: one version may protect %d, by max_bytes of policy %q", c.field, c.Bytes, most, k.Policy)
 	}
 	err = s.plane.meter(versionID{k.ID, version}).take(ctx, k.Rules.Limits, c.Usage, func(need, want policy.Usage) (policy.Usage, error) {
 		granted, before, err := s.Usage.Lease(ctx, k.Name, lifecycle.LeaseRequest{KeyID: k.ID, Version: version, Need: need, Want: want, Most: most})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -35,7 +36,8 @@ type Outcome struct {
 	from int // the version that opened
 }
 
-func (o Outcome) failure() error { return o.Err }
+func (o Outcome) failure() error   { return o.Err }
+func (o Outcome) unverified() bool { return false }
 
 // ErrExtra is matched by the error of an item that brings what keys of its type do not take: a padding scheme, or associated data.
 var ErrExtra = errors.New("not taken by keys of this type")
@@ -90,24 +92,26 @@ func checkItems(items []Item) error {
 
 // Encrypt protects the items with the key. The error is that of the request; items fail on their own.
 func (s *Session) Encrypt(ctx context.Context, name string, items []Item) ([]Outcome, error) {
-	return s.each(ctx, name, items, allowed(lifecycle.UseEncrypt, (*snapshot).encrypt))
+	return s.each(ctx, &s.plane.Observe.Encrypt, name, items, allowed(lifecycle.UseEncrypt, (*snapshot).encrypt))
 }
 
 // Decrypt opens the items.
 func (s *Session) Decrypt(ctx context.Context, name string, items []Item) ([]Outcome, error) {
-	return s.each(ctx, name, items, allowed(lifecycle.UseDecrypt, (*snapshot).decrypt))
+	return s.each(ctx, &s.plane.Observe.Decrypt, name, items, allowed(lifecycle.UseDecrypt, (*snapshot).decrypt))
 }
 
 // Rewrap opens the items and protects them anew; the plaintexts do not leave the data plane.
 func (s *Session) Rewrap(ctx context.Context, name string, items []Item) ([]Outcome, error) {
-	return s.each(ctx, name, items, allowed(lifecycle.UseRewrap, (*snapshot).rewrap))
+	return s.each(ctx, &s.plane.Observe.Rewrap, name, items, allowed(lifecycle.UseRewrap, (*snapshot).rewrap))
 }
 
-func (s *Session) each(ctx context.Context, name string, items []Item, do func(*snapshot, context.Context, *Item) Outcome) ([]Outcome, error) {
+func (s *Session) each(
+	ctx context.Context, of *observe.Operation, name string, items []Item, do func(*snapshot, context.Context, *Item) Outcome,
+) ([]Outcome, error) {
 	if err := checkItems(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s, name, items, do)
+	return each(ctx, s, of, name, items, do)
 }
 
 // allowed is do for keys that may be used so. Others refuse the request, whatever its items are.

@@ -33,7 +33,7 @@ func (s *Session) Datakeys(ctx context.Context, name string, count, bits int, it
 	if err != nil {
 		return nil, err
 	}
-	outcomes, err := s.each(ctx, name, items, allowed(lifecycle.UseDatakey, (*snapshot).datakey))
+	outcomes, err := s.each(ctx, &s.plane.Observe.Datakey, name, items, allowed(lifecycle.UseDatakey, (*snapshot).datakey))
 	if err != nil {
 		return nil, err
 	}

@@ -8,13 +8,15 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // snapshot is the key of a request as the request sees it.
 type snapshot struct {
 	*Session
-	k    Governed
-	used tally
+	k     Governed
+	used  tally
+	bytes int64 // that were protected, opened, signed, verified or authenticated
 }
 
 // snapshots is how often a request begins anew because its key was changed under it.
@@ -36,27 +38,45 @@ type cited interface {
 }
 
 // resultOf is what became of an item.
-type resultOf interface{ failure() error }
+type resultOf interface {
+	failure() error
+	unverified() bool // it did not fail, and what was to be verified is not the key's
+}
 
 // requestError is an error of an item that ends the request.
 type requestError struct{ error }
 
 func (r requestError) Unwrap() error { return r.error }
 
-// each runs an operation over the items.
+// each runs an operation over the items, and counts what became of them.
 func each[I any, P itemOf[I], O resultOf](
+	ctx context.Context, s *Session, of *observe.Operation, name string, items []I, do func(*snapshot, context.Context, P) O,
+) ([]O, error) {
+	outcomes, bytes, err := eachAnew(ctx, s, name, items, do)
+	switch {
+	case err == nil:
+		count(of, outcomes, bytes)
+	case !s.isForwarded(err):
+		counterOfError(of, err).Add(int64(len(items)))
+	}
+	return outcomes, err
+}
+
+// eachAnew runs an operation over the items, and begins anew where the key is changed under it.
+func eachAnew[I any, P itemOf[I], O resultOf](
 	ctx context.Context, s *Session, name string, items []I, do func(*snapshot, context.Context, P) O,
-) (outcomes []O, err error) {
+) (outcomes []O, bytes int64, err error) {
 	for range snapshots {
 		k, err := s.Governed(ctx, name)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if outcomes, err = all(ctx, &snapshot{Session: s, k: k}, items, do); !errors.Is(err, errStale) {
-			return outcomes, err
+		of := &snapshot{Session: s, k: k}
+		if outcomes, err = all(ctx, of, items, do); !errors.Is(err, errStale) {
+			return outcomes, of.bytes, err
 		}
 	}
-	return nil, errStale
+	return nil, 0, errStale
 }
 
 // all runs it over the items with one snapshot of the key.

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -52,6 +53,7 @@ func (s *snapshot) countGenuine(ctx context.Context, version int, items []cited)
 		}
 	}
 	if count > 0 {
+		s.plane.Observe.DeniedUses.Add(observe.Labels{s.k.State(version).String()}, int64(count))
 		now := s.plane.Latest()
 		s.plane.denied.add(s.k.Name, Denied{version: {Count: count, First: now, Last: now}})
 	}

@@ -40,7 +40,8 @@ func (s *snapshot) sealed(ctx context.Context, item *Item) Outcome {
 	}
 	// Counted only now, so that nothing is charged, or rotated, for what cannot be encrypted. If we crash here, nobody has
 	// the ciphertext.
-	charged, to, err := s.charge(ctx, s.k, version, chargeFor("plaintext", plaintextSize(item.Text), item.Version))
+	size := plaintextSize(item.Text)
+	charged, to, err := s.charge(ctx, s.k, version, chargeFor("plaintext", size, item.Version))
 	if err == nil && to != version {
 		if err = item.checkExtras(lifecycle.TypesOf(charged.Key).Of(to)); err != nil { // which may be another type
 			return Outcome{Err: err}
@@ -50,6 +51,7 @@ func (s *snapshot) sealed(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
+	s.bytes += size
 	return Outcome{Text: text, Version: to}
 }
 
@@ -69,6 +71,7 @@ func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
 	opened := s.opened(ctx, item, lifecycle.Permissions.ToProcess)
 	if opened.Err == nil {
 		s.admitted(lifecycle.UseDecrypt, opened.from)
+		s.bytes += plaintextSize(opened.Text)
 	}
 	return opened
 }

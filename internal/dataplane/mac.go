@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
 
@@ -38,7 +39,8 @@ type Verdict struct {
 	Err   error
 }
 
-func (v Verdict) failure() error { return v.Err }
+func (v Verdict) failure() error   { return v.Err }
+func (v Verdict) unverified() bool { return v.Err == nil && !v.Valid }
 
 // MACs are what is done with message authentication codes.
 type MACs struct{ *Session }
@@ -49,7 +51,7 @@ func (s MACs) Make(ctx context.Context, name string, version int, items []MACIte
 	if err := checkMACs(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s.Session, name, items, func(s *snapshot, ctx context.Context, item *MACItem) Outcome {
+	return each(ctx, s.Session, s.counter(items[0].Kind), name, items, func(s *snapshot, ctx context.Context, item *MACItem) Outcome {
 		return s.mac(ctx, version, item)
 	})
 }
@@ -59,7 +61,15 @@ func (s MACs) Verify(ctx context.Context, name string, items []MACItem) ([]Verdi
 	if err := checkMACs(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s.Session, name, items, (*snapshot).verifyMAC)
+	return each(ctx, s.Session, &s.plane.Observe.Verify, name, items, (*snapshot).verifyMAC)
+}
+
+// counter counts the MACs of a kind.
+func (s MACs) counter(kind MACKind) *observe.Operation {
+	if kind == CMAC {
+		return &s.plane.Observe.CMAC
+	}
+	return &s.plane.Observe.HMAC
 }
 
 // checkMACs refuses a request as a whole.
@@ -110,6 +120,7 @@ func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcom
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
+	s.bytes += int64(len(input))
 	return s.protected(lifecycle.UseHMAC, Outcome{Text: text, Version: to})
 }
 
@@ -152,7 +163,7 @@ func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
 	if err != nil {
 		return Verdict{Err: classify(err)}
 	}
-	return s.verified(version, hmac.Equal(mac, made))
+	return s.verified(version, input, hmac.Equal(mac, made))
 }
 
 // macOf makes the MAC of an input, on the token where the key is there.

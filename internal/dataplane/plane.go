@@ -12,6 +12,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/cache"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
@@ -30,6 +31,8 @@ type Config struct {
 	Now  func() time.Time
 	Rand io.Reader
 	Log  hclog.Logger
+
+	Observe *observe.Observer // nil: one that nobody asks
 
 	// ReadOnly reports whether this node must not write; nil: it may.
 	ReadOnly func() bool
@@ -56,6 +59,10 @@ type Plane struct {
 
 // New returns the data plane of a mount.
 func New(c Config) *Plane {
+	c.Observe = c.Observe.OrNew()
+	for _, state := range lifecycle.States() {
+		c.Observe.DeniedUses.Declare(observe.Labels{state.String()})
+	}
 	return &Plane{
 		Config:   c,
 		keys:     cache.New[string, *lifecycle.Key](keysCached),

@@ -14,7 +14,7 @@ import (
 // CertificateRequest returns a certificate request of a version, signed with it, in PEM. It has what template asks for, in PEM, too.
 // It is a use of the key like a signature.
 func CertificateRequest(ctx context.Context, s *Session, name string, version int, template string) (string, error) {
-	outcomes, err := s.each(ctx, name, []Item{{Text: template, Version: version}}, allowed(lifecycle.UseSign, (*snapshot).certificateRequest))
+	outcomes, err := s.each(ctx, &s.plane.Observe.CSR, name, []Item{{Text: template, Version: version}}, allowed(lifecycle.UseSign, (*snapshot).certificateRequest))
 	if err != nil {
 		return "", err
 	}
@@ -43,6 +43,7 @@ func (s *snapshot) certificateRequest(ctx context.Context, item *Item) Outcome {
 	if err != nil {
 		return Outcome{Err: classify(err)}
 	}
+	s.bytes += int64(len(item.Text))
 	return s.protected(lifecycle.UseSign, Outcome{Text: text, Version: to})
 }
 

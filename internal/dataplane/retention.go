@@ -42,6 +42,7 @@ func (h *held) isYounger(limit time.Duration, now time.Time) bool {
 // [errStale] where the key was deleted, or the version destroyed, since the snapshot was taken.
 func (s *Session) cipher(ctx context.Context, k *lifecycle.Key, number int) (*envelope.Cipher, error) {
 	h, ok := s.plane.ciphers.Get(cipherOf(k, number))
+	s.plane.Observe.Ciphers.Found(ok)
 	v := opening{s, k, number}
 	switch {
 	case !ok:

@@ -23,7 +23,8 @@ func (p *Plane) Session(s Storage) Session { return Session{s, p} }
 
 // Key returns the committed key. The snapshot is shared: it must not be changed.
 func (s *Session) Key(ctx context.Context, name string) (*lifecycle.Key, error) {
-	if k, ok := s.plane.keys.Get(name); ok {
+	k, ok := s.plane.keys.Get(name)
+	if s.plane.Observe.Keys.Found(ok); ok {
 		return k, nil
 	}
 	return s.plane.keys.Load(name, func() (*lifecycle.Key, error) {
@@ -43,7 +44,8 @@ func (s *Session) KeyOfMany(ctx context.Context, name string) (*lifecycle.Key, e
 
 // Policy returns the revision of a policy that is in force. The snapshot is shared, as a key's is.
 func (s *Session) Policy(ctx context.Context, name string) (*policy.Policy, error) {
-	if p, ok := s.plane.policies.Get(name); ok {
+	p, ok := s.plane.policies.Get(name)
+	if s.plane.Observe.Policies.Found(ok); ok {
 		return p, nil
 	}
 	return s.plane.policies.Load(name, func() (*policy.Policy, error) {

@@ -41,14 +41,15 @@ type Signed struct {
 	Err     error
 }
 
-func (s Signed) failure() error { return s.Err }
+func (s Signed) failure() error   { return s.Err }
+func (s Signed) unverified() bool { return false }
 
 // Sign signs the items with a key. The error is that of the request; items fail on their own.
 func (h *Signing) Sign(ctx context.Context, s *Session, name string, items []SignItem) ([]Signed, error) {
 	if err := h.over(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s, name, items, (*snapshot).sign)
+	return each(ctx, s, &s.plane.Observe.Sign, name, items, (*snapshot).sign)
 }
 
 // Verify tells of which items the signature is one of the key.
@@ -56,7 +57,7 @@ func (h *Signing) Verify(ctx context.Context, s *Session, name string, items []S
 	if err := h.over(items); err != nil {
 		return nil, err
 	}
-	return each(ctx, s, name, items, (*snapshot).verify)
+	return each(ctx, s, &s.plane.Observe.Verify, name, items, (*snapshot).verify)
 }
 
 // Check refuses what the key does to no item.
@@ -128,6 +129,7 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 		return Signed{Err: classify(err)}
 	}
 	s.admitted(lifecycle.UseSign, to)
+	s.bytes += int64(len(m.input))
 	return Signed{Signature: signature, Version: to}
 }
 
@@ -179,7 +181,7 @@ func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
 	if err != nil {
 		return Verdict{Err: classify(err)}
 	}
-	return s.verified(version, valid)
+	return s.verified(version, m.input, valid)
 }
 
 // message is what is signed, and how.

@@ -39,10 +39,11 @@ func (s *snapshot) protected(use lifecycle.AllowedUse, o Outcome) Outcome {
 }
 
 // verified counts that a version verified. What it did not make says nothing of whether it is needed.
-func (s *snapshot) verified(version int, valid bool) Verdict {
+func (s *snapshot) verified(version int, input []byte, valid bool) Verdict {
 	if valid {
 		s.admitted(lifecycle.UseVerify, version)
 	}
+	s.bytes += int64(len(input))
 	return Verdict{Valid: valid}
 }
 

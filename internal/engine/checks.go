@@ -88,7 +88,7 @@ func (t *checkRun) run(ctx context.Context, when string, known map[string]check,
 			return checkError{when: when, name: name, cause: errUnknownCheck}
 		}
 		if err := t.bounded(ctx, one.run); err != nil {
-			return checkError{when, name, err, one.refused}
+			return refusal.Because(refusal.ByPolicy, checkError{when, name, err, one.refused})
 		}
 	}
 	return nil

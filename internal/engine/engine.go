@@ -15,6 +15,7 @@ import (
 
 	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 )
@@ -25,13 +26,19 @@ type Config struct {
 	Rand  io.Reader
 	Log   hclog.Logger
 	Plane *dataplane.Plane // whose snapshots an act makes stale
+
+	Observe *observe.Observer // nil: one that nobody asks
 }
 
 // Engine acts on the keys and policies of one mount. It is safe for concurrent use.
 type Engine struct{ Config }
 
 // New returns an engine.
-func New(c Config) *Engine { return &Engine{c} }
+func New(c Config) *Engine {
+	c.Observe = c.Observe.OrNew()
+	declare(c.Observe)
+	return &Engine{c}
+}
 
 // Session is the engine during one request. Its acts are grouped by what they are about.
 type Session struct {

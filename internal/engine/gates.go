@@ -125,7 +125,8 @@ func (s gate) permitUnder(
 		return event, nil
 	}
 	g := gated{gate: gate, subject: consent.Subject{Scope: acts.Mount}, revision: settings.Revision, parameters: parameters, Precondition: pre}
-	return s.permitRuled(ctx, g, rule, event)
+	event, err := s.permitRuled(ctx, g, rule, event)
+	return event, refusal.Because(refusal.ByApproval, err)
 }
 
 // permitConfig asks for consent to a change of settings of the mount; one that changes nothing needs none.

@@ -96,6 +96,9 @@ func (p *Prepared) permitVersion(ctx context.Context, k lifecycle.Key, why Rotat
 // passed the policy's checks before; those after its promotion are for [Acts.CheckPromoted], or a tick. What can be refused is
 // refused before a wrapper is asked for anything.
 func (p *Prepared) NewVersion(ctx context.Context, k lifecycle.Key, why Rotation, at time.Time) (c lifecycle.Commit, err error) {
+	if why.from == nil {
+		p.rotates = attempt{why.Trigger, k.Latest}
+	}
 	policy, err := p.demanded(ctx, &k)
 	if err != nil {
 		return c, err

@@ -105,7 +105,8 @@ func (s gate) permit(ctx context.Context, g gated, event lifecycle.Event) (lifec
 	if !ruled {
 		return event, nil
 	}
-	return s.permitRuled(ctx, g, rule, event)
+	event, err := s.permitRuled(ctx, g, rule, event)
+	return event, refusal.Because(refusal.ByApproval, err)
 }
 
 // permitRuled is permit for an act that a rule asks for consent to.

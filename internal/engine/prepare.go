@@ -26,6 +26,7 @@ type Prepared struct {
 	Acts
 	preparation
 	version made
+	rotates attempt
 	ran     map[checkID]error // checks, and what they found
 	stored  map[int]bool      // whether a version is stored under a number, as read under the lock
 }
@@ -34,7 +35,12 @@ type Prepared struct {
 func (a Acts) UpdatePrepared(ctx context.Context, name string, act PreparedAct) (lifecycle.Key, error) {
 	p := &Prepared{Acts: a.withClockOnce(), ran: map[checkID]error{}, stored: map[int]bool{}}
 	p.forget = func() { clear(p.stored) }
-	return a.Update(ctx, name, func(k lifecycle.Key, at time.Time) (lifecycle.Commit, error) { return act(p, k, at) })
+	k, err := a.Update(ctx, name, func(k lifecycle.Key, at time.Time) (lifecycle.Commit, error) {
+		p.rotates = attempt{}
+		return act(p, k, at)
+	})
+	p.rotates.counted(a.Observe, k, err)
+	return k, err
 }
 
 // preparation is what an act lacks. As an error it has the store call Prepare and decide the act anew; see

@@ -13,6 +13,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/hsm/token"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
@@ -63,28 +64,53 @@ type watched struct {
 type gate struct {
 	health *monitor    // nil: that of another wrapper counts
 	use    *tokens.Use // nil: no token is needed
+	hsm    *observe.HSM
+	now    func() time.Time
 }
 
 // Wrap is envelope.KeyWrapper's.
 func (w *watched) Wrap(ctx context.Context, dek, aad []byte) ([]byte, error) {
-	leave, err := w.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	wrapped, err := w.KeyWrapper.Wrap(ctx, dek, aad)
-	return wrapped, w.named(w.seen(ctx, err))
+	var wrapped []byte
+	err := w.call(ctx, &w.hsm.Wrap, func() (err error) {
+		wrapped, err = w.KeyWrapper.Wrap(ctx, dek, aad)
+		return err
+	})
+	return wrapped, w.named(err)
 }
 
 // Unwrap is envelope.KeyWrapper's.
 func (w *watched) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
-	leave, err := w.enter()
+	var dek []byte
+	err := w.call(ctx, &w.hsm.Unwrap, func() (err error) {
+		dek, err = w.KeyWrapper.Unwrap(ctx, wrapped, aad)
+		return err
+	})
+	return dek, w.named(err)
+}
+
+// call does a call that is let through, and notes how it ended.
+func (g gate) call(ctx context.Context, of *observe.Call, do func() error) error {
+	leave, err := g.enter()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer leave()
-	dek, err := w.KeyWrapper.Unwrap(ctx, wrapped, aad)
-	return dek, w.named(w.seen(ctx, err))
+	return g.seen(ctx, g.timed(ctx, of, do))
+}
+
+// timed measures a call of a token. What the token refuses shows that it works, unless it lacks a key that it should have.
+func (g gate) timed(ctx context.Context, of *observe.Call, do func() error) error {
+	if g.use == nil {
+		return do()
+	}
+	began := g.now()
+	err := do()
+	failed := err
+	if !isAway(err) && !errors.Is(err, hsm.ErrKEKMissing) && !errors.Is(err, hsm.ErrKEKMismatch) {
+		failed = nil
+	}
+	of.Ended(ctx, g.now().Sub(began), failed)
+	return err
 }
 
 // enter lets a call through, unless the token is known to be away: checks find out when it is back. Where it was away for the
@@ -144,6 +170,9 @@ func (k *Keyring) Away() error {
 	}
 	return k.health.away()
 }
+
+// Up reports whether the mount's token works, as far as its last call tells; inUse: there is one.
+func (k *Keyring) Up() (up, inUse bool) { return !k.Suspect(), k.inUse() != nil }
 
 // Suspect reports that the token was away for the last call, and was not seen to work since.
 func (k *Keyring) Suspect() bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/hsm"
 	"github.com/keylife/vault-plugin-keylife/internal/cache"
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/tokens"
 )
 
@@ -24,6 +25,8 @@ type Config struct {
 
 	// Tokens is how the process reaches tokens; nil: it reaches none.
 	Tokens *tokens.Host
+
+	Observe *observe.Observer // nil: one that nobody asks
 
 	// Wrap stands before the software's wrapper of material in use; nil: nothing does.
 	Wrap func(envelope.KeyWrapper) envelope.KeyWrapper
@@ -60,6 +63,7 @@ func New(c Config) *Keyring {
 	if c.Tokens == nil {
 		c.Tokens = &tokens.Host{}
 	}
+	c.Observe = c.Observe.OrNew()
 	return &Keyring{Config: c, made: cache.New[struct{}, *wrappers](1), health: monitor{now: c.Now}}
 }
 
@@ -179,9 +183,9 @@ func (k *Keyring) addSoftware(w *Wrapper, purpose string, kek KEK, watch bool) e
 	if err := k.hold(one); err != nil {
 		return err
 	}
-	seen := &watched{KeyWrapper: one}
-	if watch {
-		seen.health = &k.health
+	seen := &watched{KeyWrapper: one, gate: k.gate(nil)}
+	if !watch {
+		seen.health = nil
 	}
 	w.add(kek.ID, seen, true)
 	return nil
@@ -198,7 +202,7 @@ func (k *Keyring) addTokens(w *Wrapper, purpose string, use *tokens.Use, stored 
 		if err != nil {
 			return err
 		}
-		w.add(kek.ID, &watched{&counted{one, kek.ID, &k.wraps}, gate{&k.health, use}, kek.ID}, kek.ID == active.ID)
+		w.add(kek.ID, &watched{&counted{one, kek.ID, &k.wraps}, k.gate(use), kek.ID}, kek.ID == active.ID)
 	}
 	return nil
 }

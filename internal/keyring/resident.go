@@ -138,8 +138,13 @@ func (b Bound) GenerateKey(ctx context.Context, description []byte) (reference, 
 	if err != nil {
 		return nil, nil, err
 	}
-	made, err := hsm.GenerateKey(ctx, use, k, b.keyring.Rand)
-	if err = b.keyring.gate(use).seen(ctx, err); err != nil {
+	var made hsm.ResidentKey
+	g := b.keyring.gate(use)
+	err = g.timed(ctx, &g.hsm.Manage, func() (err error) {
+		made, err = hsm.GenerateKey(ctx, use, k, b.keyring.Rand)
+		return err
+	})
+	if err = g.seen(ctx, err); err != nil {
 		return nil, nil, err
 	}
 	reference, err = encodeReference(made)
@@ -161,10 +166,12 @@ func (b Bound) DestroyKey(ctx context.Context, id, keyID string, version int) er
 		return err
 	}
 	k := hsm.ResidentKey{ID: [16]byte(cka), CKAID: cka, Label: residentLabel(ring.instance, keyID, version)}
-	if err = hsm.DestroyKey(ctx, use, k); err == nil || errors.Is(err, hsm.ErrKEKMissing) {
+	g := b.keyring.gate(use)
+	err = g.timed(ctx, &g.hsm.Manage, func() error { return hsm.DestroyKey(ctx, use, k) })
+	if err == nil || errors.Is(err, hsm.ErrKEKMissing) {
 		err = b.works(ctx, use, ring.stored) // a token that has vanished finds no key either
 	}
-	return b.keyring.gate(use).seen(ctx, err)
+	return g.seen(ctx, err)
 }
 
 // errStrange reports a token without the keys of the mount: that it lacks another one says nothing.
@@ -206,4 +213,4 @@ func (b Bound) use(ctx context.Context) (*tokens.Use, error) {
 }
 
 // gate is what calls of the token with keys that stay there go through, as those of wrappers do.
-func (k *Keyring) gate(use *tokens.Use) gate { return gate{&k.health, use} }
+func (k *Keyring) gate(use *tokens.Use) gate { return gate{&k.health, use, &k.Observe.HSM, k.Now} }

@@ -94,14 +94,13 @@ func (r *resident[K]) call(ctx context.Context, do func(K) ([]byte, error)) ([]b
 	if err != nil {
 		return nil, err
 	}
+	var out []byte
 	through := r.keyring.gate(use)
-	leave, err := through.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	out, err := do(key)
-	switch err = through.seen(ctx, err); {
+	err = through.call(ctx, &through.hsm.Use, func() (err error) {
+		out, err = do(key)
+		return err
+	})
+	switch {
 	case errors.Is(err, hsm.ErrUnsupported):
 		return nil, unsupported(err.Error())
 	case errors.Is(err, hsm.ErrKEKMissing), errors.Is(err, hsm.ErrKEKMismatch):

@@ -309,3 +309,27 @@ func TestAKeyThatIsMissingOrAnotherIsNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestCallsOfTheTokenAreMeasuredAndThoseOfSoftwareAreNot(t *testing.T) {
+	onBench(t, func(t *testing.T, b *bench) {
+		o := b.ring.Observe
+		require.NoError(t, b.unwrap(envelope.PurposeOnline, b.wrap(envelope.PurposeOnline)))
+		require.Zero(t, o.HSM.Wrap.OK.Load()+o.HSM.Unwrap.OK.Load())
+
+		b.make(envelope.PurposeOnline)
+		wrapped := b.wrap(envelope.PurposeOnline)
+		require.NoError(t, b.unwrap(envelope.PurposeOnline, wrapped))
+		require.Error(t, b.unwrap(envelope.PurposeOnline, append(wrapped[:len(wrapped)-1:len(wrapped)-1], wrapped[len(wrapped)-1]^1)))
+		require.EqualValues(t, 1, o.HSM.Wrap.OK.Load())
+		require.EqualValues(t, 2, o.HSM.Unwrap.OK.Load(), "a token that refuses works")
+		up, inUse := b.ring.Up()
+		require.True(t, up && inUse)
+
+		b.device.Unplug()
+		require.Error(t, b.unwrap(envelope.PurposeOnline, wrapped))
+		require.EqualValues(t, 1, o.HSM.Unwrap.Error.Load())
+		require.EqualValues(t, 3, o.HSM.Unwrap.Durations().Count)
+		up, inUse = b.ring.Up()
+		require.True(t, inUse && !up)
+	})
+}

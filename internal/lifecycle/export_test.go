@@ -9,11 +9,6 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
 
-// States lists the states a version can be in, in the order of a life.
-func States() []State {
-	return []State{PreActive, Active, Deactivated, Suspended, Archived, Compromised, Retired, Destroyed}
-}
-
 // AllPendingTransitions are [PendingTransitions] as far as they can be told without knowing the time.
 func AllPendingTransitions(k Key, p *policy.Policy) []Pending {
 	return PendingTransitions(k, p, time.Time{})

@@ -106,7 +106,7 @@ func (g guards) retire(since, notBefore time.Time, needsQuiet bool) error {
 	k, o := g.key, g.order
 	switch {
 	case k.Hold:
-		return refusal.Refusedf("key %q is under legal hold", k.Name)
+		return underHold(k.Name)
 	case o.Behind != "": // it would be destroyed too soon, when the clock is right again
 		return refusal.Refusedf("%s: nothing is retired until it has caught up, or is acknowledged on config/clock", o.Behind)
 	}
@@ -120,7 +120,7 @@ func (g guards) retire(since, notBefore time.Time, needsQuiet bool) error {
 // destroy holds that the time has come, and no legal hold is in the way.
 func (g guards) destroy(destroyTime time.Time) error {
 	if g.key.Hold {
-		return refusal.Refusedf("key %q is under legal hold", g.key.Name)
+		return underHold(g.key.Name)
 	}
 	if destroyTime.IsZero() || g.order.At.Before(destroyTime) {
 		return refusal.Refusedf("destroy_time is %s", destroyTime.UTC().Format(time.RFC3339))
@@ -155,4 +155,9 @@ func readableFrom(k Key, floor int) int {
 		}
 	}
 	return n
+}
+
+// underHold refuses what a legal hold does not let happen.
+func underHold(key string) error {
+	return refusal.Because(refusal.ByHold, refusal.Refusedf("key %q is under legal hold", key))
 }

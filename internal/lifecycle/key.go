@@ -133,6 +133,11 @@ const (
 	ByImport   Trigger = "import"   // it was made elsewhere
 )
 
+// RotationTriggers are those of versions that follow another, and are made here.
+func RotationTriggers() []Trigger {
+	return []Trigger{ByOperator, BySchedule, ByUsage, ByPeriod, ByClock, ByIncident}
+}
+
 // isOfClock reports whether the clock made the version, and not somebody who asked for it.
 func (t Trigger) isOfClock() bool { return t != ByOperator && t != ByCreation && t != ByImport }
 

@@ -27,9 +27,9 @@ func (k Key) WithHold(on bool) Key {
 func (k Key) Trim(floor int) (Key, error) {
 	switch {
 	case k.Policy != "":
-		return k, refusal.Refusedf("key %q is governed by policy %q and its versions are not destroyed at once; archive and retire them on keys/%s/versions", k.Name, k.Policy, k.Name)
+		return k, governed("key %q is governed by policy %q and its versions are not destroyed at once; archive and retire them on keys/%s/versions", k.Name, k.Policy, k.Name)
 	case k.Hold:
-		return k, refusal.Refusedf("key %q is under legal hold", k.Name)
+		return k, underHold(k.Name)
 	case floor < 1 || floor < k.MinAvailable:
 		return k, refusal.Invalidf("min_available_version: %d: must be at least 1 and not below the one in force, which is %d", floor, k.MinAvailable)
 	case k.MinEncryption == 0:
@@ -53,11 +53,16 @@ func (k Key) CheckDelete() error {
 	case k.Policy != "" && k.Status.State == KeyDestroyed:
 		return refusal.Refusedf("key %q is destroyed; to give its name again, detach it from policy %q on keys/%s/config and delete it then", k.Name, k.Policy, k.Name)
 	case k.Policy != "":
-		return refusal.Refusedf("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)
+		return governed("key %q is governed by policy %q and is not destroyed at once; archive and retire it on keys/%s/archive and keys/%s/retire", k.Name, k.Policy, k.Name, k.Name)
 	case k.Hold:
-		return refusal.Refusedf("key %q is under legal hold", k.Name)
+		return underHold(k.Name)
 	case !k.DeletionAllowed:
 		return refusal.Refusedf("deletion is not allowed for key %q; set deletion_allowed on keys/%s/config first", k.Name, k.Name)
 	}
 	return nil
+}
+
+// governed refuses what the policy of a key does not let happen.
+func governed(format string, args ...any) error {
+	return refusal.Because(refusal.ByPolicy, refusal.Refusedf(format, args...))
 }

@@ -27,6 +27,11 @@ var stateNames = map[State]string{
 
 func (s State) String() string { return stateNames[s] }
 
+// States lists the states a version can be in, in the order of a life.
+func States() []State {
+	return []State{PreActive, Active, Deactivated, Suspended, Archived, Compromised, Retired, Destroyed}
+}
+
 // ParseState returns the state of that name; NoState for none.
 func ParseState(name string) State {
 	for state, known := range stateNames {

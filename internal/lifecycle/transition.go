@@ -80,6 +80,19 @@ func find(op Op, from State, v int) (edge, error) {
 	return edge{}, refusal.Refusedf("version %d is %s: %s needs %s; possible now: %s", v, from, op, needs.list(" or "), ops.list(", "))
 }
 
+// TransitionNames are the operations that change a state, each once.
+func TransitionNames() []Op {
+	ops := []Op{Rollback, ErasePrivate}
+	for _, e := range edges {
+		ops = append(ops, e.op)
+	}
+	for _, e := range keyEdges {
+		ops = append(ops, e.op)
+	}
+	slices.Sort(ops)
+	return slices.Compact(ops)
+}
+
 // names are each listed once.
 type names []string
 

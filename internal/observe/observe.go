@@ -7,11 +7,20 @@ import "sync/atomic"
 
 // An Observer is what one mount knows of itself, in one process. All of it is safe for concurrent use.
 type Observer struct {
+	Counters
 	Board Board
 }
 
 // New returns an observer that has seen nothing.
 func New() *Observer { return &Observer{} }
+
+// OrNew returns the observer, or one that nobody asks where there is none.
+func (o *Observer) OrNew() *Observer {
+	if o == nil {
+		return New()
+	}
+	return o
+}
 
 // A Board is what the last tick found out. Each part is replaced as a whole by who works it out.
 type Board struct {

@@ -70,7 +70,7 @@ func (p *Policy) refuse(findings []Finding) error {
 		return nil
 	}
 	f := findings[0]
-	return refusal.Refusedf("%s: %q: policy %q (revision %d) %s", f.Field, f.Value, p.Name, p.Revision, f.Rule)
+	return refusal.Because(refusal.ByPolicy, refusal.Refusedf("%s: %q: policy %q (revision %d) %s", f.Field, f.Value, p.Name, p.Revision, f.Rule))
 }
 
 func (p *Policy) typeFindings(t keytype.Type, now time.Time) []Finding {

@@ -57,7 +57,7 @@ func (g Governance) PolicyFor(asked *string) (string, error) {
 		name = *asked
 	}
 	if name == "" && g.RequirePolicy {
-		return "", refusal.InvalidField("policy", "", "config/engine has require_policy: a new key needs a policy")
+		return "", refusal.Because(refusal.ByPolicy, refusal.InvalidField("policy", "", "config/engine has require_policy: a new key needs a policy"))
 	}
 	return name, nil
 }
@@ -65,7 +65,7 @@ func (g Governance) PolicyFor(asked *string) (string, error) {
 // CheckDetach reports whether a key may be left without a policy. The error is [refusal.ErrInvalid].
 func (g Governance) CheckDetach() error {
 	if g.RequirePolicy {
-		return refusal.InvalidField("policy", "", "config/engine has require_policy: a key cannot be detached from its policy")
+		return refusal.Because(refusal.ByPolicy, refusal.InvalidField("policy", "", "config/engine has require_policy: a key cannot be detached from its policy"))
 	}
 	return nil
 }

@@ -21,13 +21,17 @@ func (p *Policy) CheckReason(act acts.Name, reason string) error {
 		return nil
 	}
 	if len(strings.TrimSpace(reason)) < shortestReason {
-		return refusal.InvalidField("reason", reason, "policy \""+p.Name+"\" demands a reason of at least 10 bytes for "+op)
+		return demands(reason, "policy \""+p.Name+"\" demands a reason of at least 10 bytes for "+op)
 	}
 	if p.ReasonPattern == "" {
 		return nil
 	}
 	if p.reason == nil || !p.reason.MatchString(reason) {
-		return refusal.InvalidField("reason", reason, "policy \""+p.Name+"\" demands for "+op+" a reason that matches reason_pattern "+p.ReasonPattern)
+		return demands(reason, "policy \""+p.Name+"\" demands for "+op+" a reason that matches reason_pattern "+p.ReasonPattern)
 	}
 	return nil
+}
+
+func demands(reason, rule string) error {
+	return refusal.Because(refusal.ByPolicy, refusal.InvalidField("reason", reason, rule))
 }

@@ -70,7 +70,7 @@ func (r AlertIndex) RestoreAlert(ctx context.Context, k lifecycle.Key) (lost boo
 	if path == "" {
 		return false, nil
 	}
-	entry, err := r.storage.Get(ctx, path)
+	entry, err := r.get(ctx, path)
 	if err != nil || entry != nil {
 		return false, storageError("get", path, err)
 	}

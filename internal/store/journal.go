@@ -84,6 +84,7 @@ func (r Journals) append(ctx context.Context, name string, at chain, rec custody
 	if err := r.putEntry(ctx, journalPath(name, head.Count), line); err != nil {
 		return chain{}, err
 	}
+	r.s.observe.CustodyRecords.Add(1)
 	next := at.with(rec, head)
 	if next.open == nil {
 		r.s.remember(name, next)

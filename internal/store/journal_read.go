@@ -21,7 +21,7 @@ func (r Journals) Line(ctx context.Context, name string, seq int) ([]byte, error
 		return nil, err
 	}
 	path := journalPath(name, seq)
-	entry, err := r.storage.Get(ctx, path)
+	entry, err := r.get(ctx, path)
 	if err != nil || entry == nil {
 		return nil, storageError("get", path, err)
 	}

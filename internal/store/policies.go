@@ -95,7 +95,7 @@ func (r Policies) PolicyRevision(ctx context.Context, name string, n int) (polic
 }
 
 func (r Policies) policyAt(ctx context.Context, name, path string) (decodedPolicy, error) {
-	entry, err := r.storage.Get(ctx, path)
+	entry, err := r.get(ctx, path)
 	switch {
 	case err != nil:
 		return decodedPolicy{}, storageError("get", path, err)

@@ -58,7 +58,7 @@ func (r DueIndex) KeysDue(ctx context.Context, minute time.Time) ([]string, erro
 // IsListed reports whether the due index lists the key under the time.
 func (r DueIndex) IsListed(ctx context.Context, at time.Time, name string) (bool, error) {
 	path := schedulePath(minuteOf(at), name)
-	entry, err := r.storage.Get(ctx, path)
+	entry, err := r.get(ctx, path)
 	return entry != nil, storageError("get", path, err)
 }
 

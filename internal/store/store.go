@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
 // Store serialises the writers of each key and of each policy. One Store serves one mount.
@@ -31,6 +33,7 @@ type Store struct {
 	now      func() time.Time
 	log      hclog.Logger
 	identity atomic.Pointer[string]
+	observe  *observe.Observer
 }
 
 // pagesCached bounds the pages of creation times in memory: 4096 pages of 256 times, 24 MiB.
@@ -47,7 +50,7 @@ func New(now func() time.Time, log hclog.Logger) *Store {
 	return &Store{
 		pages: newCache[pageID, []time.Time](pagesCached), chains: newCache[string, chain](chainsCached), doubts: newDoubts(),
 		decoded: newCache[policyID, decodedPolicy](policiesDecoded), now: now, log: log,
-		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached),
+		placed: newCache[string, int](factsCached), upToDate: newCache[string, struct{}](factsCached), observe: observe.New(),
 	}
 }
 
@@ -86,7 +89,7 @@ func SealWrapped() []string {
 
 // read decodes the record at path into v; found is false when there is none.
 func read[T any](ctx context.Context, r *conn, path string, v *T) (rest unknown, found bool, err error) {
-	entry, err := r.storage.Get(ctx, path)
+	entry, err := r.get(ctx, path)
 	if err != nil {
 		return nil, false, storageError("get", path, err)
 	}
@@ -108,7 +111,11 @@ func (r *conn) put(ctx context.Context, path string, v any, rest unknown) error 
 // list returns the names below the prefix in alphabetical order, which not every storage keeps; those that are folders
 // only end in a slash.
 func (r *conn) list(ctx context.Context, prefix string) ([]string, error) {
-	names, err := r.storage.List(ctx, prefix)
+	var names []string
+	err := r.timed(ctx, &r.s.observe.Storage.List, func() (err error) {
+		names, err = r.storage.List(ctx, prefix)
+		return err
+	})
 	slices.Sort(names)
 	return names, storageError("list", prefix, err)
 }

@@ -79,7 +79,7 @@ func (r *conn) replace(ctx context.Context, path string, data []byte) error {
 	if err := r.certain(ctx); err != nil {
 		return failed
 	}
-	if entry, err := r.storage.Get(ctx, path); err != nil || entry == nil || !bytes.Equal(entry.Value, data) {
+	if entry, err := r.get(ctx, path); err != nil || entry == nil || !bytes.Equal(entry.Value, data) {
 		return failed
 	}
 	return nil

@@ -52,7 +52,7 @@ func (r *conn) write(ctx context.Context, verb, path string, do func(ctx context
 
 func (r *conn) putEntry(ctx context.Context, path string, value []byte) error {
 	return r.write(ctx, "put", path, func(ctx context.Context) error {
-		return r.storage.Put(ctx, &logical.StorageEntry{Key: path, Value: value})
+		return r.timed(ctx, &r.s.observe.Storage.Put, func() error { return r.storage.Put(ctx, &logical.StorageEntry{Key: path, Value: value}) })
 	})
 }
 
@@ -62,7 +62,9 @@ func (r *conn) mark(ctx context.Context, path string) error {
 }
 
 func (r *conn) delete(ctx context.Context, path string) error {
-	return r.write(ctx, "delete", path, func(ctx context.Context) error { return r.storage.Delete(ctx, path) })
+	return r.write(ctx, "delete", path, func(ctx context.Context) error {
+		return r.timed(ctx, &r.s.observe.Storage.Delete, func() error { return r.storage.Delete(ctx, path) })
+	})
 }
 
 // dropped logs a failure that ends nothing: what it leaves a later act overwrites, or a tick removes.

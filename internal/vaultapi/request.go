@@ -29,6 +29,7 @@ type Mount[R any] struct {
 	Names    NameRule
 	Statuses []Status                                        // of the kinds of error that handlers return
 	Guard    func(where string, do func() error) (err error) // keeps panics in
+	Failed   func(r R, err error)                            // is told of each error of a handler; nil: nobody is
 
 	routes map[*framework.Path]*route
 }
@@ -56,8 +57,12 @@ func (m *Mount[R]) handle(r *route, h Handler[R]) framework.OperationFunc {
 		if err := c.check(m.Names); err != nil {
 			return answerOf(req.Operation, err, m.Statuses)
 		}
-		resp, err := h(ctx, m.Bind(c))
+		bound := m.Bind(c)
+		resp, err := h(ctx, bound)
 		if err != nil {
+			if m.Failed != nil {
+				m.Failed(bound, err)
+			}
 			return answerOf(req.Operation, err, m.Statuses)
 		}
 		return resp, nil
