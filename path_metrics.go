@@ -24,6 +24,7 @@ const (
 
 var (
 	fMetricsFormat = vaultapi.Text("format", "prometheus: the text format 0.0.4, as a scrape takes it. json: an answer that vault read shows.").Or(formatPrometheus).Query()
+	fMetricsPrefix = vaultapi.Text("prefix", "Only metrics of which the name begins so.").Query()
 	fMetrics       = vaultapi.Object("metrics", "With format=json: the value of each series by its name and labels, but the label mount. Of a histogram count and sum.")
 )
 
@@ -33,7 +34,7 @@ type metricsAPI struct{}
 func (a metricsAPI) paths() []path {
 	return []path{{
 		Pattern: "metrics", ID: vaultapi.ID{Suffix: "metrics"}, Mode: vaultapi.Strict,
-		Fields: vaultapi.FieldsOf(fMetricsFormat),
+		Fields: vaultapi.FieldsOf(fMetricsFormat, fMetricsPrefix),
 		Operations: operations{logical.ReadOperation: {
 			Handle: a.read, Summary: "Read the metrics of the mount, for Prometheus.",
 			Answer: "The metrics as text/plain; version=0.0.4, or with format=json as an answer.", Fields: vaultapi.FieldsOf(fMetrics),
@@ -46,6 +47,7 @@ func (a metricsAPI) paths() []path {
 
 func (metricsAPI) read(_ context.Context, c *request) (*logical.Response, error) {
 	seen := c.b.observed(c.Logical.MountPoint)
+	seen.Only = fMetricsPrefix.Get(c)
 	switch format := fMetricsFormat.Get(c); format {
 	case formatPrometheus:
 		text, err := metrics.Text(seen)

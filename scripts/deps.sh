@@ -34,6 +34,7 @@ case $* in
     /usr/lib/python3/dist-packages/prometheus_client:python3-prometheus-client
     /usr/lib/python3/dist-packages/flask:python3-flask # python/ is run under it
     /usr/bin/gunicorn:gunicorn
+    promtool:prometheus # checks metrics
     /usr/lib/python3/dist-packages/setuptools:python3-setuptools # python/ is packaged with these
     /usr/lib/python3/dist-packages/wheel:python3-wheel
     /usr/lib/python3/dist-packages/pip:python3-pip

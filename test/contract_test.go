@@ -177,6 +177,7 @@ var operations = map[string][]string{
 	"/keys/{name}/import":                           {"post"},
 	"/keys/{name}/import_version":                   {"post"},
 	"/keys/{name}/set-certificate":                  {"post"},
+	"/metrics":                                      {"get"},
 	"/random":                                       {"post"},
 	"/random/{source}":                              {"post"},
 	"/random/{source}/{urlbytes}":                   {"post"},

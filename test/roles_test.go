@@ -28,9 +28,11 @@ const (
 	user      = "key-user"
 	auditor   = "auditor"
 	approver  = "approver"
+	viewer    = "viewer"
+	scraper   = "metrics"
 )
 
-var roles = []string{author, operator, custodian, responder, user, auditor, approver}
+var roles = []string{author, operator, custodian, responder, user, auditor, approver, viewer, scraper}
 
 // permit is a request and the roles that may send it; all others may not.
 type permit struct {
@@ -75,7 +77,7 @@ func usePermits() []permit {
 func keyPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	because := object("reason", lifeReason)
-	everyone := to(operator, custodian, responder, auditor)
+	everyone := to(operator, custodian, responder, auditor, viewer)
 	looking := slices.Concat(everyone, to(approver))
 	return []permit{
 		{"LIST", "keys", "", everyone},
@@ -85,9 +87,9 @@ func keyPermits() []permit {
 		{"LIST", "keys/orders/versions", "", looking},
 		{"GET", "keys/orders/versions/1", "", looking},
 		{"GET", "keys/orders/versions/1/attestation", "", to(auditor)},
-		{"GET", "keys/orders/rotation", "", to(operator, auditor)},
-		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor, approver)},
-		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor, approver)},
+		{"GET", "keys/orders/rotation", "", to(operator, auditor, viewer)},
+		{"GET", "keys/orders/plan", "", to(operator, custodian, auditor, approver, viewer)},
+		{"LIST", "keys/orders/plan", "", to(operator, custodian, auditor, approver, viewer)},
 		{"GET", "keys/orders/compromise-report", "", to(responder, auditor)},
 		{"GET", "keys/orders/jwks", "", to(auditor)},
 		{"POST", "keys/orders/drill", object("record", true, "reason", lifeReason), to(responder)},
@@ -161,23 +163,23 @@ func versionPermits() []permit {
 func mountPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	return []permit{
-		{"LIST", "policies", "", to(author, operator, auditor)},
-		{"GET", "policies/pci", "", to(author, operator, auditor, approver)},
+		{"LIST", "policies", "", to(author, operator, auditor, viewer)},
+		{"GET", "policies/pci", "", to(author, operator, auditor, approver, viewer)},
 		{"POST", "policies/pci", object("description", "card data"), to(author)},
 		{"POST", "policies/new", object("owner", "payments"), to(author)},
 		{"DELETE", "policies/new", "", to(author)},
-		{"POST", "policies/pci/plan", object("rotation_period", "1d"), to(author)},
-		{"GET", "policies/pci/drift", "", to(author, operator, auditor)},
-		{"LIST", "policies/pci/drift", "", to(author, operator, auditor)},
-		{"LIST", "policies/pci/revisions", "", to(author, auditor)},
-		{"GET", "policies/pci/revisions/1", "", to(author, auditor)},
-		{"GET", "policies/pci/history", "", to(author, auditor)},
-		{"LIST", "policies/pci/history", "", to(author, auditor)},
+		{"POST", "policies/pci/plan", object("rotation_period", "1d"), to(author, viewer)},
+		{"GET", "policies/pci/drift", "", to(author, operator, auditor, viewer)},
+		{"LIST", "policies/pci/drift", "", to(author, operator, auditor, viewer)},
+		{"LIST", "policies/pci/revisions", "", to(author, auditor, viewer)},
+		{"GET", "policies/pci/revisions/1", "", to(author, auditor, viewer)},
+		{"GET", "policies/pci/history", "", to(author, auditor, viewer)},
+		{"LIST", "policies/pci/history", "", to(author, auditor, viewer)},
 		{"GET", "config/history", "", to(auditor)},
 		{"LIST", "config/history", "", to(auditor)},
 		{"GET", "compliance/report", "", to(auditor)},
-		{"GET", "rotation/status", "", to(operator, auditor)},
-		{"LIST", "rotation/status", "", to(operator, auditor)},
+		{"GET", "rotation/status", "", to(operator, auditor, viewer)},
+		{"LIST", "rotation/status", "", to(operator, auditor, viewer)},
 		{"GET", "config/engine", "", to(author, auditor)},
 		{"POST", "config/engine", object("require_policy", false), to(author)},
 		{"GET", "config/keys", "", to(auditor)},
@@ -187,7 +189,8 @@ func mountPermits() []permit {
 		{"GET", "hsm/status", "", to(auditor)},
 		{"GET", "config/clock", "", to(custodian, auditor)},
 		{"POST", "config/clock", object("acknowledge", true), to(custodian)},
-		{"GET", "custody/export", "", to(auditor)},
+		{"GET", "metrics", "", to(scraper, viewer)},
+		{"GET", "custody/export", "", to(auditor, viewer)},
 		{"GET", "custody/public-key", "", to(auditor)},
 		{"POST", "custody/checkpoint", "{}", to(auditor)},
 		{"POST", "custody/verify", "{}", to(auditor)},
@@ -200,7 +203,7 @@ func consentPermits() []permit {
 	to := func(roles ...string) []string { return roles }
 	because := object("reason", lifeReason)
 	asking := to(author, operator, custodian)
-	looking := slices.Concat(asking, to(auditor, approver))
+	looking := slices.Concat(asking, to(auditor, approver, viewer))
 	return []permit{
 		{"LIST", "approvals", "", looking},
 		{"GET", "approvals/$approval", "", looking},

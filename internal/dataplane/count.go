@@ -56,6 +56,6 @@ func counterOfError(of *observe.Operation, err error) *atomic.Int64 {
 }
 
 // isForwarded reports an error of a node that must not write what the request needs: the node that may counts the request.
-func (s *Session) isForwarded(err error) bool {
-	return s.plane.ReadOnly != nil && s.plane.ReadOnly() && IsFault(err) && !errors.Is(err, refusal.ErrNotFound)
+func isForwarded(p *Plane, err error) bool {
+	return p.ReadOnly != nil && p.ReadOnly() && IsFault(err) && !errors.Is(err, refusal.ErrNotFound)
 }

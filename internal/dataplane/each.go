@@ -56,7 +56,7 @@ func each[I any, P itemOf[I], O resultOf](
 	switch {
 	case err == nil:
 		count(of, outcomes, bytes)
-	case !s.isForwarded(err):
+	case !isForwarded(s.plane, err):
 		counterOfError(of, err).Add(int64(len(items)))
 	}
 	return outcomes, err

@@ -44,12 +44,12 @@ var boardRows = []row{
 			put(u.Ratio, u.Policy, u.OnLimit)
 		}
 	}, "policy", "on_limit"),
-	gauge("keys", "Keys: the 32 largest of their kind, and the other ones by state.", func(m Mount, put put) {
+	gauge("keys", "Keys: the 32 largest groups of one type and state; those of smaller ones are of type other.", func(m Mount, put put) {
 		for at, n := range shownKeys(m) {
 			put(float64(n), at.Type, at.State)
 		}
 	}, "type", "state"),
-	gauge("versions", "Versions.", func(m Mount, put put) { byValue(nil, m.Board.Census.Get().Versions, put) }, "state"),
+	gauge("versions", "Versions of keys.", func(m Mount, put put) { byValue(nil, m.Board.Census.Get().Versions, put) }, "state"),
 	gauge("drifting_keys", "Keys that are not as their policy wants them: of the 50 policies with the most, and of the other ones.", func(m Mount, put put) {
 		byValue(nil, shownDrift(m), put)
 	}, "policy"),

@@ -38,6 +38,7 @@ type Mount struct {
 	Active   bool   // this node does what the clock does
 	Token    bool   // a token is in use
 	TokenUp  bool
+	Only     string // what the names of the metrics begin with that are asked for
 }
 
 // The kinds of metrics.
@@ -132,6 +133,8 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 // Collect is prometheus.Collector's.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, r := range table {
-		r.collect(c.Mount, out)
+		if strings.HasPrefix(r.Name, c.Only) {
+			r.collect(c.Mount, out)
+		}
 	}
 }

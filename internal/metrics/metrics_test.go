@@ -244,6 +244,13 @@ func TestPromtoolTakesTheMetrics(t *testing.T) {
 	}
 }
 
+func TestAPrefixLeavesOutOtherMetrics(t *testing.T) {
+	m := mount()
+	m.Only = "keylife_keys_"
+	require.Equal(t, 2, strings.Count(text(t, m), "# TYPE"))
+	require.Contains(t, text(t, m), "\nkeylife_keys_due{")
+}
+
 func TestTwoMountsDoNotMeet(t *testing.T) {
 	a, b := mount(), mount()
 	a.Encrypt.OK.Add(1)

@@ -37,8 +37,15 @@ type Operations struct {
 // All returns them with their names.
 func (o *Operations) All() []Named[*Operation] {
 	return []Named[*Operation]{
-		{"encrypt", &o.Encrypt}, {"decrypt", &o.Decrypt}, {"rewrap", &o.Rewrap}, {"datakey", &o.Datakey}, {"sign", &o.Sign},
-		{"verify", &o.Verify}, {"hmac", &o.HMAC}, {"cmac", &o.CMAC}, {"csr", &o.CSR},
+		{"encrypt", &o.Encrypt},
+		{"decrypt", &o.Decrypt},
+		{"rewrap", &o.Rewrap},
+		{"datakey", &o.Datakey},
+		{"sign", &o.Sign},
+		{"verify", &o.Verify},
+		{"hmac", &o.HMAC},
+		{"cmac", &o.CMAC},
+		{"csr", &o.CSR},
 	}
 }
 

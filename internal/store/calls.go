@@ -61,7 +61,7 @@ func (r *conn) timed(ctx context.Context, of *observe.Call, do func() error) err
 }
 
 // counted counts an act that took effect.
-func (r Journals) counted(e lifecycle.Event) {
+func counted(r *conn, e lifecycle.Event) {
 	by := byOperator
 	if r.caller.Actor.System {
 		by = byClock

@@ -38,14 +38,14 @@ func (r Journals) recorded(
 		err = do(ctx, begun.head)
 	}
 	if err == nil {
-		r.counted(a.event)
+		counted(r.conn, a.event)
 		_, err := r.end(ctx, a.chain, begun, custody.Done, false)
 		r.dropped("the end of an act is not recorded yet", err)
 		return custody.Done, nil
 	}
 	outcome := r.outcome(ctx, a.chain, begun)
 	if outcome == custody.Done {
-		r.counted(a.event)
+		counted(r.conn, a.event)
 		err = nil
 	}
 	return outcome, err

@@ -15,8 +15,8 @@ import (
 var mayImport = map[string][]string{
 	".": {
 		"hsm", "hsm/token", "internal/acts", "internal/clock", "internal/consent", "internal/custody", "internal/dataplane", "internal/engine", "internal/envelope",
-		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/observe", "internal/policy", "internal/refusal",
-		"internal/report", "internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/uses", "internal/vaultapi",
+		"internal/keks", "internal/keyring", "internal/keytype", "internal/ledger", "internal/lifecycle", "internal/metrics", "internal/observe", "internal/policy",
+		"internal/refusal", "internal/report", "internal/schedule", "internal/scheduler", "internal/store", "internal/tokens", "internal/uses", "internal/vaultapi",
 	},
 	"cmd/vault-plugin-keylife": {".", "internal/custody", "internal/migrate", "internal/report"},
 	"internal/acts":            nil,
@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 		"internal/acts", "internal/consent", "internal/custody", "internal/keyring", "internal/keytype", "internal/lifecycle", "internal/observe", "internal/policy",
 		"internal/refusal", "internal/uses",
 	},
+	"internal/metrics":       {"internal/observe"},
 	"internal/observe":       nil,
 	"internal/uses":          {"internal/lifecycle"},
 	"hsm/cryptoki":           nil,
@@ -86,6 +87,7 @@ var mustNotImport = map[string][]string{
 	"internal/consent":   {"."},
 	"internal/custody":   {"."},
 	"internal/lifecycle": {"."}, // a dot: nothing but the standard library, and what is in exempt
+	"internal/metrics":   {"github.com/hashicorp/vault"},
 	"internal/observe":   {"."},
 	"internal/policy":    {"."},
 	"internal/report":    {"."},
