@@ -41,6 +41,8 @@ case $* in
     /usr/lib/python3/dist-packages/pip:python3-pip
     /usr/lib/python3/dist-packages/pytest:python3-pytest
     /usr/lib/python3/dist-packages/mypy:mypy
+    promtool:prometheus # checks the rules and tests them
+    prometheus:prometheus # scrapes Vault in the acceptance tests
   ) ;;
   dev) ;;
   'dev hsm') needs+=("${hsm[@]}") ;;
@@ -64,7 +66,21 @@ install() {
   fi
   say "==> installing $*"
   "${as_root[@]}" apt-get update -qq </dev/null
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+  without_services "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+}
+
+# without_services COMMAND... runs a command under Debian's policy that no service is started, now or at boot: the tests start what
+# they need. A policy that is there stays.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d status=0 made=
+  if [[ ! -e $policy ]]; then
+    made=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null && "${as_root[@]}" chmod 755 "$policy" || return
+  fi
+  "$@" || status=$?
+  [[ -z $made ]] || "${as_root[@]}" rm -f "$policy"
+  if ((status == 0)) && [[ " $* " == *" prometheus "* ]]; then "${as_root[@]}" update-rc.d prometheus disable; fi
+  return "$status"
 }
 
 require_go

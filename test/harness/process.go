@@ -16,18 +16,19 @@ import (
 // stopTimeout is how long a server may take to end after SIGTERM.
 const stopTimeout = slack * 20 * time.Second
 
-// process is one run of the server. It leads a process group of its own; the plugin processes are in it.
+// process is one run of a server. It leads a process group of its own; the plugin processes are in it.
 type process struct {
 	pid  int
 	done chan struct{} // closed when the server has ended and been waited for
 }
 
-func startProcess(binary string, f files) (*process, error) {
-	log, err := os.OpenFile(f.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// startProcess runs a program that writes what it says to the end of a file.
+func startProcess(logFile, binary string, arguments ...string) (*process, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "server", "-config", f.config)
+	cmd := exec.Command(binary, arguments...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = processAttributes()
 	p := &process{done: make(chan struct{})}

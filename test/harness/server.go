@@ -164,7 +164,7 @@ func newClient(address string) (*api.Client, error) {
 
 // run starts the process and waits until it answers.
 func (s *Server) run() (err error) {
-	if s.process, err = startProcess(s.vault, s.files); err != nil {
+	if s.process, err = startProcess(s.files.log, s.vault, "server", "-config", s.files.config); err != nil {
 		return err
 	}
 	return poll(startTimeout, func() error {
