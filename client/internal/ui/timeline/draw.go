@@ -16,8 +16,7 @@ const (
 	gutter  = 52.0 // for the names of lanes
 	right   = 988.0
 	top     = 26.0 // for the dates
-	keyLane = 24.0
-	lane    = 30.0
+	lane    = 30.0 // so far apart are the tops of bars: the pattern of what is destroyed counts on it
 	Bar     = 18.0
 	label   = 76.0 // a span below it is too short for its name
 	most    = 14   // lanes; the newest are drawn
@@ -118,7 +117,7 @@ func (p *Picture) lay(l *life, s scale, in Input) {
 	p.Key = Lane{Y: top, Marks: s.marks(in, func(a Act) bool { return len(a.Versions) == 0 })}
 	y := top
 	if len(p.Key.Marks) > 0 {
-		y += keyLane
+		y += lane
 	}
 	seen := map[string]bool{}
 	for _, number := range numbers {
