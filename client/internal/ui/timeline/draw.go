@@ -184,17 +184,13 @@ func (s scale) spans(changes []change, now time.Time) (spans []Span) {
 		if i+1 < len(changes) {
 			until = changes[i+1].at
 		}
-		if c.at.Before(now) {
-			spans = s.add(spans, Span{State: c.state, From: c.at, To: earlier(until, now)})
-		}
-		if until.After(now) {
-			spans = s.add(spans, Span{State: c.state, From: later(c.at, now), To: until, Planned: true})
-		}
+		spans = s.add(spans, Span{State: c.state, From: c.at, To: earlier(until, now)})
+		spans = s.add(spans, Span{State: c.state, From: later(c.at, now), To: until, Planned: true})
 	}
 	return spans
 }
 
-// add leaves out what has no length.
+// add leaves out what has no length: a span that is over, or has yet to begin.
 func (s scale) add(spans []Span, span Span) []Span {
 	span.X = s.x(span.From)
 	if span.Length = round(s.x(span.To) - span.X); span.Length <= 0 {
