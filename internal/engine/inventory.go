@@ -104,13 +104,17 @@ func (q InventoryQuery) of(names []string) (page []string, more bool) {
 
 // wants reports whether a key is asked for, as far as its record tells.
 func (q InventoryQuery) wants(k *lifecycle.Key) bool {
-	name, value, valued := strings.Cut(q.Label, "=")
-	label, labelled := k.Labels[name]
 	return (q.Policy == "" || k.Policy == q.Policy) &&
 		(q.State == nil || k.Status.State == *q.State) &&
 		(q.Type == "" || lifecycle.TypesOf(k).Active() == q.Type) &&
 		(q.Owner == "" || k.Owner == q.Owner) &&
-		(q.Label == "" || labelled && (!valued || label == value))
+		(q.Label == "" || q.wantsLabel(k.Labels))
+}
+
+func (q InventoryQuery) wantsLabel(labels map[string]string) bool {
+	name, value, valued := strings.Cut(q.Label, "=")
+	label, labelled := labels[name]
+	return labelled && (!valued || label == value)
 }
 
 // wantsStatus reports whether a key stands as is asked for. One whose plan cannot be told is not passed over.
