@@ -46,11 +46,11 @@ func must(t *testing.T, mount, method, path string, body map[string]any) map[str
 	return world.vault.Must(t, method, mount+"/"+path, body)
 }
 
-// serve runs the command on a mount and returns the link that it prints.
-func serve(t *testing.T, mount string) string {
+// serve runs the command on a mount, with a token, and returns the link that it prints.
+func serve(t *testing.T, mount, token string) string {
 	t.Helper()
 	command := exec.Command(world.command, "ui", "-mount", mount, "-no-open")
-	command.Env = append(os.Environ(), "VAULT_ADDR="+world.vault.Address(), "VAULT_TOKEN="+world.vault.Client().Token(), "VAULT_NAMESPACE=")
+	command.Env = append(os.Environ(), "VAULT_ADDR="+world.vault.Address(), "VAULT_TOKEN="+token, "VAULT_NAMESPACE=")
 	command.Stderr = os.Stderr
 	out, err := command.StdoutPipe()
 	require.NoError(t, err)
@@ -81,12 +81,17 @@ type tab struct {
 	problems []string // violations of the policy, errors of scripts, what could not be loaded
 }
 
-// open opens the link of a command in a tab of its own.
+// open opens the link of a command that may do all, in a tab of its own.
 func open(t *testing.T, mount string) *tab {
+	t.Helper()
+	return openAs(t, mount, world.vault.Client().Token())
+}
+
+func openAs(t *testing.T, mount, token string) *tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(world.browser)
 	t.Cleanup(stop)
-	link := serve(t, mount)
+	link := serve(t, mount, token)
 	b := &tab{t: t, ctx: ctx, base: strings.Split(link, "/open")[0]}
 	require.NoError(t, chromedp.Listen(ctx, b.hear))
 	t.Cleanup(b.check)

@@ -52,11 +52,11 @@ func begin(dir string) (err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the command: %w\n%s", err, out)
 	}
-	if world.vault, err = harness.Launch(filepath.Join(dir), harness.Options{Clock: true, LogLevel: "warn"}); err != nil {
+	if world.vault, err = harness.Launch(dir, harness.Options{Clock: true, LogLevel: "warn"}); err != nil {
 		return err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(cmp.Or(os.Getenv("CHROMIUM"), "chromium")))
-	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...) //nolint:gosec // G118: it ends with the browser
-	world.browser, _ = chromedp.NewContext(allocator)                           //nolint:gosec // G118: Cancel ends it
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	world.browser, _ = chromedp.NewContext(allocator) // Cancel ends it
 	return chromedp.Do(world.browser)
 }

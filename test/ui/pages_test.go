@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 )
 
@@ -215,4 +216,32 @@ func TestAnotherBrowserIsNotLetIn(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		require.Equal(t, http.StatusForbidden, answer.StatusCode)
 	}
+}
+
+// The rights that docs/ui.md names are enough for all pages, and for no more.
+func TestTheRightsOfTheDocumentationAreEnough(t *testing.T) {
+	mount := newMount(t)
+	must(t, mount, http.MethodPost, "policies/standard", map[string]any{"owner": "team", "rotation_period": "30d"})
+	must(t, mount, http.MethodPost, "keys/first", map[string]any{"policy": "standard"})
+	text, err := os.ReadFile("../../docs/ui.md")
+	require.NoError(t, err)
+	_, rights, found := strings.Cut(string(text), "```hcl\n")
+	require.True(t, found)
+	rights, _, _ = strings.Cut(rights, "```")
+	rights = strings.ReplaceAll(rights, `"keylife/`, `"`+mount+`/`)
+	world.vault.Must(t, http.MethodPut, "sys/policies/acl/viewer", map[string]any{"policy": rights})
+	secret, err := world.vault.Client().Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"viewer"}, NoDefaultPolicy: true})
+	require.NoError(t, err)
+	viewer := openAs(t, mount, secret.Auth.ClientToken)
+	for _, path := range []string{"/", "/keys", "/keys/first", "/calendar", "/policies", "/policies/standard", "/approvals", "/custody?verify=all"} {
+		require.NotContains(t, viewer.visit(path), "may not read", path)
+	}
+	viewer.do(chromedp.Navigate(viewer.base+"/policies/standard"), chromedp.Click(`form[method=post] button`), chromedp.WaitVisible("section.result"))
+	require.Contains(t, eval[string](viewer, `document.querySelector('section.result').innerText`), "No field: revision 2 would keep the text of the document")
+
+	secret, err = world.vault.Client().Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"default"}})
+	require.NoError(t, err)
+	nobody := openAs(t, mount, secret.Auth.ClientToken)
+	require.Contains(t, nobody.visit("/"), "Nothing of what this token may read needs attention.")
+	require.Contains(t, nobody.visit("/keys/first"), "This token may not read keys/first (403).")
 }

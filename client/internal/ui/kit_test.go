@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	token   = "hvs.CAESIJ-the-token-that-no-browser-sees" //nolint:gosec // G101: of no Vault
-	hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)> ‮evil‏`
+	token   = "hvs.CAESIJ-the-token-that-no-browser-sees"
+	hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u202eevil\u200f"
 )
 
 // kit is a server over a Vault in memory.
@@ -107,7 +107,7 @@ func (k *kit) send(r *http.Request) (status int, body string, header http.Header
 	k.handler.ServeHTTP(w, r)
 	require.NoError(k.t, w.Result().Header.Write(&k.sent))
 	k.sent.WriteString(w.Body.String())
-	return w.Code, w.Body.String(), w.Result().Header //nolint:bodyclose // a recorder's
+	return w.Code, w.Body.String(), w.Result().Header
 }
 
 func (k *kit) get(path string) (status int, body string) {

@@ -100,7 +100,7 @@ func (s *Server) custody(w http.ResponseWriter, r *http.Request) {
 	g.Wait()
 	slices.Reverse(p.Acts.Value)
 	for _, a := range p.Acts.Value {
-		if a.Record.Act == "rotate-signing-key" {
+		if a.Act == "rotate-signing-key" {
 			p.Keys = append(p.Keys, a)
 		}
 	}

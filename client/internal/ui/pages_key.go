@@ -80,7 +80,7 @@ func actsOf(acts []mount.Act) (out []timeline.Act) {
 		if a.Outcome == "failed" {
 			continue
 		}
-		one := timeline.Act{At: a.Time.Time, Name: a.Record.Act, Versions: a.Versions, To: a.To, Title: titleOf(a)}
+		one := timeline.Act{At: a.Time.Time, Name: a.Act, Versions: a.Versions, To: a.To, Title: titleOf(a)}
 		one.Superseded, _ = strconv.Atoi(a.Details["superseded"])
 		one.Successor, _ = strconv.Atoi(a.Details["successor"])
 		out = append(out, one)
@@ -89,7 +89,7 @@ func actsOf(acts []mount.Act) (out []timeline.Act) {
 }
 
 func titleOf(a mount.Act) string {
-	title := fmt.Sprintf("%s: %s, by %s", a.Time.UTC().Format("2006-01-02 15:04"), a.Record.Act, a.Actor)
+	title := fmt.Sprintf("%s: %s, by %s", a.Time.UTC().Format("2006-01-02 15:04"), a.Act, a.Actor)
 	if a.Reason != "" {
 		title += ": " + a.Reason
 	}

@@ -20,7 +20,7 @@ import (
 func chainOf(key string, length int) (records []string) {
 	prev := strings.Repeat("0", 64)
 	for seq := 1; seq <= length; seq++ {
-		text := fmt.Sprintf(`{"key":%q,"seq":%d,"prev":%q,"time":"2026-01-01T00:00:%02dZ","kind":"begin","reason":"‮<&>"}`, key, seq, prev, seq)
+		text := fmt.Sprintf(`{"key":%q,"seq":%d,"prev":%q,"time":"2026-01-01T00:00:%02dZ","kind":"begin","reason":%q}`, key, seq, prev, seq, "<&>é")
 		sum := sha256.Sum256([]byte(text))
 		prev = hex.EncodeToString(sum[:])
 		records = append(records, text)

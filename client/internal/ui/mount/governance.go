@@ -156,6 +156,13 @@ type PolicyPlan struct {
 	Next     string                 `json:"next"`
 }
 
+// Fields are the changes but for the text of the document, which says the same once more.
+func (p PolicyPlan) Fields() map[string]Change[any] {
+	fields := maps.Clone(p.Changes)
+	delete(fields, "document")
+	return fields
+}
+
 // PlannedKey is a bound key under the policy in force and under the candidate.
 type PlannedKey struct {
 	Name      string         `json:"name"`

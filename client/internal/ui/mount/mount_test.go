@@ -82,7 +82,7 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 	m, _ := vaultWith(t, map[string]string{
 		"GET /v1/team/keylife/keys/denied":     `403{"errors":["permission denied"]}`,
 		"GET /v1/team/keylife/keys/odd":        `{"data":{"labels":7}}`,
-		"GET /v1/team/keylife/rotation/status": `503{"errors":["Vault is sealed ‮"]}`,
+		"GET /v1/team/keylife/rotation/status": `503{"errors":["Vault is sealed \u202e"]}`,
 	})
 	require.True(t, m.Key(t.Context(), "denied").Missing.Denied())
 	require.True(t, m.Key(t.Context(), "none").Missing.Absent())
@@ -109,16 +109,16 @@ func TestHealthIsReadAlsoWhereItFails(t *testing.T) {
 }
 
 func TestTextsAreVisibleAndPoliciesAreAsTheyWereWritten(t *testing.T) {
-	const hidden = "‮a‏b\\u0007⁦c"
+	const hidden = `\u202ea\u200fb\u0007\u2066c`
 	m, _ := vaultWith(t, map[string]string{
-		"GET /v1/team/keylife/keys/k":     `{"data":{"owner":"` + hidden + `","labels":{"‮x":"é\n"}}}`,
-		"GET /v1/team/keylife/policies/p": `{"data":{"owner":"‮"}}`,
+		"GET /v1/team/keylife/keys/k":     `{"data":{"owner":"` + hidden + `","labels":{"\u202ex":"é\n"}}}`,
+		"GET /v1/team/keylife/policies/p": `{"data":{"owner":"\u202e"}}`,
 	})
 	key := m.Key(t.Context(), "k").Value
 	require.Equal(t, "[U+202E]a[U+200F]b[U+0007][U+2066]c", key.Owner)
 	require.Equal(t, map[string]string{"[U+202E]x": "é\n"}, key.Labels)
-	require.Equal(t, "‮", m.Policy(t.Context(), "p").Value["owner"])
-	require.Equal(t, `a\u202E\U000E0001`, mount.Escaped("a‮\U000E0001"))
+	require.Equal(t, "\u202e", m.Policy(t.Context(), "p").Value["owner"])
+	require.Equal(t, `a\u202E\U000E0001`, mount.Escaped("a\u202e\U000E0001"))
 }
 
 func TestAHistoryIsReadPageByPageAndItsRecordsAreJoined(t *testing.T) {

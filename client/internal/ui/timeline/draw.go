@@ -16,8 +16,7 @@ const (
 	gutter  = 52.0 // for the names of lanes
 	right   = 988.0
 	top     = 26.0 // for the dates
-	keyLane = 24.0
-	lane    = 30.0
+	lane    = 30.0 // so far apart are the tops of bars: the pattern of what is destroyed counts on it
 	Bar     = 18.0
 	label   = 76.0 // a span below it is too short for its name
 	most    = 14   // lanes; the newest are drawn
@@ -118,7 +117,7 @@ func (p *Picture) lay(l *life, s scale, in Input) {
 	p.Key = Lane{Y: top, Marks: s.marks(in, func(a Act) bool { return len(a.Versions) == 0 })}
 	y := top
 	if len(p.Key.Marks) > 0 {
-		y += keyLane
+		y += lane
 	}
 	seen := map[string]bool{}
 	for _, number := range numbers {
@@ -185,17 +184,13 @@ func (s scale) spans(changes []change, now time.Time) (spans []Span) {
 		if i+1 < len(changes) {
 			until = changes[i+1].at
 		}
-		if c.at.Before(now) {
-			spans = s.add(spans, Span{State: c.state, From: c.at, To: earlier(until, now)})
-		}
-		if until.After(now) {
-			spans = s.add(spans, Span{State: c.state, From: later(c.at, now), To: until, Planned: true})
-		}
+		spans = s.add(spans, Span{State: c.state, From: c.at, To: earlier(until, now)})
+		spans = s.add(spans, Span{State: c.state, From: later(c.at, now), To: until, Planned: true})
 	}
 	return spans
 }
 
-// add leaves out what has no length.
+// add leaves out what has no length: a span that is over, or has yet to begin.
 func (s scale) add(spans []Span, span Span) []Span {
 	span.X = s.x(span.From)
 	if span.Length = round(s.x(span.To) - span.X); span.Length <= 0 {
