@@ -16,7 +16,9 @@ import (
 
 // limitedTo writes a policy of which a version encrypts so often.
 func limitedTo(w *enginetest.World, name string, most int64, onLimit policy.OnLimit) {
-	w.Policy(name, func(d *policy.Document) { d.MaxEncryptions, d.OnLimit, d.PreChecks, d.PostChecks = most, onLimit, nil, nil })
+	w.Policy(name, func(d *policy.Document) {
+		d.MaxEncryptions, d.OnLimit, d.PreChecks, d.PostChecks = most, onLimit, nil, nil
+	})
 }
 
 // ratio is that of a policy; below zero: it is not there.

@@ -101,7 +101,7 @@ func (w *world) request() (*dataplane.Session, *engine.Session, *scheduler.Sessi
 	}
 	clock := w.scheduler.Session(scheduler.Storage{
 		Keys: s.Keys(), Due: s.DueIndex(), Alerts: s.AlertIndex(), Unfinished: unfinished{s.Keys(), s.Relocations()},
-		Reindexes: s.Policies(), Bindings: s.Policies(), Clock: s.Settings(), Rewraps: s.Rewraps(),
+		Reindexes: s.Policies(), Bindings: s.Policies(), Clock: s.Settings(), Rewraps: s.Rewraps(), Census: s.Settings(),
 	}, acts.SystemActs(), &data)
 	return &data, acts, clock
 }

@@ -19,7 +19,7 @@ func TestTheStatusOfAMountThatIsWellIsEmpty(t *testing.T) {
 	t.Parallel()
 	m := mounttest.New(t)
 	require.Equal(t, map[string]any{
-		"due": 0, "due_complete": true, "running": false, "failed": 0, "stalled": 0, "overdue": 0, "stopped": 0, "stopped_keys": []any{},
+		"due": 0, "due_complete": true, "running": false, "failed": 0, "stalled": 0, "overdue": 0, "stopped": 0, "stopped_keys": []any{}, "ending": 0, "ending_keys": []any{},
 		"failed_keys": []any{}, "stalled_keys": []any{}, "overdue_keys": []any{}, "oldest_due_time": "", "oldest_lateness": int64(0),
 		"ungoverned": 0, "ungoverned_keys": []any{},
 		"progress": map[string]any{"started_time": "", "took": 0.0, "seen": 0, "rotated": 0, "failed": 0, "rolled_back": 0, "deferred": 0},
@@ -127,5 +127,5 @@ func TestReadingTheStatusCostsTheSameForAnyNumberOfKeys(t *testing.T) {
 	}
 	few, many := cost(100), cost(racetest.Size(t, 100_000))
 	require.Equal(t, few, many)
-	require.Equal(t, storagetest.Counts{Lists: 8}, many, "four statuses, three minutes, the policies")
+	require.Equal(t, storagetest.Counts{Lists: 9}, many, "five statuses, three minutes, the policies")
 }
