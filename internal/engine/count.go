@@ -33,9 +33,9 @@ type attempt struct {
 	latest  int               // version before it
 }
 
-// counted counts how it ended.
+// counted counts how it ended. A request that was carried out already decides nothing, and so attempts nothing.
 func (a attempt) counted(o *observe.Observer, after lifecycle.Key, err error) {
-	if a.trigger == "" || errors.Is(err, refusal.ErrRepeated) {
+	if a.trigger == "" {
 		return
 	}
 	result := rotationFailed

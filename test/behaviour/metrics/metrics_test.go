@@ -156,7 +156,10 @@ func TestRefusalsSayWhatStandsInTheWay(t *testing.T) {
 		}
 		return n
 	}
+	sealed := m.Encrypt("k", "x")
+	m.Must(m.Write("keys/k/suspend", "reason", "CHG-4711: suspicious"))
 	before := total()
+	require.Equal(t, http.StatusBadRequest, m.Write("decrypt/k", "ciphertext", sealed).Status)
 	require.Equal(t, http.StatusBadRequest, m.Write("keys/k/rotate", "cas", -1).Status)
 	require.Equal(t, http.StatusBadRequest, m.Write("decrypt/k", "ciphertext", "vault:v9:AAAA").Status)
 	require.InDelta(t, before, total(), 0, "what is wrong in itself, and uses of keys, are no refused changes")
