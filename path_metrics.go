@@ -67,7 +67,7 @@ func (b *backend) observed(mountPoint string) metrics.Mount {
 	up, inUse := b.keyring.Up()
 	return metrics.Mount{
 		Observer: b.observe, Path: strings.TrimSuffix(mountPoint, "/"), Node: b.node, Version: b.version,
-		Instance: b.store.KnownInstance(), Active: b.WriteSafeReplicationState(), Token: inUse, TokenUp: up,
+		Instance: b.store.KnownInstance(), Active: b.WriteSafeReplicationState(), Token: inUse, TokenUp: up, Now: b.engine.Now(),
 	}
 }
 

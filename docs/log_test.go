@@ -51,7 +51,7 @@ var namesOfFields = []string{
 	"disable_upsert", "due", "enabled", "entity", "entity_id", "error", "failures", "first", "founder", "from", "generation", "hash", "health_public",
 	"id", "imported", "kek", "key", "keys", "kind", "late", "library", "mode", "name", "needs", "note", "obstacles", "operation", "passes", "policy",
 	"problem", "public_jwks", "purpose", "purposes", "reason", "renewed", "request", "request_id", "requester", "require_policy", "retry", "review",
-	"review_due", "revision", "scrub", "since", "stack", "staged", "state", "subject", "time", "to", "took_ms", "trigger", "type", "version",
+	"review_due", "revision", "rotation", "scrub", "since", "stack", "staged", "state", "subject", "time", "to", "took_ms", "trigger", "type", "version",
 	"versions", "where", "why",
 }
 

@@ -62,7 +62,7 @@ func IsFault(err error) bool { return errors.Is(classify(err), ErrFault) }
 
 // classify marks an error as ours unless the caller's data or the key's state caused it.
 func classify(err error) error {
-	for _, theirs := range []error{envelope.ErrInput, refusal.ErrInvalid, refusal.ErrRefused, refusal.ErrConflict} {
+	for _, theirs := range []error{envelope.ErrInput, refusal.ErrInvalid, refusal.ErrRefused, refusal.ErrConflict, refusal.ErrConsent} {
 		if errors.Is(err, theirs) {
 			return err
 		}

@@ -24,79 +24,80 @@ func (s Approvals) Board(ctx context.Context) (observe.Governance, error) {
 	m := &s.governance
 	m.running.Lock()
 	defer m.running.Unlock()
-	now := s.Now()
-	m.people.begin(s.store.Directory, now)
+	m.people.begin(s.store.Directory, s.Now())
 	m.forgetAsked()
-	err := errors.Join(s.watchRules(ctx, m), s.remembering(m).watchOpen(ctx, m), s.watchDrills(ctx, m, now))
+	with := *s.Session
+	with.store.Directory = &m.people
+	w := governanceWatch{Approvals{&with}, m}
+	err := errors.Join(w.rules(ctx), w.open(ctx), w.drills(ctx))
 	board := m.board()
 	var rosterErr error
-	board.Approvers, rosterErr = s.ableBy(ctx, m)
+	board.Approvers, rosterErr = w.approvers(ctx)
 	return board, errors.Join(err, rosterErr)
 }
 
-// remembering is s, with people as they are remembered.
-func (s Approvals) remembering(m *governanceMemory) Approvals {
-	with := *s.Session
-	with.store.Directory = &m.people
-	return Approvals{&with}
+// governanceWatch looks at what waits for people, and has people and what it saw before from memory.
+type governanceWatch struct {
+	Approvals
+	m *governanceMemory
 }
 
-// watchRules reads the rules of the mount and of all policies, where they may have changed.
-func (s Approvals) watchRules(ctx context.Context, m *governanceMemory) error {
-	if m.upToDate.Swap(true) {
+// rules reads the rules of the mount and of all policies, where they may have changed.
+func (w governanceWatch) rules(ctx context.Context) error {
+	if w.m.upToDate.Swap(true) {
 		return nil
 	}
-	err := s.readRules(ctx, m)
+	err := w.readRules(ctx)
 	if err != nil {
-		m.upToDate.Store(false)
+		w.m.upToDate.Store(false)
 	}
 	return err
 }
 
-func (s Approvals) readRules(ctx context.Context, m *governanceMemory) error {
-	settings, err := s.Approvers().Settings(ctx)
+func (w governanceWatch) readRules(ctx context.Context) error {
+	settings, err := w.Approvers().Settings(ctx)
 	if err != nil {
 		return err
 	}
-	rules, err := s.Approvers().Rules(ctx, settings)
+	rules, err := w.Approvers().Rules(ctx, settings)
 	if err != nil && !errors.Is(err, refusal.ErrUnreadable) { // such a policy has no rule that anybody can tell
 		return err
 	}
-	drilled, err := s.Policies().WithDrills(ctx)
+	drilled, err := w.Policies().WithDrills(ctx)
 	if err != nil {
 		return err
 	}
-	m.rules, m.drilled, m.drills = rules[:min(len(rules), mostRules)], drilled, drillRound{}
+	w.m.rules, w.m.drilled, w.m.drills = rules[:min(len(rules), mostRules)], drilled, drillRound{}
 	return nil
 }
 
-// watchOpen looks at requests and reviews.
-func (s Approvals) watchOpen(ctx context.Context, m *governanceMemory) error {
-	requests, err := s.IDs(ctx)
+// open looks at requests and reviews.
+func (w governanceWatch) open(ctx context.Context) error {
+	requests, err := w.IDs(ctx)
 	if err != nil {
 		return err
 	}
-	reviews, err := s.Reviews().IDs(ctx)
+	reviews, err := w.Reviews().IDs(ctx)
 	if err != nil {
 		return err
 	}
 	if len(requests)+len(reviews) == 0 {
-		m.requests.seen, m.reviews.seen = nil, nil
+		w.m.requests.seen, w.m.reviews.seen = nil, nil
 		return nil
 	}
-	at, err := s.situation(ctx)
+	at, err := w.situation(ctx)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		m.requests.look(requests, func(r request) bool { return r.over }, func(id string) (request, error) { return s.watchedRequest(ctx, id, at) }),
-		m.reviews.look(reviews, func(r review) bool { return r.state == consent.Justified || r.state == consent.Rejected },
-			func(id string) (review, error) { return s.watchedReview(ctx, id, at) }),
+		w.m.requests.look(requests, func(r request) bool { return r.over }, func(id string) (request, error) { return w.request(ctx, id, at) }),
+		w.m.reviews.look(reviews, func(r review) bool { return r.state == consent.Justified || r.state == consent.Rejected },
+			func(id string) (review, error) { return w.review(ctx, id, at) }),
 	)
 }
 
-func (s Approvals) watchedRequest(ctx context.Context, id string, at situation) (request, error) {
-	r, state, err := s.requestAt(ctx, id, at)
+func (w governanceWatch) request(ctx context.Context, id string, at situation) (request, error) {
+	r, state, err := w.requestAt(ctx, id, at)
 	over := state == consent.Executed || state == consent.Denied || state == consent.Withdrawn || state == consent.Expired
 	if state == consent.Void { // until it would have expired: a policy that cannot be read may be read again
 		over = !at.now.Before(laterOf(r.ApproveBy(), r.ExecuteBy()))
@@ -104,37 +105,37 @@ func (s Approvals) watchedRequest(ctx context.Context, id string, at situation) 
 	return request{state, r.Created, over}, err
 }
 
-func (s Approvals) watchedReview(ctx context.Context, id string, at situation) (review, error) {
-	r, err := s.store.Reviews.Review(ctx, id)
+func (w governanceWatch) review(ctx context.Context, id string, at situation) (review, error) {
+	r, err := w.store.Reviews.Review(ctx, id)
 	if err != nil {
 		return review{}, err
 	}
 	if r.Verdict != "" {
 		return review{r.Verdict, r.Due}, nil
 	}
-	state, err := s.Reviews().stateAt(ctx, r, at)
+	state, err := w.Reviews().stateAt(ctx, r, at)
 	return review{state, r.Due}, err
 }
 
-// watchDrills looks at some of the keys under policies with drill_every.
-func (s Approvals) watchDrills(ctx context.Context, m *governanceMemory, now time.Time) (err error) {
-	r := &m.drills
-	if len(m.drilled) == 0 {
+// drills looks at some of the keys under policies with drill_every.
+func (w governanceWatch) drills(ctx context.Context) (err error) {
+	r, now := &w.m.drills, w.Now()
+	if len(w.m.drilled) == 0 {
 		return nil
 	}
 	if r.ended() {
 		if wait := r.again.Sub(now); wait > 0 && wait <= drillsHold { // more was set by a clock that was ahead
 			return nil
 		}
-		r.policies, r.found, r.again = m.drilled, 0, now.Add(drillsHold)
+		r.policies, r.found, r.again = w.m.drilled, 0, now.Add(drillsHold)
 	}
 	lists := tickBindings
 	for range tickDrills {
-		p, name, ok, listErr := r.next(&lists, func(of string) ([]string, error) { return s.store.Policies.BoundKeys(ctx, of) })
+		p, name, ok, listErr := r.next(&lists, func(of string) ([]string, error) { return w.store.Policies.BoundKeys(ctx, of) })
 		if err = errors.Join(err, listErr); !ok {
 			break
 		}
-		k, readErr := s.data.KeyOfMany(ctx, name)
+		k, readErr := w.data.KeyOfMany(ctx, name)
 		switch {
 		case errors.Is(readErr, refusal.ErrNotFound):
 		case readErr != nil:
@@ -183,13 +184,13 @@ func earlierOf(a, b time.Time) time.Time {
 	return a
 }
 
-// ableBy counts, for each rule, who can consent. It says nothing until Vault was asked about everybody who has enrolled: a tick asks
+// approvers counts, for each rule, who can consent. It says nothing until Vault was asked about everybody who has enrolled: a tick asks
 // about a few.
-func (s Approvals) ableBy(ctx context.Context, m *governanceMemory) (list []observe.Approvers, err error) {
-	if len(m.rules) == 0 {
+func (w governanceWatch) approvers(ctx context.Context) (list []observe.Approvers, err error) {
+	if len(w.m.rules) == 0 {
 		return nil, nil
 	}
-	enrolled, err := s.store.Approvers.Enrolments(ctx)
+	enrolled, err := w.store.Approvers.Enrolments(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -197,15 +198,15 @@ func (s Approvals) ableBy(ctx context.Context, m *governanceMemory) (list []obse
 	for i, e := range enrolled {
 		entities[i] = e.Entity
 	}
-	err = m.people.refresh(ctx, entities)
-	roster, rosterErr := s.remembering(m).Approvers().Roster(ctx)
+	err = w.m.people.refresh(ctx, entities)
+	roster, rosterErr := w.Approvers().Roster(ctx)
 	if rosterErr != nil {
 		if errors.Is(rosterErr, errLater) {
 			rosterErr = nil
 		}
 		return nil, errors.Join(err, rosterErr)
 	}
-	for _, r := range m.rules {
+	for _, r := range w.m.rules {
 		list = append(list, observe.Approvers{Rule: r.String(), Needed: r.Rule.Need, Able: len(roster.Able(r.Rule))})
 	}
 	return list, err

@@ -66,6 +66,18 @@ var boardRows = []row{
 	gauge("integrity_round_timestamp_seconds", "End of the last round that opened all stored versions; 0: none has come to its end.", func(m Mount, put put) {
 		put(timestamp(m.Board.Scrub.Get().Round))
 	}),
+	gauge("integrity_damaged_versions", "Stored versions that the scrub found damaged, and not well since.", func(m Mount, put put) {
+		scrub := m.Board.Scrub.Get()
+		put(float64(len(scrub.Failures) + scrub.Hidden))
+	}),
+	gauge("integrity_passed_over", "Versions and chains that the last round of the scrub could not look at.", func(m Mount, put put) {
+		put(float64(m.Board.Scrub.Get().PassedOver))
+	}),
+	gauge("health", "How each check of the health of the mount stands: 0 ok, 1 degraded, 2 failing.", func(m Mount, put put) {
+		for _, f := range m.Findings(m.Now, m.Active) {
+			put(float64(f.Grade), f.Check)
+		}
+	}, "check"),
 	gauge("approvals_open", "Open requests for consent.", func(m Mount, put put) { byValue(consented, m.Board.Governance.Get().Approvals, put) }, "state"),
 	gauge("approval_oldest_pending_timestamp_seconds", "When the oldest pending request for consent was made; 0: none is pending.", func(m Mount, put put) {
 		put(timestamp(m.Board.Governance.Get().OldestPending))

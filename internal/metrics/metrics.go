@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -38,7 +39,8 @@ type Mount struct {
 	Active   bool   // this node does what the clock does
 	Token    bool   // a token is in use
 	TokenUp  bool
-	Only     string // what the names of the metrics begin with that are asked for
+	Now      time.Time // for what becomes true by time alone, such as that no tick came
+	Only     string    // what the names of the metrics begin with that are asked for
 }
 
 // The kinds of metrics.

@@ -33,7 +33,7 @@ func mount() metrics.Mount {
 	for _, obstacle := range refusal.Obstacles() {
 		o.Refusals.Declare(observe.Labels{string(obstacle)})
 	}
-	return metrics.Mount{Observer: o, Path: "team/keylife", Node: "vault-1", Version: "v1.2.3", Instance: "0f1e", Active: true, Token: true, TokenUp: true}
+	return metrics.Mount{Observer: o, Path: "team/keylife", Node: "vault-1", Version: "v1.2.3", Instance: "0f1e", Active: true, Token: true, TokenUp: true, Now: time.Unix(1700000060, 0)}
 }
 
 func text(t testing.TB, m metrics.Mount) string {

@@ -19,7 +19,7 @@ type Counters struct {
 	DeniedUses  Counts // by the state that denies them
 
 	CustodyRecords    atomic.Int64
-	IntegrityFailures atomic.Int64 // stored versions that were opened and are not what their fingerprint says
+	IntegrityFailures atomic.Int64 // damaged versions that the scrub found; one that stays damaged counts in each round
 	BreakGlass        atomic.Int64 // acts
 }
 

@@ -10,8 +10,6 @@ type Observer struct {
 	Counters
 	Board Board
 
-	IntegrityFailures atomic.Int64 // damaged versions that the scrub found; one that stays damaged counts in each round
-
 	chains chains
 }
 

@@ -79,7 +79,7 @@ func (t *tick) spent(ctx context.Context) bool {
 
 // workOffDue works off the due index, oldest minute first.
 func (t *tick) workOffDue(ctx context.Context) error {
-	minutes, err := t.minutes(ctx)
+	minutes, err := dueMinutes(ctx, t.store.Due, t.last, t.started)
 	for i, minute := range minutes {
 		if t.full(ctx) {
 			err = errors.Join(err, t.countLeft(ctx, minutes[i:]))
@@ -101,14 +101,9 @@ func (t *tick) full(ctx context.Context) bool {
 	return full
 }
 
-// minutes returns the minutes of the due index that have come. The last one worked off comes again, for keys that were
+// dueMinutes returns the minutes of the due index that have come. The last one worked off comes again, for keys that were
 // not due yet when it was young, and the one before it, for acts that decided on it before it was worked off and
 // committed after.
-func (t *tick) minutes(ctx context.Context) ([]time.Time, error) {
-	return dueMinutes(ctx, t.store.Due, t.last, t.started)
-}
-
-// dueMinutes returns the minutes of the due index from the one before last to now.
 func dueMinutes(ctx context.Context, index DueIndex, last, now time.Time) ([]time.Time, error) {
 	now = now.Truncate(time.Minute)
 	if last.IsZero() || now.Before(last) || now.Sub(last) > followFor {
