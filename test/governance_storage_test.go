@@ -6,7 +6,9 @@
 package test_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -156,4 +158,50 @@ func (b *bureau) requireCheckpoint(checkpoint map[string]any, wrong string) {
 	report := b.must("root", http.MethodPost, "custody/verify", body)
 	require.Equal(b.t, wrong == "", report["valid"], "%v", report)
 	require.Contains(b.t, fmt.Sprint(report["problems"]), wrong)
+}
+
+// Who writes to the storage with the keys of Vault's barrier can add a vote, and the engine counts it. Custody has no record of it, as it
+// has of each that was cast.
+func TestGovernanceAVoteThatIsForgedInStorageHasNoRecord(t *testing.T) {
+	t.Parallel()
+	b := openBureau(t, server(t))
+	retire := b.retirable("cards")
+	id := b.ask("alice", http.MethodPost, retire, because)
+	b.approve(id, "bob")
+	b.forgeVote(id, "carol")
+	b.must("alice", http.MethodPost, retire, because)
+	require.Equal(t, "retired", b.versionState("cards", 1))
+
+	var voters []string
+	for _, act := range stories(t, b.s, b.mount)["cards"] {
+		if act.Details["approval"] != id {
+			continue
+		}
+		switch act.Act {
+		case "approve":
+			voters = append(voters, act.Actor.EntityID)
+		case "retire":
+			require.Contains(t, act.Details["approvers"], b.entities["carol"])
+		}
+	}
+	require.Equal(t, []string{b.entities["bob"]}, voters)
+}
+
+// forgeVote adds the vote of somebody who has not voted to the record of a request that bob has approved, and makes it enough.
+func (b *bureau) forgeVote(id, who string) {
+	b.t.Helper()
+	var record map[string]json.RawMessage
+	require.NoError(b.t, json.Unmarshal(b.s.Stored(b.t, b.mount, "approvals/"+id), &record))
+	var votes []map[string]any
+	require.NoError(b.t, json.Unmarshal(record["votes"], &votes))
+	forged := maps.Clone(votes[0])
+	forged["entity"], forged["name"] = b.entities[who], who
+	all, err := json.Marshal(append(votes, forged))
+	require.NoError(b.t, err)
+	at, err := json.Marshal(forged["at"])
+	require.NoError(b.t, err)
+	record["votes"], record["approved"] = all, at
+	text, err := json.Marshal(record)
+	require.NoError(b.t, err)
+	b.s.Store(b.t, b.mount, "approvals/"+id, text)
 }
