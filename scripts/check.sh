@@ -7,6 +7,7 @@
 # govulncheck, clients) runs beside the others.
 #   FUZZTIME         how long each fuzz target runs (default 30s), in Go's terms: 30s, or 100000x
 #   KEYLIFE_TORTURE  how long the acceptance tests kill the plugin and give up requests, such as 5m
+#   KEYLIFE_UI_KEYS  how many keys a large mount has whose pages are looked at in Chromium (default 1000)
 #   KEYLIFE_SOAK     how long a key of applications is rotated every 10 seconds, such as 10m
 #   VAULT_BIN        the Vault to test against (default: see scripts/vault.sh)
 set -euo pipefail

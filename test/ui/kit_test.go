@@ -5,6 +5,7 @@ package ui_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,8 +33,8 @@ import (
 
 var mounts atomic.Int64
 
-// newMount enables the engine at a path of the test's own. It stays until the server ends: to delete ten thousand keys takes
-// longer than to make them.
+// newMount enables the engine at a path of the test's own. It stays until the server ends: to delete many keys takes longer than to
+// make them.
 func newMount(t *testing.T) string {
 	t.Helper()
 	path := fmt.Sprintf("keylife-%d", mounts.Add(1))
@@ -201,6 +203,23 @@ func (b *tab) accessible(where string) {
 	for _, h := range hurdles {
 		require.NotContains(b.t, []string{"serious", "critical"}, h.Impact, "%s: %s: %s: %+v", where, h.ID, h.Help, h.Nodes)
 	}
+}
+
+// many is how many keys a large mount has: KEYLIFE_UI_KEYS, or a thousand. Each of the five policies has as many.
+func many(t *testing.T) int {
+	t.Helper()
+	count, err := strconv.Atoi(cmp.Or(os.Getenv("KEYLIFE_UI_KEYS"), "1000"))
+	require.NoError(t, err, "KEYLIFE_UI_KEYS")
+	require.True(t, count >= 1000 && count%5 == 0, "KEYLIFE_UI_KEYS: %d: at least 1000, and a multiple of 5", count)
+	return count
+}
+
+// grouped is a number below a million as pages write it.
+func grouped(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d\u202f%03d", n/1000, n%1000)
 }
 
 // makeKeys makes keys in parallel, under five policies.

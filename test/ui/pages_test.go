@@ -46,7 +46,9 @@ func (b *tab) lookAtAll(name string, pages map[string]string) {
 }
 
 func TestAMountWithoutKeys(t *testing.T) {
-	b := open(t, newMount(t))
+	mount := newMount(t)
+	world.vault.Tick(t, mount) // until the first, the mount is not known to be well
+	b := open(t, mount)
 	require.Contains(t, b.visit("/"), "Nothing needs attention.")
 	require.Contains(t, b.visit("/keys"), "This mount has no keys.")
 	b.lookAtAll("empty", map[string]string{"attention": "/", "keys": "/keys", "calendar": "/calendar", "policies": "/policies", "approvals": "/approvals", "custody": "/custody"})
@@ -106,15 +108,15 @@ func (b *tab) docs(mount string) {
 	}
 }
 
-// Ten thousand keys are a page like any other, and all of them are counted and in the file.
-func TestAMountWithTenThousandKeys(t *testing.T) {
-	const count = 10_000
+// Many keys are a page like any other, and all of them are counted and in the file.
+func TestAMountWithManyKeys(t *testing.T) {
+	count := many(t)
 	mount := newMount(t)
 	makeKeys(t, mount, count)
 	b := open(t, mount)
 	require.Contains(t, b.visit("/keys"), "100 keys on this page.")
-	require.Contains(t, b.visit("/keys?count=all"), "10\u202f000 keys.")
-	require.Contains(t, b.visit("/keys?policy=p1&count=all"), "2\u202f000 keys pass.")
+	require.Contains(t, b.visit("/keys?count=all"), grouped(count)+" keys.")
+	require.Contains(t, b.visit("/keys?policy=p1&count=all"), grouped(count/5)+" keys pass.")
 	lines := eval[int](b, `fetch('/keys.csv').then((a) => a.text()).then((text) => text.trim().split('\n').length)`)
 	require.Equal(t, count+1, lines)
 	month := world.vault.Now().AddDate(0, 1, 0).Format("2006-01")
