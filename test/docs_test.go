@@ -36,7 +36,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d`), "DATE"},
 	{regexp.MustCompile(`vault:v(\d+):[A-Za-z0-9+/=]+`), "vault:v$1:CIPHERTEXT"},
-	{regexp.MustCompile(`\bap-[a-z2-7]{26}\b`), "ap-REQUEST"},
+	{regexp.MustCompile(`\b(ap|rv)-[a-z2-7]{26}\b`), "$1-ID"},
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`\b[0-9a-f]{32,64}\b`), "HEX"},
 	{regexp.MustCompile(`\b[A-Za-z0-9+/]{43,87}=+`), "BASE64"},
@@ -74,7 +74,7 @@ func TestTheCommandsOfTheDocumentationDoWhatItShows(t *testing.T) {
 			}
 		})
 	}
-	for _, page := range []string{"README.md", "keys.md", "policies.md", "rotation.md", "compromise.md", "destruction.md", "custody.md", "governance.md", "hsm.md", "migrate-from-transit.md"} {
+	for _, page := range []string{"README.md", "keys.md", "policies.md", "rotation.md", "compromise.md", "destruction.md", "custody.md", "governance.md", "break-glass.md", "hsm.md", "migrate-from-transit.md"} {
 		require.Contains(t, ran, page, "a page has lost its commands")
 	}
 }
@@ -86,7 +86,7 @@ type shell struct {
 }
 
 // shellFor is a shell for a page. That which sets up an HSM begins on a server where nothing is mounted, that which moves mounts on
-// one that has no others, and that with people on one where nobody else has their names.
+// one that has no others, and each with people on one where nobody else has their names.
 func shellFor(t *testing.T, s *harness.Server, page string) shell {
 	t.Helper()
 	switch page {
@@ -101,7 +101,7 @@ func shellFor(t *testing.T, s *harness.Server, page string) shell {
 			require.NoError(t, err)
 		}
 		return shellOn(t, both, harness.PluginName)
-	case "governance.md":
+	case "governance.md", "break-glass.md":
 		return shellOn(t, harness.Start(t, harness.Standard()), harness.PluginName)
 	default:
 		return newShell(t, s)

@@ -184,7 +184,7 @@ func (c *company) requireKept(t *testing.T, key, id string, voters ...string) {
 	require.Empty(t, report["unfinished"])
 	var voted []string
 	retired := 0
-	for _, act := range stories(t, s)[key] { // verified offline
+	for _, act := range stories(t, s, "keylife")[key] { // verified offline
 		if act.Details["approval"] != id {
 			continue
 		}

@@ -116,6 +116,27 @@ func TestGovernanceCountsAccountsOfTheAuthMount(t *testing.T) {
 	require.Equal(t, "pending", b.state(id))
 }
 
+// Who administers identities can make an account elsewhere one of an approver's, and vote by it. The setting auth_mount does not stop
+// that: the approver has an alias there. Custody says by which account each vote was cast.
+func TestGovernanceSaysByWhichAccountAPersonVoted(t *testing.T) {
+	t.Parallel()
+	b := openBureau(t, server(t))
+	b.must("root", http.MethodPost, "config/approvals", object("auth_mount", b.accessor))
+	second := b.mount + "-second"
+	b.alias(b.auth(second, "userpass"), "mallory", b.entities["carol"])
+	b.tokens["carol by mallory"] = b.account(second, "mallory")
+	id := b.ask("alice", http.MethodPost, b.retirable("cards"), because)
+	b.approve(id, "bob", "carol by mallory")
+	require.Equal(t, "approved", b.state(id))
+	accounts := map[string]string{}
+	for _, act := range stories(t, b.s, b.mount)["cards"] {
+		if act.Act == "approve" {
+			accounts[act.Actor.EntityID] = act.Actor.DisplayName
+		}
+	}
+	require.Equal(t, map[string]string{b.entities["bob"]: b.mount + "-bob", b.entities["carol"]: second + "-mallory"}, accounts)
+}
+
 // Who administers identities can put anybody into the group, and that is not enough.
 func TestGovernanceDoesNotCountWhoCameAfterwards(t *testing.T) {
 	t.Parallel()

@@ -49,7 +49,7 @@ func TestClientsThatGiveUpLoseNothingAndCustodyIsTrue(t *testing.T) {
 	}
 	l.stop()
 	l.verify(t)
-	all := stories(t, s)
+	all := stories(t, s, "keylife")
 	o.requireOnce(t, all, func(reason string) bool { // hold, lift, delete
 		return !strings.HasPrefix(reason, "rotate") && !strings.HasPrefix(reason, "compromise")
 	})

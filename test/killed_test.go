@@ -50,7 +50,7 @@ func TestEveryActIsDoneOnceHoweverOftenThePluginDies(t *testing.T) {
 	harness.Eventually(t, backAfter, l.encryptedMore(loadEvidence))
 	l.stop()
 	l.verify(t)
-	all := stories(t, s)
+	all := stories(t, s, "keylife")
 	o.requireOnce(t, all, func(string) bool { return false })
 	for key, story := range all {
 		story.requireLeadsTo(t, s, key)

@@ -93,9 +93,9 @@ func (o *operators) count() int {
 type story []custody.Record
 
 // stories reads the export of the mount, which has to verify offline, and leaves out what failed.
-func stories(t *testing.T, s *harness.Server) map[string]story {
+func stories(t *testing.T, s *harness.Server, mount string) map[string]story {
 	t.Helper()
-	e := gather(t, s, "keylife", 1000)
+	e := gather(t, s, mount, 1000)
 	said, code := e.verify(t, e.lines)
 	require.Zero(t, code, said)
 	type act struct {

@@ -23,7 +23,7 @@ type Request struct {
 	Created    time.Time     `json:"created"`
 	ApproveFor time.Duration `json:"approve_for"`
 	ExecuteFor time.Duration `json:"execute_for"` // from the vote that made it enough
-	Clock      int           `json:"clock"`       // how often somebody had said that the clock is right
+	Clock      int           `json:"clock"`       // how often the clock had been believed anew
 
 	Votes     []Vote    `json:"votes"` // the oldest first, of each entity one
 	Approved  time.Time `json:"approved"`

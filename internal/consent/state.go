@@ -27,7 +27,7 @@ type Situation struct {
 	Now      time.Time // the later of the clock and of what the clock guard has seen
 	Executed bool      // custody says that the execution took effect
 	Moved    bool      // the subject, or the policy whose rule it is, is not what was asked about
-	Clock    int       // how often somebody has said that the clock is right
+	Clock    int       // how often the clock was believed anew
 	Counting int       // votes that count now
 }
 

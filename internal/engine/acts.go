@@ -96,11 +96,11 @@ func (s *Session) withOldest(ctx context.Context, k lifecycle.Key, p *policy.Pol
 func Due(k lifecycle.Key, p *policy.Policy, now time.Time) time.Time {
 	plan := lifecycle.Plan(k, p, now)
 	wake := plan.Wake
-	if plan.Notice.After(now) && (wake.IsZero() || plan.Notice.Before(wake)) {
-		wake = plan.Notice
+	if plan.Notice.After(now) {
+		wake = earlierOf(wake, plan.Notice)
 	}
-	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 && (wake.IsZero() || pending[0].At.Before(wake)) {
-		wake = pending[0].At
+	if pending := lifecycle.PendingTransitions(k, p, now); len(pending) > 0 {
+		wake = earlierOf(wake, pending[0].At)
 	}
 	switch {
 	case k.PostChecks(p).Pending() && !k.Due.IsZero() && k.Due.Before(now):

@@ -59,8 +59,8 @@ type situation struct {
 func (s Approvals) situation(ctx context.Context) (situation, error) {
 	now := s.Now()
 	clock, err := s.store.Settings.Clock(ctx)
-	_, frozen := clock.Watch(now)
-	return situation{now: laterOf(now, clock.High), clock: clock, frozen: frozen, who: s.approversNow()}, err
+	clock, frozen := clock.Watch(now)
+	return situation{now: clock.High, clock: clock, frozen: frozen, who: s.approversNow()}, err
 }
 
 // tally is what the votes of a request come to now.

@@ -28,8 +28,8 @@ type CheckedVersion struct {
 // Check looks at the stored material of the versions behind number after, at most limit of them: it is there, opens to what its
 // fingerprint says, and does its work once. Erased material is not looked for. Nothing is written, nothing in memory is used, and
 // no use is counted.
-func (v Versions) Check(ctx context.Context, name string, after, limit int) (c Checked, err error) {
-	if c.Key, err = v.store.Keys.Key(ctx, name); err != nil {
+func (s Versions) Check(ctx context.Context, name string, after, limit int) (c Checked, err error) {
+	if c.Key, err = s.store.Keys.Key(ctx, name); err != nil {
 		return c, err
 	}
 	looked := 0
@@ -44,7 +44,7 @@ func (v Versions) Check(ctx context.Context, name string, after, limit int) (c C
 			return c, err
 		}
 		looked, c.Last = looked+1, n
-		found := v.data.Materials().Examine(ctx, v.store.Keys, &c.Key, n, dataplane.Use)
+		found := s.data.Materials().Examine(ctx, s.store.Keys, &c.Key, n, dataplane.Use)
 		if found.Condition != dataplane.Gone {
 			c.Versions = append(c.Versions, CheckedVersion{n, c.Key.State(n), found})
 		}

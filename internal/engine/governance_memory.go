@@ -106,7 +106,7 @@ func (w *watched[V]) look(ids []string, over func(V) bool, read func(id string) 
 			open = append(open, id)
 		}
 	}
-	turn := append(unseen, open...)
+	turn := slices.Concat(unseen, open)
 	for _, id := range turn[:min(len(turn), tickWatched)] {
 		v, readErr := read(id)
 		w.last = id

@@ -147,10 +147,19 @@ func (p *protection) level(ctx context.Context, k *lifecycle.Key) lifecycle.Prot
 	case k.Protection == lifecycle.Resident:
 		return lifecycle.Resident
 	}
-	purpose := envelope.PurposeOnline
+	return p.wrappedBy(ctx, purposeOf(k))
+}
+
+// purposeOf is that of what wraps the version of a key that is used, or the last one.
+func purposeOf(k *lifecycle.Key) string {
 	if lifecycle.LocationOf(*k, cmp.Or(k.Primary, k.Latest)) == lifecycle.InArchive {
-		purpose = envelope.PurposeArchive
+		return envelope.PurposeArchive
 	}
+	return envelope.PurposeOnline
+}
+
+// wrappedBy tells it of what is wrapped for a purpose.
+func (p *protection) wrappedBy(ctx context.Context, purpose string) lifecycle.Protection {
 	one, _, err := p.data.Wrappers.Wrapper(ctx, purpose, false)
 	if w, ok := one.(levels); err != nil || !ok {
 		return ""

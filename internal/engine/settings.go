@@ -197,10 +197,11 @@ func (s Settings) AcknowledgeClock(ctx context.Context, reason string) error {
 	event := lifecycle.Event{Act: string(acts.AcknowledgeClock), Reason: reason, Details: map[string]string{
 		"high_water_mark": was.High.UTC().Format(time.RFC3339) + " -> " + now.UTC().Format(time.RFC3339),
 	}}
-	if _, why := was.Watch(now); why != "" {
+	seen, why := was.Watch(now)
+	if why != "" {
 		event = event.With("frozen", why)
 	}
-	next := lifecycle.Clock{High: now, Acknowledged: was.Acknowledged + 1}
+	next := lifecycle.Clock{High: now, Acknowledged: seen.Acknowledged + 1}
 	err = s.store.Settings.AcknowledgeClock(ctx, next, func() (lifecycle.Event, error) {
 		return s.gate().permitMount(ctx, acts.GateClock, nil, Precondition{Reason: reason}, event)
 	})

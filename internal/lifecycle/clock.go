@@ -27,7 +27,7 @@ type Clock struct {
 	Jumped time.Time     `json:"jumped"` // when a jump of the clock was noticed; zero: none that still counts
 	Leapt  time.Duration `json:"leapt"`  // by which it went on without ticks, less what it ran on since
 
-	Acknowledged int `json:"acknowledged,omitempty"` // how often somebody has said that it is right
+	Acknowledged int `json:"acknowledged,omitempty"` // how often it was believed anew: somebody said that it is right, or it ran on after a jump
 }
 
 // What the clock guard lets pass. A tick comes once a minute and notes the time every few minutes, so a longer step is a
@@ -81,6 +81,7 @@ func (c Clock) Watch(now time.Time) (next Clock, frozen string) {
 	}
 	if now.Sub(next.Jumped) >= proving {
 		next.Jumped = time.Time{}
+		next.Acknowledged++
 		return next, ""
 	}
 	return next, "the clock jumped by more than 12 hours in all, to " + next.Jumped.UTC().Format(time.RFC3339) + ", or no tick ran meanwhile"

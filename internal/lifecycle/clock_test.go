@@ -36,7 +36,7 @@ func TestClockGuard(t *testing.T) {
 		{"more than that in all", clock{High: start, Leapt: 11 * time.Hour}, start.Add(time.Hour + 1), clock{High: start.Add(time.Hour + 1), Jumped: start.Add(time.Hour + 1)}, "the clock jumped by more than 12 hours in all"},
 		{"by an age", clock{High: start, Leapt: 11 * time.Hour}, start.Add(290 * 365 * day), clock{High: start.Add(290 * 365 * day), Jumped: start.Add(290 * 365 * day)}, "the clock jumped"},
 		{"a jump is being proved", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day - 1), clock{High: start.Add(day - 1), Jumped: start}, "the clock jumped by more than 12 hours in all, to 2026-03-01T12:00:00Z"},
-		{"proved after a day", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day), clock{High: start.Add(day)}, ""},
+		{"proved after a day", clock{High: start.Add(day - time.Minute), Jumped: start}, start.Add(day), clock{High: start.Add(day), Acknowledged: 1}, ""},
 		{"a second jump", clock{High: start.Add(time.Hour), Jumped: start}, start.Add(time.Hour + 2*day), clock{High: start.Add(time.Hour + 2*day), Jumped: start.Add(time.Hour + 2*day)}, "the clock jumped"},
 		{"behind while being proved", clock{High: start.Add(time.Hour), Jumped: start}, start.Add(-day), clock{High: start.Add(time.Hour), Jumped: start}, "the clock is behind"},
 	} {

@@ -77,6 +77,12 @@ func (s *scrubber) run(ctx context.Context) error {
 		s.mount = s.started.Add(scrubEvery)
 		s.inspect(ctx, s.mountChain)
 	}
+	s.lookAtSubjects(ctx)
+	return nil
+}
+
+// lookAtSubjects looks at the next ones, as far as one tick may.
+func (s *scrubber) lookAtSubjects(ctx context.Context) {
 	deadline := s.Now().Add(tickScrubTime)
 	for chains, versions := 0, 0; len(s.subjects) > 0 && chains < s.most && versions < s.most && !s.Now().After(deadline) && ctx.Err() == nil; {
 		if s.version == 0 {
@@ -90,10 +96,9 @@ func (s *scrubber) run(ctx context.Context) error {
 			s.endRound()
 		}
 		if away { // another call would wait for it, too
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // due reports whether the time has come. One that is further ahead than a round was set by a clock that was ahead.

@@ -140,6 +140,15 @@ func (r Journals) named(ctx context.Context, name string) (from custody.Head, ex
 	return from, err == nil, err
 }
 
+// namedInStorage is named without what is remembered of the mount: memory is no witness of what is stored.
+func namedInStorage(ctx context.Context, r Journals, name string) (from custody.Head, exists bool, err error) {
+	if name == custody.MountChain {
+		from, err = namedByMount(ctx, r.conn)
+		return from, err == nil, err
+	}
+	return r.named(ctx, name)
+}
+
 // mountHead is [namedByMount] from memory, where the end of the chain is remembered and nothing is stored behind it: one
 // Get. What is stored there another node wrote, which tells more than memory does.
 func (r Journals) mountHead(ctx context.Context) (custody.Head, error) {

@@ -163,10 +163,7 @@ func checkEnd(ctx context.Context, r Journals, name string) (problem string, err
 		return "", err
 	}
 	defer unlock()
-	from, exists, err := r.named(ctx, name)
-	if name == custody.MountChain && err == nil {
-		from, err = namedByMount(ctx, r.conn) // memory is no witness of what is stored
-	}
+	from, exists, err := namedInStorage(ctx, r, name)
 	_, isPolicy := custody.PolicyOf(name)
 	older := from.Count == 0 && !isPolicy && name != custody.MountChain // a key from before there was custody
 	if err != nil || !exists || older {

@@ -32,7 +32,7 @@ var functions = template.FuncMap{
 	"instant":      func(t time.Time) mount.Time { return mount.Time{Time: t} },
 	"names":        func(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) },
 	"value":        value,
-	"words":        func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"words":        strings.NewReplacer("pre_", "pre-", "_", " ").Replace,
 	"irreversible": mount.Irreversible,
 	"versions":     versionsText,
 	"short":        func(s string) string { return s[:min(len(s), 12)] },

@@ -144,7 +144,7 @@ func opened(t *testing.T) *kit {
 var wholeMount = map[string]string{
 	"config/clock":                `{"now":"2026-03-01T12:00:30Z","frozen":true,"why":"HOSTILE"}`,
 	"health":                      `{"status":"degraded","checks":[{"check":"clock","status":"degraded","problem":"HOSTILE"}],"damaged_versions":[{"key":"orders","version":2,"problem":"HOSTILE","since":"2026-03-01T12:00:30Z"}],"broken_chains":["policy:HOSTILE"],"checkpoint_time":"2026-02-28T12:00:30Z"}`,
-	"rotation/status":             `{"due":3,"due_complete":false,"failed":1,"stalled":0,"overdue":1,"stopped":0,"ungoverned":1,"progress":{"started_time":"2026-03-01T11:59:30Z","took":0.25,"seen":7}}`,
+	"rotation/status":             `{"due":3,"due_complete":false,"failed":1,"stalled":0,"overdue":1,"stopped":0,"ending":2,"ungoverned":1,"progress":{"started_time":"2026-03-01T11:59:30Z","took":0.25,"seen":7}}`,
 	"LIST rotation/status":        `{"keys":["orders"],"key_info":{"orders":{"status":"failed","since":"2026-02-27T12:00:00Z","policy":"pci","why":"HOSTILE"}}}`,
 	"LIST approvals":              `{"keys":["ap-1","ap-2"],"key_info":{"ap-1":{"operation":"rotate","subject":"key HOSTILE","state":"pending","requester":"HOSTILE","rule":"2 of HOSTILE","given":1,"approve_by":"2026-03-04T12:00:30Z"},"ap-2":{"operation":"retire","state":"executed"}}}`,
 	"approvals/ap-1":              `{"id":"ap-1","operation":"rotate","subject":"key orders","state":"pending","requester":"HOSTILE","reason":"HOSTILE","effect":"HOSTILE","rule":"HOSTILE","policy":"HOSTILE","parameters":{"HOSTILE":"HOSTILE"},"created_time":"2026-03-01T12:00:30Z","votes":[{"name":"HOSTILE","vote":"approve","comment":"HOSTILE","counts":false,"why_not":"HOSTILE","time":"2026-03-01T12:00:30Z"}]}`,

@@ -237,26 +237,41 @@ func TestAClockThatIsNotBelievedLetsNothingBeDone(t *testing.T) {
 	require.Equal(t, "archived", o.StatesOf("orders")[0])
 }
 
-// TestAnOldCopyOfTheStorageRevivesNoConsent that was withdrawn since.
+// TestAnOldCopyOfTheStorageRevivesNoConsent that was withdrawn since, whether somebody says that the clock is right or it is believed
+// after a day.
 func TestAnOldCopyOfTheStorageRevivesNoConsent(t *testing.T) {
-	o := retiring(t, oneOf, "approval_ttl", "14d", "execution_ttl", "14d")
-	require.NoError(t, o.Tick())
-	request := o.asked("alice", retire1, "reason", why)
-	o.approve(request, "bob")
-	copied := o.Storage.All()
-	o.Must(o.as("alice").Write("approvals/"+request+"/withdraw", "reason", "it was a mistake"))
+	for name, believed := range map[string]func(o *office){
+		"acknowledged": func(o *office) { o.Must(o.Write("config/clock", "acknowledge", true)) },
+		"proved":       func(o *office) { o.Advance(24 * time.Hour) },
+		"proved, and no tick since": func(o *office) {
+			o.Advance(24*time.Hour - time.Minute)
+			o.Clock.Add(time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := retiring(t, oneOf, "approval_ttl", "14d", "execution_ttl", "14d")
+			require.NoError(t, o.Tick())
+			request := o.asked("alice", retire1, "reason", why)
+			o.approve(request, "bob")
+			copied := o.Storage.All()
+			o.Must(o.as("alice").Write("approvals/"+request+"/withdraw", "reason", "it was a mistake"))
 
-	m := mounttest.New(t)
-	m.System = o.System
-	m.Load(copied)
-	m.Clock.Add(o.Clock.Now().Sub(mounttest.Start) + 5*24*time.Hour)
-	o = &office{m, t}
-	require.NoError(t, o.Tick())
-	o.Refused(o.as("alice").Write(retire1, "reason", why), "clock cannot be trusted")
-	o.Must(o.as("auditor").Write("config/clock", "acknowledge", true))
-	require.Equal(t, "void", o.state(request))
-	require.Equal(t, 428, o.as("alice").Write(retire1, "reason", why).Status)
-	require.Equal(t, "archived", o.StatesOf("orders")[0])
+			m := mounttest.New(t)
+			m.System = o.System
+			m.Load(copied)
+			m.Clock.Add(o.Clock.Now().Sub(mounttest.Start) + 5*24*time.Hour)
+			o = &office{m, t}
+			require.NoError(t, o.Tick())
+			o.Refused(o.as("alice").Write(retire1, "reason", why), "clock cannot be trusted")
+			believed(o.as("auditor"))
+			require.Equal(t, "void", o.state(request))
+			require.Equal(t, request, o.asked("alice", retire1, "reason", why))
+			require.Equal(t, "pending", o.state(request))
+			require.NoError(t, o.Tick())
+			require.Equal(t, "pending", o.state(request), "what was asked for since stands")
+			require.Equal(t, "archived", o.StatesOf("orders")[0])
+		})
+	}
 }
 
 func TestTwoGatesAreNotPassedAtOnce(t *testing.T) {

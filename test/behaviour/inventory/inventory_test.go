@@ -165,7 +165,7 @@ func TestTheInventoryRefusesWhatItCannotFind(t *testing.T) {
 	for _, c := range [][]any{
 		{"policy", "none", `policy: "none": there is no such policy`},
 		{"state", "active", `state: "active": must be one of enabled`},
-		{"status", "late", `status: "late": must be one of none, scheduled, due, retrying`},
+		{"status", "late", `status: "late": must be one of none, scheduled, due, stopped`},
 		{"type", "des", `type: "des": unknown key type`},
 		{"limit", 1001, "limit: 1001: must be between 0 and 1000"},
 		{"limit", -1, "limit: -1"},

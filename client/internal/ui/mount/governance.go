@@ -19,6 +19,7 @@ type Status struct {
 	Stalled        int      `json:"stalled"`
 	Overdue        int      `json:"overdue"`
 	Stopped        int      `json:"stopped"`
+	Ending         int      `json:"ending"`
 	Ungoverned     int      `json:"ungoverned"`
 	OldestDue      Time     `json:"oldest_due_time"`
 	OldestLateness int64    `json:"oldest_lateness"`
