@@ -35,6 +35,15 @@ func Skip(t testing.TB, why string) {
 // Spared tells which cases of a long table are left out under the race detector: all but every tenth.
 func Spared(t testing.TB, i int) bool { return i%10 != 0 && Watched(t) }
 
+// Stride is how far apart the writes of an act lie that are made to fail: every fifth under the race detector. It is odd, so that what a
+// test does after every other of them it still does.
+func Stride(t testing.TB) int {
+	if Watched(t) {
+		return 5
+	}
+	return 1
+}
+
 // Size is how large a test is that is about numbers: a tenth under the race detector.
 func Size(t testing.TB, full int) int {
 	if Watched(t) {

@@ -48,6 +48,7 @@ func TestWhatIsLessIsTold(t *testing.T) {
 		"watched": racetest.Watched,
 		"spared":  func(t testing.TB) bool { return racetest.Spared(t, 3) },
 		"size":    func(t testing.TB) bool { return racetest.Size(t, 30) < 30 },
+		"stride":  func(t testing.TB) bool { return racetest.Stride(t) > 1 },
 	} {
 		r := recorder{t, map[string]string{}}
 		less := ask(r)

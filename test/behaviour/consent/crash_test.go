@@ -15,16 +15,17 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/storagetest"
 )
 
-// eachWrite makes the n-th write of something fail, for each n and each way to fail.
+// eachWrite makes the n-th write of something fail, for each n and each way to fail. Some of them only under the race detector.
 func eachWrite(t *testing.T, i int, name string, crash func(t *testing.T, at int, fate storagetest.Fate) (fired bool)) {
 	t.Helper()
+	stride := racetest.Stride(t)
 	for f, fate := range storagetest.Fates() {
 		if racetest.Spared(t, i+f) {
 			continue
 		}
 		t.Run(fmt.Sprintf("%s/%s", name, fate), func(t *testing.T) {
 			t.Parallel()
-			for at := 1; crash(t, at, fate); at++ {
+			for at := 1; crash(t, at, fate); at += stride {
 			}
 		})
 	}

@@ -6,12 +6,15 @@ package consent_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/keylife/vault-plugin-keylife/internal/mounttest"
+	"github.com/keylife/vault-plugin-keylife/internal/racetest"
 )
 
 // s3cr3t stands for what is stored and must not be quoted.
@@ -59,7 +62,12 @@ func damages() map[string]func(t *testing.T, record string) string {
 
 // TestARequestThatCannotBeReadIsNoConsentAndStopsNoOther: it is shown as what it is.
 func TestARequestThatCannotBeReadIsNoConsentAndStopsNoOther(t *testing.T) {
-	for name, damage := range damages() {
+	all := damages()
+	for i, name := range slices.Sorted(maps.Keys(all)) {
+		if racetest.Spared(t, i) {
+			continue
+		}
+		damage := all[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := retiring(t, oneOf)

@@ -4,7 +4,8 @@
 package consent_test
 
 import (
-	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,39 +99,34 @@ func TestCustodyAloneKeepsItWhereNobodyHasEnrolled(t *testing.T) {
 func TestAReviewThatIsOverdueDoesNotHoldUpRecovery(t *testing.T) {
 	o := unruled(t)
 	o.Must(unruledActs["detach"].do(o, damaged))
-	o.Advance(73 * time.Hour)
+	o.Leap(73 * time.Hour)
 	require.Equal(t, "overdue", o.review(o.reviews()[0])["state"])
 	o.Must(unruledActs["write the policy"].do(o, damaged))
 	require.Len(t, o.reviews(), 2)
 }
 
 func TestEachWriteOfWhatEndsAnUnreadableRuleMayFailTwice(t *testing.T) {
-	for name, x := range unruledActs {
-		for _, fate := range storagetest.Fates() {
-			t.Run(fmt.Sprintf("%s/%s", name, fate), func(t *testing.T) {
-				t.Parallel()
-				for at := 1; ; at++ {
-					o := unruled(t)
-					fired := false
-					for range 2 {
-						o.Storage.FailWriteAs(at, fate)
-						x.do(o, damaged)
-						fired = fired || o.Storage.Fired()
-						o.Storage.Heal()
-						require.Equal(t, x.done(o), len(o.reviews("state", "open")) == 1, "write %d: a review is open exactly where the act took effect", at)
-					}
-					if at%2 == 0 {
-						o.Restart()
-					}
-					o.Must(x.do(o, damaged))
-					require.True(t, x.done(o))
-					require.Len(t, o.reviews("state", "open"), 1)
-					if !fired {
-						require.Greater(t, at, 3)
-						return
-					}
-				}
-			})
-		}
+	for i, name := range slices.Sorted(maps.Keys(unruledActs)) {
+		x := unruledActs[name]
+		eachWrite(t, i, name, func(t *testing.T, at int, fate storagetest.Fate) bool {
+			t.Helper()
+			o := unruled(t)
+			fired := false
+			for range 2 {
+				o.Storage.FailWriteAs(at, fate)
+				x.do(o, damaged)
+				fired = fired || o.Storage.Fired()
+				o.Storage.Heal()
+				require.Equal(t, x.done(o), len(o.reviews("state", "open")) == 1, "write %d: a review is open exactly where the act took effect", at)
+			}
+			if at%2 == 0 {
+				o.Restart()
+			}
+			o.Must(x.do(o, damaged))
+			require.True(t, x.done(o))
+			require.Len(t, o.reviews("state", "open"), 1)
+			require.True(t, fired || at > 3)
+			return fired
+		})
 	}
 }
