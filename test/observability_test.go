@@ -27,14 +27,21 @@ func TestPrometheusTellsOfTheTokenTheClockAndALostMount(t *testing.T) {
 	require.Empty(t, w.of(t, "KeylifeHSMDown", "sealed"))
 
 	s.token.TakeAway(t)
+	s.Tick(t, "sealed")
 	w.fires(t, "KeylifeHSMDown", "sealed")
 	require.Empty(t, w.of(t, "KeylifeHSMDown", "keylife"), "it has no HSM")
+	require.Contains(t, w.fires(t, "KeylifeUnhealthy", "sealed"), "check hsm")
 	s.token.GiveBack(t)
+	s.Tick(t, "sealed")
 	w.ends(t, "KeylifeHSMDown", "sealed")
+	w.ends(t, "KeylifeUnhealthy", "sealed")
 
+	s.Tick(t, "keylife") // what leaps has been looked at before
 	s.Advance(t, 25*time.Hour)
+	s.Tick(t, "keylife")
 	w.fires(t, "KeylifeClockFrozen", "keylife")
 	s.Must(t, http.MethodPost, "keylife/config/clock", object("acknowledge", true, "reason", ticket))
+	s.Tick(t, "keylife")
 	w.ends(t, "KeylifeClockFrozen", "keylife")
 
 	s.Unmount(t, "lost")

@@ -17,7 +17,7 @@ var table = slices.Concat(processRows, counterRows, boardRows)
 var processRows = []row{
 	ofNode("info", "Version of the plugin and identity of the mount's data; the value is 1.", func(m Mount, put put) {
 		put(1, m.Version, m.Instance)
-	}, "version", "instance"),
+	}, "version", "instance_id"),
 	ofNode("active", "1 where the node does what the clock does; 0 on a standby.", func(m Mount, put put) { put(oneIf(m.Active)) }),
 	ofNode("hsm_up", "1 if the last call of the HSM got through; without an HSM there is no such series.", func(m Mount, put put) {
 		if m.Token {

@@ -55,7 +55,7 @@ func TestValuesAreThoseThatWereObserved(t *testing.T) {
 	m.Board.Governance.Set(observe.Governance{Approvers: []observe.Approvers{{Rule: "pci", Needed: 2, Able: 3}}})
 	got := text(t, m)
 	for _, line := range []string{
-		`keylife_info{instance="0f1e",mount="team/keylife",node="vault-1",version="v1.2.3"} 1`,
+		`keylife_info{instance_id="0f1e",mount="team/keylife",node="vault-1",version="v1.2.3"} 1`,
 		`keylife_operations_total{mount="team/keylife",node="vault-1",operation="encrypt",result="ok"} 3`,
 		`keylife_operations_total{mount="team/keylife",node="vault-1",operation="verify",result="invalid"} 1`,
 		`keylife_operations_total{mount="team/keylife",node="vault-1",operation="decrypt",result="limit"} 0`,
