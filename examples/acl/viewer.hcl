@@ -94,3 +94,15 @@ path "keylife/reviews" {
 path "keylife/reviews/+" {
   capabilities = ["read"]
 }
+
+path "keylife/health" {
+  capabilities = ["read"]
+}
+
+path "keylife/config/clock" {
+  capabilities = ["read"]
+}
+
+path "keylife/config/history" {
+  capabilities = ["read"]
+}

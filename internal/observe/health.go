@@ -100,8 +100,6 @@ func (o *Observer) tickFinding(h Health, now time.Time, active bool) Finding {
 	switch {
 	case now.Sub(h.At) > FindingsAge && now.Sub(h.Started) > FindingsAge:
 		return Finding{CheckTick, Failing, "no tick ran since " + timeText(h.At, "the start of the process")}
-	case h.At.IsZero():
-		return Finding{CheckTick, Degraded, "no tick ran since the start of the process"}
 	case active && now.Sub(last) > FindingsAge:
 		return Finding{CheckTick, Degraded, "no tick ended without an error since " + timeText(last, "")}
 	}

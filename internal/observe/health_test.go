@@ -63,10 +63,10 @@ func TestFindingsThatAreOldSayNothing(t *testing.T) {
 	assert.Equal(t, OK, grade(o, CheckTick, start.Add(10*time.Minute), false), "a node that does not act")
 }
 
-func TestAProcessThatHasJustStartedIsDegradedForThreeMinutes(t *testing.T) {
+func TestAProcessThatHasJustStartedHasThreeMinutesForItsFirstTick(t *testing.T) {
 	o := New()
 	o.Board.Health.Set(Health{Started: start})
-	assert.Equal(t, Degraded, grade(o, CheckTick, start.Add(FindingsAge), true))
+	assert.Equal(t, OK, grade(o, CheckTick, start.Add(FindingsAge), true))
 	assert.Equal(t, Failing, grade(o, CheckTick, start.Add(FindingsAge+time.Second), true))
 }
 
