@@ -85,7 +85,7 @@ func TestARestartBeginsAnew(t *testing.T) {
 	m.Must(m.Write("keys/k"))
 	m.Encrypt("k", "x")
 	require.InDelta(t, 1, value(t, m, `keylife_operations_total{operation="encrypt",result="ok"}`), 0)
-	require.Contains(t, scrape(t, m), `instance="`+m.Storage.Journal()[0].Instance+`"`)
+	require.Contains(t, scrape(t, m), `instance_id="`+m.Storage.Journal()[0].Instance+`"`)
 	m.Restart()
 	require.Zero(t, value(t, m, `keylife_operations_total{operation="encrypt",result="ok"}`))
 }
