@@ -6,13 +6,17 @@ package keylife
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/uses"
+	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
 )
 
 // Uses returns what keys were used for, and by whom.
@@ -66,6 +70,75 @@ func (d directory) Entity(id string) (info uses.EntityInfo, found bool, err erro
 		info.Groups = append(info.Groups, group.Name)
 	}
 	return info, true, nil
+}
+
+// names returns what Vault calls entities; one that is gone is left out. It asks once for each.
+func (d directory) names(ctx context.Context, entities []string) (map[string]string, error) {
+	names := make(map[string]string, len(entities))
+	for _, entity := range entities {
+		if err := ctx.Err(); err != nil {
+			return names, err
+		}
+		found, err := d.vault.EntityInfo(entity)
+		if err != nil {
+			return names, fmt.Errorf("ask Vault for entity %s: %w", entity, err)
+		}
+		if found != nil && found.ID == entity {
+			names[entity] = found.Name
+		}
+	}
+	return names, nil
+}
+
+// electorate is who has enrolled as an approver, and how they have voted.
+type electorate struct {
+	since map[string]time.Time // by entity: when it enrolled
+	votes engine.Votes         // zero: not counted
+}
+
+func electorateOf(ctx context.Context, c *request) (electorate, error) {
+	all, err := c.Approvers().Enrolments(ctx)
+	w := electorate{since: make(map[string]time.Time, len(all))}
+	for _, e := range all {
+		w.since[e.Entity] = e.Since
+	}
+	return w, err
+}
+
+// count reads how they have voted, where a review has any of them.
+func (w *electorate) count(ctx context.Context, c *request, r uses.Review) (err error) {
+	enrolled := func(e uses.Reviewed) bool { _, found := w.since[e.ID]; return found }
+	if slices.ContainsFunc(r.Entities, enrolled) {
+		w.votes, err = c.Approvals().Votes(ctx)
+	}
+	return err
+}
+
+// votesData shows an entity as an approver. That it has never voted is not known where requests are left.
+func (w electorate) votesData(entity string) map[string]any {
+	since, enrolled := w.since[entity]
+	if !enrolled {
+		return map[string]any{"approver": false}
+	}
+	votes := w.votes.Of[entity]
+	data := map[string]any{
+		"approver": true, "enrolled_time": vaultapi.Time(since), "votes": votes.Count, "last_vote_time": vaultapi.Time(votes.Last),
+	}
+	if votes.Count > 0 || w.votes.Left == 0 {
+		data["never_voted"] = votes.Count == 0
+	}
+	return data
+}
+
+// notShown says which votes are not counted.
+func (w electorate) notShown() (list []string) {
+	if w.votes.Unread > 0 {
+		list = append(list, fmt.Sprintf("votes in %d requests for consent that cannot be read", w.votes.Unread))
+	}
+	if w.votes.Left > 0 {
+		list = append(list, fmt.Sprintf("votes in %d more requests for consent that are kept: no more are read for a page", w.votes.Left))
+	}
+	return list
 }
 
 // watchedKeys is engine.KeyStore: it counts the acts of who asks.

@@ -6,6 +6,8 @@ package keylife
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -26,7 +28,8 @@ var (
 	fAccessKey     = vaultapi.Text("key", "Only what was done with this key: its name, or its id. Empty: all keys.").Query()
 	fAccessEntity  = vaultapi.Text("entity", "Only this entity: its id, none (tokens without an entity) or others (what there was no room for in memory). Empty: all.").Query()
 	fAfterEntity   = vaultapi.Text("after", "The id of the last entity of the page before.").Query()
-	fEntities      = vaultapi.List("entities", "The entities that did something, each with the keys: entity, name, known and disabled (both from Vault), alive, groups, stale, keys, keys_total.")
+	fEntities      = vaultapi.List("entities", "The entities that did something, or have enrolled as approvers, each with the keys: entity, name, known and disabled (both from Vault), alive, groups, stale, keys, keys_total, approver; of an approver enrolled_time, votes, last_vote_time, never_voted.")
+	fVotesSince    = vaultapi.Text("votes_since", "No request for consent that was filed since then is dropped, RFC 3339; of older ones those that are kept count in votes. Empty: no approver is shown.")
 	fNextEntity    = vaultapi.Text("next", "What to pass as after to go on, where more follows.")
 	fAttested      = vaultapi.Text("attested_time", "When somebody attested a review last, RFC 3339; empty: never.")
 	fReviewDueTime = vaultapi.Text("due_time", "When the next one is due, RFC 3339; empty: now, as there was none.")
@@ -44,11 +47,12 @@ func (a accessAPI) paths() []path {
 			Fields: vaultapi.FieldsOf(fUnusedFor, fAccessKey, fAccessEntity, fAfterEntity, vaultapi.Limit),
 			Operations: operations{logical.ReadOperation: {
 				Handle: a.read, Summary: "Read which entities use which keys, and which do not any more.", Answer: "Who did what.",
-				Fields: vaultapi.FieldsOf(fEntities, fNextEntity, fAttested, fReviewDueTime, fReviewDue, fNotShown),
+				Fields: vaultapi.FieldsOf(fEntities, fNextEntity, fVotesSince, fAttested, fReviewDueTime, fReviewDue, fNotShown),
 			}},
 			Synopsis: "Who uses which keys.",
 			Description: "Entities that used a key, acted on one, or were denied by the state of a version: what each did with which key, first and " +
-				"last on which day, how often, and the most in an hour of each of 14 days. Who could use a key and did not, Vault does not show to " +
+				"last on which day, how often, and the most in an hour of each of 14 days. Where no key is asked for, those who have enrolled as " +
+				"approvers, too, and in how many requests each has voted. Who could use a key and did not, Vault does not show to " +
 				"plugins; not_shown says so. With limit, a page; after takes the last entity of the page before.",
 		},
 		{
@@ -73,8 +77,16 @@ func (a accessAPI) read(ctx context.Context, c *request) (*logical.Response, err
 	if err != nil {
 		return nil, err
 	}
+	who, err := electorateOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	q.Also = slices.Collect(maps.Keys(who.since))
 	review, err := c.Uses().Review(ctx, q)
 	if err != nil {
+		return nil, err
+	}
+	if err := who.count(ctx, c, review); err != nil {
 		return nil, err
 	}
 	next := ""
@@ -82,7 +94,8 @@ func (a accessAPI) read(ctx context.Context, c *request) (*logical.Response, err
 		next = review.Entities[len(review.Entities)-1].ID
 	}
 	return vaultapi.Data(append(attestation(g, c.b.engine.Now()),
-		fEntities.Is(vaultapi.Rows(review.Entities, reviewedData)), fNextEntity.Is(next), fNotShown.Is(notShown(review)))...), nil
+		fEntities.Is(vaultapi.Rows(review.Entities, who.reviewedData)), fNextEntity.Is(next),
+		fVotesSince.Is(vaultapi.Time(who.votes.Since)), fNotShown.Is(append(notShown(review), who.notShown()...)))...), nil
 }
 
 func queryOf(c *request) (q uses.Query, err error) {
@@ -120,17 +133,19 @@ func attestation(g policy.Governance, now time.Time) []vaultapi.Value {
 	}
 }
 
-func reviewedData(e uses.Reviewed) map[string]any {
+func (w electorate) reviewedData(e uses.Reviewed) map[string]any {
 	data := map[string]any{
 		"entity": e.ID, "name": e.Name, "known": e.Known, "disabled": e.Disabled, "alive": e.Known && !e.Disabled,
 		"groups": append([]string{}, e.Groups...), "stale": e.Stale, "keys_total": len(e.Keys),
 		"keys": vaultapi.Rows(e.Keys[:min(len(e.Keys), keysOfEntity)], accessData),
 	}
-	if !e.IsEntity() {
+	if !uses.IsEntity(e.ID) {
 		for _, field := range []string{"known", "disabled", "alive"} {
 			delete(data, field)
 		}
+		return data
 	}
+	maps.Copy(data, w.votesData(e.ID))
 	return data
 }
 
@@ -151,7 +166,7 @@ func notShown(r uses.Review) []string {
 		"requests that Vault's policies refuse: they do not come as far as here",
 		"uses that performance standbys, and standbys of OpenBao, have served: they stay in the memory of those nodes",
 		"uses since the last time that they were stored, up to a day, where the plugin was ended without warning",
-		"votes on approvals",
+		"votes of who has not enrolled as an approver, and votes in requests for consent that were dropped: 90 days after they were filed, or later",
 	}
 	if r.Off {
 		list = append(list, "anything since access_ledger of config/engine is false")

@@ -106,6 +106,7 @@ type version struct {
 	engine.VersionDetail
 	used   dataplane.Used
 	seen   uses.Observed
+	names  map[string]string // by entity: those of who used it last, as Vault has them
 	change custody.Record // zero: none is known
 }
 
@@ -143,8 +144,8 @@ var versionAnswer = vaultapi.Answer[version]{
 	vaultapi.Show(vaultapi.Text("last_denied_time", "The last of them, RFC 3339."), func(v version) string { return vaultapi.Time(v.Denied.Last) }),
 	vaultapi.Show(vaultapi.Object("used", "By operation: count, first_time and last_time, RFC 3339, as far as uses were counted."),
 		func(v version) map[string]any { return usedData(v.seen) }),
-	vaultapi.Show(vaultapi.List("used_by", "Up to 16 entities that used it last, the newest first: entity, operation, time."),
-		func(v version) []any { return usersData(v.seen) }),
+	vaultapi.Show(vaultapi.List("used_by", "Up to 16 entities that used it last, the newest first: entity, name, operation, time. Without a name: it is no entity, or Vault has none of the id any more."),
+		func(v version) []any { return usersData(v.seen, v.names) }),
 	vaultapi.Show(vaultapi.Object("last_change", "The newest act on the version in the custody record: who, when and why."),
 		func(v version) map[string]any { return changeData(v.change) }),
 	vaultapi.Show(vaultapi.Text("last_change_time", "When that was, RFC 3339; empty: it is not known."), func(v version) string { return vaultapi.Time(v.change.Time) }),
@@ -172,7 +173,11 @@ func (a versionsAPI) read(ctx context.Context, c *request) (*logical.Response, e
 		return nil, err
 	}
 	seen = c.b.uses.Known(k.ID, detail.Number, seen)
-	resp := versionAnswer.Of(version{fName.Get(c), detail, c.b.plane.UsedOf(k, detail.Number, leased), seen, change})
+	names, unnamed := directory{c.b.System()}.names(ctx, usersOf(seen))
+	resp := versionAnswer.Of(version{fName.Get(c), detail, c.b.plane.UsedOf(k, detail.Number, leased), seen, names, change})
+	if unnamed != nil {
+		resp.AddWarning("names of entities in used_by are left out: " + unnamed.Error())
+	}
 	if detail.DeniedErr != nil {
 		resp.AddWarning(unreadDenials + detail.DeniedErr.Error())
 	}
@@ -187,10 +192,24 @@ func usedData(o uses.Observed) map[string]any {
 	return data
 }
 
-func usersData(o uses.Observed) []any {
+// usersOf returns the entities that used a version last, each once.
+func usersOf(o uses.Observed) (entities []string) {
+	for _, user := range o.By {
+		if uses.IsEntity(user.Entity) {
+			entities = append(entities, user.Entity)
+		}
+	}
+	return entities
+}
+
+func usersData(o uses.Observed, names map[string]string) []any {
 	rows := make([]any, len(o.By))
 	for i, user := range o.By {
-		rows[i] = map[string]any{"entity": user.Entity, "operation": string(user.Op), "time": vaultapi.Time(user.Time)}
+		row := map[string]any{"entity": user.Entity, "operation": string(user.Op), "time": vaultapi.Time(user.Time)}
+		if name := names[user.Entity]; name != "" {
+			row["name"] = name
+		}
+		rows[i] = row
 	}
 	return rows
 }

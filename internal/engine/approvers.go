@@ -72,6 +72,11 @@ func (s Approvers) Configure(
 	return after, err
 }
 
+// Enrolments returns who has enrolled, in the order of the entities. Whether they are there is not asked.
+func (s Approvers) Enrolments(ctx context.Context) ([]consent.Enrolment, error) {
+	return s.store.Approvers.Enrolments(ctx)
+}
+
 // Acknowledge enrols an entity as an approver, or renews its enrolment, and returns it as a roster of one. Hash is that of the
 // duties that it accepts.
 func (s Approvers) Acknowledge(ctx context.Context, entity, hash string, pre Precondition) (consent.Roster, error) {

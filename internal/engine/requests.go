@@ -23,19 +23,29 @@ const (
 // others returns the requests that are kept beside one. Those that cannot be read are left out.
 func (s gate) others(ctx context.Context, r consent.Request) (all []consent.Request, err error) {
 	ids, err := s.store.Approvals.RequestIDs(ctx)
-	for _, id := range slices.DeleteFunc(ids, func(id string) bool { return id == r.ID() }) {
-		other, err := s.store.Approvals.Request(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	all, _, err = s.readable(ctx, slices.DeleteFunc(ids, func(id string) bool { return id == r.ID() }))
+	return all, err
+}
+
+// readable returns the requests of these ids that are kept and can be read; unread: so many cannot.
+func (s Approvals) readable(ctx context.Context, ids []string) (all []consent.Request, unread int, err error) {
+	for _, id := range ids {
+		r, err := s.store.Approvals.Request(ctx, id)
 		switch {
 		case errors.Is(err, refusal.ErrNotFound): // dropped since it was listed
 		case errors.Is(err, refusal.ErrUnreadable):
+			unread++
 			s.Log.Warn("a request for consent cannot be read", "request", id, "error", err)
 		case err != nil:
-			return nil, err
+			return nil, unread, err
 		default:
-			all = append(all, other)
+			all = append(all, r)
 		}
 	}
-	return all, err
+	return all, unread, nil
 }
 
 // closest returns the last request that was approved for the same act of the same person on the same thing, but has other content, and

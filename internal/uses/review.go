@@ -6,6 +6,7 @@ package uses
 import (
 	"cmp"
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ type Query struct {
 	UnusedFor time.Duration // what was not used for so long is stale
 	Key       string        // name or id; empty: all
 	Entity    string        // empty: all
+	Also      []string      // entities that are in a review of all keys whatever they did
 	After     string        // the last entity of the page before
 	Limit     int           // of entities
 }
@@ -29,7 +31,7 @@ type Review struct {
 	Off      bool  // the ledger is: nothing is added to what is shown
 }
 
-// Reviewed is an entity that did something.
+// Reviewed is an entity that did something, or that was asked for all the same.
 type Reviewed struct {
 	ID string
 	EntityInfo
@@ -38,8 +40,8 @@ type Reviewed struct {
 	Keys  []KeyAccess
 }
 
-// IsEntity reports that it is one entity, of which Vault may know.
-func (r Reviewed) IsEntity() bool { return r.ID != None && r.ID != Others }
+// IsEntity reports that an id is that of one entity, of which Vault may know.
+func IsEntity(id string) bool { return id != None && id != Others }
 
 // KeyAccess is what an entity did with a key.
 type KeyAccess struct {
@@ -54,18 +56,22 @@ func (s Session) Review(ctx context.Context, q Query) (Review, error) {
 	r := Review{Missed: s.missed.Load(), Off: s.off.Load()}
 	before := DayOf(s.Now().Add(-q.UnusedFor))
 	unstored := s.unstored() // before what is stored: what is stored meanwhile is in either
-	shards, err := s.shards(ctx, q, unstored)
-	for _, shard := range shards {
+	used, err := s.shards(ctx, q, unstored)
+	also := q.also()
+	for _, shard := range inOrder(used, maps.Keys(also)) {
 		if err != nil || r.More {
 			break
 		}
 		var stored Shard
-		if stored, err = s.Access(ctx, shard); err == nil {
-			r.More = r.add(stored.Plus(unstored[shard]), q, before)
+		if _, found := slices.BinarySearch(used, shard); found {
+			stored, err = s.Access(ctx, shard)
+		}
+		if err == nil {
+			r.More = r.add(stored.Plus(unstored[shard]), also[shard], q, before)
 		}
 	}
 	for i := range r.Entities {
-		if err == nil && r.Entities[i].IsEntity() {
+		if err == nil && IsEntity(r.Entities[i].ID) {
 			e := &r.Entities[i]
 			e.EntityInfo, e.Known, err = s.Entity(e.ID)
 		}
@@ -73,13 +79,18 @@ func (s Session) Review(ctx context.Context, q Query) (Review, error) {
 	return r, err
 }
 
-// shards returns those that a page may need.
+// inOrder returns what is in either, each once.
+func inOrder[T cmp.Ordered](list []T, more iter.Seq[T]) []T {
+	return slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(slices.Clip(list), more))))
+}
+
+// shards returns those with uses that a page may need, in order.
 func (s Session) shards(ctx context.Context, q Query, unstored map[int]Shard) ([]int, error) {
 	if q.Entity != "" {
 		return []int{ShardOf(q.Entity)}, nil
 	}
 	stored, err := s.AccessShards(ctx)
-	all := slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(stored, maps.Keys(unstored)))))
+	all := inOrder(stored, maps.Keys(unstored))
 	if q.After != "" {
 		first, _ := slices.BinarySearch(all, ShardOf(q.After))
 		all = all[first:]
@@ -87,15 +98,26 @@ func (s Session) shards(ctx context.Context, q Query, unstored map[int]Shard) ([
 	return all, err
 }
 
-// add adds the entities of a shard to the page; more: it has others.
-func (r *Review) add(all Shard, q Query, before Day) (more bool) {
+// also returns the entities that a page may have whatever they did, by shard.
+func (q Query) also() map[int][]string {
+	shards := map[int][]string{}
+	for _, entity := range q.Also {
+		if q.Key == "" && !q.passes(entity) {
+			shards[ShardOf(entity)] = append(shards[ShardOf(entity)], entity)
+		}
+	}
+	return shards
+}
+
+// add adds the entities of a shard to the page, with those of also; more: it has others.
+func (r *Review) add(all Shard, also []string, q Query, before Day) (more bool) {
 	r.Dropped += all.Dropped
-	for _, entity := range slices.Sorted(maps.Keys(all.Entities)) {
+	for _, entity := range inOrder(also, maps.Keys(all.Entities)) {
 		if q.passes(entity) {
 			continue
 		}
 		reviewed := reviewedOf(entity, all.Entities[entity], q.Key, before)
-		if len(reviewed.Keys) == 0 {
+		if len(reviewed.Keys) == 0 && !slices.Contains(also, entity) {
 			continue
 		}
 		if len(r.Entities) == q.Limit {
@@ -106,12 +128,13 @@ func (r *Review) add(all Shard, q Query, before Day) (more bool) {
 	return false
 }
 
-// passes reports an entity, of the first shard of a page or a later one, that the page does not have.
+// passes reports an entity that the page does not have: it is not asked for, or a page before had it.
 func (q Query) passes(entity string) bool {
 	if q.Entity != "" && entity != q.Entity {
 		return true
 	}
-	return q.After != "" && ShardOf(entity) == ShardOf(q.After) && entity <= q.After
+	last := cmp.Or(cmp.Compare(ShardOf(entity), ShardOf(q.After)), cmp.Compare(entity, q.After))
+	return q.After != "" && last <= 0
 }
 
 // unstored returns what was counted and may not be stored, by shard.
@@ -138,6 +161,7 @@ func reviewedOf(entity string, keys map[string]Access, only string, before Day) 
 		r.Stale = r.Stale && stale
 		r.Keys = append(r.Keys, KeyAccess{id, access, stale})
 	}
+	r.Stale = r.Stale && len(r.Keys) > 0
 	slices.SortFunc(r.Keys, func(a, b KeyAccess) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.KeyID, b.KeyID)) })
 	return r
 }

@@ -74,3 +74,37 @@ func TestPagesOfAReviewHaveEachEntityOnce(t *testing.T) {
 		require.Equal(t, (40+limit-1)/limit, pages)
 	}
 }
+
+// TestAReviewHasWhoIsAskedForWithoutUses, each once, and reads no shard for it.
+func TestAReviewHasWhoIsAskedForWithoutUses(t *testing.T) {
+	w := newWorld(0)
+	also, want := []string{"user 1"}, []string{}
+	for i := range 10 {
+		user, idle := fmt.Sprint("user ", i), fmt.Sprint("idle ", i)
+		w.use(user, orders, lifecycle.UseEncrypt, 1, 1)
+		also, want = append(also, idle), append(want, user, idle)
+	}
+	w.tick(t)
+	for _, limit := range []int{1, 3, 20} {
+		var got []string
+		for after := ""; len(got) == 0 || after != ""; {
+			w.read = 0
+			r := w.review(t, uses.Query{After: after, Limit: limit, Also: also})
+			require.LessOrEqual(t, w.read, min(limit+1, 10), "a shard without uses is not read")
+			for _, e := range r.Entities {
+				require.NotContains(t, got, e.ID)
+				got = append(got, e.ID)
+				require.Equal(t, e.ID[:4] == "user", len(e.Keys) == 1, e.ID)
+				require.True(t, e.Known, e.ID)
+				require.False(t, e.Stale, "who has used nothing has stopped nothing")
+			}
+			if after = ""; r.More {
+				after = got[len(got)-1]
+			}
+		}
+		require.ElementsMatch(t, want, got, limit)
+	}
+	require.Len(t, w.review(t, uses.Query{Entity: "idle 1", Also: also}).Entities, 1)
+	require.Empty(t, w.review(t, uses.Query{Entity: "idle 11", Also: also}).Entities)
+	require.Len(t, w.review(t, uses.Query{Key: "orders", Also: also}).Entities, 10, "none of them used the key")
+}

@@ -38,6 +38,7 @@ type world struct {
 	puts     int
 	broken   error
 	asked    []string // entities that Vault was asked for
+	read     int      // shards
 }
 
 func newWorld(pairs int) *world {
@@ -67,6 +68,7 @@ func (w *world) AccessShards(context.Context) ([]int, error) {
 func (w *world) Access(_ context.Context, shard int) (uses.Shard, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.read++
 	return w.shards[shard], nil
 }
 

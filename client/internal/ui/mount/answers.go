@@ -97,6 +97,7 @@ type UseCount struct {
 // User is who used a version last.
 type User struct {
 	Entity    string `json:"entity"`
+	Name      string `json:"name"`
 	Operation string `json:"operation"`
 	Time      Time   `json:"time"`
 }
