@@ -107,7 +107,7 @@ type version struct {
 	used   dataplane.Used
 	seen   uses.Observed
 	names  map[string]string // by entity: those of who used it last, as Vault has them
-	change custody.Record // zero: none is known
+	change custody.Record    // zero: none is known
 }
 
 var versionAnswer = vaultapi.Answer[version]{
