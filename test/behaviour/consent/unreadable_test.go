@@ -76,6 +76,8 @@ func TestARequestThatCannotBeReadIsNoConsentAndStopsNoOther(t *testing.T) {
 			path := "approvals/" + request
 			o.Storage.Plant(path, []byte(damage(t, string(o.Storage.All()[path]))))
 			o.Restart()
+			require.NoError(t, o.Tick(), "it is left out of what waits for people")
+			require.NotContains(t, fmt.Sprint(o.Must(o.as("root").Read("calendar")).Data), request)
 
 			o.Refused(o.as("alice").Write(retire1, "reason", why), request, "cannot be read", "another reason")
 			require.Equal(t, "archived", o.StatesOf("orders")[0])
