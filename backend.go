@@ -207,6 +207,16 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 	return b.mount.HandleExistenceCheck(ctx, b.Backend, req)
 }
 
+// Direct is [front.Direct]'s.
+func (b *backend) Direct(ctx context.Context, req *logical.Request, body string) (resp *logical.Response, ok bool, err error) {
+	return b.mount.Direct(ctx, req, body)
+}
+
+// DirectExists is [front.Direct]'s.
+func (b *backend) DirectExists(ctx context.Context, req *logical.Request) (found, exists, ok bool) {
+	return b.mount.DirectExists(ctx, req)
+}
+
 // tick runs once a minute on every node; one that must not write only drops what is in memory past its time.
 func (b *backend) tick(ctx context.Context, req *logical.Request) error {
 	b.system.Refresh()

@@ -92,20 +92,44 @@ type openedRow struct {
 	Reference string `json:"reference"`
 }
 
-func protectedRows(b batch, outcomes []dataplane.Outcome) any {
-	rows := make([]protectedRow, len(outcomes))
+type (
+	protectedRows []protectedRow
+	openedRows    []openedRow
+)
+
+func protectedRowsOf(b batch, outcomes []dataplane.Outcome) protectedRows {
+	rows := make(protectedRows, len(outcomes))
 	for i, o := range outcomes {
 		rows[i] = protectedRow{o.Text, o.Version, errorText(o.Err), b.references[i]}
 	}
 	return rows
 }
 
-func openedRows(b batch, outcomes []dataplane.Outcome) any {
-	rows := make([]openedRow, len(outcomes))
+func openedRowsOf(b batch, outcomes []dataplane.Outcome) openedRows {
+	rows := make(openedRows, len(outcomes))
 	for i, o := range outcomes {
 		rows[i] = openedRow{o.Text, errorText(o.Err), b.references[i]}
 	}
 	return rows
+}
+
+// AppendJSON is [vaultapi.JSON]'s.
+func (rows protectedRows) AppendJSON(to []byte) []byte {
+	return vaultapi.AppendList(to, rows, func(r protectedRow) int { return len(r.Ciphertext) + len(r.Reference) + len(r.Error) }, func(o *vaultapi.Members, r protectedRow) {
+		o.TextUnlessEmpty("ciphertext", r.Ciphertext)
+		o.IntUnlessZero("key_version", r.KeyVersion)
+		o.TextUnlessEmpty("error", r.Error)
+		o.Text("reference", r.Reference)
+	})
+}
+
+// AppendJSON is [vaultapi.JSON]'s.
+func (rows openedRows) AppendJSON(to []byte) []byte {
+	return vaultapi.AppendList(to, rows, func(r openedRow) int { return len(r.Plaintext) + len(r.Reference) + len(r.Error) }, func(o *vaultapi.Members, r openedRow) {
+		o.Text("plaintext", r.Plaintext)
+		o.TextUnlessEmpty("error", r.Error)
+		o.Text("reference", r.Reference)
+	})
 }
 
 func errorText(err error) string {
@@ -118,7 +142,7 @@ func errorText(err error) string {
 // protected answers a request whose single result is a ciphertext.
 func protected(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 	if !b.single {
-		return vaultapi.Data(fResults.Is(protectedRows(b, outcomes))), nil
+		return vaultapi.Data(fResults.Is(protectedRowsOf(b, outcomes))), nil
 	}
 	o := outcomes[0]
 	return vaultapi.Data(fCiphertext.Is(o.Text), fKeyVersion.Is(o.Version)), o.Err
@@ -127,7 +151,7 @@ func protected(b batch, outcomes []dataplane.Outcome) (*logical.Response, error)
 // opened answers a request whose single result is a plaintext.
 func opened(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 	if !b.single {
-		return vaultapi.Data(fResults.Is(openedRows(b, outcomes))), nil
+		return vaultapi.Data(fResults.Is(openedRowsOf(b, outcomes))), nil
 	}
 	return vaultapi.Data(fPlaintext.Is(outcomes[0].Text)), outcomes[0].Err
 }

@@ -78,7 +78,7 @@ func (a cipherAPI) exists(ctx context.Context, c *request) error {
 func cipherPath(verb, help string, op operation, extra ...vaultapi.Declared) path {
 	op.Summary = help
 	return path{
-		Pattern: verb + "/" + named, ID: vaultapi.ID{Verb: verb},
+		Pattern: verb + "/" + named, ID: vaultapi.ID{Verb: verb}, Direct: []string{fName.Name},
 		Fields:     vaultapi.FieldsOf(fName, fContext, fNonce, fAAD, fTexts).With(extra...),
 		Operations: operations{logical.UpdateOperation: op},
 		Synopsis:   help,
@@ -90,6 +90,7 @@ func cipherPath(verb, help string, op operation, extra ...vaultapi.Declared) pat
 func (a cipherAPI) datakeyPath() path {
 	return path{
 		Pattern: "datakey/" + framework.GenericNameRegex(fForm.Name) + "/" + named, ID: vaultapi.ID{Verb: "generate", Suffix: "data-key"},
+		Direct: []string{fForm.Name, fName.Name},
 		Fields: vaultapi.FieldsOf(fName, fForm, fContext, fNonce, fAAD, fBits, fKeyVersion, fPadding, fPaddingHash),
 		Operations: operations{logical.UpdateOperation: {
 			Handle: a.datakey, Summary: "Make a data key, encrypted with a key.", Answer: "The data key.", Fields: datakeyFields,

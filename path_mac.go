@@ -34,6 +34,7 @@ func (a macAPI) paths() []path { return []path{a.hmacPath(), a.cmacPath()} }
 func (a macAPI) hmacPath() path {
 	return path{
 		Pattern: "hmac/" + named + framework.OptionalParamRegex(fHashInPath.Name), ID: vaultapi.ID{Verb: "generate", Suffix: "hmac|hmac-with-algorithm"},
+		Direct: []string{fName.Name},
 		Fields: vaultapi.FieldsOf(fName, fHashInPath, fHash, fInput, fMACVersion, fBatch),
 		Operations: operations{logical.UpdateOperation: {
 			Handle: a.hmac, Summary: "Make an HMAC of a text.", Answer: "The HMAC, or batch_results.", Fields: vaultapi.FieldsOf(fHMAC, fResults),

@@ -54,6 +54,7 @@ func (a signAPI) paths() []path {
 func (a signAPI) path(verb, help string, op operation, extra ...vaultapi.Declared) path {
 	return path{
 		Pattern: verb + "/" + named + framework.OptionalParamRegex(fHashInPath.Name), ID: vaultapi.ID{Verb: verb, Suffix: "|with-algorithm"},
+		Direct: []string{fName.Name},
 		Fields: vaultapi.FieldsOf(fName, fHashInPath, fSignHash, fHash, fInput, fContext, fPrehashed, fScheme, fMarshaling,
 			fSaltLength, fSignatureCtx, fBatch).With(extra...),
 		Operations: operations{logical.UpdateOperation: op},

@@ -30,40 +30,51 @@ func trials() []trial {
 	)
 }
 
-// TestAKeyWithoutAPolicyBehavesAsInTransit is the promise of design/lifecycle.md, rule 1.
+// TestAKeyWithoutAPolicyBehavesAsInTransit is the promise of design/lifecycle.md, rule 1. It is kept by what internal/front answers, and by
+// a plugin that answers all by the SDK.
 func TestAKeyWithoutAPolicyBehavesAsInTransit(t *testing.T) {
 	t.Parallel()
 	s := server(t)
 	all := trials()
 	requests := 0
+	const bySDK = "keylife-by-sdk"
+	s.RegisterAs(t, bySDK, "KEYLIFE_FRONT=off")
 	commonTransit, commonKeylife := freshPair(t, s)
+	commonBySDK := freshMount(t, s, bySDK)
 	for i, tr := range all {
 		requests += len(tr.steps)
 		t.Run(tr.name, func(t *testing.T) {
 			t.Parallel()
-			transit, keylife := commonTransit, commonKeylife
+			transit, keylife, sdk := commonTransit, commonKeylife, commonBySDK
 			if tr.own {
 				transit, keylife = freshPair(t, s)
+				sdk = freshMount(t, s, bySDK)
 			}
 			key := fmt.Sprintf("trial-%d", i)
-			runTrial(t, s, tr, newSide(transit, key), newSide(keylife, key))
+			runTrial(t, s, tr, newSide(transit, key), newSide(keylife, key), newSide(sdk, key))
 		})
 	}
 	t.Logf("%d trials, together %d requests to each engine", len(all), requests)
 	require.GreaterOrEqual(t, len(all), fewestTrials)
 }
 
-// runTrial sends every step to both sides and fails with all the differences. It ends early when there is nothing to keep.
-func runTrial(t *testing.T, s *harness.Server, tr trial, transit, keylife *side) {
+// runTrial sends every step to Transit and to keylife, on one mount or several, and fails with all the differences. It ends early when there
+// is nothing to keep.
+func runTrial(t *testing.T, s *harness.Server, tr trial, transit *side, keylife ...*side) {
 	t.Helper()
 	var found []string
 	for n, st := range tr.steps {
-		a, b := transit.send(t, s, st), keylife.send(t, s, st)
-		differences, repeats := compare(st, a, b), compareRepeats(transit.repeats(a), keylife.repeats(b))
-		if len(found) == 0 { // what comes after a difference repeats something else
-			differences = append(differences, repeats...)
+		a := transit.send(t, s, st)
+		kept, repeated := transit.rememberAll(st, a), transit.repeats(a)
+		var differences []string
+		for _, k := range keylife {
+			b := k.send(t, s, st)
+			differences = append(differences, compare(st, a, b)...)
+			if repeats := compareRepeats(repeated, k.repeats(b)); len(found) == 0 { // what comes after a difference repeats something else
+				differences = append(differences, repeats...)
+			}
+			kept = k.rememberAll(st, b) && kept
 		}
-		kept := transit.rememberAll(st, a) && keylife.rememberAll(st, b)
 		if !kept {
 			differences = append(differences, "an answer lacks what is to be kept")
 		}

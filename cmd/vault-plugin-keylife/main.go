@@ -21,6 +21,7 @@ import (
 	"github.com/hashicorp/vault/sdk/plugin"
 
 	keylife "github.com/keylife/vault-plugin-keylife"
+	"github.com/keylife/vault-plugin-keylife/internal/front"
 )
 
 const sdkModule = "github.com/hashicorp/vault/sdk"
@@ -69,7 +70,7 @@ func run(args []string, stdout io.Writer, logger hclog.Logger) error {
 	if err != nil {
 		logger.Error("PKCS#11 is not set up as the environment says", "error", err)
 	}
-	return plugin.ServeMultiplex(&plugin.ServeOpts{
+	return front.Serve(&plugin.ServeOpts{
 		BackendFactoryFunc: factory,
 		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
 		Logger:             logger,

@@ -119,9 +119,9 @@ type NameRule struct {
 	Longest int // in bytes
 }
 
-func (r NameRule) check(raw map[string]any) error {
+func (r NameRule) check(s *Source) error {
 	for _, name := range r.Fields {
-		text, _ := raw[name].(string)
+		text := s.textOf(name)
 		switch {
 		case strings.Contains(text, ".."):
 			return InvalidField(name, text, "relative paths not supported")

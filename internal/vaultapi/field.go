@@ -137,7 +137,7 @@ func (f Field[T]) Lookup(from From) *T {
 // LookupNonNull returns the field's value, or nil where the source does not have it or has null. It is for the fields
 // that Transit does not have: null must not pass for an empty name, which would free a key of its policy.
 func (f Field[T]) LookupNonNull(from From) *T {
-	if from.source().raw[f.Name] == nil {
+	if from.source().IsNull(f.Name) {
 		return nil
 	}
 	return f.Lookup(from)
@@ -145,7 +145,12 @@ func (f Field[T]) LookupNonNull(from From) *T {
 
 // find is the one reader of values. A field that the source's path does not declare is absent.
 func (f Field[T]) find(s *Source) (value T, ok bool) {
-	raw, given := s.raw[f.Name]
+	if s.raw == nil {
+		if value, ok = plainValue[T](s.members, f.Name); ok {
+			return value, true
+		}
+	}
+	raw, given := s.get(f.Name)
 	switch {
 	case !given:
 		return value, false
@@ -166,6 +171,21 @@ func (f Field[T]) find(s *Source) (value T, ok bool) {
 		return value, false
 	}
 	value, ok = converted.(T)
+	return value, ok
+}
+
+// plainValue returns the value of a member that has the type of the field. A request's path declares all of its members.
+func plainValue[T any](members []member, name string) (value T, ok bool) {
+	m, found := find(members, name)
+	if !found {
+		return value, false
+	}
+	switch target := any(&value).(type) {
+	case *string:
+		*target, ok = m.text, !m.isNumber
+	case *int:
+		*target, ok = m.number, m.isNumber
+	}
 	return value, ok
 }
 

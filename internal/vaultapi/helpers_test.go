@@ -100,7 +100,7 @@ func newServer(t testing.TB) *server {
 		logical.ReadOperation:   {Handle: s.answer, Summary: "Read.", Answer: "Nothing.", ID: vaultapi.ID{Verb: "read"}},
 	}
 	s.sdk = &framework.Backend{BackendType: logical.TypeLogical, Paths: s.mount.Paths(
-		vaultapi.Path[*vaultapi.Request]{Pattern: "transit/" + framework.GenericNameRegex("name"), Fields: everyType, Operations: operations},
+		vaultapi.Path[*vaultapi.Request]{Pattern: "transit/" + framework.GenericNameRegex("name"), Direct: []string{fName.Name}, Fields: everyType, Operations: operations},
 		vaultapi.Path[*vaultapi.Request]{
 			Pattern: "strict/" + framework.GenericNameRegex("name"), Fields: everyType, Mode: vaultapi.Strict, Operations: operations,
 			Exists: func(context.Context, *vaultapi.Request) error { _, err := s.handle(nil); return err },

@@ -16,6 +16,7 @@ import (
 type Items struct {
 	Single bool // the item came in the fields of the request
 	list   []any
+	plain  *plain // that has the list, where list is nil
 	mode   Mode
 	from   *Source
 }
@@ -24,7 +25,10 @@ type Items struct {
 // in Transit, no bad request but an error of the whole call.
 func ItemsOf(from From, batch Field[[]any], mode Mode) (Items, error) {
 	s := from.source()
-	raw := s.raw[batch.Name]
+	if s.batch != nil && s.batch.list == batch.Name {
+		return Items{plain: s.batch, mode: mode}, nil
+	}
+	raw, _ := s.get(batch.Name)
 	if raw == nil {
 		return Items{Single: true, from: s}, nil
 	}
@@ -40,6 +44,9 @@ func (i Items) Len() int {
 	if i.Single {
 		return 1
 	}
+	if i.plain != nil {
+		return len(i.plain.ends)
+	}
 	return len(i.list)
 }
 
@@ -51,19 +58,31 @@ func (i Items) Each(read func(n int, item *Source)) error {
 		return i.from.err
 	}
 	item := &Source{mode: i.mode}
-	for n, element := range i.list {
-		object, ok := element.(map[string]any)
-		if !ok && element != nil {
-			return fmt.Errorf("failed to parse batch input: [%d]: must be an object, not %T", n, element)
+	for n := range i.Len() {
+		if err := i.open(n, item); err != nil {
+			return err
 		}
-		if i.mode == LooseItem {
-			object = folded(object)
-		}
-		item.raw = object
 		if read(n, item); item.err != nil {
 			return fmt.Errorf("failed to parse batch input: [%d].%w", n, item.err)
 		}
 	}
+	return nil
+}
+
+// open makes a source that of an item.
+func (i Items) open(n int, item *Source) error {
+	if i.plain != nil {
+		item.members = i.plain.item(n)
+		return nil
+	}
+	object, ok := i.list[n].(map[string]any)
+	if !ok && i.list[n] != nil {
+		return fmt.Errorf("failed to parse batch input: [%d]: must be an object, not %T", n, i.list[n])
+	}
+	if i.mode == LooseItem {
+		object = folded(object)
+	}
+	item.raw = object
 	return nil
 }
 

@@ -19,6 +19,8 @@ type Path[R any] struct {
 	ID      ID
 	Mode    Mode
 	Fields  Fields
+	// Direct are the fields that the segments of the path after its verb are, where [Mount.Direct] may answer it.
+	Direct []string
 	// Exists is for a path with CreateOperation. Its error has the status StatusNotFound where there is nothing yet.
 	Exists      func(ctx context.Context, r R) error
 	Operations  map[logical.Operation]Operation[R]
@@ -48,6 +50,9 @@ func (m *Mount[R]) Paths(paths ...Path[R]) []*framework.Path {
 		r := newRoute(paths[i].Mode, paths[i].Fields, paths[i].Pattern)
 		list[i] = m.path(r, paths[i])
 		m.routes[list[i]] = r
+		if paths[i].Direct != nil {
+			m.addDirect(r, paths[i])
+		}
 	}
 	return list
 }

@@ -31,7 +31,8 @@ type Mount[R any] struct {
 	Guard    func(where string, do func() error) (err error) // keeps panics in
 	Failed   func(r R, err error)                            // is told of each error of a handler; nil: nobody is
 
-	routes map[*framework.Path]*route
+	routes  map[*framework.Path]*route
+	directs map[string]*direct[R] // by verb
 }
 
 // route is what is known of a path beside what Vault knows.
@@ -57,16 +58,21 @@ func (m *Mount[R]) handle(r *route, h Handler[R]) framework.OperationFunc {
 		if err := c.check(m.Names); err != nil {
 			return answerOf(req.Operation, err, m.Statuses)
 		}
-		bound := m.Bind(c)
-		resp, err := h(ctx, bound)
-		if err != nil {
-			if m.Failed != nil {
-				m.Failed(bound, err)
-			}
-			return answerOf(req.Operation, err, m.Statuses)
-		}
+		return m.answer(ctx, c, h)
+	}
+}
+
+// answer binds a request of which the fields are checked, and handles it.
+func (m *Mount[R]) answer(ctx context.Context, c *Request, h Handler[R]) (*logical.Response, error) {
+	bound := m.Bind(c)
+	resp, err := h(ctx, bound)
+	if err == nil {
 		return resp, nil
 	}
+	if m.Failed != nil {
+		m.Failed(bound, err)
+	}
+	return answerOf(c.Logical.Operation, err, m.Statuses)
 }
 
 // HandleRequest is [logical.Backend]'s for the SDK's backend b; it keeps panics in, the SDK's among them. What the SDK
@@ -104,7 +110,7 @@ func (m *Mount[R]) fieldError(b *framework.Backend, req *logical.Request) error 
 		}
 	}
 	s := r.source(raw)
-	return cmp.Or(s.checkAll(bent), m.Names.check(raw), s.checkAll(unconvertible), wrongType)
+	return cmp.Or(s.checkAll(bent), m.Names.check(&s), s.checkAll(unconvertible), wrongType)
 }
 
 // HandleExistenceCheck is [logical.Backend]'s for the SDK's backend b. What exists is a question of the name in the path.
@@ -124,13 +130,17 @@ func (m *Mount[R]) HandleExistenceCheck(ctx context.Context, b *framework.Backen
 // the status StatusNotFound where there is nothing yet.
 func (m *Mount[R]) existenceCheck(r *route, find func(ctx context.Context, r R) error) framework.ExistenceFunc {
 	return func(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
-		err := m.Names.check(d.Raw)
-		if err == nil {
-			err = find(ctx, m.Bind(&Request{Source: r.source(d.Raw), Logical: req}))
-		}
-		if errors.Is(err, ErrInvalid) || (err != nil && statusOf(err, m.Statuses) == http.StatusNotFound) {
-			return false, nil // nothing has a name that is invalid; the request itself will say so
-		}
-		return err == nil, err
+		return m.exists(ctx, &Request{Source: r.source(d.Raw), Logical: req}, find)
 	}
+}
+
+func (m *Mount[R]) exists(ctx context.Context, c *Request, find func(ctx context.Context, r R) error) (bool, error) {
+	err := m.Names.check(&c.Source)
+	if err == nil {
+		err = find(ctx, m.Bind(c))
+	}
+	if errors.Is(err, ErrInvalid) || (err != nil && statusOf(err, m.Statuses) == http.StatusNotFound) {
+		return false, nil // nothing has a name that is invalid; the request itself will say so
+	}
+	return err == nil, err
 }

@@ -33,12 +33,15 @@ const (
 
 func (m Mode) isItem() bool { return m == Item || m == LooseItem || m == TextItem }
 
-// Source is where fields are read from: a request, an item of a batch or a document.
+// Source is where fields are read from: a request, an item of a batch or a document. What it has is in raw or, where that is nil, in
+// members.
 type Source struct {
-	raw    map[string]any
-	fields *Fields // those declared; nil in an item
-	mode   Mode
-	err    error
+	raw     map[string]any
+	members []member
+	batch   *plain  // that the members are of; nil: they are of an item
+	fields  *Fields // those declared; nil in an item
+	mode    Mode
+	err     error
 }
 
 // From is a [Source], or embeds one, as [Request] does.
@@ -51,26 +54,74 @@ func (s *Source) source() *Source { return s }
 // convert returns the value of a field as the SDK reads it.
 func (s *Source) convert(name string) (value any, ok bool, err error) {
 	d := framework.FieldData{Raw: s.raw, Schema: s.fields.schema}
+	if s.raw == nil {
+		d.Raw = map[string]any{}
+		if raw, ok := s.get(name); ok {
+			d.Raw[name] = raw
+		}
+	}
 	return d.GetOkErr(name)
+}
+
+// get returns the value of a field, as [encoding/json] decodes it.
+func (s *Source) get(name string) (value any, ok bool) {
+	if s.raw != nil {
+		value, ok = s.raw[name]
+		return value, ok
+	}
+	if s.batch != nil && s.batch.list == name {
+		return s.batch.decoded(), true
+	}
+	m, ok := find(s.members, name)
+	if !ok {
+		return nil, false
+	}
+	return m.value(), true
+}
+
+// textOf returns the text that a field is; empty where it is none.
+func (s *Source) textOf(name string) string {
+	if s.raw == nil {
+		m, _ := find(s.members, name)
+		return m.text
+	}
+	text, _ := s.raw[name].(string)
+	return text
+}
+
+// names returns the names of the fields that the source has, in alphabetical order.
+func (s *Source) names() []string {
+	names := slices.AppendSeq(make([]string, 0, len(s.raw)+len(s.members)+1), maps.Keys(s.raw))
+	for _, m := range s.members {
+		names = append(names, m.name)
+	}
+	if s.batch != nil && s.batch.list != "" {
+		names = append(names, s.batch.list)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Has reports whether the source has a field, if only as null.
 func (s *Source) Has(name string) bool {
-	_, ok := s.raw[name]
+	_, ok := s.get(name)
 	return ok
 }
 
 // IsNull reports whether the source has no value for a field, or null.
-func (s *Source) IsNull(name string) bool { return s.raw[name] == nil }
+func (s *Source) IsNull(name string) bool {
+	value, _ := s.get(name)
+	return value == nil
+}
 
 // IsItem reports an item of a batch.
 func (s *Source) IsItem() bool { return s.mode.isItem() }
 
 // CheckAllTexts refuses an item with a member, known or not, that is neither a text nor stands for one.
 func (s *Source) CheckAllTexts() {
-	for _, name := range slices.Sorted(maps.Keys(s.raw)) {
-		if s.raw[name] != nil {
-			s.itemText(name, s.raw[name])
+	for _, name := range s.names() {
+		if value, _ := s.get(name); value != nil {
+			s.itemText(name, value)
 		}
 	}
 }
@@ -98,8 +149,9 @@ func (s *Source) CheckExact(name string) error { return s.checkField(name, inexa
 
 // checkField refuses the value of one field.
 func (s *Source) checkField(name string, check check) error {
-	d, raw := s.fields.byName[name], s.raw[name]
-	if d == nil || !s.Has(name) {
+	d := s.fields.byName[name]
+	raw, ok := s.get(name)
+	if d == nil || !ok {
 		return nil
 	}
 	if rule := check(s, d, raw); rule != "" {
@@ -136,7 +188,7 @@ func (s *Source) check(names NameRule) error {
 	if err := s.checkAll(bent); err != nil {
 		return err
 	}
-	if err := names.check(s.raw); err != nil {
+	if err := names.check(s); err != nil {
 		return err
 	}
 	if s.mode == Transit {
@@ -149,15 +201,9 @@ func (s *Source) check(names NameRule) error {
 }
 
 func (s *Source) checkKnown() error {
-	var unknown []string
-	for name := range s.raw {
-		if !s.fields.Has(name) {
-			unknown = append(unknown, name)
-		}
-	}
+	unknown := slices.DeleteFunc(s.names(), s.fields.Has)
 	if len(unknown) == 0 {
 		return nil
 	}
-	slices.Sort(unknown)
 	return Invalidf("%s: this path has no such field", strings.Join(unknown, ", "))
 }

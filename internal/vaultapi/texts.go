@@ -16,7 +16,7 @@ import (
 // written: a number or a boolean for a text, or inside a list or a map.
 func (s *Source) CheckTexts(fields Fields) error {
 	for _, name := range fields.names {
-		raw := s.raw[name]
+		raw, _ := s.get(name)
 		if raw == nil {
 			continue
 		}

@@ -51,10 +51,11 @@ func (s *Server) KillPlugin(t testing.TB) int {
 	return killed
 }
 
-// RegisterAs puts the server's plugin into the catalogue under one more name: that of an engine of Vault's own, in place of it.
-func (s *Server) RegisterAs(t testing.TB, name string) {
+// RegisterAs puts the server's plugin into the catalogue under one more name, with that in its environment, as NAME=value. With the name of
+// an engine of Vault's own it takes the place of it.
+func (s *Server) RegisterAs(t testing.TB, name string, env ...string) {
 	t.Helper()
 	sum, err := s.files.installPlugin(filepath.Join(s.files.plugins, PluginName), name)
 	require.NoError(t, err)
-	require.NoError(t, s.client.Sys().RegisterPlugin(&api.RegisterPluginInput{Name: name, Type: api.PluginTypeSecrets, Command: name, SHA256: sum}))
+	require.NoError(t, s.client.Sys().RegisterPlugin(&api.RegisterPluginInput{Name: name, Type: api.PluginTypeSecrets, Command: name, SHA256: sum, Env: env}))
 }
