@@ -113,7 +113,7 @@ func (m *Mount) DoWith(ctx context.Context, op logical.Operation, path string, d
 	}
 	send := m.HandleRequest
 	if m.asked.Add(1)%2 == 0 {
-		send = m.handleDirectly
+		send = directly(m)
 	}
 	if op == logical.UpdateOperation {
 		checked, exists, err := m.HandleExistenceCheck(ctx, req)
@@ -131,16 +131,18 @@ func (m *Mount) DoWith(ctx context.Context, op logical.Operation, path string, d
 	return ToAnswer(req, resp, err)
 }
 
-// handleDirectly is HandleRequest for a request that comes as Vault encodes it.
-func (m *Mount) handleDirectly(ctx context.Context, req *logical.Request) (*logical.Response, error) {
-	body, err := json.Marshal(req.Data)
-	require.NoError(m.T, err)
-	encoded := *req
-	encoded.Data = nil
-	if resp, ok, err := m.Backend.(front.Direct).Direct(ctx, &encoded, string(body)); ok {
-		return resp, err
+// directly is HandleRequest for requests that come as Vault encodes them.
+func directly(m *Mount) func(context.Context, *logical.Request) (*logical.Response, error) {
+	return func(ctx context.Context, req *logical.Request) (*logical.Response, error) {
+		body, err := json.Marshal(req.Data)
+		require.NoError(m.T, err)
+		encoded := *req
+		encoded.Data = nil
+		if resp, ok, err := m.Backend.(front.Direct).Direct(ctx, &encoded, string(body)); ok {
+			return resp, err
+		}
+		return m.HandleRequest(ctx, req)
 	}
-	return m.HandleRequest(ctx, req)
 }
 
 // As sends a request under an id. Vault sends one again, with its id, when the plugin dies under it.
