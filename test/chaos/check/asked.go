@@ -89,7 +89,7 @@ func (j *judge) attribute(a act) {
 	}
 	by := j.reasons[a.Reason]
 	if by == nil {
-		j.find(Unasked, a.Key, a.version(), 0, "record %d: %s with the reason %q: nobody has sent that", a.Seq, a.Act, a.Reason)
+		j.find(Unclaimed, a.Key, a.version(), 0, "record %d: %s with the reason %q: nobody has sent that", a.Seq, a.Act, a.Reason)
 		return
 	}
 	by.acts = append(by.acts, a)

@@ -16,7 +16,7 @@ const (
 	LostAct      = "lost act"             // acknowledged, and not there
 	RefusedDone  = "refused and done"     // 4xx, and in custody as done
 	DoneTwice    = "done twice"           // one request, two acts
-	Unasked      = "unasked"              // an act of custody that nobody asked for
+	Unclaimed    = "unclaimed"            // an act of custody that nobody asked for
 	Mismatch     = "another act"          // custody has something else than was asked for
 	OutOfOrder   = "out of order"         // an act is recorded before one that was acknowledged before it was sent
 	WrongState   = "wrong state"          // what is shown follows from no possible order of acts

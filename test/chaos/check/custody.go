@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/keylife/vault-plugin-keylife/test/chaos/history"
 )
 
 // record is what the judge reads of a line of custody.
@@ -79,10 +81,13 @@ func (j *judge) readCustody() {
 		}
 		j.lives = append(j.lives, &life{key: name, acts: c.done})
 	}
-	for verifier, verdict := range map[string]bool{"the offline verifier": j.final.Offline.Valid, "custody/verify": j.final.Mount.Valid} {
-		if !verdict {
-			j.find(Custody, "", 0, 0, "%s finds problems: %s %s", verifier, j.final.Offline.Said, j.final.Mount.Said)
-		}
+	j.verified("the offline verifier", j.final.Offline)
+	j.verified("custody/verify", j.final.Mount)
+}
+
+func (j *judge) verified(verifier string, said history.Verdict) {
+	if !said.Valid {
+		j.find(Custody, "", 0, 0, "%s: %s", verifier, strings.TrimSpace(said.Said))
 	}
 }
 

@@ -49,18 +49,18 @@ func (j *judge) apply(m moment, a act) moment {
 	switch {
 	case len(a.Versions) > 0:
 		for _, number := range a.Versions {
-			m = m.stepped(a, number, forbidden)
+			m = m.move(a, number, forbidden)
 		}
 	case a.Act == "configure", a.Act == "hold", a.Act == "trim":
 		m = m.set(a, forbidden)
 	case a.From != "":
-		m = m.steppedWhole(a, forbidden)
+		m = m.moveKey(a, forbidden)
 	}
 	return m
 }
 
-// stepped is an act on a version.
-func (m moment) stepped(a act, number int, forbidden func(string, ...any)) moment {
+// move is an act on a version.
+func (m moment) move(a act, number int, forbidden func(string, ...any)) moment {
 	v, ok := m.versions[number]
 	from := m.shown(number)
 	if !ok {
@@ -181,8 +181,8 @@ func (m moment) set(a act, forbidden func(string, ...any)) moment {
 	return m
 }
 
-// steppedWhole is an act on a whole key.
-func (m moment) steppedWhole(a act, forbidden func(string, ...any)) moment {
+// moveKey is an act on a whole key.
+func (m moment) moveKey(a act, forbidden func(string, ...any)) moment {
 	if m.state != a.From {
 		forbidden("the key was %s, not %s", m.state, a.From)
 	}

@@ -27,6 +27,7 @@ func (j *judge) used() {
 			Sent: j.final.At, Answered: ever,
 		}
 		if u.Outcome == history.Unknown {
+			j.find(Unopened, o.Key, o.Version, o.ID, "%s in the end: %s", o.Act, o.Error)
 			continue
 		}
 		if !j.firm(made) { // its version may be gone, and the number given anew

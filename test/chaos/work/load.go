@@ -5,6 +5,7 @@ package work
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -84,6 +85,15 @@ func (l *Load) Watch(sent func(history.Operation)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent = sent
+}
+
+// Sent is an error as long as fewer requests than that were answered.
+func (l *Load) Sent(least int) error {
+	count := l.History.Count()
+	if n := count[history.Done] + count[history.Refused] + count[history.Unknown]; n < least {
+		return fmt.Errorf("%d requests of %d were answered", n, least)
+	}
+	return nil
 }
 
 type role struct {

@@ -35,16 +35,14 @@ func (k *looker) uses() error {
 		for all := of[name]; len(all) > 0; {
 			some := all[:min(atOnce, len(all))]
 			all = all[len(some):]
-			if err := k.use(name, some); err != nil {
-				return err
-			}
+			k.use(name, some)
 		}
 	}
 	return nil
 }
 
-// use is one batch.
-func (k *looker) use(key string, some []history.Operation) error {
+// use is one batch. That it is not answered is what came of each item.
+func (k *looker) use(key string, some []history.Operation) {
 	act := "decrypt"
 	items := make([]map[string]any, len(some))
 	for i, o := range some {
@@ -54,13 +52,12 @@ func (k *looker) use(key string, some []history.Operation) error {
 		}
 	}
 	reply, err := k.send(http.MethodPost, act+"/"+key, map[string]any{"batch_input": items})
-	if err != nil {
-		return err
-	}
 	results, _ := reply.Data()["batch_results"].([]any)
 	for i, o := range some {
 		use := history.Use{Operation: o.ID, Act: act, Outcome: history.Refused, Error: fmt.Sprint(reply.Body["errors"])}
-		if i < len(results) {
+		if err != nil {
+			use.Outcome, use.Error = history.Unknown, err.Error()
+		} else if i < len(results) {
 			result, _ := results[i].(map[string]any)
 			readUse(&use, result)
 		} else if reply.Status < http.StatusBadRequest {
@@ -68,7 +65,6 @@ func (k *looker) use(key string, some []history.Operation) error {
 		}
 		k.final.Uses = append(k.final.Uses, use)
 	}
-	return nil
 }
 
 func readUse(use *history.Use, result map[string]any) {
