@@ -130,6 +130,24 @@ func TestADenialBehindAResumeIsFound(t *testing.T) {
 	s.requireFound(s.end(oneActive("active")), check.DeniedAnyway)
 }
 
+// A node that was stopped answers from memory until it hears that another one leads.
+func TestAUseWhileANodeIsAwayMayBeAnsweredFromItsMemory(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		s := tell(t)
+		s.send(encrypt())
+		s.act(history.Operation{Act: "suspend", Version: 1}, 1, "active", "suspended")
+		from := s.now
+		s.act(history.Operation{Act: "resume", Version: 1}, 1, "suspended", "active")
+		s.send(decrypt(history.Refused, isSuspended))
+		if away {
+			s.history.Happened(history.Event{Kind: history.Away, From: from, To: s.now})
+			s.requireFound(s.end(oneActive("active")))
+			s.send(decrypt(history.Refused, isSuspended)) // when it is back
+		}
+		s.requireFound(s.end(oneActive("active")), check.DeniedAnyway)
+	}
+}
+
 // What was seen once on a cluster: custody leads to archived, and the version is shown as deactivated and opens.
 func TestAStateThatCustodyDoesNotLeadToIsFound(t *testing.T) {
 	s := tell(t)
