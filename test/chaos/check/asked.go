@@ -29,6 +29,10 @@ var quiet = []string{"hold", "configure", "approve"}
 func (j *judge) readHistory() {
 	for _, o := range j.history.Operations {
 		j.operations[o.ID] = o
+		if o.Act == "approve" {
+			c := consent{approval: o.Approval, entity: o.Approver}
+			j.ballots[c] = append(j.ballots[c], o)
+		}
 		if o.Reason == "" || slices.Contains(data, o.Act) {
 			continue
 		}
@@ -135,16 +139,7 @@ func (j *judge) window(a act) (earliest, latest time.Duration) {
 	if a.Time.Before(j.final.Now) {
 		latest = j.final.At
 	}
-	by := j.reasons[a.Reason]
-	if by == nil || a.Actor.System {
-		return 0, latest
-	}
-	var told []history.Operation
-	for _, o := range by.operations {
-		if o.Outcome != history.Refused {
-			told = append(told, o)
-		}
-	}
+	told := j.askedFor(a)
 	if len(told) == 0 {
 		return 0, latest
 	}
@@ -153,4 +148,24 @@ func (j *judge) window(a act) (earliest, latest time.Duration) {
 		latest = min(latest, told[0].Answered)
 	}
 	return earliest, latest
+}
+
+// askedFor are the operations that the act can be of, in their order.
+func (j *judge) askedFor(a act) (told []history.Operation) {
+	var all []history.Operation
+	switch by := j.reasons[a.Reason]; {
+	case a.Actor.System:
+	case a.Act == "approve":
+		all = j.ballots[consent{approval: a.Details["approval"], entity: a.Actor.EntityID}]
+	case by != nil && a.Act == "approval-request": // done where the command itself is refused
+		return by.operations
+	case by != nil:
+		all = by.operations
+	}
+	for _, o := range all {
+		if o.Outcome != history.Refused {
+			told = append(told, o)
+		}
+	}
+	return told
 }

@@ -36,7 +36,7 @@ func (s *story) send(o history.Operation) history.Operation {
 	if o.Outcome == "" {
 		o.Outcome = history.Done
 	}
-	if o.Act != "decrypt" && o.Act != "encrypt" {
+	if o.Reason == "" && o.Act != "decrypt" && o.Act != "encrypt" && o.Act != "approve" {
 		o.Reason = fmt.Sprintf("%s, which is operation %d", o.Act, o.ID)
 	}
 	s.history.Append(o)
@@ -171,6 +171,23 @@ func TestWhatWasNotAnsweredMayBeThereOrNot(t *testing.T) {
 		}
 		s.requireFound(s.end(oneActive(state)))
 	}
+}
+
+// A command that needs consent is refused, which asks for it; others act on the key before it is repeated.
+func TestAConsentIsAskedForByTheCommandThatIsRefused(t *testing.T) {
+	s := tell(t)
+	s.act(history.Operation{Act: "rotate"}, 2, "none", "active")
+	s.act(history.Operation{Act: "archive", Version: 1}, 1, "deactivated", "archived")
+	asked := s.send(history.Operation{Act: "retire", Version: 1, Outcome: history.Refused, Status: 428})
+	request := asked
+	request.Act = "approval-request"
+	s.record(request, 0, "", "")
+	s.act(history.Operation{Act: "suspend", Version: 2}, 2, "active", "suspended")
+	s.act(history.Operation{Act: "retire", Version: 1, Reason: asked.Reason}, 1, "archived", "retired")
+	shown := history.Key{State: "enabled", Latest: 2, Primary: 2, Floor: 1, Versions: map[int]history.Version{1: {State: "retired"}, 2: {State: "suspended"}}}
+	s.requireFound(s.end(shown))
+	s.send(history.Operation{Act: "retire", Version: 1, Reason: asked.Reason}) // once more, and there is one consent
+	s.requireFound(s.end(shown), check.LostAct)
 }
 
 // fork tells of a snapshot that is taken, and restored behind what is done between.
