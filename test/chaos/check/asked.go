@@ -24,7 +24,7 @@ type asked struct {
 var data = []string{"encrypt", "decrypt", "rewrap", "datakey", "sign", "verify", "read", "read-version"}
 
 // quiet are acts that are acknowledged, and not kept, where they change nothing.
-var quiet = []string{"hold", "configure", "approve"}
+var quiet = []string{"hold", "configure", "approve", "trim"}
 
 func (j *judge) readHistory() {
 	for _, o := range j.history.Operations {

@@ -190,6 +190,47 @@ func TestAConsentIsAskedForByTheCommandThatIsRefused(t *testing.T) {
 	s.requireFound(s.end(shown), check.LostAct)
 }
 
+// A number under which an act that was cut short has stored a version is given up by the next one, which says so.
+func TestANumberThatWasGivenUpIsARetiredVersion(t *testing.T) {
+	s := tell(t)
+	s.send(history.Operation{Act: "rotate", Outcome: history.Unknown})
+	s.act(history.Operation{Act: "rotate"}, 3, "none", "active")
+	shown := history.Key{State: "enabled", Latest: 3, Primary: 3, Floor: 1, Versions: map[int]history.Version{1: {State: "deactivated"}, 2: {State: "retired"}, 3: {State: "active"}}}
+	s.requireFound(s.end(shown), check.Forbidden, check.WrongState)
+	s.records[len(s.records)-2]["details"] = map[string]string{"abandoned_versions": "2 to 2"}
+	s.requireFound(s.end(shown))
+}
+
+// A request for consent that was void is asked for anew, in another round. The votes of the one before are in custody alone.
+func TestTheVotesOfARoundThatIsOverAreInCustody(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		s := tell(t)
+		retire := s.send(history.Operation{Act: "retire", Version: 1, Outcome: history.Refused, Status: 428})
+		ask := func(act string, round string) {
+			s.record(history.Operation{Act: act, Reason: retire.Reason}, 0, "", "")
+			begin := s.records[len(s.records)-2]
+			begin["details"] = map[string]string{"approval": "ap-1", "round": round}
+			if act == "approve" {
+				begin["reason"], begin["actor"] = "", map[string]string{"entity_id": "bob"}
+			}
+		}
+		ask("approval-request", "1")
+		s.send(history.Operation{Act: "approve", Approval: "ap-1", Approver: "bob"})
+		if !lost {
+			ask("approve", "1")
+		}
+		s.send(history.Operation{Act: "retire", Version: 1, Reason: retire.Reason, Outcome: history.Refused, Status: 428})
+		ask("approval-request", "2")
+		final := s.end(oneActive("active"))
+		final.Approvals = map[string]history.Approval{"ap-1": {State: "pending"}}
+		if lost {
+			s.requireFound(final, check.LostVote)
+		} else {
+			s.requireFound(final)
+		}
+	}
+}
+
 // fork tells of a snapshot that is taken, and restored behind what is done between.
 func fork(t *testing.T, between func(s *story)) *story {
 	s := tell(t)
