@@ -167,27 +167,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		return nil
 	}
 	t.Failed++
-	return t.putOff(ctx, p, minute, name, err)
-}
-
-// putOff lists a key that failed for later: as its record says once the failure is noted there, else in ten minutes. Each step has
-// time of its own: the storage may have stalled until that of the key was over, and be well again. The error means that the entry is
-// still there.
-func (t *tick) putOff(ctx context.Context, p processor, minute time.Time, name string, cause error) error {
-	own := func(do func(ctx context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, t.KeyTime/5)
-		defer cancel()
-		return t.acts.Guard(name, func() error { return do(ctx) })
-	}
-	noted := own(func(ctx context.Context) error { return p.noteFailure(ctx, name, cause) })
-	if noted == nil {
-		return nil
-	}
-	if own(func(ctx context.Context) error { _, err := t.store.Keys.Key(ctx, name); return err }) == nil {
-		return noted // the storage takes no write: the next tick tries again
-	}
-	// The record cannot be read, or not in time: put the key off without it.
-	return t.store.Due.PostponeDue(ctx, minute, t.started.Add(10*time.Minute), name)
+	return p.putOff(ctx, minute, name, err)
 }
 
 // deferKey leaves a key to the next tick, because a wrapper is away or the key is changed all the time: neither is a failure of
