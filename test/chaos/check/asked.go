@@ -111,7 +111,7 @@ func (j *judge) count(a *asked) {
 		switch {
 		case o.Outcome == history.Refused:
 			continue
-		case o.Outcome == history.Done && j.firm(o) && !slices.Contains(quiet, o.Act):
+		case o.Outcome == history.Done && j.firm(o) && !slices.Contains(quiet, o.Act) && !j.completes(o):
 			least++
 		}
 		most++
@@ -131,6 +131,13 @@ func (j *judge) count(a *asked) {
 	case n == 1 && len(told) == 1 && o.Outcome == history.Done && j.firm(o) && o.RequestID != "" && a.acts[0].RequestID != o.RequestID:
 		j.find(Mismatch, o.Key, o.Version, o.ID, "answered under request %s, and in custody under %s", o.RequestID, a.acts[0].RequestID)
 	}
+}
+
+// completes reports whether a deletion may have completed another one that nobody was told of, which is the one that is kept.
+func (j *judge) completes(o history.Operation) bool {
+	return o.Act == "delete" && slices.ContainsFunc(j.history.Operations, func(other history.Operation) bool {
+		return other.Act == "delete" && other.Key == o.Key && other.Outcome == history.Unknown && other.Sent <= o.Answered
+	})
 }
 
 // window is when an act may have happened, by those who asked for it.
