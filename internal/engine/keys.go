@@ -109,6 +109,7 @@ func (s Keys) Create(ctx context.Context, c Creation) (view View, existed bool, 
 		return View{}, false, err
 	}
 	view, err = s.Read(ctx, k.Name)
+	view, err = s.left(k, view, err)
 	return view, false, err
 }
 
@@ -223,6 +224,21 @@ func (s Keys) view(ctx context.Context, k lifecycle.Key) (View, error) {
 	return v, err
 }
 
+// left returns what shows a key that an act has just left like that. Another act may have deleted it since: that takes nothing back, so
+// the key is shown as it was left, without what is gone.
+func (s Keys) left(k lifecycle.Key, view View, err error) (View, error) {
+	if errors.Is(err, refusal.ErrNotFound) {
+		return View{Key: k, Plan: lifecycle.Plan(k, nil, s.Now()), Unread: err}, nil
+	}
+	return view, err
+}
+
+// shown is view of a key that an act has just left like that.
+func (s Keys) shown(ctx context.Context, k lifecycle.Key) (View, error) {
+	view, err := s.view(ctx, k)
+	return s.left(k, view, err)
+}
+
 // summary is view without dates.
 func (s Keys) summary(ctx context.Context, k *lifecycle.Key) View {
 	policy, fault := s.data.Ruling(ctx, k)
@@ -289,7 +305,7 @@ func (s Keys) configure(
 		return commit, err
 	})
 	if errors.Is(err, refusal.ErrRepeated) {
-		view, viewErr := s.view(ctx, k)
+		view, viewErr := s.shown(ctx, k)
 		return view, nil, cmp.Or(viewErr, err)
 	}
 	if err != nil {
@@ -299,7 +315,7 @@ func (s Keys) configure(
 		s.Approvals().Reviews().logUnruled(review)
 		s.Log.Info("configured key", "key", name, "revision", k.Revision, "policy", k.Policy, "reason", pre.Reason)
 	}
-	view, err := s.view(ctx, k)
+	view, err := s.shown(ctx, k)
 	return view, warnings, err
 }
 

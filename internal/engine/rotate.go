@@ -39,7 +39,7 @@ func (s Versions) RotateTo(ctx context.Context, name string, to lifecycle.NextTy
 	if k, err = s.SystemActs().CheckPromoted(ctx, k); err != nil {
 		return View{}, err
 	}
-	return Keys(s).view(ctx, k)
+	return Keys(s).shown(ctx, k)
 }
 
 // answerAgain answers a request that came again, and completes what the first one may have left.
@@ -49,7 +49,7 @@ func (s Versions) answerAgain(ctx context.Context, k lifecycle.Key) (View, error
 	if err != nil {
 		return View{}, err
 	}
-	view, err := Keys(s).view(ctx, k)
+	view, err := Keys(s).shown(ctx, k)
 	view.Pending = pending
 	return view, err
 }

@@ -63,7 +63,7 @@ func (s Versions) Transition(ctx context.Context, name string, in Operation) (Vi
 		return View{}, err // a report stands whatever became of the version that took over
 	}
 	view, err := s.Keys().Read(ctx, name)
-	if err != nil && in.Op.Urgent() {
+	if view, err = s.Keys().left(k, view, err); err != nil && in.Op.Urgent() {
 		view, err = View{Key: k, Plan: lifecycle.Plan(k, nil, s.Now()), Unread: err}, nil
 	}
 	view.Pending = pending
@@ -279,7 +279,7 @@ func (s Versions) change(
 	}
 	s.Log.Info("changed key", "key", name, "act", string(act), "reason", pre.Reason)
 	pending := s.Acts().relocateDisplaced(ctx, before, k)
-	view, err := Keys(s).view(ctx, k)
+	view, err := Keys(s).shown(ctx, k)
 	view.Pending = pending
 	return view, err
 }
