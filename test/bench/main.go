@@ -15,16 +15,19 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/test/bench/load"
+	"github.com/keylife/vault-plugin-keylife/test/bench/plot"
 	"github.com/keylife/vault-plugin-keylife/test/bench/result"
 )
 
@@ -41,7 +44,7 @@ type options struct {
 func main() {
 	runtime.GOMAXPROCS(1) // the generator is to leave the processors to what it measures
 	o, err := parse(os.Args[1:], os.Stderr)
-	if err == flag.ErrHelp { //nolint:errorlint // as package flag says it
+	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err == nil {
@@ -82,7 +85,23 @@ func parse(arguments []string, help io.Writer) (o options, err error) {
 	if o.of == "" {
 		o.of = o.peers[0].name
 	}
-	return o, nil
+	return o, o.check()
+}
+
+// check refuses what would end in a panic, or measure nothing.
+func (o options) check() error {
+	if o.rounds < 1 || o.connections < 1 || o.slice <= 0 {
+		return errors.New("rounds, connections and slice have to be above 0")
+	}
+	for _, w := range o.latency {
+		if !slices.ContainsFunc(o.workloads, func(asked workload) bool { return asked.name == w.name }) {
+			return fmt.Errorf("latency of %s is measured at a rate that its throughput gives: it has to be among the workloads", w.name)
+		}
+	}
+	if !slices.ContainsFunc(o.peers, func(p peer) bool { return p.name == o.of }) {
+		return fmt.Errorf("peer %q is not measured", o.of)
+	}
+	return nil
 }
 
 // run measures, and prints and writes what it found.
@@ -118,7 +137,8 @@ func run(o options, out, progress io.Writer) error {
 
 // named is a section and the name of its file.
 type named struct {
-	name string
+	name  string
+	drawn bool
 	result.Section
 }
 
@@ -126,33 +146,40 @@ func (b *bench) measure(o options) ([]named, error) {
 	if err := b.throughput(o.workloads); err != nil {
 		return nil, err
 	}
-	r, err := b.report(o.of)
-	if err != nil {
-		return nil, err
-	}
-	sections := []named{{"throughput", r.throughput(o.workloads)}, {"cpu", r.cpu(o.workloads)}}
+	r := b.report(o.of)
+	sections := []named{{"throughput", true, r.throughput(o.workloads)}, {"cpu", false, r.cpu(o.workloads)}}
 	if len(o.latency) == 0 {
 		return sections, nil
 	}
 	if err := b.latency(o.latency); err != nil {
 		return nil, err
 	}
-	return append(sections, named{"latency", r.latency(o.latency)}), nil
+	return append(sections, named{"latency", false, r.latency(o.latency)}), nil
 }
 
-// tell prints sections, and writes them where there is a folder to write to.
+// tell prints sections, and writes them where there is a folder to write to: that of the page's name, beside the page.
 func tell(sections []named, folder string, out io.Writer) error {
 	machine := result.ThisMachine()
 	for i, s := range sections {
 		s.Machine = machine
+		if folder != "" {
+			if err := s.write(folder); err != nil {
+				return err
+			}
+		}
 		sections[i] = s
-		if folder == "" {
-			continue
-		}
-		if err := s.Write(filepath.Join(folder, s.name+".json")); err != nil {
-			return err
-		}
 	}
 	_, err := fmt.Fprintln(out, result.Markdown(each(sections, func(n named) result.Section { return n.Section })...))
 	return err
+}
+
+func (n named) write(folder string) error {
+	if n.drawn {
+		file := n.name + ".svg"
+		n.Figure = &result.Figure{File: filepath.Base(folder) + "/" + file, Alt: "The ratios of the table below as bars, with their spread and the targets."}
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(plot.Ratios(n.Section)), 0o644); err != nil { //nolint:gosec // G306: a figure of the manual
+			return err
+		}
+	}
+	return n.Write(filepath.Join(folder, n.name+".json"))
 }

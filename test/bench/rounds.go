@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/test/bench/load"
@@ -23,7 +24,13 @@ type plan struct {
 type series struct {
 	rates          []float64 // requests a second
 	server, plugin []float64 // CPU a request, in seconds
+	generator      []float64 // the same, of this process
 	p50, p99       []float64 // seconds, at the rate of the workload
+}
+
+func (s *series) add(t load.Throughput) {
+	s.rates = append(s.rates, t.Rate)
+	s.server, s.plugin, s.generator = append(s.server, t.CPU[0]), append(s.plugin, t.CPU[1]), append(s.generator, t.CPU[2])
 }
 
 // bench measures mounts of one server.
@@ -66,13 +73,12 @@ func (b *bench) throughput(workloads []workload) error {
 	for round := range b.rounds + 1 {
 		for _, w := range workloads {
 			for _, m := range turn(b.mounts, round) {
-				t, err := b.client.Closed(b.requests[w.name][m.name], b.warm, b.slice, m.server.ServerPID(), m.process)
+				t, err := b.client.Closed(b.requests[w.name][m.name], b.warm, b.slice, m.server.ServerPID(), m.process, os.Getpid())
 				if err != nil {
 					return fmt.Errorf("%s of %s: %w", w.name, m.name, err)
 				}
 				if round > 0 {
-					s := b.found[w.name][m.name]
-					s.rates, s.server, s.plugin = append(s.rates, t.Rate), append(s.server, t.CPU[0]), append(s.plugin, t.CPU[1])
+					b.found[w.name][m.name].add(t)
 				}
 			}
 		}

@@ -17,12 +17,9 @@ type report struct {
 	others []mounted
 }
 
-func (b *bench) report(of string) (report, error) {
+func (b *bench) report(of string) report {
 	at := slices.IndexFunc(b.mounts, func(m mounted) bool { return m.name == of })
-	if at < 0 {
-		return report{}, fmt.Errorf("peer %q is not measured", of)
-	}
-	return report{b, b.mounts[at], slices.Delete(slices.Clone(b.mounts), at, at+1)}, nil
+	return report{b, b.mounts[at], slices.Delete(slices.Clone(b.mounts), at, at+1)}
 }
 
 // row compares figures that pick takes of a series. It leaves out peers that have none, and zeros, which are none.
@@ -96,6 +93,8 @@ func (r report) cpu(workloads []workload) result.Section {
 			return both
 		}), r.row("of that, the plugin", "µs", w, 1e6, func(s *series) []float64 { return s.plugin }))
 	}
+	asks := r.row(workloads[0].what+", for the generator that asks", "µs", workloads[0], 1e6, func(s *series) []float64 { return s.generator })
+	s.Rows = append(s.Rows, asks)
 	return s
 }
 
