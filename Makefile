@@ -31,7 +31,7 @@ drills: ## outages, revocations and rotations under load with applications, on a
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@scripts/check.sh fuzz
 
-bench: ## measure beside Transit in one Vault, and Go benchmarks, and write docs/performance.md; on a machine that does nothing else (BENCH=short: a smoke run)
+bench: ## measure beside Transit in one Vault, and Go benchmarks, and write docs/performance.md: half an hour, on a machine that does nothing else (BENCH=short: a smoke run)
 	@scripts/deps.sh dev
 	@scripts/bench.sh
 

@@ -4,7 +4,7 @@
 // Command bench compares engines with the paths of Transit in one real Vault: keylife, a plugin that does nothing, Transit as a
 // plugin, and Vault's own Transit. It prints tables of ratios with their spread.
 //
-//	scripts/bench.sh server [FLAGS]   builds all plugins and runs it
+//	scripts/bench.sh compare [FLAGS]  builds all plugins and runs it
 //	go run ./test/bench [FLAGS]       with VAULT_BIN, KEYLIFE_PLUGIN, BENCH_NOOP and BENCH_TRANSIT set to absolute paths
 //
 // Only the plugins of the chosen peers, and KEYLIFE_PLUGIN, need be there. Two builds of keylife are compared by
