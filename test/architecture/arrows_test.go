@@ -70,6 +70,13 @@ var mayImport = map[string][]string{
 	"test/chaos/check":       {"test/chaos/history"},
 	"test/chaos/history":     nil,
 	"test/chaos/work":        {"test/chaos/history", "test/harness"},
+	"test/bench":             {"test/bench/load", "test/bench/plot", "test/bench/result", "test/harness"},
+	"test/bench/inprocess":   {"test/bench/result"},
+	"test/bench/load":        nil,
+	"test/bench/noop":        nil,
+	"test/bench/page":        {"test/bench/result"},
+	"test/bench/plot":        {"test/bench/result"},
+	"test/bench/result":      nil,
 	"test/harness":           nil,
 	"test/wycheproof":        nil,
 
