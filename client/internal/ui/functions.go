@@ -33,13 +33,19 @@ var functions = template.FuncMap{
 	"names":        func(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) },
 	"value":        value,
 	"words":        strings.NewReplacer("pre_", "pre-", "_", " ").Replace,
-	"irreversible": mount.Irreversible,
+	"coming":       func(name string, irreversible bool) coming { return coming{name, irreversible} },
 	"versions":     versionsText,
 	"short":        func(s string) string { return s[:min(len(s), 12)] },
 	"under":        func(path, section string) bool { return path == section || strings.HasPrefix(path, section+"/") },
 	"list":         func(items ...string) []string { return items },
 	"mark":         func(m timeline.Mark, y float64) placed { return placed{m, y} },
 	"cross":        placed.Cross,
+}
+
+// coming is what will happen, and whether nothing brings back what it takes.
+type coming struct {
+	Name         string
+	Irreversible bool
 }
 
 // count writes a number with thin spaces between thousands.
