@@ -5,6 +5,7 @@ package keylife
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/internal/consent"
 	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
+	"github.com/keylife/vault-plugin-keylife/internal/refusal"
 	"github.com/keylife/vault-plugin-keylife/internal/store"
 	"github.com/keylife/vault-plugin-keylife/internal/uses"
 	"github.com/keylife/vault-plugin-keylife/internal/vaultapi"
@@ -92,12 +94,17 @@ func (d directory) names(ctx context.Context, entities []string) (map[string]str
 
 // electorate is who has enrolled as an approver, and how they have voted.
 type electorate struct {
-	since map[string]time.Time // by entity: when it enrolled
-	votes engine.Votes         // zero: not counted
+	since  map[string]time.Time // by entity: when it enrolled
+	votes  engine.Votes         // zero: not counted
+	unread string               // why nobody knows who has enrolled; empty: it is known
 }
 
+// electorateOf reads who has enrolled. A record that is damaged is no error: a review shows all else.
 func electorateOf(ctx context.Context, c *request) (electorate, error) {
 	all, err := c.Approvers().Enrolments(ctx)
+	if errors.Is(err, refusal.ErrUnreadable) {
+		return electorate{unread: err.Error()}, nil
+	}
 	w := electorate{since: make(map[string]time.Time, len(all))}
 	for _, e := range all {
 		w.since[e.Entity] = e.Since
@@ -114,8 +121,11 @@ func (w *electorate) count(ctx context.Context, c *request, r uses.Review) (err 
 	return err
 }
 
-// votesData shows an entity as an approver. That it has never voted is not known where requests are left.
+// votesData shows an entity as an approver, where that is known. That it has never voted is not known where requests are left.
 func (w electorate) votesData(entity string) map[string]any {
+	if w.unread != "" {
+		return nil
+	}
 	since, enrolled := w.since[entity]
 	if !enrolled {
 		return map[string]any{"approver": false}
@@ -130,8 +140,11 @@ func (w electorate) votesData(entity string) map[string]any {
 	return data
 }
 
-// notShown says which votes are not counted.
+// notShown says which approvers are not known, and which votes are not counted.
 func (w electorate) notShown() (list []string) {
+	if w.unread != "" {
+		list = append(list, "approvers, and their votes: "+w.unread)
+	}
 	if w.votes.Unread > 0 {
 		list = append(list, fmt.Sprintf("votes in %d requests for consent that cannot be read", w.votes.Unread))
 	}

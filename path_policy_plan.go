@@ -26,7 +26,7 @@ var (
 	fKeysBound   = vaultapi.Int("keys_bound", "Keys that are bound to the policy.")
 	fNextKey     = vaultapi.Text("next", "What to pass as after for the next page; empty: this was the last one.")
 	fPolicyHash  = vaultapi.Text("hash", "SHA-256 of the content, in hex.")
-	fPlannedKeys = vaultapi.List("keys", "name, due_now, next_rotation_time, rotation_status and next_event (each from and to), becomes_non_compliant, stays_non_compliant, becomes_compliant.")
+	fPlannedKeys = vaultapi.List("keys", "name, due_now, next_rotation_time, rotation_status and next_event (time, act, version, irreversible; each from and to), becomes_non_compliant, stays_non_compliant, becomes_compliant.")
 	fPlanSummary = vaultapi.Object("summary", "Of the keys on this page: how many are looked at, due_now, non_compliant under the candidate, and become so.")
 	fPlanChanges = vaultapi.Object("changes", "Field to its value now (from) and under the candidate (to). For a new policy, from is the default.")
 	fChanged     = vaultapi.Text("changed", "The changes in one line, to read.")
@@ -255,7 +255,8 @@ func entryData(entry *lifecycle.Pending) any {
 	if entry == nil {
 		return nil
 	}
-	return map[string]any{"time": vaultapi.Time(entry.At), "act": string(entry.Op), "version": entry.Version}
+	event := lifecycle.Forecasted{At: entry.At, Act: string(entry.Op), Version: entry.Version}
+	return map[string]any{"time": vaultapi.Time(event.At), "act": event.Act, "version": event.Version, "irreversible": event.Irreversible()}
 }
 
 func count(is bool) int {

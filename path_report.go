@@ -26,8 +26,9 @@ var (
 	fReportLimit = vaultapi.Int("limit", "Look at so many keys, at most 200. 0: 50.").Query()
 	fControls    = vaultapi.List("controls", "What is shown, as far as this page goes: tag, title and verdict (met, partly, not_met, manual) of each control. The evidence is in payload.")
 	fReported    = vaultapi.Strings("keys", "Keys that this page looked at.")
+	fGone        = vaultapi.Strings("deleted", "Keys of this page that were deleted, with acts in the period: what their custody records show.")
 	fPage        = vaultapi.Text("payload", "The page: the exact text that is signed, JSON.")
-	reportFields = vaultapi.FieldsOf(fTag, fFrom, fTo, fControls, fReported, fPage, fKeyID, fSignature, fNextCursor)
+	reportFields = vaultapi.FieldsOf(fTag, fFrom, fTo, fControls, fReported, fGone, fPage, fKeyID, fSignature, fNextCursor)
 )
 
 // reportAPI serves what the mount shows for the controls of standards.
@@ -74,7 +75,7 @@ func (reportAPI) read(ctx context.Context, c *request) (*logical.Response, error
 	}
 	return vaultapi.Data(
 		fTag.Is(page.Tag), fFrom.Is(vaultapi.Time(page.From)), fTo.Is(vaultapi.Time(page.To)), fControls.Is(vaultapi.Rows(page.Controls, controlData)),
-		fReported.Is(page.Keys), fPage.Is(signed.Payload), fKeyID.Is(signed.KeyID), fSignature.Is(signed.Signature), fNextCursor.Is(page.Next),
+		fReported.Is(page.Keys), fGone.Is(append([]string{}, page.Deleted...)), fPage.Is(signed.Payload), fKeyID.Is(signed.KeyID), fSignature.Is(signed.Signature), fNextCursor.Is(page.Next),
 	), nil
 }
 

@@ -23,7 +23,7 @@ var (
 	fCount    = vaultapi.Int("count", "How many events to show, 1 to 100.").Or(10).Query()
 
 	fRevisionInForce = vaultapi.Int("policy_revision", "Revision of the policy in force; 0: no policy.")
-	fEvents          = vaultapi.List("events", "What the clock will do, soonest first: time (RFC 3339), act, version (0: the whole key) and why.")
+	fEvents          = vaultapi.List("events", "What the clock will do, soonest first: time (RFC 3339), act, version (0: the whole key), why and irreversible (nothing brings back what it takes).")
 	keyPlanFields    = vaultapi.FieldsOf(fName, fPolicy, fRevisionInForce, fEvents)
 )
 
@@ -165,6 +165,7 @@ var planRows = vaultapi.Answer[plannedEvent]{
 	vaultapi.Show(vaultapi.Text("act", "What."), func(e plannedEvent) string { return e.Act }),
 	vaultapi.Show(vaultapi.Text("version", "To which version; all: the whole key."), func(e plannedEvent) string { return versionText(e.Version) }),
 	vaultapi.Show(vaultapi.Text("why", "Why."), func(e plannedEvent) string { return e.Why }),
+	vaultapi.Show(vaultapi.Bool("irreversible", "Nothing brings back what it takes."), plannedEvent.Irreversible),
 }
 
 func (a rotationAPI) listPlan(ctx context.Context, c *request) (*logical.Response, error) {
@@ -183,5 +184,5 @@ func (a rotationAPI) listPlan(ctx context.Context, c *request) (*logical.Respons
 }
 
 func eventData(event lifecycle.Forecasted) map[string]any {
-	return map[string]any{"time": vaultapi.Time(event.At), "act": event.Act, "version": event.Version, "why": event.Why}
+	return map[string]any{"time": vaultapi.Time(event.At), "act": event.Act, "version": event.Version, "why": event.Why, "irreversible": event.Irreversible()}
 }

@@ -185,6 +185,7 @@ func TestGovernanceAVoteThatIsForgedInStorageHasNoRecord(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{b.entities["bob"]}, voters)
+	b.requireCheckpoint(nil, "consent without a vote: retire was done with the consent of entity \""+b.entities["carol"]+"\"")
 }
 
 // forgeVote adds the vote of somebody who has not voted to the record of a request that bob has approved, and makes it enough.

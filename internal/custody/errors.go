@@ -31,6 +31,9 @@ var (
 	// ErrOutcome is matched when a record ends an act that was not begun or has ended already.
 	ErrOutcome = errors.New("ends an act that is not open")
 
+	// ErrConsent is matched when an act counted a vote that nobody has cast, as far as its chain says.
+	ErrConsent = errors.New("consent without a vote")
+
 	// ErrBroken is matched by errors that say that the end of a stored chain was altered or lost.
 	ErrBroken = errors.New("broken custody chain")
 

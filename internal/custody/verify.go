@@ -17,7 +17,7 @@ import (
 // checkpoints. [Lines] makes an export of a file. Public keys are trusted from pinned on, see [PublicKeys.Check]; without checkpoints
 // there need be none.
 //
-// It keeps 40 bytes of a record. The error says that the export could not be read to its end, and the
+// It keeps 40 bytes of a record, and the votes for requests of consent. The error says that the export could not be read to its end, and the
 // report is then worth nothing.
 func Verify(export iter.Seq2[[]byte, error], keys PublicKeys, pinned string, checkpoints []Signed) (Report, error) {
 	return Evidence{Keys: keys, Pinned: pinned, Checkpoints: checkpoints}.Verify(export)
@@ -33,7 +33,7 @@ type Evidence struct {
 
 // Verify is [Verify] with attestations: the export must have the record that each is about, and the chain as it stood.
 func (e Evidence) Verify(export iter.Seq2[[]byte, error]) (Report, error) {
-	v := &verifier{chains: map[string]*Chain{}, signed: map[string]int{}, attested: newAttested(e.Attestations)}
+	v := &verifier{chains: map[string]*Chain{}, signed: map[string]int{}, attested: newAttested(e.Attestations), votes: votes{map[vote]bool{}, map[string]vote{}}}
 	keys, checkpoints := e.Keys, e.Checkpoints
 	trusted := v.checkKeys(keys, e.Pinned, checkpoints)
 	number := 0
@@ -61,6 +61,7 @@ type verifier struct {
 	chains   map[string]*Chain
 	signed   map[string]int // how many records of a key are covered by a checkpoint or an attestation
 	attested attested
+	votes    votes
 	report   Report
 }
 
@@ -88,7 +89,11 @@ func (v *verifier) line(number int, line []byte) {
 	if v.instance == "" {
 		v.instance = r.Instance
 	}
-	v.problem(number, v.chain(r.Key).follow(r, sha256.Sum256(line)))
+	c := v.chain(r.Key)
+	v.problem(number, c.follow(r, sha256.Sum256(line)))
+	if !c.faulty { // else the record of a vote may be lost
+		v.problem(number, v.votes.follow(r))
+	}
 }
 
 func (v *verifier) chain(key string) *Chain {

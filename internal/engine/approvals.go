@@ -67,6 +67,7 @@ func (s Approvals) situation(ctx context.Context) (situation, error) {
 type tally struct {
 	discounts []string // by vote: why it does not count; empty: it does
 	who       []string // those who approve, and count
+	ids       []string // the same, by entity
 }
 
 // stateOf derives the state of a request. Moved says whether what it is about has changed, as far as the caller knows.
@@ -94,6 +95,7 @@ func (s Approvals) tally(ctx context.Context, r consent.Request, at situation) (
 		t.discounts = append(t.discounts, why)
 		if v.Approve && why == "" {
 			t.who = append(t.who, consent.Person{ID: v.Entity, Name: v.Name}.String())
+			t.ids = append(t.ids, v.Entity)
 		}
 	}
 	return t, nil

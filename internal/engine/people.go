@@ -23,7 +23,7 @@ type Directory interface {
 type ApproverStore interface {
 	// Enrolment returns that of an entity, or refusal.ErrNotFound.
 	Enrolment(ctx context.Context, entity string) (consent.Enrolment, error)
-	// Enrolments returns all of them, in the order of the entities.
+	// Enrolments returns all of them, in the order of the entities, or refusal.ErrUnreadable. Any other error is of storage.
 	Enrolments(ctx context.Context) ([]consent.Enrolment, error)
 	// PutEnrolment commits what change makes of the enrolment of an entity; current is nil where it has none. An error of change
 	// comes back as it is and nothing is written.

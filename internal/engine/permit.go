@@ -239,7 +239,7 @@ func (s gate) decideConsent(ctx context.Context, g gated, c considered, event li
 			return event, refusal.Refusedf("%s is approved (%s), and is not carried out while the clock cannot be trusted: %s", g, r.ID(), why)
 		}
 		event.Consent, *s.store.Caller.Approval = r.ID(), r.ID()
-		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.votes.who, ", ")), nil
+		return event.With(approvalDetail, r.ID()).With("approvers", strings.Join(c.votes.who, ", ")).With("approver_ids", strings.Join(c.votes.ids, ", ")), nil
 	case consent.Pending:
 		return event, &lacking{gated: g, considered: c}
 	case consent.Denied, consent.Withdrawn:

@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/keylife/vault-plugin-keylife/internal/custody"
@@ -41,12 +43,8 @@ func (l Reports) Report(ctx context.Context, head report.Page, f report.Facts) (
 	if err = l.addChains(ctx, &f); err != nil {
 		return page, signed, err
 	}
-	whole := len(f.Keys)
-	if f.Keys, err = l.withChains(ctx, f); err != nil {
+	if f, head.Next, err = l.withChains(ctx, f, head); err != nil {
 		return page, signed, err
-	}
-	if n := len(f.Keys); n < whole {
-		head.Next = f.Keys[n-1].Name
 	}
 	head.Time = l.Now().UTC()
 	page = report.Assess(head, f)
@@ -64,53 +62,89 @@ func (l Reports) Report(ctx context.Context, head report.Page, f report.Facts) (
 
 // addChains adds the chains of the mount and of the policies.
 func (l Reports) addChains(ctx context.Context, f *report.Facts) (err error) {
-	if f.Mount.Chain, err = l.chain(ctx, custody.MountChain, *f); err != nil {
+	if f.Mount.Chain, _, err = l.chain(ctx, custody.MountChain, *f); err != nil {
 		return err
 	}
 	for i := range f.Policies {
 		p := &f.Policies[i]
-		if p.Chain, err = l.chain(ctx, custody.PolicyChain(p.Name), *f); err != nil {
+		if p.Chain, _, err = l.chain(ctx, custody.PolicyChain(p.Name), *f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// withChains returns the keys with their chains, the first of them where their records are too many for a page; at least one.
-func (l Reports) withChains(ctx context.Context, f report.Facts) (keys []report.Key, err error) {
-	read := 0
-	for _, k := range f.Keys {
-		if read > l.bounds.page {
-			break
-		}
-		if k.Chain, err = l.chain(ctx, k.Name, f); err != nil {
-			return nil, err
-		}
-		read += k.Chain.Records
-		keys = append(keys, k)
+// withChains returns the facts with the chains of the keys, and with the keys of the page that were deleted; and what the next page begins
+// behind. Where the records are too many for a page they are of the first names, of at least one.
+func (l Reports) withChains(ctx context.Context, f report.Facts, head report.Page) (with report.Facts, next string, err error) {
+	gone, err := l.gone(ctx, head)
+	if err != nil {
+		return f, "", err
 	}
-	return keys, nil
+	keys := make(map[string]report.Key, len(f.Keys))
+	for _, k := range f.Keys {
+		keys[k.Name] = k
+	}
+	names := slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(gone, maps.Keys(keys)))))
+	with, read := f, 0
+	with.Keys, with.Deleted = nil, nil
+	for i, name := range names {
+		if read > l.bounds.page {
+			return with, names[i-1], nil
+		}
+		chain, policy, err := l.chain(ctx, name, f)
+		if err != nil {
+			return f, "", err
+		}
+		read += chain.Records
+		if k, there := keys[name]; there {
+			k.Chain = chain
+			with.Keys = append(with.Keys, k)
+		} else if ruled(f.Policies, policy) && slices.ContainsFunc(chain.Acts, func(a report.Act) bool { return a.Done }) {
+			with.Deleted = append(with.Deleted, report.Key{Name: name, Policy: policy, State: "deleted", Chain: chain})
+		}
+	}
+	return with, head.Next, nil
+}
+
+// gone returns the names on a page that have custody records and are of no key.
+func (l Reports) gone(ctx context.Context, head report.Page) ([]string, error) {
+	all, err := l.store.Journals.JournalNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	expected, err := l.store.Journals.ExpectedNames(ctx)
+	slices.Sort(expected)
+	return slices.DeleteFunc(all, func(name string) bool {
+		_, there := slices.BinarySearch(expected, name)
+		_, ofPolicy := custody.PolicyOf(name)
+		return there || ofPolicy || name == custody.MountChain || name <= head.After || head.Next != "" && name > head.Next
+	}), err
+}
+
+func ruled(policies []report.Policy, name string) bool {
+	return slices.ContainsFunc(policies, func(p report.Policy) bool { return p.Name == name })
 }
 
 // chain reads a chain, and verifies it as far as it is read and as the record that it belongs to allows.
-func (l Reports) chain(ctx context.Context, name string, f report.Facts) (c report.Chain, err error) {
+// The policy is the last one that an act on a key was under.
+func (l Reports) chain(ctx context.Context, name string, f report.Facts) (c report.Chain, policy string, err error) {
 	committed, err := l.store.Journals.Committed(ctx, name)
 	if err != nil {
-		return c, err
+		return c, "", err
 	}
 	after := max(committed+1-l.bounds.chain, 0)
 	page, err := firstLines(l.store.Journals.Lines(ctx, name, after), 2*l.bounds.chain) // behind the newest act there is little, or what was planted
 	if err != nil {
-		return c, err
+		return c, "", err
 	}
 	c = report.Chain{Name: name, Records: len(page.lines), Partial: after > 0 || page.more}
 	if !c.Partial {
 		if err := verifyFor(&c, page.lines, committed); err != nil {
-			return c, err
+			return c, "", err
 		}
 	}
-	addActs(&c, page.lines, f.From, f.To)
-	return c, nil
+	return c, addActs(&c, page.lines, f.From, f.To), nil
 }
 
 // verifyFor verifies a chain that was read from its beginning, up to the record that the newest act began with.
@@ -139,8 +173,9 @@ func textsOf(lines []custody.Line) iter.Seq2[[]byte, error] {
 	}
 }
 
-// addActs adds the acts that began in the period, with their outcomes. A record that cannot be read is one of the problems.
-func addActs(c *report.Chain, lines []custody.Line, from, to time.Time) {
+// addActs adds the acts that began in the period, with their outcomes, and returns the last policy that is named. A record that cannot be
+// read is one of the problems.
+func addActs(c *report.Chain, lines []custody.Line, from, to time.Time) (policy string) {
 	for _, line := range lines {
 		r, err := custody.Decode(line.Text)
 		if err != nil {
@@ -149,6 +184,7 @@ func addActs(c *report.Chain, lines []custody.Line, from, to time.Time) {
 		if c.First.IsZero() {
 			c.First = r.Time
 		}
+		policy = cmp.Or(r.Policy, policy)
 		last := len(c.Acts) - 1
 		switch {
 		case r.Kind == custody.Begin && !r.Time.Before(from) && r.Time.Before(to):
@@ -157,6 +193,7 @@ func addActs(c *report.Chain, lines []custody.Line, from, to time.Time) {
 			c.Acts[last].Done = r.Outcome != custody.Failed
 		}
 	}
+	return policy
 }
 
 // actOf takes an act for done until a record says otherwise: what leaves material may have left it.

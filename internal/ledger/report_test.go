@@ -45,7 +45,8 @@ func TestAReportIsSignedAndWritesNothing(t *testing.T) {
 	page, signed, err := m.ledger().Reports().Report(ctx, report.Page{Tag: "soc2", Next: "x"}, about())
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"SigningKeys", "Instance", "Committedmount:", "Linesmount: 0", "Committedpolicy:pci", "Linespolicy:pci 0", "Committedorders", "Linesorders 0",
+		"SigningKeys", "Instance", "Committedmount:", "Linesmount: 0", "Committedpolicy:pci", "Linespolicy:pci 0",
+		"JournalNames", "ExpectedNames", "Committedorders", "Linesorders 0",
 	}, spaced(m.asked))
 	text, err := signed.OpenReport(keys)
 	require.NoError(t, err)
@@ -148,19 +149,46 @@ func TestKeysWithTooManyRecordsForAPageAreForTheNext(t *testing.T) {
 		}
 		f.Keys = append(f.Keys, report.Key{Name: name})
 	}
+	m.keys = []string{"a", "b", "c", "d"}
 	page, _, err := m.ledger().Bounded(100, 200).Reports().Report(ctx, report.Page{Tag: "hipaa", Next: "z"}, f)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "c"}, page.Keys)
 	require.Equal(t, "c", page.Next)
 	f.Keys = f.Keys[3:]
-	page, _, err = m.ledger().Bounded(100, 200).Reports().Report(ctx, report.Page{Tag: "hipaa", Next: "z"}, f)
+	page, _, err = m.ledger().Bounded(100, 200).Reports().Report(ctx, report.Page{Tag: "hipaa", After: "c", Next: "z"}, f)
 	require.NoError(t, err)
 	require.Equal(t, []string{"d"}, page.Keys)
 	require.Equal(t, "z", page.Next)
 }
 
+// TestDeletedKeysCountForThePage has them bound it as others do, also those that are not under the policies.
+func TestDeletedKeysCountForThePage(t *testing.T) {
+	m := newMount(t)
+	m.keys = []string{"d"}
+	for name, policy := range map[string]string{"a": "pci", "b": "other", "c": "pci", "d": "pci", "e": "pci", "f": "pci"} {
+		for range 35 {
+			m.act(name, custody.Record{Act: "rotate", Policy: policy, KeyID: name}, custody.Done)
+		}
+	}
+	m.act("f", custody.Record{Act: "delete", KeyID: "f"}, custody.Failed)
+	f := about()
+	f.Keys = []report.Key{{Name: "d"}}
+	read := func(after string) report.Page {
+		page, _, err := m.ledger().Bounded(100, 200).Reports().Report(ctx, report.Page{Tag: "hipaa", After: after}, f)
+		require.NoError(t, err)
+		return page
+	}
+	page := read("")
+	require.Equal(t, []any{[]string{}, []string{"a", "c"}, "c"}, []any{page.Keys, page.Deleted, page.Next})
+	page = read("c")
+	require.Equal(t, []any{[]string{"d"}, []string{"e", "f"}, ""}, []any{page.Keys, page.Deleted, page.Next})
+	f.Keys = nil
+	page = read("f")
+	require.Empty(t, page.Deleted)
+}
+
 func TestAReportFailsWhereStorageDoes(t *testing.T) {
-	for _, what := range []string{"SigningKeys", "Instance", "Committed", "Lines"} {
+	for _, what := range []string{"SigningKeys", "Instance", "Committed", "Lines", "JournalNames", "ExpectedNames"} {
 		m := rotations(t, "orders", 4)
 		_, err := m.ledger().PublicKeys(ctx)
 		require.NoError(t, err)

@@ -112,6 +112,11 @@ func UnreadableRequest(id string, cause error) error {
 	return unreadableError{fmt.Sprintf("request %q", id), cause}
 }
 
+// UnreadableApprovers is [ErrUnreadable] about the record of who has enrolled as an approver.
+func UnreadableApprovers(cause error) error {
+	return unreadableError{"the record of approvers", cause}
+}
+
 type unreadableError struct {
 	what  string
 	cause error

@@ -18,10 +18,7 @@ func eachChain(f Facts, name string, of func(Chain) shown) []Evidence {
 	for _, p := range f.Policies {
 		all = append(all, of(p.Chain).as(name, ofPolicy+p.Name))
 	}
-	for i := range f.Keys {
-		all = append(all, of(f.Keys[i].Chain).as(name, ofKey+f.Keys[i].Name))
-	}
-	return all
+	return append(all, fromCustody(name, "", func(_ Facts, k Key) shown { return of(k.Chain) }).of(f)...)
 }
 
 func (c Chain) whole() shown {

@@ -8,7 +8,7 @@ import "slices"
 // inTheClear are the acts that give out or take in material that nothing wraps.
 var inTheClear = []string{"export", "backup", "restore-backup"}
 
-var leaving = perKey("leaving", "whether material of each key may leave in the clear, and what left in the period",
+var leaving = fromCustody("leaving", "whether material of each key may leave in the clear, and what left in the period",
 	func(_ Facts, k Key) shown {
 		out := k.Chain.acts("export", "backup")
 		wrapped := k.Chain.acts("export-wrapped")
@@ -29,7 +29,7 @@ var leaving = perKey("leaving", "whether material of each key may leave in the c
 		return s
 	})
 
-var cleartext = perKey("cleartext", "operations on material in the clear, and whether others agreed to them",
+var cleartext = fromCustody("cleartext", "operations on material in the clear, and whether others agreed to them",
 	func(_ Facts, k Key) shown {
 		acts := k.Chain.acts(inTheClear...)
 		s := shown{says: Met, text: "no operation on material in the clear in the period", records: k.Chain.recordsOf(acts)}
@@ -43,7 +43,7 @@ var cleartext = perKey("cleartext", "operations on material in the clear, and wh
 		return s
 	})
 
-var substitution = perKey("substitution", "material from elsewhere that took the place of a key's, and whether others agreed",
+var substitution = fromCustody("substitution", "material from elsewhere that took the place of a key's, and whether others agreed",
 	func(_ Facts, k Key) shown {
 		acts := which(k.Chain.acts(), func(a Act) bool {
 			return slices.Contains([]string{"import", "restore-backup"}, a.Name) || a.Name == "configure" && a.Details["policy"] != ""

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-var actors = perKey("actors", "who changed each key in the period, and who agreed",
+var actors = fromCustody("actors", "who changed each key in the period, and who agreed",
 	func(_ Facts, k Key) shown {
 		acts := which(k.Chain.acts(), Act.byHand)
 		who, nameless := map[string]int{}, 0
@@ -41,7 +41,7 @@ var (
 	gated = slices.Concat(makes, ends, []string{"rollback", "resume", "recover", "restore", "configure", "export", "backup"})
 )
 
-var separation = perKey("separation", "acts by hand in the period: with the consent of others, past it, or by one person alone",
+var separation = fromCustody("separation", "acts by hand in the period: with the consent of others, past it, or by one person alone",
 	func(_ Facts, k Key) shown {
 		acts := which(k.Chain.acts(gated...), Act.byHand)
 		approved, broke := which(acts, Act.approved), which(acts, Act.brokeGlass)

@@ -76,7 +76,7 @@ var volume = perKey("volume", "what the active version protected, as leased, aga
 		return s
 	})
 
-var ending = perKey("ending", "what was archived, retired and destroyed in the period, with reasons, and what should have been",
+var ending = fromCustody("ending", "what was archived, retired and destroyed in the period, with reasons, and what should have been",
 	func(_ Facts, k Key) shown {
 		acts := k.Chain.acts("archive", "retire", "destroy", "erase-private", "trim", "delete")
 		s := shown{says: Met, text: count(len(acts), "act") + " that ended the use of a version or the key", records: k.Chain.recordsOf(acts)}
@@ -124,12 +124,13 @@ func replacement(c Compromise) string {
 	}
 }
 
-var shredding = perKey("shredding", "versions that were destroyed in the period, so that what they protect is unreadable for good",
+var shredding = fromCustody("shredding", "versions that were destroyed in the period, so that what they protect is unreadable for good",
 	func(_ Facts, k Key) shown {
 		acts := k.Chain.acts("destroy", "trim", "delete")
-		s := shown{says: Met, text: count(len(acts), "act") + " destroyed material", records: k.Chain.recordsOf(acts), fields: map[string]string{
-			"destroyed": strconv.Itoa(k.Destroyed), "versions": strconv.Itoa(k.Versions),
-		}}
+		s := shown{says: Met, text: count(len(acts), "act") + " destroyed material", records: k.Chain.recordsOf(acts), fields: map[string]string{}}
+		if k.Versions > 0 { // of a key that was deleted nobody knows how many it had
+			s.fields["destroyed"], s.fields["versions"] = strconv.Itoa(k.Destroyed), strconv.Itoa(k.Versions)
+		}
 		for _, a := range acts[:min(len(acts), mostNamed)] {
 			s.fields["record "+strconv.Itoa(a.Seq)] = stamp(a.Time) + ", version " + numbers(a.Versions)
 		}

@@ -11,6 +11,7 @@ type Facts struct {
 	Mount    Mount
 	Policies []Policy // those that a tag names, by name
 	Keys     []Key    // a page of those under them, by name
+	Deleted  []Key    // of the same page, those that were deleted: of each the name, the policy and the chain are known
 }
 
 // Mount is what all keys share.

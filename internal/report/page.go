@@ -30,7 +30,8 @@ type Page struct {
 	Next     string    `json:"next"`  // what the next page begins behind; empty: this is the last one
 
 	Policies []PolicyLine `json:"policies"`
-	Keys     []string     `json:"keys"` // that were looked at
+	Keys     []string     `json:"keys"`              // that were looked at
+	Deleted  []string     `json:"deleted,omitempty"` // of keys that are not there any more: their custody records were looked at
 	Controls []Shown      `json:"controls"`
 }
 
@@ -63,13 +64,16 @@ func Assess(head Page, f Facts) Page {
 	for i := range f.Keys {
 		p.Keys = append(p.Keys, f.Keys[i].Name)
 	}
+	for i := range f.Deleted {
+		p.Deleted = append(p.Deleted, f.Deleted[i].Name)
+	}
 	for _, c := range Below(p.Tag) {
 		one := Shown{Tag: c.Tag(), Title: c.Title}
 		for _, source := range c.Evidence {
 			one.Evidence = append(one.Evidence, source.of(f)...)
 		}
 		one.Evidence = sorted(one.Evidence)
-		one.Verdict = verdictOf(one.Evidence, len(f.Keys))
+		one.Verdict = verdictOf(one.Evidence, len(f.Keys)+len(f.Deleted))
 		p.Controls = append(p.Controls, one)
 	}
 	return p
@@ -104,7 +108,7 @@ func Join(pages []Page) (Page, error) {
 		return Page{}, fmt.Errorf("%w: there is no page", ErrPage)
 	}
 	whole, after := pages[0], ""
-	whole.Keys = slices.Clone(whole.Keys)
+	whole.Keys, whole.Deleted = slices.Clone(whole.Keys), slices.Clone(whole.Deleted)
 	for i, p := range pages {
 		if wrong := p.misplaced(whole, after, i == len(pages)-1); wrong != "" {
 			return Page{}, fmt.Errorf("%w: page %d %s", ErrPage, i+1, wrong)
@@ -119,7 +123,7 @@ func Join(pages []Page) (Page, error) {
 	whole.Next = ""
 	for i := range whole.Controls {
 		c := &whole.Controls[i]
-		c.Verdict = verdictOf(c.Evidence, len(whole.Keys))
+		c.Verdict = verdictOf(c.Evidence, len(whole.Keys)+len(whole.Deleted))
 	}
 	return whole, nil
 }
@@ -140,7 +144,7 @@ func (p Page) misplaced(first Page, after string, last bool) string {
 // add takes another page in.
 func (p *Page) add(o Page) {
 	p.Time = o.Time
-	p.Keys = append(p.Keys, o.Keys...)
+	p.Keys, p.Deleted = append(p.Keys, o.Keys...), append(p.Deleted, o.Deleted...)
 	for _, line := range o.Policies {
 		if !slices.ContainsFunc(p.Policies, line.equal) {
 			p.Policies = append(p.Policies, line)

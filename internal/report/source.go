@@ -28,6 +28,15 @@ func perKey(name, help string, of func(f Facts, k Key) shown) Source {
 	}}
 }
 
+// fromCustody is evidence of which each key has one, be it deleted: its custody records are what shows it.
+func fromCustody(name, help string, of func(f Facts, k Key) shown) Source {
+	return Source{name, help, func(f Facts) []Evidence {
+		all := f
+		all.Keys = slices.Concat(f.Keys, f.Deleted)
+		return perKey(name, help, of).of(all)
+	}}
+}
+
 // perPolicy is evidence of which each policy has one.
 func perPolicy(name, help string, of func(f Facts, p Policy) shown) Source {
 	return Source{name, help, func(f Facts) (all []Evidence) {

@@ -6,6 +6,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -48,7 +49,8 @@ func (r Approvers) Enrolment(ctx context.Context, entity string) (consent.Enrolm
 	return consent.Enrolment(rec.Approvers[at]), nil
 }
 
-// Enrolments returns all of them, in the order of the entities.
+// Enrolments returns all of them, in the order of the entities. The error is [refusal.ErrUnreadable] where the record is damaged, or of a
+// newer release.
 func (r Approvers) Enrolments(ctx context.Context) ([]consent.Enrolment, error) {
 	rec, _, err := r.approvers(ctx)
 	all := make([]consent.Enrolment, len(rec.Approvers))
@@ -123,6 +125,9 @@ func (r Approvers) changeApprovers(ctx context.Context, change func(*approversRe
 
 func (r Approvers) approvers(ctx context.Context) (rec approversRecord, rest unknown, err error) {
 	rest, _, err = read(ctx, r.conn, approversPath, &rec)
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerSchema) {
+		err = refusal.UnreadableApprovers(err)
+	}
 	return rec, rest, err
 }
 

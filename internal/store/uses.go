@@ -61,7 +61,7 @@ func (r Uses) AddAccess(ctx context.Context, shard int, more uses.Shard) error {
 	rec = accessRecord{schema, rec.Plus(more)}
 	data, err := encode(rec, rest)
 	for err == nil && len(data) > shardSize && len(rec.Entities) > 0 {
-		rec.Shard = rec.Smaller()
+		rec.Shard = rec.Smaller(len(data) - shardSize)
 		data, err = encode(rec, rest)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -111,6 +112,24 @@ func TestNoShardIsLargerThanAStorageTakes(t *testing.T) {
 	shards, err := w.AccessShards(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []int{7}, shards)
+}
+
+// TestAFullShardMakesRoomInOneGo counts allocations: making a record smaller entity by entity would make the JSON of all of it each time.
+func TestAFullShardMakesRoomInOneGo(t *testing.T) {
+	racetest.Skip(t, "allocations are counted")
+	full := func(surplus int) float64 {
+		w := newWorld()
+		add := func(entities int) {
+			more := uses.Shard{Entities: map[string]map[string]uses.Access{}}
+			for i := range entities {
+				maps.Copy(more.Entities, accessOf(fmt.Sprintf("entity %d of %d", i, entities), 1).Entities)
+			}
+			require.NoError(t, w.AddAccess(ctx, 7, more))
+		}
+		add(3200)
+		return testing.AllocsPerRun(1, func() { add(surplus) })
+	}
+	require.Less(t, full(300), 3*full(3))
 }
 
 func TestWhatAVersionWasUsedForIsBesideWhatWasLeasedOfIt(t *testing.T) {

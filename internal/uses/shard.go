@@ -5,7 +5,9 @@ package uses
 
 import (
 	"cmp"
+	"encoding/json"
 	"hash/fnv"
+	"maps"
 	"slices"
 )
 
@@ -41,36 +43,48 @@ func (s Shard) Plus(more Shard) Shard {
 	return sum
 }
 
-// Smaller drops the entity that was not active for longest; of the only one, the half of its keys that it used least lately.
-func (s Shard) Smaller() Shard {
-	if len(s.Entities) == 1 {
-		return s.fewerKeys()
-	}
-	idle, since := "", Day(0)
-	for entity, keys := range s.Entities {
-		last := lastOf(keys)
-		if idle == "" || last < since || last == since && entity < idle {
-			idle, since = entity, last
+// Smaller gives up what is at least so many bytes as JSON: the entities that were not active for longest; of the last one, the half of
+// its keys that it used least lately.
+func (s Shard) Smaller(bytes int) Shard {
+	idle := slices.SortedFunc(maps.Keys(s.Entities), func(a, b string) int {
+		return cmp.Or(cmp.Compare(lastOf(s.Entities[a]), lastOf(s.Entities[b])), cmp.Compare(a, b))
+	})
+	for i, entity := range idle {
+		if i == len(idle)-1 {
+			return s.fewerKeys(entity)
+		}
+		bytes -= sizeOf(entity, s.Entities[entity])
+		s.Dropped += len(s.Entities[entity])
+		delete(s.Entities, entity)
+		if bytes <= 0 {
+			break
 		}
 	}
-	s.Dropped += len(s.Entities[idle])
-	delete(s.Entities, idle)
 	return s
 }
 
-func (s Shard) fewerKeys() Shard {
-	for _, keys := range s.Entities {
-		ids := make([]string, 0, len(keys))
-		for id := range keys {
-			ids = append(ids, id)
-		}
-		slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(keys[a].Last(), keys[b].Last()), cmp.Compare(a, b)) })
-		for _, id := range ids[:(len(ids)+1)/2] {
-			delete(keys, id)
-			s.Dropped++
-		}
+func (s Shard) fewerKeys(entity string) Shard {
+	keys := s.Entities[entity]
+	idle := slices.SortedFunc(maps.Keys(keys), func(a, b string) int {
+		return cmp.Or(cmp.Compare(keys[a].Last(), keys[b].Last()), cmp.Compare(a, b))
+	})
+	for _, id := range idle[:(len(idle)+1)/2] {
+		delete(keys, id)
+		s.Dropped++
+	}
+	if len(keys) == 0 {
+		delete(s.Entities, entity)
 	}
 	return s
+}
+
+// sizeOf returns the bytes that an entity takes in the JSON of a shard with others.
+func sizeOf(entity string, keys map[string]Access) int {
+	data, err := json.Marshal(map[string]any{entity: keys})
+	if err != nil {
+		return 0 // then the shard cannot be stored, which says so
+	}
+	return len(data) - len("{}") + len(",")
 }
 
 // lastOf returns the last day on which an entity used any of the keys.

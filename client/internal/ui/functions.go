@@ -20,26 +20,32 @@ import (
 
 // functions are those of templates. They return texts, which html/template escapes: none returns HTML.
 var functions = template.FuncMap{
-	"add":          func(a, b float64) float64 { return a + b },
-	"count":        func(n any) string { return count(reflect.ValueOf(n).Int()) },
-	"bytes":        bytesText,
-	"percent":      percent,
-	"span":         func(seconds int64) string { return spanText(time.Duration(seconds) * time.Second) },
-	"relative":     relative,
-	"rfc":          func(t mount.Time) string { return t.UTC().Format(time.RFC3339) },
-	"day":          func(t mount.Time) string { return t.UTC().Format("2006-01-02") },
-	"clock":        func(t mount.Time) string { return t.UTC().Format("15:04") },
-	"instant":      func(t time.Time) mount.Time { return mount.Time{Time: t} },
-	"names":        func(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) },
-	"value":        value,
-	"words":        strings.NewReplacer("pre_", "pre-", "_", " ").Replace,
-	"irreversible": mount.Irreversible,
-	"versions":     versionsText,
-	"short":        func(s string) string { return s[:min(len(s), 12)] },
-	"under":        func(path, section string) bool { return path == section || strings.HasPrefix(path, section+"/") },
-	"list":         func(items ...string) []string { return items },
-	"mark":         func(m timeline.Mark, y float64) placed { return placed{m, y} },
-	"cross":        placed.Cross,
+	"add":      func(a, b float64) float64 { return a + b },
+	"count":    func(n any) string { return count(reflect.ValueOf(n).Int()) },
+	"bytes":    bytesText,
+	"percent":  percent,
+	"span":     func(seconds int64) string { return spanText(time.Duration(seconds) * time.Second) },
+	"relative": relative,
+	"rfc":      func(t mount.Time) string { return t.UTC().Format(time.RFC3339) },
+	"day":      func(t mount.Time) string { return t.UTC().Format("2006-01-02") },
+	"clock":    func(t mount.Time) string { return t.UTC().Format("15:04") },
+	"instant":  func(t time.Time) mount.Time { return mount.Time{Time: t} },
+	"names":    func(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) },
+	"value":    value,
+	"words":    strings.NewReplacer("pre_", "pre-", "_", " ").Replace,
+	"coming":   func(name string, irreversible bool) coming { return coming{name, irreversible} },
+	"versions": versionsText,
+	"short":    func(s string) string { return s[:min(len(s), 12)] },
+	"under":    func(path, section string) bool { return path == section || strings.HasPrefix(path, section+"/") },
+	"list":     func(items ...string) []string { return items },
+	"mark":     func(m timeline.Mark, y float64) placed { return placed{m, y} },
+	"cross":    placed.Cross,
+}
+
+// coming is what will happen, and whether nothing brings back what it takes.
+type coming struct {
+	Name         string
+	Irreversible bool
 }
 
 // count writes a number with thin spaces between thousands.

@@ -80,7 +80,7 @@ func actsOf(acts []mount.Act) (out []timeline.Act) {
 		if a.Outcome == "failed" {
 			continue
 		}
-		one := timeline.Act{At: a.Time.Time, Name: a.Act, Versions: a.Versions, To: a.To, Title: titleOf(a)}
+		one := timeline.Act{At: a.Time.Time, Name: a.Act, Versions: a.Versions, To: a.To, Title: titleOf(a), Irreversible: a.To == "destroyed"}
 		one.Superseded, _ = strconv.Atoi(a.Details["superseded"])
 		one.Successor, _ = strconv.Atoi(a.Details["successor"])
 		out = append(out, one)
@@ -107,7 +107,7 @@ func versionsOf(table mount.Table[mount.Version]) (out []timeline.Version) {
 
 func plannedOf(events []mount.Event) (out []timeline.Act) {
 	for _, e := range events {
-		a := timeline.Act{At: e.Time.Time, Name: e.Act, Title: e.Time.UTC().Format("2006-01-02 15:04") + ": " + e.Act + ": " + e.Why}
+		a := timeline.Act{At: e.Time.Time, Name: e.Act, Title: e.Time.UTC().Format("2006-01-02 15:04") + ": " + e.Act + ": " + e.Why, Irreversible: e.Irreversible}
 		if e.Version > 0 {
 			a.Versions = []int{e.Version}
 		}

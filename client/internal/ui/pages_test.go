@@ -198,7 +198,7 @@ func TestTheTimelineIsDrawn(t *testing.T) {
 	body := opened(t).ok("/keys/orders")
 	for _, text := range []string{
 		`<g class="span active">`, `<g class="span deactivated">`, `<g class="span retired">`, `<g class="span retired planned">`, `<g class="span destroyed planned">`,
-		`class="mark irreversible planned"`, `<g class="now">`, `>v3</text>`, "Not measured",
+		`class="mark irreversible planned"`, `<strong class="chip irreversible">destroy</strong>`, `<g class="now">`, `>v3</text>`, "Not measured",
 	} {
 		require.Contains(t, body, text)
 	}

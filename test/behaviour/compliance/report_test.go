@@ -6,6 +6,7 @@ package compliance_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,6 +89,64 @@ func TestAReportIsOfThePoliciesOfTheTagAndTheirKeys(t *testing.T) {
 	require.Equal(t, "3.7.4", open(m, m.Read("compliance/report", "tag", tag+"/3.7.4")).Controls[0].Tag[len(tag)+1:])
 }
 
+// TestAReportHasTheKeysThatWereDeleted has some of the policy and of another, in the period and before, and a name that is of another key now.
+func TestAReportHasTheKeysThatWereDeleted(t *testing.T) {
+	t.Parallel()
+	m := cards(t, 4)
+	ended := []string{"cards-0", "cards-1", "cards-3", "other"}
+	for _, name := range ended {
+		m.Must(m.Write("keys/"+name+"/config", "deletion_allowed", true, "reason", mounttest.Reason))
+		m.Must(m.Write("keys/"+name+"/archive", "reason", mounttest.Reason))
+	}
+	m.Pass(20 * 24 * time.Hour)
+	for _, name := range ended {
+		m.Must(m.Write("keys/"+name+"/retire", "reason", mounttest.Reason))
+	}
+	m.Pass(90 * 24 * time.Hour)
+	require.NoError(t, m.Tick(), "they are destroyed")
+	gone := func(name string) {
+		m.Must(m.Write("keys/"+name+"/config", "policy", "", "reason", mounttest.Reason))
+		m.Must(m.Delete("keys/"+name, "reason", mounttest.Reason))
+	}
+	gone("cards-3")
+	m.Advance(time.Hour)
+	from := m.Clock.Now()
+	for _, name := range []string{"cards-0", "cards-1", "other"} {
+		gone(name)
+	}
+	m.Must(m.Write("keys/cards-1", "policy", "other"))
+	m.Advance(time.Minute)
+	read := func(kv ...any) report.Page {
+		return open(m, m.Read("compliance/report", append([]any{"tag", tag, "from", from.Format(time.RFC3339), "to", m.Clock.Now().Format(time.RFC3339)}, kv...)...))
+	}
+	p := read()
+	require.Equal(t, []string{"cards-2"}, p.Keys)
+	require.Equal(t, []string{"cards-0"}, p.Deleted, "not the one that was deleted before, nor that of another policy, nor a name that another key has")
+	ending := evidence(t, p, "key cards-0", "ending")
+	require.Equal(t, "1 act that ended the use of a version or the key", ending.Text)
+	require.Len(t, ending.Records, 1)
+	require.Equal(t, report.Met, evidence(t, p, "key cards-0", "records").Verdict)
+	for _, c := range p.Controls {
+		for _, e := range c.Evidence {
+			require.False(t, e.Of == "key cards-0" && slices.Contains([]string{"strength", "in-time", "inventory", "wrapping"}, e.What), "nobody knows of a key that is gone: %v", e)
+		}
+	}
+
+	first := read("limit", 1)
+	pages := []report.Page{first}
+	for pages[len(pages)-1].Next != "" {
+		pages = append(pages, read("limit", 1, "after", pages[len(pages)-1].Next))
+	}
+	whole, err := report.Join(pages)
+	require.NoError(t, err)
+	whole.Time = p.Time
+	require.Equal(t, p, whole)
+	from = mounttest.Start
+	p = read()
+	require.Len(t, evidence(t, p, "key cards-0", "ending").Records, 4, "archived, retired, destroyed, deleted")
+	require.Equal(t, []string{"cards-0", "cards-3"}, p.Deleted)
+}
+
 func TestAReportTellsWhatWasDone(t *testing.T) {
 	t.Parallel()
 	m := cards(t, 1)
@@ -144,7 +203,7 @@ func TestAReportWritesNothingAndReadsEachThingOnce(t *testing.T) {
 		require.Equal(t, before, m.Storage.All())
 		// Of a key: its record, lease, denied uses, the head of its chain, two records and the one that is not there. The end of the
 		// mount's chain is in memory.
-		require.Equal(t, storagetest.Counts{Gets: 13 + 7*keys, Lists: 5 + keys}, counts)
+		require.Equal(t, storagetest.Counts{Gets: 13 + 7*keys, Lists: 8 + keys}, counts)
 	}
 }
 

@@ -94,6 +94,33 @@ func TestAReviewPassesOverRequestsThatCannotBeRead(t *testing.T) {
 	require.NotContains(t, fmt.Sprint(answer), s3cr3t)
 }
 
+func TestAReviewSaysThatTheRecordOfApproversIsDamaged(t *testing.T) {
+	for name, damaged := range map[string]string{
+		"damaged": "\x00" + s3cr3t, "of a newer release": `{"schema":2,"approvers":"` + s3cr3t + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := retiring(t, oneOf)
+			o.as("bob").Encrypt("orders", "x")
+			before, _ := o.voters()
+			o.Storage.Plant("config/approvers", []byte(damaged))
+			o.Restart()
+			o.as("bob").Encrypt("orders", "x")
+			rows, answer := o.voters()
+			require.NotContains(t, rows, id("dave"), "it used no key, and nobody knows that it has enrolled")
+			require.NotContains(t, rows[id("bob")], "approver")
+			require.NotContains(t, rows[id("bob")], "votes")
+			require.Equal(t, true, rows[id("bob")]["alive"])
+			require.Len(t, rows[id("bob")]["keys"], 1)
+			require.Contains(t, before, id("dave"))
+			require.Contains(t, fmt.Sprint(answer["not_shown"]), "approvers, and their votes: the record of approvers cannot be read: config/approvers: ")
+			require.NotContains(t, fmt.Sprint(answer), s3cr3t)
+		})
+	}
+	o := retiring(t, oneOf)
+	o.Storage.FailGets("config/approvers")
+	require.NotEmpty(t, o.as("auditor").Read("access-review").Err, "storage that fails may be asked again")
+}
+
 // TestAReviewReadsEachRequestOnce, and none where nobody who has enrolled is shown.
 func TestAReviewReadsEachRequestOnce(t *testing.T) {
 	o := retiring(t, oneOf)

@@ -55,6 +55,33 @@ func lives(m *mounttest.Mount, more ...any) {
 	}, more...)...))
 }
 
+// TestThePlanOfAKeySaysWhatIsIrreversible as the calendar does, and so does the table of it.
+func TestThePlanOfAKeySaysWhatIsIrreversible(t *testing.T) {
+	m := mounttest.New(t)
+	lives(m)
+	m.Must(m.Write("keys/k", "policy", "p"))
+	var planned []string
+	table := m.Must(m.List("keys/k/plan", "count", 5)).Data["key_info"].(map[string]any)
+	for i, e := range m.Must(m.Read("keys/k/plan", "count", 5)).Data["events"].([]row) {
+		line := fmt.Sprint(e["time"], " ", e["act"], " k ", e["version"])
+		if e["irreversible"] == true {
+			line += " irreversible"
+		}
+		planned = append(planned, line)
+		require.Equal(t, e["irreversible"], table[fmt.Sprint(i+1)].(map[string]any)["irreversible"])
+	}
+	require.Equal(t, coming(m, "to", text(mounttest.Start.Add(61*day))), planned)
+	require.Contains(t, fmt.Sprint(planned), "irreversible")
+
+	for _, days := range []time.Duration{30, 10, 6} {
+		m.Pass(days * day)
+		require.NoError(t, m.Tick())
+	}
+	plan := m.Must(m.Write("policies/p/plan", "destroy_delay", "8d", "reason", mounttest.Reason)).Data["keys"].([]row)[0]
+	next := plan["next_event"].(map[string]any)["from"].(map[string]any)
+	require.Equal(t, []any{"destroy", true}, []any{next["act"], next["irreversible"]}, "%v", plan)
+}
+
 func TestTheCalendarIsWhatTheClockThenDoes(t *testing.T) {
 	m := mounttest.New(t)
 	lives(m)

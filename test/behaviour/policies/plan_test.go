@@ -129,7 +129,7 @@ func TestAPlanShowsTheNextEventOfEachKey(t *testing.T) {
 	_, keys := mounttest.PlanPolicy(m, "archive_after", "48h")
 	event := keys["old"]["next_event"].(map[string]any)
 	require.Equal(t, "archive", event["from"].(map[string]any)["act"], "recipient_period ends")
-	require.Equal(t, map[string]any{"act": "archive", "version": 1, "time": mounttest.Start.Add(58 * time.Hour).Format(time.RFC3339)}, event["to"])
+	require.Equal(t, map[string]any{"act": "archive", "version": 1, "irreversible": false, "time": mounttest.Start.Add(58 * time.Hour).Format(time.RFC3339)}, event["to"])
 	require.Equal(t, mounttest.FromTo(nil, nil), keys["young"]["next_event"])
 	m.Clock.Add(58 * time.Hour)
 	_, keys = mounttest.PlanPolicy(m, "archive_after", "48h", "rotation_period", 0)

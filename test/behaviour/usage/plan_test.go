@@ -29,7 +29,7 @@ func TestAPlanShowsTheKeysThatHaveReachedACandidatesLimit(t *testing.T) {
 		"bytes":           {[]any{"max_encryptions", 0, "max_bytes", 6 * 50}, "due", nil},
 		"no limit":        {[]any{"max_encryptions", 0}, "scheduled", nil},
 		"by an operator":  {[]any{"max_encryptions", 7, "rotation_mode", "manual"}, "overdue", nil},
-		"reached, blocks": {[]any{"max_encryptions", 50, "on_limit", "block"}, "stopped", map[string]any{"act": "lapse", "version": 1, "time": now}},
+		"reached, blocks": {[]any{"max_encryptions", 50, "on_limit", "block"}, "stopped", map[string]any{"act": "lapse", "version": 1, "time": now, "irreversible": false}},
 	} {
 		plan, keys := mounttest.PlanPolicy(m, c.candidate...)
 		require.Equal(t, mounttest.FromTo("scheduled", c.status), keys["k"]["rotation_status"], name)

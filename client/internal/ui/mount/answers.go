@@ -108,18 +108,8 @@ type Event struct {
 	Act     string `json:"act"`
 	Version int    `json:"version"`
 	Why     string `json:"why"`
-}
 
-// Irreversible reports whether nothing brings back what the event takes.
-func (e Event) Irreversible() bool { return Irreversible(e.Act) }
-
-// Irreversible reports whether the act destroys.
-func Irreversible(act string) bool {
-	switch act {
-	case "destroy", "erase-private", "trim", "delete", "destroy-kek":
-		return true
-	}
-	return false
+	Irreversible bool `json:"irreversible"` // nothing brings back what it takes
 }
 
 // Plan is what the clock will do to a key.

@@ -74,10 +74,10 @@ func (s Span) TextX() float64 { return s.X + 7 }
 
 // Mark is an act.
 type Mark struct {
-	X       float64
-	Name    string
-	Title   string
-	Planned bool
+	X            float64
+	Title        string
+	Planned      bool
+	Irreversible bool
 }
 
 // Tick is a date on the axis.
@@ -217,12 +217,12 @@ func later(a, b time.Time) time.Time {
 func (s scale) marks(in Input, of func(Act) bool) (marks []Mark) {
 	for _, a := range in.Acts {
 		if of(a) && !a.At.Before(s.begin) {
-			marks = append(marks, Mark{X: s.x(a.At), Name: a.Name, Title: a.Title})
+			marks = append(marks, Mark{X: s.x(a.At), Title: a.Title, Irreversible: a.Irreversible})
 		}
 	}
 	for _, a := range in.Planned {
 		if of(a) && !a.At.After(s.end) {
-			marks = append(marks, Mark{X: s.x(a.At), Name: a.Name, Title: a.Title, Planned: true})
+			marks = append(marks, Mark{X: s.x(a.At), Title: a.Title, Irreversible: a.Irreversible, Planned: true})
 		}
 	}
 	return marks

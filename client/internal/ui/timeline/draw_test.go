@@ -19,7 +19,7 @@ func day(n int) time.Time {
 }
 
 func act(at int, name, to string, versions ...int) timeline.Act {
-	return timeline.Act{At: day(at), Name: name, To: to, Versions: versions}
+	return timeline.Act{At: day(at), Name: name, Title: name, To: to, Versions: versions}
 }
 
 func superseding(at, version, before int) timeline.Act {
@@ -149,7 +149,7 @@ func TestMarksAreOnTheLanesOfTheirVersions(t *testing.T) {
 	})
 	names := func(l timeline.Lane) (out []string) {
 		for _, m := range l.Marks {
-			out = append(out, fmt.Sprint(m.Name, " ", m.Planned))
+			out = append(out, fmt.Sprint(m.Title, " ", m.Planned))
 		}
 		return out
 	}

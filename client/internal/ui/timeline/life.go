@@ -17,6 +17,8 @@ type Act struct {
 	Superseded int    // the version that was active until then; 0: none was
 	Successor  int    // the version that is active from then; 0: no other
 	Title      string // for whoever points at its mark
+
+	Irreversible bool // nothing brings back what it took, or will take
 }
 
 // Version is how a version stands now.
