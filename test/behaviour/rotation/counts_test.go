@@ -131,8 +131,12 @@ func TestATickWithAHundredThousandKeysAndNoneDueIsASmallConstant(t *testing.T) {
 		m := mounttest.New(t)
 		m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "90d"))
 		m.Must(m.Write("keys/k-000000", "policy", "p"))
+		ciphertext := m.Encrypt("k-000000", "text")
 		copyKey(m, "k-000000", keys)
 		m.Restart()
+		m.Storage.Reset()
+		m.Decrypt("k-000000", ciphertext)
+		require.Equal(t, storagetest.Counts{Gets: 6}, m.Storage.Reset(), "the first decrypt of a process: key, policy, version, what wraps it")
 		require.NoError(t, m.Tick()) // the first one after a start reads the whole index
 		m.Clock.Add(time.Minute)
 		m.Storage.Reset()
