@@ -67,7 +67,6 @@ var mayImport = map[string][]string{
 	"internal/transitformat": {"internal/envelope", "internal/keytype", "internal/lifecycle", "internal/refusal"},
 	"internal/vaultapi":      nil,
 	"test/bench/result":      nil,
-	"test/bench/scale":       nil,
 	"test/harness":           nil,
 	"test/wycheproof":        nil,
 
