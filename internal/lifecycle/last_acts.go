@@ -64,7 +64,7 @@ func (l LastActs) After(act int, e Event, before, next Key) LastActs {
 
 // name notes the act for versions.
 func (l *LastActs) name(act int, versions []int) {
-	l.Versions = slices.Clone(l.Versions)
+	l.Versions = append(make([]VersionAct, 0, len(l.Versions)+len(versions)), l.Versions...)
 	for _, v := range versions {
 		i, found := l.find(v)
 		if !found {

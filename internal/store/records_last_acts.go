@@ -43,51 +43,59 @@ func (l lastActsJSON) lastActs() lifecycle.LastActs {
 // versionActsText writes acts by version: 3:7 is act 7 of version 3, and what follows it without a comma is how much
 // higher or lower the act of the next version is. So 3:7+2+2,9:1 is 3:7, 4:9, 5:11 and 9:1.
 func versionActsText(list []lifecycle.VersionAct) string {
-	var out strings.Builder
+	out := make([]byte, 0, 16+4*len(list))
 	for i, a := range list {
 		if i > 0 && list[i-1].Version == a.Version-1 {
-			step := strconv.Itoa(a.Act - list[i-1].Act)
-			if step[0] != '-' {
-				out.WriteByte('+')
+			step := a.Act - list[i-1].Act
+			if step >= 0 {
+				out = append(out, '+')
 			}
-			out.WriteString(step)
+			out = strconv.AppendInt(out, int64(step), 10)
 			continue
 		}
 		if i > 0 {
-			out.WriteByte(',')
+			out = append(out, ',')
 		}
-		out.WriteString(strconv.Itoa(a.Version) + ":" + strconv.Itoa(a.Act))
+		out = strconv.AppendInt(out, int64(a.Version), 10)
+		out = strconv.AppendInt(append(out, ':'), int64(a.Act), 10)
 	}
-	return out.String()
+	return string(out)
 }
 
-// versionActsOf reads them back; ok is false for what is no such text.
+// versionActsOf reads them back; ok is false for what is no such text. A key may have 512 of them, and its record is read
+// with each act: the list is all that is allocated.
 func versionActsOf(text string) (list []lifecycle.VersionAct, ok bool) {
 	if text == "" {
 		return nil, true
 	}
-	for _, run := range strings.Split(text, ",") {
+	list = make([]lifecycle.VersionAct, 0, 1+strings.Count(text, ",")+strings.Count(text, "+")+strings.Count(text, "-"))
+	for run := range strings.SplitSeq(text, ",") {
 		version, acts, _ := strings.Cut(run, ":")
 		v, err := strconv.Atoi(version)
 		if err != nil || (len(list) > 0 && v <= list[len(list)-1].Version) {
 			return nil, false
 		}
-		at := 0
-		for _, step := range steps(acts) {
+		for at, more := 0, true; more; v++ {
+			var step string
+			step, acts, more = cutStep(acts)
 			n, err := strconv.Atoi(step)
 			if at += n; err != nil || at < 1 {
 				return nil, false
 			}
 			list = append(list, lifecycle.VersionAct{Version: v, Act: at})
-			v++
 		}
 	}
 	return list, true
 }
 
-// steps splits a text before every sign.
-func steps(text string) []string {
-	return strings.Split(strings.NewReplacer("+", " +", "-", " -").Replace(text), " ")
+// cutStep cuts a text before the first sign that does not begin it; more tells whether there is one.
+func cutStep(text string) (step, rest string, more bool) {
+	for i := 1; i < len(text); i++ {
+		if text[i] == '+' || text[i] == '-' {
+			return text[:i], text[i:], true
+		}
+	}
+	return text, "", false
 }
 
 func floorsJSON(list []lifecycle.FloorChange) []floorChangeJSON {

@@ -6,6 +6,7 @@ package rotation_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ func TestARotationCostsTheSameAtTenAndAtTenThousandVersions(t *testing.T) {
 	m.Must(m.Write("keys/k", "policy", "p"))
 	m.K.RotateTo(10)
 	few, fewBytes := rotationCost(m)
+	fewMemory := raisedMemory(m)
 
 	m.K.RotateTo(300 + racetest.Size(t, racetest.Size(t, 9_700))) // more than a page of creation times under the race detector, too
 	m.Must(m.Read("keys/k"))                                      // the pages of creation times are in memory, as on a running server
@@ -80,6 +82,9 @@ func TestARotationCostsTheSameAtTenAndAtTenThousandVersions(t *testing.T) {
 		"record, clock guard, the version read back; custody, version, due index, record, custody; old due index entry; "+
 			"then the checks: record, new and old version; due index, record; old due index entry")
 	require.Less(t, manyBytes, 8<<10, "the key record at 10,000 versions; at 10 it has %d bytes", fewBytes)
+	if !racetest.Watched(t) {
+		require.LessOrEqual(t, raisedMemory(m)/fewMemory, 1.3, "what a rotation allocates: the record names the newest acts on up to 512 versions")
+	}
 }
 
 func TestARotationWithoutAPolicyCostsNothingForChecks(t *testing.T) {
@@ -98,6 +103,19 @@ func TestARotationWithoutPostChecksIsOneCommit(t *testing.T) {
 	require.Equal(t, storagetest.Counts{Gets: 2, Puts: 5, Deletes: 1}, counts)
 }
 
+// raisedMemory is what a rotation allocates, in bytes, where the floor is at the latest version: the answer has no more to list.
+func raisedMemory(m *mounttest.Mount) float64 {
+	m.Must(m.Write("keys/k/config", "min_decryption_version", m.Latest("k"), "reason", mounttest.Reason))
+	const rotations = 5
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rotations {
+		m.K.Ops("rotate")
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.TotalAlloc-before.TotalAlloc) / rotations
+}
+
 // rotationCost returns the storage calls of one rotation and the size of the key record after it.
 func rotationCost(m *mounttest.Mount) (storagetest.Counts, int) {
 	m.Clock.Add(time.Minute)
@@ -113,8 +131,12 @@ func TestATickWithAHundredThousandKeysAndNoneDueIsASmallConstant(t *testing.T) {
 		m := mounttest.New(t)
 		m.Must(m.Write("policies/p", "owner", "o", "rotation_period", "90d"))
 		m.Must(m.Write("keys/k-000000", "policy", "p"))
+		ciphertext := m.Encrypt("k-000000", "text")
 		copyKey(m, "k-000000", keys)
 		m.Restart()
+		m.Storage.Reset()
+		m.Decrypt("k-000000", ciphertext)
+		require.Equal(t, storagetest.Counts{Gets: 6}, m.Storage.Reset(), "the first decrypt of a process: key, policy, version, what wraps it")
 		require.NoError(t, m.Tick()) // the first one after a start reads the whole index
 		m.Clock.Add(time.Minute)
 		m.Storage.Reset()
