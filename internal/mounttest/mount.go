@@ -45,7 +45,7 @@ type Mount struct {
 	logical.Backend
 
 	id      string // of every request; empty: each has its own
-	asked   atomic.Int64
+	asked   *atomic.Int64
 	wrapper func(envelope.KeyWrapper) envelope.KeyWrapper
 }
 
@@ -54,7 +54,7 @@ func New(t testing.TB) *Mount {
 	t.Helper()
 	clock := &Clock{now: Start}
 	m := &Mount{
-		T: t, Storage: newStorage(t, clock), Clock: clock, Log: &Log{},
+		T: t, Storage: newStorage(t, clock), Clock: clock, Log: &Log{}, asked: new(atomic.Int64),
 		System: &CountingView{StaticSystemView: logical.StaticSystemView{}},
 	}
 	m.K = &Key{m}
