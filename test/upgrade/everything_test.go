@@ -218,12 +218,12 @@ func (w *writer) consent() {
 		"quiet_period": "0", "min_versions_kept": 0, "rollback_window": "0", "reason": reason,
 	})
 	w.versions("governed", body{"policy": "governed", "reason": reason}, func() { w.protect("governed", nil) })
-	w.op("governed", "versions/1/archive", "versions/2/suspend")
+	w.op("governed", "versions/1/archive")
 	w.ask("governed", 1)
 	w.versions("consented", body{"policy": "governed", "reason": reason}, func() { w.protect("consented", nil) })
-	w.op("consented", "versions/1/archive")
+	w.op("consented", "versions/1/archive", "versions/2/suspend")
 	w.ask("consented", 2)
-	w.as("erin", "keys/governed/versions/2/resume", body{"break_glass": true, "reason": reason})
+	w.as("erin", "keys/consented/versions/2/resume", body{"break_glass": true, "reason": reason})
 }
 
 // ask asks for retiring version 1, has it approved so often, and does it where that is enough.
