@@ -17,7 +17,7 @@ var (
 	ErrMalformed = errors.New("malformed")
 
 	// ErrNewer is matched when a record or checkpoint is of a format this release does not know.
-	ErrNewer = errors.New("written by a newer release of keylife")
+	ErrNewer = errors.New("written by a newer release of keylife: run that release, or a later one")
 
 	// ErrEdited is matched when bytes do not have the hash that was recorded of them.
 	ErrEdited = errors.New("edited")

@@ -193,11 +193,16 @@ func (s Keys) newID() (string, error) {
 	return hex.EncodeToString(id[:]), nil
 }
 
-// Exists reports whether a key has the name.
+// Exists reports whether a key has the name. One of which the record cannot be read has it: the storage's error has a method
+// Unreadable() bool.
 func (s Keys) Exists(ctx context.Context, name string) (bool, error) {
 	_, err := s.data.Key(ctx, name)
 	if errors.Is(err, refusal.ErrNotFound) {
 		return false, nil
+	}
+	var record interface{ Unreadable() bool }
+	if errors.As(err, &record) && record.Unreadable() {
+		return true, nil
 	}
 	return err == nil, err
 }

@@ -27,7 +27,7 @@ type Field struct {
 	Value func(d Document) any
 	// Set reads a plain value into a document. The error is [refusal.ErrInvalid] and names the field.
 	Set func(d *Document, plain any) error
-	// Parse reads a plain value from JSON; nil, which is none: of a sparse field the default, else the zero value.
+	// Parse reads a plain value from JSON; nil, which is none: of a sparse field, and of a choice, the default, else the zero value.
 	Parse func(data []byte) (plain any, err error)
 	// Looser says why the second document is looser than the first one in this field; empty: it is not.
 	Looser func(from, to Document) (why string)
@@ -111,10 +111,15 @@ func define[T any](r row[T]) Field {
 }
 
 func (r row[T]) parse(data []byte) (plain any, err error) {
-	if data == nil && r.sparse {
+	if data == nil && (r.sparse || r.isChoice()) {
 		return r.kind.plain(r.def), nil
 	}
 	return r.kind.parse(data)
+}
+
+// isChoice reports whether the zero value says nothing. Records that were stored before there was the choice do not have it.
+func (r row[T]) isChoice() bool {
+	return r.valid != nil && r.valid(r.name, *new(T), &Document{}) != nil
 }
 
 // LeftOut reports whether a document says in a sparse field what it says without it.

@@ -18,7 +18,16 @@ const schema = 1
 
 // ErrNewerSchema reports a record that a newer release wrote. It is refused: writing it back could lose what this
 // release does not know.
-var ErrNewerSchema = errors.New("record was written by a newer release of keylife")
+var ErrNewerSchema error = newerError{}
+
+type newerError struct{}
+
+func (newerError) Error() string {
+	return "record was written by a newer release of keylife: run that release, or a later one"
+}
+
+// Unreadable tells who does not know this package that there is a record.
+func (newerError) Unreadable() bool { return true }
 
 // ErrCorrupt reports a record that is no JSON of its kind.
 var ErrCorrupt error = corruptError{}
@@ -29,6 +38,9 @@ func (corruptError) Error() string { return "stored record cannot be read" }
 
 // Corrupt tells who does not know this package.
 func (corruptError) Corrupt() bool { return true }
+
+// Unreadable tells who does not know this package that there is a record.
+func (corruptError) Unreadable() bool { return true }
 
 // unknown holds the fields of a record that this release does not know. They survive a read-modify-write, so that an
 // older release in a cluster being upgraded drops nothing.
