@@ -1,0 +1,88 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Command cmd runs a soak on a Vault server of its own and writes what it saw: soak-report.json, and for docs/performance.md
+// soak.json and soak.svg. It ends with 1 where something is not flat, or an answer was not due.
+//
+//	VAULT_BIN=… KEYLIFE_PLUGIN=… go run ./test/soak/cmd -length 1h -out DIR
+//
+// The server ends with it, however it ends.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/test/harness"
+	"github.com/keylife/vault-plugin-keylife/test/soak"
+)
+
+func main() {
+	length := flag.Duration("length", time.Hour, "how long the load lasts")
+	out := flag.String("out", ".", "the folder of the report")
+	keys := flag.Int("keys", 0, "how many keys there are (0: as usual)")
+	rate := flag.Float64("rate", 0, "requests a second (0: as usual)")
+	seed := flag.Uint64("seed", 1, "of what is chosen by chance")
+	flag.Parse()
+	c := soak.Standard(*length)
+	c.Seed = *seed
+	if *keys > 0 {
+		c.Keys = *keys
+	}
+	if *rate > 0 {
+		c.Rate = *rate
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, c, *out)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, c soak.Config, out string) error {
+	dir, err := os.MkdirTemp("", "keylife-soak-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	s, err := harness.Launch(dir, harness.Options{LogLevel: "warn", Mounts: map[string]string{"keylife": harness.PluginName}})
+	if s != nil {
+		defer s.Close()
+	}
+	if err != nil {
+		return err
+	}
+	samples, err := os.Create(filepath.Join(out, "samples.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer samples.Close()
+	lines := json.NewEncoder(samples)
+	c.Progress = func(one soak.Sample) { _ = lines.Encode(one) } // the report has them, too: this is for who looks on
+	r, err := soak.Run(ctx, s, c)
+	if len(r.Samples) > 0 {
+		err = errors.Join(err, r.Write(out))
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, s.LogTail())
+	}
+	found, err := r.Judge()
+	for _, f := range found {
+		fmt.Println(f)
+	}
+	fmt.Println(r.Requests, r.Consent)
+	return errors.Join(err, r.Verdict())
+}
