@@ -86,17 +86,17 @@ func (m *mount) writePolicy(r *rand.Rand, _ *key) error {
 func (m *mount) beRefused(r *rand.Rand, k *key) error {
 	asked := []struct {
 		to  string
-		in  any
+		in  body
 		due int
 	}{
 		{"encrypt/" + k.name, body{"plaintext": "not base64"}, http.StatusBadRequest},
 		{"decrypt/" + k.name, body{"ciphertext": "vault:v1:AAAA"}, http.StatusBadRequest},
 		{"decrypt/" + k.name, body{"ciphertext": "vault:v4711:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}, http.StatusBadRequest},
-		{"encrypt/" + k.name, body{"batch_input": "none"}, http.StatusBadRequest},
-		{"encrypt/" + k.name, "{", http.StatusBadRequest},
+		{"encrypt/" + k.name, body{"plaintext": "aGVsbG8=", "key_version": 4711}, http.StatusBadRequest},
+		{"sign/" + k.name, body{"input": "aGVsbG8="}, http.StatusBadRequest},
 		{"keys/" + k.name + "/rotate", body{"cas": 4711, "reason": reason}, http.StatusConflict},
 		{"keys/" + k.name + "/trim", body{"min_available_version": 1}, http.StatusBadRequest},
-		{fmt.Sprintf("keys/absent-%d/rotate", r.Uint64()), body{}, http.StatusNotFound},
+		{fmt.Sprintf("keys/absent-%d/rotate", r.Uint64()), body{}, http.StatusBadRequest},
 	}
 	one := asked[r.IntN(len(asked))]
 	_, err := m.ask(http.MethodPost, one.to, one.in, one.due)

@@ -32,6 +32,7 @@ var figures = []figure{
 	{what: "resident memory", unit: "MiB", of: each(func(s Sample) float64 { return float64(s.Plugin.Resident) / mebibyte }), bound: trend.Bound{Share: 0.1}, least: long},
 	{what: "CPU of a request, its share of rotations and ticks included", unit: "ms", of: cpuOfRequest, bound: trend.Bound{Share: 0.2}, least: long},
 	{what: "encryptions by one client without a pause", unit: "/s", of: probes, bound: trend.Bound{Share: 0.2}, falls: true, least: long},
+	{what: "versions of keys", of: each(func(s Sample) float64 { return s.Versions }), bound: trend.Bound{Share: 0.1}, least: long},
 	{what: "file descriptors of Vault", of: each(func(s Sample) float64 { return float64(s.Vault.Files) }), bound: trend.Bound{Share: 0.1, Amount: 4}, least: long},
 }
 

@@ -110,7 +110,7 @@ func kindOf(i int) string {
 func (m *mount) loops() []loop {
 	loops := []loop{
 		{m.config.Turnover / time.Duration(len(m.keys)), m.replace},
-		{max(m.config.Length/200, 500*time.Millisecond), m.people.turn(m)},
+		{max(m.config.Length/200, 6*time.Second), m.people.turn(m)},
 	}
 	for i := range clients {
 		r := rand.New(rand.NewPCG(m.config.Seed, uint64(i)))

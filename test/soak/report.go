@@ -122,9 +122,9 @@ func (r Report) intro() string {
 	for _, n := range r.Requests {
 		requests += n
 	}
-	return fmt.Sprintf("One mount under mixed load for %s: %d keys of %d types that rotate each minute by their policy and live for %s, %s requests of %d kinds, "+
+	return fmt.Sprintf("One mount under mixed load for %s: %d keys of %d types that rotate each minute by their policy and live for %s; %s rotations, %s requests of %d kinds, "+
 		"of which %s were for consent. A line is laid through what was sampled of the plugin's process each %s after a warm-up of %s; its ends are compared.",
-		r.Config.Length, r.Config.Keys, len(types), r.Config.Turnover, result.Digits(float64(requests)), len(r.Requests), result.Digits(float64(r.asked())),
+		r.Config.Length, r.Config.Keys, len(types), r.Config.Turnover, result.Digits(r.rotations()), result.Digits(float64(requests)), len(r.Requests), result.Digits(float64(r.asked())),
 		r.Config.Every, r.Config.WarmUp)
 }
 
@@ -133,6 +133,13 @@ func (r Report) asked() (n int) {
 		n += of
 	}
 	return n
+}
+
+func (r Report) rotations() float64 {
+	if len(r.Samples) == 0 {
+		return 0
+	}
+	return r.Samples[len(r.Samples)-1].Rotations
 }
 
 // The files of a run.

@@ -22,6 +22,8 @@ type Sample struct {
 	Vault      Process `json:"vault"`
 	Goroutines float64 `json:"goroutines"` // of the plugin, as its metrics say
 	Heap       float64 `json:"heap"`       // bytes that the plugin's last garbage collection found in use
+	Versions   float64 `json:"versions"`   // of keys, that are not destroyed
+	Rotations  float64 `json:"rotations"`  // since the start of the plugin
 	Requests   int64   `json:"requests"`   // that were sent until then
 	Failures   int64   `json:"failures"`
 	Probe      float64 `json:"probe"` // encryptions a second of one client, without a pause between them; 0: not measured with this sample
@@ -65,7 +67,10 @@ func (m *mount) sample(ctx context.Context, c Config) ([]Sample, error) {
 	}
 }
 
-var errEnded = errors.New("the plugin's process has ended")
+var (
+	errEnded     = errors.New("the plugin's process has ended")
+	errNoMetrics = errors.New("the plugin has no metrics of goroutines and live heap")
+)
 
 func (m *mount) look(s *Sample, plugin int) error {
 	server, plugins, err := m.server.PIDs()
@@ -89,28 +94,32 @@ func (m *mount) look(s *Sample, plugin int) error {
 	return m.readMetrics(s)
 }
 
+// readMetrics adds up the series of a metric, of those that are of interest.
 func (m *mount) readMetrics(s *Sample) error {
-	out, err := m.ask(http.MethodGet, "metrics?format=json&prefix=keylife_process_", nil, http.StatusOK)
+	out, err := m.ask(http.MethodGet, "metrics?format=json", nil, http.StatusOK)
 	if err != nil {
 		return err
 	}
 	values, _ := out["metrics"].(map[string]any)
-	found := 0
+	sums := map[string]*float64{
+		"keylife_process_goroutines": &s.Goroutines, "keylife_process_heap_live_bytes": &s.Heap,
+		"keylife_versions": &s.Versions, "keylife_rotations_total": &s.Rotations,
+	}
 	for series, value := range values {
+		name, labels, _ := strings.Cut(series, "{")
+		sum, wanted := sums[name]
+		if !wanted || strings.Contains(labels, `"destroyed"`) {
+			continue
+		}
 		number, _ := value.(json.Number)
 		figure, err := number.Float64()
 		if err != nil {
 			return fmt.Errorf("%s: %w", series, err)
 		}
-		switch name, _, _ := strings.Cut(series, "{"); name {
-		case "keylife_process_goroutines":
-			s.Goroutines, found = figure, found+1
-		case "keylife_process_heap_live_bytes":
-			s.Heap, found = figure, found+1
-		}
+		*sum += figure
 	}
-	if found != 2 {
-		return fmt.Errorf("metrics of the process: %v", values)
+	if s.Goroutines == 0 || s.Heap == 0 {
+		return errNoMetrics
 	}
 	return nil
 }

@@ -36,12 +36,12 @@ type Config struct {
 	Progress func(Sample) `json:"-"` // is told of each sample
 }
 
-// Standard is what a load of a length takes. The warm-up is long enough for each key to have been replaced once, and for the mount to have
-// as many versions as it will ever have.
+// Standard is what a load of a length takes. Of an hour the warm-up is long enough for each key to have been replaced once, and for the
+// mount to have as many versions as it will ever have.
 func Standard(length time.Duration) Config {
-	turnover := min(length/6, 10*time.Minute)
+	turnover := min(max(length/6, 90*time.Second), 10*time.Minute)
 	return Config{
-		Length: length, WarmUp: turnover + turnover/2, Turnover: turnover,
+		Length: length, WarmUp: min(turnover+turnover/2, length/3), Turnover: turnover,
 		Every: min(max(length/720, time.Second), 5*time.Second), Keys: 300, Rate: 50, Seed: 1, Progress: func(Sample) {},
 	}
 }
