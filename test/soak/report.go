@@ -5,6 +5,7 @@ package soak
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,15 +79,16 @@ func (r Report) Verdict() error {
 	if err != nil {
 		return err
 	}
+	var wrong []error
 	if r.Failures.Count > 0 {
-		return fmt.Errorf("%d answers were not due, such as %q", r.Failures.Count, r.Failures.First)
+		wrong = append(wrong, fmt.Errorf("%d answers were not due, such as %q", r.Failures.Count, r.Failures.First))
 	}
 	for _, f := range found {
 		if !f.Flat() {
-			return fmt.Errorf("not flat: %s", f)
+			wrong = append(wrong, errors.New(f.String()))
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 // Section is what a page shows of it.

@@ -69,7 +69,7 @@ func TestALeakIsNamed(t *testing.T) {
 		"file descriptors of Vault": func(s *soak.Sample) { s.Vault.Files += int(s.At / 400) },
 	} {
 		r := run(leak)
-		require.ErrorContains(t, r.Verdict(), "not flat: NOT FLAT  "+name)
+		require.ErrorContains(t, r.Verdict(), "NOT FLAT  "+name)
 		found, err := r.Judge()
 		require.NoError(t, err)
 		for _, f := range found {

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/test/bench/result"
 	"github.com/keylife/vault-plugin-keylife/test/harness"
 	"github.com/keylife/vault-plugin-keylife/test/soak"
 )
@@ -79,10 +80,11 @@ func run(ctx context.Context, c soak.Config, out string) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, s.LogTail())
 	}
-	found, err := r.Judge()
-	for _, f := range found {
-		fmt.Println(f)
+	section, err := r.Section()
+	if err != nil {
+		return err
 	}
+	fmt.Println(result.Markdown(section))
 	fmt.Println(r.Requests, r.Consent)
-	return errors.Join(err, r.Verdict())
+	return r.Verdict()
 }
