@@ -176,14 +176,15 @@ build() {
 without_cgo() { CGO_ENABLED=0 go build ./... && CGO_ENABLED=0 go vet ./hsm/... && CGO_ENABLED=0 go test ./hsm/p11; }
 
 acceptance() {
-  local vault plugin testclock hsm hsm_testclock
+  local vault plugin testclock hsm hsm_testclock noop transit
   if ! vault=$(scripts/vault.sh) || ! plugin=$(scripts/build.sh) || ! testclock=$(scripts/build.sh testclock) ||
-    ! hsm=$(scripts/build.sh hsm) || ! hsm_testclock=$(scripts/build.sh hsm testclock); then
+    ! hsm=$(scripts/build.sh hsm) || ! hsm_testclock=$(scripts/build.sh hsm testclock) ||
+    ! noop=$(scripts/bench_peer.sh noop) || ! transit=$(scripts/bench_peer.sh transit); then
     step "acceptance tests" false
     return
   fi
   export VAULT_BIN=$vault KEYLIFE_PLUGIN=$plugin KEYLIFE_PLUGIN_TESTCLOCK=$testclock
-  export KEYLIFE_PLUGIN_HSM=$hsm KEYLIFE_PLUGIN_HSM_TESTCLOCK=$hsm_testclock
+  export KEYLIFE_PLUGIN_HSM=$hsm KEYLIFE_PLUGIN_HSM_TESTCLOCK=$hsm_testclock BENCH_NOOP=$noop BENCH_TRANSIT=$transit
   local packages
   mapfile -t packages < <(accepting)
   step "acceptance tests" tests "$scratch/accepted" -tags acceptance -count=1 "${packages[@]:?}"

@@ -18,7 +18,7 @@ const (
 	beforeDue = 40 * time.Second       // of peace that is measured before anything is done
 	afterDone = 70 * time.Second       // and after: a minute of the tick
 	notice    = 3 * time.Minute        // from the write of the schedule to its time: two ticks put 10,000 keys on the due index
-	mostTime  = 40 * time.Minute
+	mostTime  = time.Hour
 )
 
 // request is one encryption.

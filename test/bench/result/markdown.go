@@ -35,28 +35,35 @@ func (s Section) markdown() string {
 		parts = append(parts, fmt.Sprintf("![%s](%s)", s.Figure.Alt, s.Figure.File))
 	}
 	parts = append(parts, s.table())
-	if told := s.Targets(); len(told) > 0 {
-		parts = append(parts, "- "+strings.Join(told, "\n- "))
+	var outcomes []string
+	for _, o := range s.Outcomes() {
+		outcomes = append(outcomes, fmt.Sprintf("- %s: %s.", o.What, o.Told))
+	}
+	if len(outcomes) > 0 {
+		parts = append(parts, strings.Join(outcomes, "\n"))
 	}
 	return strings.Join(parts, "\n\n")
 }
 
-// table has a column for each name that stands beside the rows.
+// table has a column for each name of one more figure, and of what stands beside the rows.
 func (s Section) table() string {
 	column := s.Column
 	if column == "" {
 		column = "measured"
 	}
-	names := s.Names()
-	head := []string{"", column}
-	for _, name := range names {
+	also, beside := s.names()
+	head := append([]string{"", column}, also...)
+	for _, name := range beside {
 		head = append(head, "beside "+name)
 	}
 	lines := []string{line(head), "|" + strings.Repeat("---|", len(head))}
 	for _, row := range s.Rows {
 		cells := []string{row.What, Quantity(row.Value, row.Unit)}
-		for _, name := range names {
-			cells = append(cells, row.cell(name))
+		for _, name := range also {
+			cells = append(cells, row.also(name))
+		}
+		for _, name := range beside {
+			cells = append(cells, row.beside(name))
 		}
 		lines = append(lines, line(cells))
 	}
@@ -71,22 +78,41 @@ func line(cells []string) string {
 	return strings.Replace(text, "|  |", "| |", 1)
 }
 
-// Names are what stands beside the rows, in the order in which it comes.
-func (s Section) Names() (names []string) {
+// none is a cell for what was not measured.
+const none = "–"
+
+// names are those of the columns, in the order in which they come.
+func (s Section) names() (also, beside []string) {
 	for _, row := range s.Rows {
+		for _, a := range row.Also {
+			also = with(also, a.Name)
+		}
 		for _, b := range row.Beside {
-			if !slices.Contains(names, b.Name) {
-				names = append(names, b.Name)
-			}
+			beside = with(beside, b.Name)
 		}
 	}
-	return names
+	return also, beside
 }
 
-func (r Row) cell(name string) string {
+func with(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
+}
+
+func (r Row) also(name string) string {
+	at := slices.IndexFunc(r.Also, func(a Also) bool { return a.Name == name })
+	if at < 0 {
+		return none
+	}
+	return Quantity(r.Also[at].Value, r.Also[at].Unit)
+}
+
+func (r Row) beside(name string) string {
 	at := slices.IndexFunc(r.Beside, func(b Beside) bool { return b.Name == name })
 	if at < 0 {
-		return "–"
+		return none
 	}
 	b := r.Beside[at]
 	text := fmt.Sprintf("**%s ×**", Digits(b.Ratio))
@@ -96,19 +122,26 @@ func (r Row) cell(name string) string {
 	return text + " of " + Quantity(b.Value, r.Unit)
 }
 
-// Targets says of each target whether it was met, by how much.
-func (s Section) Targets() (told []string) {
+// Outcome is a target and what became of it.
+type Outcome struct {
+	What string // the figure
+	Told string // what was measured, what was wanted, and by how much it was missed
+	Met  bool
+}
+
+// Outcomes are those of the targets of a section.
+func (s Section) Outcomes() (all []Outcome) {
 	for _, row := range s.Rows {
-		if row.Target != nil {
-			told = append(told, fmt.Sprintf("%s: %s", row.What, row.Target.told(row.Value, row.Unit)))
+		if t := row.Target; t != nil {
+			all = append(all, Outcome{row.What, t.told(row.Value, row.Unit), t.Met(row.Value)})
 		}
 		for _, b := range row.Beside {
-			if b.Target != nil {
-				told = append(told, fmt.Sprintf("%s beside %s: %s", row.What, b.Name, b.Target.told(b.Ratio, "×")))
+			if t := b.Target; t != nil {
+				all = append(all, Outcome{row.What + ", beside " + b.Name, t.told(b.Ratio, "×"), t.Met(b.Ratio)})
 			}
 		}
 	}
-	return told
+	return all
 }
 
 func (t Target) told(figure float64, unit string) string {
@@ -118,9 +151,9 @@ func (t Target) told(figure float64, unit string) string {
 	}
 	text := fmt.Sprintf("%s, wanted %s %s: ", Quantity(figure, unit), word, Quantity(bound, unit))
 	if t.Met(figure) {
-		return text + "met."
+		return text + "met"
 	}
-	return text + fmt.Sprintf("**missed** by %.0f %%.", math.Max(1, 100*math.Abs(figure/bound-1)))
+	return text + fmt.Sprintf("**missed** by %.0f %%", math.Max(1, 100*math.Abs(figure/bound-1)))
 }
 
 // Quantity is a figure with its unit. Of a rate the unit begins with a slash, and follows the figure at once.

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Section is a part of the page: a table, and what became of its targets.
@@ -43,8 +44,16 @@ type Row struct {
 	What   string   `json:"what"`
 	Value  float64  `json:"value"` // of several rounds, their median
 	Unit   string   `json:"unit,omitempty"`
+	Also   []Also   `json:"also,omitempty"`
 	Beside []Beside `json:"beside,omitempty"`
 	Target *Target  `json:"target,omitempty"` // of the value
+}
+
+// Also is one more figure of a row, in a column of its name.
+type Also struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
 }
 
 // Beside is what a row's value is compared with, in the row's unit. Besides of the same name share a column of the section's table.
@@ -133,6 +142,9 @@ func (s Section) check() error {
 	for _, row := range s.Rows {
 		if row.What == "" {
 			return fmt.Errorf("section %q: a row does not say what it is of", s.Title)
+		}
+		if slices.ContainsFunc(row.Also, func(a Also) bool { return a.Name == "" }) {
+			return fmt.Errorf("section %q, %s: one more figure has no name", s.Title, row.What)
 		}
 		targets := []*Target{row.Target}
 		for _, b := range row.Beside {

@@ -19,11 +19,11 @@ func section() result.Section {
 	return result.Section{
 		Title: "Throughput", Intro: "Requests in turns.\n", Column: "keylife",
 		Rows: []result.Row{
-			{What: "encrypt", Value: result.Median(own), Unit: "/s", Beside: []result.Beside{
+			{What: "encrypt", Value: result.Median(own), Unit: "/s", Also: []result.Also{{Name: "allocations", Value: 12}}, Beside: []result.Beside{
 				result.Compare("the no-op plugin", own, floor).AtLeast(1.3),
 				result.Compare("Transit", own, peer),
 			}},
-			{What: "memory", Value: 4.2, Unit: "KiB", Target: &result.Target{AtMost: 4}},
+			{What: "memory", Value: 4.2, Unit: "KiB", Also: []result.Also{{Name: "memory", Value: 5, Unit: "B"}}, Target: &result.Target{AtMost: 4}},
 			{What: "rotate", Value: 5, Unit: "ms", Beside: []result.Beside{result.Compare("Transit", []float64{5}, []float64{10}).AtMost(0.6)}},
 		},
 		Machine: result.Machine{Date: "2026-01-02", CPU: "A processor", Cores: 2, Go: "go1.26", Vault: "Vault v1.21.1"},
@@ -35,15 +35,15 @@ func TestASectionIsRenderedWithItsTargets(t *testing.T) {
 
 Requests in turns.
 
-| | keylife | beside the no-op plugin | beside Transit |
-|---|---|---|---|
-| encrypt | 2,000/s | **1.1 ×** (1.05–1.55) of 1,000/s | **0.5 ×** (0.375–0.5) of 4,000/s |
-| memory | 4.2 KiB | – | – |
-| rotate | 5 ms | – | **0.5 ×** of 10 ms |
+| | keylife | allocations | memory | beside the no-op plugin | beside Transit |
+|---|---|---|---|---|---|
+| encrypt | 2,000/s | 12 | – | **1.1 ×** (1.05–1.55) of 1,000/s | **0.5 ×** (0.375–0.5) of 4,000/s |
+| memory | 4.2 KiB | – | 5 B | – | – |
+| rotate | 5 ms | – | – | – | **0.5 ×** of 10 ms |
 
-- encrypt beside the no-op plugin: 1.1 ×, wanted at least 1.3 ×: **missed** by 15 %.
+- encrypt, beside the no-op plugin: 1.1 ×, wanted at least 1.3 ×: **missed** by 15 %.
 - memory: 4.2 KiB, wanted at most 4 KiB: **missed** by 5 %.
-- rotate beside Transit: 0.5 ×, wanted at most 0.6 ×: met.
+- rotate, beside Transit: 0.5 ×, wanted at most 0.6 ×: met.
 
 Measured 2026-01-02 on A processor, 2 cores. go1.26; Vault v1.21.1.`, result.Markdown(section()))
 }
@@ -89,6 +89,7 @@ func TestWhatCannotBeToldIsRefused(t *testing.T) {
 		"no rows":          func(s *result.Section) { s.Rows = nil },
 		"a nameless row":   func(s *result.Section) { s.Rows[1].What = "" },
 		"a nameless other": func(s *result.Section) { s.Rows[0].Beside[0].Name = "" },
+		"a nameless also":  func(s *result.Section) { s.Rows[0].Also[0].Name = "" },
 		"two bounds":       func(s *result.Section) { s.Rows[1].Target.AtLeast = 3 },
 		"no bound":         func(s *result.Section) { s.Rows[0].Beside[1].Target = &result.Target{} },
 		"no number":        func(s *result.Section) { s.Rows[0].Value = math.NaN() },
