@@ -108,7 +108,7 @@ func (r Report) Section() (result.Section, error) {
 func (f Finding) row() result.Row {
 	begin := f.Line.Begin
 	b := result.Beside{
-		Name: "after the warm-up", Value: begin, Ratio: f.Line.End / begin, Low: f.Line.Low / begin, High: f.Line.High / begin,
+		Name: "the end of the warm-up", Value: begin, Ratio: f.Line.End / begin, Low: f.Line.Low / begin, High: f.Line.High / begin,
 	}
 	room := max(f.Bound.Share, f.Bound.Amount/begin)
 	if f.Falls {

@@ -77,7 +77,10 @@ func (m *mount) schedule(cron string) error {
 }
 
 // at is the cron expression of one minute of a year.
-func at(t time.Time) string { return t.UTC().Format("4 15 2 1 *") }
+func at(t time.Time) string {
+	t = t.UTC()
+	return fmt.Sprintf("%d %d %d %d *", t.Minute(), t.Hour(), t.Day(), t.Month())
+}
 
 // rotations are those that the plugin counted, in all.
 func (m *mount) rotations() (n float64, err error) {

@@ -97,7 +97,7 @@ func row(what string, pairs []pair, q float64) result.Row {
 		during = append(during, result.Quantile(p.during, q))
 		after = append(after, result.Quantile(p.after, q))
 	}
-	b := result.Compare("between ticks", during, after)
+	b := result.Compare("the time between ticks", during, after)
 	if q == 0.99 {
 		b = b.AtMost(mostRatio)
 	}
