@@ -90,7 +90,7 @@ func (m *mount) rotate(ctx context.Context) (looks []look, due time.Time, err er
 	return looks, due, nil
 }
 
-// load is encryptions at a fixed rate, however long each takes.
+// load is encryptions at a fixed rate, however long each takes, until so many are on their way: what is due then waits for its turn.
 type load struct {
 	mount *mount
 
@@ -99,10 +99,13 @@ type load struct {
 	err  error // the first
 }
 
+const atOnce = 64
+
 func (l *load) run(ctx context.Context, rate float64) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	begun := time.Now()
+	turns := make(chan struct{}, atOnce)
 	for i := 0; ; i++ {
 		due := begun.Add(time.Duration(float64(i) / rate * float64(time.Second)))
 		select {
@@ -110,7 +113,11 @@ func (l *load) run(ctx context.Context, rate float64) {
 			return
 		case <-time.After(time.Until(due)):
 		}
-		running.Go(func() { l.encrypt(i, due) })
+		turns <- struct{}{}
+		running.Go(func() {
+			l.encrypt(i, due)
+			<-turns
+		})
 	}
 }
 
