@@ -17,7 +17,7 @@ const (
 	tellEvery = 40                     // looks
 	beforeDue = 40 * time.Second       // of peace that is measured before anything is done
 	afterDone = 70 * time.Second       // and after: a minute of the tick
-	notice    = 3 * time.Minute        // from the write of the schedule to its time: two ticks put 10,000 keys on the due index
+	reindexed = 5000                   // keys that a tick puts on the due index again
 	mostTime  = time.Hour
 )
 
@@ -78,7 +78,7 @@ func (m *mount) rotate(ctx context.Context) (looks []look, due time.Time, err er
 			fmt.Fprintf(os.Stderr, "%s: %.0f keys of %d have rotated\n", time.Since(begun).Round(time.Second), n, m.keys)
 		}
 		if due.IsZero() && time.Since(begun) > beforeDue {
-			due = time.Now().Add(notice).Truncate(time.Minute)
+			due = time.Now().Add(m.notice()).Truncate(time.Minute)
 			if err := m.schedule(at(due)); err != nil {
 				return looks, due, err
 			}
@@ -88,6 +88,11 @@ func (m *mount) rotate(ctx context.Context) (looks []look, due time.Time, err er
 		}
 	}
 	return looks, due, nil
+}
+
+// notice is from the write of the schedule to its time: the ticks that put all keys on the due index again, and a minute more.
+func (m *mount) notice() time.Duration {
+	return time.Duration(1+(m.keys+reindexed-1)/reindexed) * time.Minute
 }
 
 // load is encryptions at a fixed rate, however long each takes, until so many are on their way: what is due then waits for its turn.
