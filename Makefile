@@ -1,6 +1,6 @@
 # Verbs only; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint unit clients acceptance drills soak fuzz bench bench-clients build fmt clean
+.PHONY: help dev test lint unit clients acceptance drills soak fuzz bench bench-engine bench-tokens bench-clients build fmt clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -34,8 +34,15 @@ soak: ## an hour (or SOAK=20m) of mixed load on a real Vault: memory, goroutines
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@scripts/check.sh fuzz
 
-bench: ## every benchmark
-	@go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure beside Transit in one Vault, and Go benchmarks, and write docs/performance.md: half an hour, on a machine that does nothing else (BENCH=short: a smoke run)
+	@scripts/deps.sh dev
+	@scripts/bench.sh
+
+bench-engine: ## Go benchmarks of the engine and of the client library alone, with allocations
+	@scripts/bench.sh engine
+
+bench-tokens: ## Go benchmarks of tokens; minutes
+	@scripts/bench.sh tokens
 
 bench-clients: ## measure the clients beside a Vault that encrypts each value, and write docs/performance.md
 	@scripts/bench_clients.sh

@@ -4,7 +4,7 @@
 // Command bench compares engines with the paths of Transit in one real Vault: keylife, a plugin that does nothing, Transit as a
 // plugin, and Vault's own Transit. It prints tables of ratios with their spread.
 //
-//	scripts/bench.sh server [FLAGS]   builds all plugins and runs it
+//	scripts/bench.sh compare [FLAGS]  builds all plugins and runs it
 //	go run ./test/bench [FLAGS]       with VAULT_BIN, KEYLIFE_PLUGIN, BENCH_NOOP and BENCH_TRANSIT set to absolute paths
 //
 // Only the plugins of the chosen peers, and KEYLIFE_PLUGIN, need be there. Two builds of keylife are compared by
@@ -110,7 +110,7 @@ func run(o options, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a directory left behind spoils no result
 	server, mounts, err := start(dir, o.peers)
 	if server != nil {
 		defer server.Close()
@@ -177,7 +177,7 @@ func (n named) write(folder string) error {
 	if n.drawn {
 		file := n.name + ".svg"
 		n.Figure = &result.Figure{File: filepath.Base(folder) + "/" + file, Alt: "The ratios of the table below as bars, with their spread and the targets."}
-		if err := os.WriteFile(filepath.Join(folder, file), []byte(plot.Ratios(n.Section)), 0o644); err != nil { //nolint:gosec // G306: a figure of the manual
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(plot.Ratios(n.Section)), 0o644); err != nil {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func (r Report) Section() (result.Section, error) {
 	found, err := r.Judge()
 	s := result.Section{
 		Title: "Soak", Intro: r.intro(), Column: "at the end", Machine: r.Machine,
-		Figure: &result.Figure{File: figureFile, Alt: "Memory, goroutines, file descriptors, threads, cost and throughput of the plugin's process over time."},
+		Figure: &result.Figure{File: pageFolder + figureFile, Alt: "Memory, goroutines, file descriptors, threads, cost and throughput of the plugin's process over time."},
 	}
 	for _, f := range found {
 		s.Rows = append(s.Rows, f.row())
@@ -168,6 +168,7 @@ const (
 	samplesFile = "soak-report.json"
 	sectionFile = "soak.json"
 	figureFile  = "soak.svg"
+	pageFolder  = "performance/" // from the page to its sections and figures
 )
 
 // Write puts the report, its section and its plot into a folder.

@@ -116,7 +116,7 @@ func TestAReportIsWrittenForAPage(t *testing.T) {
 	require.Contains(t, text, "none was answered otherwise")
 	require.Regexp(t, `file descriptors, beside the end of the warm-up: .*\*\*missed\*\*`, text)
 	require.Regexp(t, `goroutines, beside the end of the warm-up: .* met`, text)
-	require.Contains(t, text, "(soak.svg)")
+	require.Contains(t, text, "(performance/soak.svg)")
 	plot, err := os.ReadFile(filepath.Join(folder, "soak.svg"))
 	require.NoError(t, err)
 	require.Equal(t, 9, strings.Count(string(plot), "<polyline"))

@@ -126,7 +126,7 @@ func (c *conn) chunks(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := c.copy(w, int(size)); err != nil { //nolint:gosec // G115: of 31 bits
+		if err := c.copy(w, int(size)); err != nil {
 			return err
 		}
 		if line, err = c.line(); err != nil {

@@ -44,7 +44,7 @@ func (c *Client) Open(r Request, rate float64, warm, slice time.Duration, seed u
 
 // arrivals are the moments at which requests are due, from the begin.
 func arrivals(rate float64, length time.Duration, seed uint64) (due []time.Duration) {
-	chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // G404: moments, not secrets
+	chance := rand.New(rand.NewPCG(seed, 0))
 	for at := 0.0; ; {
 		at += chance.ExpFloat64() / rate
 		if at >= length.Seconds() {

@@ -36,6 +36,18 @@ func TestDamagedAnswersAreErrors(t *testing.T) {
 	}
 }
 
+func TestChunksOfAnySizeAreOneBody(t *testing.T) {
+	c := &conn{in: bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nB\r\nbcdefghijkl\r\n0\r\n\r\nHTTP/1.1"))}
+	var body strings.Builder
+	status, _, err := c.answer(&body)
+	require.NoError(t, err)
+	require.Equal(t, 200, status)
+	require.Equal(t, "abcdefghijkl", body.String())
+	rest, err := c.in.Peek(4)
+	require.NoError(t, err)
+	require.Equal(t, "HTTP", string(rest), "the next answer is where it was")
+}
+
 func TestArrivalsComeAtTheRate(t *testing.T) {
 	due := arrivals(1000, 10*time.Second, 3)
 	require.InDelta(t, 10_000, len(due), 400) // four standard deviations

@@ -31,7 +31,7 @@ func main() {
 
 func run(arguments []string) error {
 	if len(arguments) < 2 {
-		return errors.New("usage: page PAGE SECTION.json...")
+		return errors.New("usage: page PAGE SECTION.json, or several")
 	}
 	text, err := os.ReadFile(arguments[0])
 	if err != nil {
@@ -45,7 +45,7 @@ func run(arguments []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", arguments[0], err)
 	}
-	return os.WriteFile(arguments[0], []byte(made), 0o644) //nolint:gosec // G306: a page of the manual
+	return os.WriteFile(arguments[0], []byte(made), 0o644)
 }
 
 // fill replaces what is between the markers of a page.

@@ -30,9 +30,11 @@ const style = `<style>
 svg{font:13px system-ui,sans-serif}
 .ground{fill:#fff}.text{fill:#1f2328}.faint{fill:#59636e}.line{stroke:#d1d9e0}.one{stroke:#1f2328}.spread{stroke:#1f2328;stroke-width:1.5}
 .target{stroke:#cf222e;stroke-width:2}
+.value{fill:#59636e;stroke:#fff;stroke-width:4;paint-order:stroke}
 .b0{fill:#2f6fd6}.b1{fill:#d9822b}.b2{fill:#2f9e69}.b3{fill:#8a63d2}
 @media(prefers-color-scheme:dark){
 .ground{fill:#0d1117}.text{fill:#e6edf3}.faint{fill:#9198a1}.line{stroke:#3d444d}.one{stroke:#e6edf3}.spread{stroke:#e6edf3}.target{stroke:#ff7b72}
+.value{fill:#9198a1;stroke:#0d1117}
 .b0{fill:#4c8dff}.b1{fill:#e39a4f}.b2{fill:#46b980}.b3{fill:#a98bf0}}
 </style>
 `
@@ -102,7 +104,7 @@ func (d *drawing) bar(b result.Beside) {
 		fmt.Fprintf(&d.body, `<path class="target" d="M%.1f %dv%d"/>`, d.x(at), d.y-1, bar+2)
 		end = max(end, d.x(at))
 	}
-	fmt.Fprintf(&d.body, `<text class="faint" x="%.1f" y="%d">%s</text>`+"\n", end+6, d.y+bar-2, result.Digits(b.Ratio))
+	fmt.Fprintf(&d.body, `<text class="value" x="%.1f" y="%d">%s</text>`+"\n", end+6, d.y+bar-2, result.Digits(b.Ratio))
 }
 
 // head is the title, and what the colours stand for.
