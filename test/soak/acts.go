@@ -65,9 +65,10 @@ func (m *mount) suspend(r *rand.Rand, k *key) error {
 		return err
 	}
 	to, in := "encrypt/", body{"plaintext": text(r)}
-	if k.kind == "hmac" {
+	switch k.kind {
+	case "hmac":
 		to, in = "hmac/", body{"input": text(r)}
-	} else if k.kind == "ed25519" || k.kind == "ecdsa-p256" {
+	case "ed25519", "ecdsa-p256":
 		to, in = "sign/", body{"input": text(r)}
 	}
 	if _, err := m.ask(http.MethodPost, to+k.name, in, http.StatusBadRequest); err != nil {

@@ -43,7 +43,7 @@ func run(ctx context.Context, keys int, rate float64, out string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what is left behind spoils no result
 	s, err := harness.Launch(dir, harness.Options{LogLevel: "warn", Mounts: map[string]string{"keylife": harness.PluginName}})
 	if s != nil {
 		defer s.Close()

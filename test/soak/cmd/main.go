@@ -55,7 +55,7 @@ func run(ctx context.Context, c soak.Config, out string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what is left behind spoils no result
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
