@@ -29,6 +29,7 @@ func main() {
 	keys := flag.Int("keys", 10_000, "how many keys rotate")
 	rate := flag.Float64("rate", 200, "encryptions a second")
 	flag.Parse()
+	warn()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *keys, *rate, *out)
 	stop()
@@ -65,4 +66,16 @@ func run(ctx context.Context, keys int, rate float64, out string) error {
 	}
 	fmt.Println(result.Markdown(section))
 	return section.Write(out)
+}
+
+// warn tells of a machine that does something else, on which the slowest hundredth says nothing of rotations.
+func warn() {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return // another system than Linux
+	}
+	var load float64
+	if _, err := fmt.Sscan(string(text), &load); err == nil && load > 1 {
+		fmt.Fprintf(os.Stderr, "the machine does something else (load %.1f): what is measured says little\n", load)
+	}
 }

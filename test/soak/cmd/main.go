@@ -5,6 +5,7 @@
 // soak.json and soak.svg. It ends with 1 where something is not flat, or an answer was not due.
 //
 //	VAULT_BIN=… KEYLIFE_PLUGIN=… go run ./test/soak/cmd -length 1h -out DIR
+//	go run ./test/soak/cmd -from soak-report.json -out DIR
 //
 // The server ends with it, however it ends.
 package main
@@ -31,6 +32,7 @@ func main() {
 	out := flag.String("out", ".", "the folder of the report")
 	keys := flag.Int("keys", 0, "how many keys there are (0: as usual)")
 	rate := flag.Float64("rate", 0, "requests a second (0: as usual)")
+	from := flag.String("from", "", "a report to judge once more, in place of a run")
 	seed := flag.Uint64("seed", 1, "of what is chosen by chance")
 	flag.Parse()
 	c := soak.Standard(*length)
@@ -42,12 +44,27 @@ func main() {
 		c.Rate = *rate
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, c, *out)
+	err := runOrRead(ctx, *from, c, *out)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func runOrRead(ctx context.Context, from string, c soak.Config, out string) error {
+	if from == "" {
+		return run(ctx, c, out)
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	var r soak.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	return errors.Join(r.Write(out), tell(r))
 }
 
 func run(ctx context.Context, c soak.Config, out string) error {
@@ -80,6 +97,11 @@ func run(ctx context.Context, c soak.Config, out string) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, s.LogTail())
 	}
+	return tell(r)
+}
+
+// tell prints what became of a run. The error is its verdict.
+func tell(r soak.Report) error {
 	section, err := r.Section()
 	if err != nil {
 		return err
