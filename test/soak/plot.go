@@ -22,8 +22,8 @@ const (
 const plotStyle = `<style>
 text { font: 12px system-ui, sans-serif; fill: #1f2933 } .at { font-size: 10px; fill: #52606d }
 .samples { fill: none; stroke: #2368b5; stroke-width: 1; stroke-opacity: .55 } .line { stroke: #b54708; stroke-width: 2 }
-.axis { stroke: #9aa5b1 } .warm { fill: #9aa5b1; fill-opacity: .2 }
-@media (prefers-color-scheme: dark) { text { fill: #e4e7eb } .at { fill: #9aa5b1 } .samples { stroke: #7cb8ff } .line { stroke: #ffb366 } }
+.axis { stroke: #9aa5b1 } .warm { fill: #9aa5b1; fill-opacity: .2 } .ground { fill: #fff }
+@media (prefers-color-scheme: dark) { .ground { fill: #0d1117 } text { fill: #e4e7eb } .at { fill: #9aa5b1 } .samples { stroke: #7cb8ff } .line { stroke: #ffb366 } }
 </style>
 `
 
@@ -35,7 +35,8 @@ func (r Report) Plot() ([]byte, error) {
 	}
 	var out bytes.Buffer
 	rows := (len(found) + 1) / 2
-	fmt.Fprintf(&out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">\n%s", 2*panelWidth, rows*panelHeight, plotStyle)
+	fmt.Fprintf(&out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Soak\">\n%s<rect class=\"ground\" width=\"100%%\" height=\"100%%\"/>\n",
+		2*panelWidth, rows*panelHeight, plotStyle)
 	for i, f := range found {
 		fmt.Fprintf(&out, "<g transform=\"translate(%d %d)\">\n", i%2*panelWidth, i/2*panelHeight)
 		panel{f, r.Config.WarmUp.Seconds(), r.Config.Length.Seconds()}.draw(&out)
@@ -55,7 +56,7 @@ func (p panel) draw(out *bytes.Buffer) {
 	for _, point := range p.Points {
 		most = max(most, point.Value)
 	}
-	if most = round2(most); most == 0 {
+	if most = round2(1.1 * most); most == 0 {
 		most = 1
 	}
 	x := func(at float64) float64 { return left + at/p.length*(panelWidth-left-right) }
