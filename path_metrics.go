@@ -6,6 +6,7 @@ package keylife
 import (
 	"context"
 	"net/http"
+	runtimemetrics "runtime/metrics"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -67,8 +68,15 @@ func (b *backend) observed(mountPoint string) metrics.Mount {
 	up, inUse := b.keyring.Up()
 	return metrics.Mount{
 		Observer: b.observe, Path: strings.TrimSuffix(mountPoint, "/"), Node: b.node, Version: b.version,
-		Instance: b.store.KnownInstance(), Active: b.WriteSafeReplicationState(), Token: inUse, TokenUp: up, Now: b.engine.Now(),
+		Instance: b.store.KnownInstance(), Process: process(), Active: b.WriteSafeReplicationState(), Token: inUse, TokenUp: up, Now: b.engine.Now(),
 	}
+}
+
+// process asks the Go runtime, which stops nothing for that.
+func process() metrics.Process {
+	samples := []runtimemetrics.Sample{{Name: "/sched/goroutines:goroutines"}, {Name: "/gc/heap/live:bytes"}}
+	runtimemetrics.Read(samples)
+	return metrics.Process{Goroutines: samples[0].Value.Uint64(), HeapLive: samples[1].Value.Uint64()}
 }
 
 // failed counts a change that was refused.

@@ -19,7 +19,7 @@ const (
 )
 
 // units are Grafana's names of what the panels show.
-var units = []string{"short", "s", "ops", "Bps", "percentunit", "dateTimeAsIso"}
+var units = []string{"short", "s", "ops", "Bps", "percentunit", "bytes", "dateTimeAsIso"}
 
 // dashboard is what these tests read of Grafana's JSON.
 type dashboard struct {
@@ -78,7 +78,7 @@ func TestTheDashboardHasItsRowsAndVariables(t *testing.T) {
 			require.Equal(t, "label_values(keylife_info, mount)", v.Definition)
 		}
 	}
-	require.Equal(t, []string{"Attention", "Rotations", "Use", "Storage and HSM", "Governance"}, rows)
+	require.Equal(t, []string{"Attention", "Rotations", "Use", "Storage and HSM", "Governance", "Process"}, rows)
 	require.Equal(t, []string{"datasource datasource", "mount query"}, variables)
 }
 

@@ -20,7 +20,8 @@
 // record of it all; roles_test.go tries the policies of examples/acl; survive_test.go and load_test.go reload, seal, stop
 // and kill; impatient_test.go gives up requests and killed_test.go kills the plugin while operators act, and operators_test.go
 // holds what they were told against custody (with KEYLIFE_TORTURE=5m for so long); governance_cluster_test.go kills
-// the active one of three nodes while people vote; terraform_contract_test.go and contract_test.go hold keylife's own HTTP
+// the active one of three nodes while people vote; soak_test.go looks at the plugin's process under mixed load (make soak: for an
+// hour); terraform_contract_test.go and contract_test.go hold keylife's own HTTP
 // interface. harness/ runs the servers, vault/ builds the binary, fuzz/ needs neither: it sends requests to the backend in its
 // own process. Unit tests do not belong here: they sit beside the code.
 package test

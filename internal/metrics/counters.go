@@ -19,6 +19,12 @@ var processRows = []row{
 		put(1, m.Version, m.Instance)
 	}, "version", "instance_id"),
 	ofNode("active", "1 where the node does what the clock does; 0 on a standby.", func(m Mount, put put) { put(oneIf(m.Active)) }),
+	ofNode("process_goroutines", "Goroutines of the process, which serves all mounts of the plugin on the node.", func(m Mount, put put) {
+		put(float64(m.Process.Goroutines))
+	}),
+	ofNode("process_heap_live_bytes", "Heap of the process that the last garbage collection found in use.", func(m Mount, put put) {
+		put(float64(m.Process.HeapLive))
+	}),
 	ofNode("hsm_up", "1 if the last call of the HSM got through; without an HSM there is no such series.", func(m Mount, put put) {
 		if m.Token {
 			put(oneIf(m.TokenUp))

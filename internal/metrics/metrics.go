@@ -36,11 +36,18 @@ type Mount struct {
 	Node     string // the host of the process
 	Version  string // of the plugin
 	Instance string // identity of the mount's data; empty: not known yet
-	Active   bool   // this node does what the clock does
-	Token    bool   // a token is in use
+	Process  Process
+	Active   bool // this node does what the clock does
+	Token    bool // a token is in use
 	TokenUp  bool
 	Now      time.Time // for what becomes true by time alone, such as that no tick came
 	Only     string    // what the names of the metrics begin with that are asked for
+}
+
+// Process is what the Go runtime says of the process.
+type Process struct {
+	Goroutines uint64
+	HeapLive   uint64 // bytes that the last garbage collection found in use
 }
 
 // The kinds of metrics.

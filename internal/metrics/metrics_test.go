@@ -33,7 +33,7 @@ func mount() metrics.Mount {
 	for _, obstacle := range refusal.Obstacles() {
 		o.Refusals.Declare(observe.Labels{string(obstacle)})
 	}
-	return metrics.Mount{Observer: o, Path: "team/keylife", Node: "vault-1", Version: "v1.2.3", Instance: "0f1e", Active: true, Token: true, TokenUp: true, Now: time.Unix(1700000060, 0)}
+	return metrics.Mount{Observer: o, Path: "team/keylife", Node: "vault-1", Version: "v1.2.3", Instance: "0f1e", Process: metrics.Process{Goroutines: 40, HeapLive: 7 << 20}, Active: true, Token: true, TokenUp: true, Now: time.Unix(1700000060, 0)}
 }
 
 func text(t testing.TB, m metrics.Mount) string {
@@ -77,6 +77,8 @@ func TestValuesAreThoseThatWereObserved(t *testing.T) {
 		`keylife_key_alert_since_timestamp_seconds{key="orders",mount="team/keylife",status="stalled"} 5`,
 		`keylife_key_alerts_hidden{mount="team/keylife"} 7`,
 		`keylife_approvers{kind="able",mount="team/keylife",rule="pci"} 3`,
+		`keylife_process_goroutines{mount="team/keylife",node="vault-1"} 40`,
+		`keylife_process_heap_live_bytes{mount="team/keylife",node="vault-1"} 7.340032e+06`,
 		`keylife_hsm_up{mount="team/keylife",node="vault-1"} 1`,
 	} {
 		require.Contains(t, got, line+"\n")

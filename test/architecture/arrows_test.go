@@ -82,6 +82,11 @@ var mayImport = map[string][]string{
 	"test/wycheproof":        nil,
 
 	"internal/schedule/scheduletest": nil,
+
+	"test/bench/massrotation": {"test/bench/result", "test/harness"},
+	"test/soak":               {"test/bench/result", "test/harness", "test/soak/trend"},
+	"test/soak/cmd":           {"test/bench/result", "test/harness", "test/soak"},
+	"test/soak/trend":         {"test/bench/result"},
 }
 
 // mustNotImport are the arrows out of the module that would carry a concern into the wrong room.

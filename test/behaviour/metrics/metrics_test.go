@@ -7,7 +7,9 @@ package metrics_test
 import (
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,4 +202,21 @@ func TestStorageIsMeasured(t *testing.T) {
 	all := value(t, m, `keylife_storage_operation_duration_seconds_count{operation="put"}`)
 	done := value(t, m, `keylife_storage_operations_total{operation="put",result="ok"}`)
 	require.InDelta(t, done+1, all, 0)
+}
+
+// Of what Vault shows nothing: goroutines and heap of the plugin's process.
+func TestTheProcessIsSeenFromOutside(t *testing.T) {
+	m := mounttest.New(t)
+	before := value(t, m, "keylife_process_goroutines")
+	end := make(chan struct{})
+	var more sync.WaitGroup
+	for range 500 {
+		more.Go(func() { <-end })
+	}
+	during := value(t, m, "keylife_process_goroutines")
+	close(end)
+	more.Wait()
+	require.InDelta(t, before+500, during, 100, "tests beside this one have goroutines too")
+	runtime.GC()
+	require.Greater(t, value(t, m, "keylife_process_heap_live_bytes"), 100_000.0)
 }
