@@ -1,0 +1,131 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/keylife/vault-plugin-keylife/test/chaos/link"
+	"github.com/keylife/vault-plugin-keylife/test/harness"
+)
+
+// A cluster that is not well within healLimit stays broken. It is looked at each healPace.
+const (
+	healLimit = 2 * time.Minute
+	healPace  = 100 * time.Millisecond
+	reloadsAt = 15 * time.Second // a mount that does not answer by then has its plugin started anew
+)
+
+// Heal takes everything back and waits until the cluster has one leader whom all follow, and the mount answers through each node. Where the plugin's clock guard is frozen
+// since the clock was moved, the time is acknowledged, as an operator does.
+func (s *Stage) Heal() error {
+	for _, tracer := range s.strace {
+		_ = end(tracer)
+	}
+	if s.shifted != 0 {
+		if err := s.shift(-s.shifted); err != nil {
+			return err
+		}
+	}
+	for i, n := range s.cluster.Nodes {
+		s.network.Set(NodeName(i), link.Whole)
+		if n.Running() {
+			if err := n.Signal(syscall.SIGCONT); err != nil {
+				return err
+			}
+		}
+		_ = s.makeRoom(n) // it is tried again below
+	}
+	return s.wait(s.well)
+}
+
+// wait looks until the cluster is well.
+func (s *Stage) wait(look func() error) error {
+	began, reload := time.Now(), reloadsAt
+	for {
+		err := look()
+		since := time.Since(began)
+		switch {
+		case err == nil:
+			return nil
+		case since > healLimit:
+			return fmt.Errorf("not well after %s: %w", healLimit, err)
+		case since > reload:
+			s.revivePlugins()
+			reload += reloadsAt
+		}
+		<-time.After(healPace)
+	}
+}
+
+// revivePlugins has Vault start all plugins anew: one that has ended while Vault started it is one whose end Vault may not see.
+func (s *Stage) revivePlugins() {
+	for _, n := range s.cluster.Running() {
+		_ = n.Reload(patience) // the end of the old one may be told as an error
+	}
+}
+
+// well is an error while the cluster is not as it was.
+func (s *Stage) well() error {
+	for i, n := range s.cluster.Nodes {
+		if err := n.Revive(patience); err != nil {
+			return fmt.Errorf("%s: %w", NodeName(i), err)
+		}
+	}
+	leader := s.cluster.Leading(patience)
+	if leader == nil {
+		return errors.New("no node leads")
+	}
+	state, err := leader.Ask(patience, http.MethodGet, "sys/storage/raft/autopilot/state", nil)
+	if err != nil {
+		return err
+	}
+	if state["healthy"] != true {
+		return fmt.Errorf("autopilot: %v", state["servers"])
+	}
+	if err := settle(leader, s.mount); err != nil {
+		return err
+	}
+	for i, n := range s.cluster.Nodes {
+		if err := s.answers(n); err != nil {
+			return fmt.Errorf("%s: %w", NodeName(i), err)
+		}
+	}
+	return nil
+}
+
+// answers is an error while a node does not reach the mount, or its clock guard holds steps back.
+func (s *Stage) answers(n *harness.Server) error {
+	guard, err := n.Ask(patience, http.MethodGet, s.mount+"/config/clock", nil)
+	if err != nil {
+		return err
+	}
+	if guard["frozen"] != true {
+		return nil
+	}
+	from := time.Now()
+	if _, err := n.Ask(patience, http.MethodPost, s.mount+"/config/clock", map[string]any{"acknowledge": true}); err != nil {
+		return err
+	}
+	s.watcher.Happened("fault", "acknowledged the clock", 0, from, time.Now())
+	return nil
+}
+
+// Tick has the clock do to the mount's keys what is due. No client may run.
+func (s *Stage) Tick() error {
+	return s.wait(func() error {
+		leader := s.cluster.Leading(patience)
+		if leader == nil {
+			return errors.New("no node leads")
+		}
+		if err := settle(leader, s.mount); err != nil {
+			return err
+		}
+		return move(leader, s.mount, snapshotPatience)
+	})
+}

@@ -1,0 +1,79 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package chaos
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keylife/vault-plugin-keylife/test/chaos/fault"
+	"github.com/keylife/vault-plugin-keylife/test/chaos/link"
+	"github.com/keylife/vault-plugin-keylife/test/harness"
+)
+
+const nodes = 3
+
+// Field is a cluster that many seeds are played on, each with a mount of its own.
+type Field struct {
+	Cluster *harness.Cluster
+	Network *link.Network
+}
+
+// NewField starts a cluster whose plugins' time can be moved and whose nodes reach each other through proxies. With disks, the
+// storage of each node lies on a small file system of its own, which takes root.
+func NewField(t testing.TB, disks bool) *Field {
+	t.Helper()
+	o := &origins{}
+	f := &Field{Network: link.New(o.of)}
+	t.Cleanup(f.Network.Close)
+	options := harness.Options{Clock: true, Disk: func(folder string) error { return o.start(t, folder, disks) }}
+	options.Between = func(listens string) (string, error) { return f.Network.Join(o.newest(), listens) }
+	f.Cluster = harness.StartCluster(t, nodes, options)
+	require.Len(t, f.Cluster.Nodes, nodes)
+	return f
+}
+
+// origins knows which node a connection comes from: by the folder in the command line of the process that has it.
+type origins struct {
+	mu      sync.Mutex
+	folders []string // of the nodes in order of their start
+}
+
+// start takes a node down whose storage is to lie in a folder.
+func (o *origins) start(t testing.TB, storage string, disk bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.folders = append(o.folders, filepath.Dir(storage))
+	if !disk {
+		return nil
+	}
+	release, err := fault.SmallDisk(storage)
+	if err == nil {
+		t.Cleanup(func() { require.NoError(t, release()) })
+	}
+	return err
+}
+
+func (o *origins) newest() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return fault.NodeName(len(o.folders) - 1)
+}
+
+func (o *origins) of(from net.Addr) string {
+	command := link.CommandOf(from)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, folder := range o.folders {
+		if strings.Contains(command, folder+string(filepath.Separator)) {
+			return fault.NodeName(i)
+		}
+	}
+	return ""
+}
