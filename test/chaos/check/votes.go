@@ -1,0 +1,50 @@
+// Copyright (c) keylife authors
+// SPDX-License-Identifier: MPL-2.0
+
+package check
+
+import (
+	"slices"
+
+	"github.com/keylife/vault-plugin-keylife/test/chaos/history"
+)
+
+// consent is one vote of a person.
+type consent struct{ approval, round, entity string }
+
+// votes holds what people were told of their votes against requests and custody, and demands that each consent is used once.
+func (j *judge) votes() {
+	voted, used := map[consent]int{}, map[string]int{}
+	for _, l := range j.lives {
+		for _, a := range l.acts {
+			switch id := a.Details["approval"]; {
+			case a.Act == "approve":
+				c := consent{id, a.Details["round"], a.Actor.EntityID}
+				if voted[c]++; voted[c] == 2 {
+					j.find(DoneTwice, a.Key, 0, 0, "the vote of %s on %s is in custody twice", c.entity, id)
+				}
+			case id != "" && a.Act != "approval-request":
+				if used[id]++; used[id] == 2 {
+					j.find(DoneTwice, a.Key, a.version(), 0, "the consent %s is used twice", id)
+				}
+			}
+		}
+	}
+	told := map[consent]bool{}
+	for _, o := range j.history.Operations {
+		c := consent{approval: o.Approval, entity: o.Approver}
+		if o.Act != "approve" || o.Outcome != history.Done || !j.firm(o) || told[c] {
+			continue
+		}
+		told[c] = true
+		if !slices.ContainsFunc(j.life(o.Key).acts, func(a act) bool {
+			return a.Act == "approve" && a.Details["approval"] == o.Approval && a.Actor.EntityID == o.Approver
+		}) {
+			j.find(LostVote, o.Key, o.Version, o.ID, "custody does not have the vote of %s on %s", o.Approver, o.Approval)
+		}
+		request := j.final.Approvals[o.Approval]
+		if !slices.ContainsFunc(request.Votes, func(v history.Vote) bool { return v.Entity == o.Approver }) {
+			j.find(LostVote, o.Key, o.Version, o.ID, "%s does not show the vote of %s", o.Approval, o.Approver)
+		}
+	}
+}
