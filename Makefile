@@ -1,6 +1,6 @@
 # Verbs only; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint unit clients acceptance drills fuzz bench bench-clients build fmt clean
+.PHONY: help dev test lint unit clients acceptance drills chaos fuzz bench bench-clients build fmt clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,10 @@ acceptance: ## tests against a real Vault
 
 drills: ## outages, revocations and rotations under load with applications, on a real Vault; on a machine that does nothing else
 	@scripts/check.sh drills
+
+chaos: ## a cluster of three nodes under load and faults, as root (SEEDS=1-200; CLUSTERS=2: two at a time); see docs/chaos.md
+	@scripts/deps.sh
+	@scripts/chaos.sh
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@scripts/check.sh fuzz

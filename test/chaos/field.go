@@ -12,8 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/hsm/hsmtest"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/fault"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/link"
+	"github.com/keylife/vault-plugin-keylife/test/chaos/work"
 	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
 
@@ -23,20 +25,35 @@ const nodes = 3
 type Field struct {
 	Cluster *harness.Cluster
 	Network *link.Network
+
+	people *work.People
+	token  map[string]any // what config/hsm takes; nil: there is no token
 }
 
 // NewField starts a cluster whose plugins' time can be moved and whose nodes reach each other through proxies. With disks, the
-// storage of each node lies on a small file system of its own, which takes root.
-func NewField(t testing.TB, disks bool) *Field {
+// storage of each node lies on a small file system of its own, which takes root. With a token, the plugin is the one that speaks
+// PKCS#11, and the nodes share a token of SoftHSM.
+func NewField(t testing.TB, disks, token bool) *Field {
 	t.Helper()
 	o := &origins{}
 	f := &Field{Network: link.New(o.of)}
 	t.Cleanup(f.Network.Close)
 	options := harness.Options{Clock: true, Disk: func(folder string) error { return o.start(t, folder, disks) }}
 	options.Between = func(listens string) (string, error) { return f.Network.Join(o.newest(), listens) }
+	if token {
+		f.share(t, hsmtest.SoftHSMElsewhere(t), &options)
+	}
 	f.Cluster = harness.StartCluster(t, nodes, options)
 	require.Len(t, f.Cluster.Nodes, nodes)
 	return f
+}
+
+// share has the nodes use a token.
+func (f *Field) share(t testing.TB, token hsmtest.Fixture, o *harness.Options) {
+	t.Helper()
+	o.PKCS11 = true
+	o.Env = append([]string{"KEYLIFE_PKCS11_LIBS=softhsm=" + token.Library, "KEYLIFE_PIN_DIR=" + t.TempDir()}, token.Environment...)
+	f.token = map[string]any{"library": "softhsm", "token_label": token.Label, "pin": token.PIN}
 }
 
 // origins knows which node a connection comes from: by the folder in the command line of the process that has it.

@@ -141,6 +141,9 @@ func (m moment) numbered(a act, number int, forbidden func(string, ...any)) mome
 		if _, err := fmt.Sscanf(text, "%d to %d", &from, &to); err != nil || from != next {
 			forbidden("gives up the numbers %q, behind %d", text, m.latest)
 		}
+		for n := next; n <= to; n++ { // given to a version that was made and never named: it is retired, and was never in use
+			m.versions[n] = version{state: retired, before: preActive}
+		}
 		next = to + 1
 	}
 	if number != next {

@@ -4,12 +4,14 @@
 package fault
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"syscall"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/test/chaos/history"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/link"
 	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
@@ -18,7 +20,8 @@ import (
 const (
 	healLimit = 2 * time.Minute
 	healPace  = 100 * time.Millisecond
-	reloadsAt = 15 * time.Second // a mount that does not answer by then has its plugin started anew
+	movesAt   = 2 * time.Second  // a mount that does not answer by then is moved once more
+	reloadsAt = 15 * time.Second // and by then has its plugin started anew
 )
 
 // Heal takes everything back and waits until the cluster has one leader whom all follow, and the mount answers through each node. Where the plugin's clock guard is frozen
@@ -26,11 +29,6 @@ const (
 func (s *Stage) Heal() error {
 	for _, tracer := range s.strace {
 		_ = end(tracer)
-	}
-	if s.shifted != 0 {
-		if err := s.shift(-s.shifted); err != nil {
-			return err
-		}
 	}
 	for i, n := range s.cluster.Nodes {
 		s.network.Set(NodeName(i), link.Whole)
@@ -44,9 +42,9 @@ func (s *Stage) Heal() error {
 	return s.wait(s.well)
 }
 
-// wait looks until the cluster is well.
+// wait looks until the cluster is well, and does what an operator would where it does not get well by itself.
 func (s *Stage) wait(look func() error) error {
-	began, reload := time.Now(), reloadsAt
+	began, move, reload := time.Now(), movesAt, reloadsAt
 	for {
 		err := look()
 		since := time.Since(began)
@@ -58,8 +56,18 @@ func (s *Stage) wait(look func() error) error {
 		case since > reload:
 			s.revivePlugins()
 			reload += reloadsAt
+		case since > move:
+			s.moveOn()
+			move *= 2
 		}
 		<-time.After(healPace)
+	}
+}
+
+// moveOn moves the mount once more: where a move was cut short Vault leaves it tainted, and sends it no requests.
+func (s *Stage) moveOn() {
+	if leader := s.cluster.Leading(patience); leader != nil && settle(leader, s.mount) == nil {
+		_ = move(leader, s.mount, patience) // it is tried again
 	}
 }
 
@@ -81,12 +89,8 @@ func (s *Stage) well() error {
 	if leader == nil {
 		return errors.New("no node leads")
 	}
-	state, err := leader.Ask(patience, http.MethodGet, "sys/storage/raft/autopilot/state", nil)
-	if err != nil {
+	if err := s.follow(leader); err != nil {
 		return err
-	}
-	if state["healthy"] != true {
-		return fmt.Errorf("autopilot: %v", state["servers"])
 	}
 	if err := settle(leader, s.mount); err != nil {
 		return err
@@ -97,6 +101,45 @@ func (s *Stage) well() error {
 		}
 	}
 	return nil
+}
+
+// follow is an error while a node has not applied what the leader has now.
+func (s *Stage) follow(leader *harness.Server) error {
+	want, err := applied(leader)
+	if err != nil {
+		return err
+	}
+	for i, n := range s.cluster.Nodes {
+		end := time.Now().Add(patience)
+		have, err := applied(n)
+		for err == nil && have < want && time.Now().Before(end) {
+			<-time.After(movePace)
+			have, err = applied(n)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", NodeName(i), err)
+		}
+		if have < want {
+			return fmt.Errorf("%s has applied %d of %d", NodeName(i), have, want)
+		}
+	}
+	return nil
+}
+
+// applied is the index of the last entry of the raft log that the node has applied.
+func applied(n *harness.Server) (int64, error) {
+	state, err := n.Ask(patience, http.MethodGet, "sys/leader", nil)
+	if err != nil {
+		return 0, err
+	}
+	if state["leader_address"] == "" {
+		return 0, errors.New("knows no leader")
+	}
+	index, ok := state["raft_applied_index"].(json.Number)
+	if !ok {
+		return 0, fmt.Errorf("no raft_applied_index in %v", state)
+	}
+	return index.Int64()
 }
 
 // answers is an error while a node does not reach the mount, or its clock guard holds steps back.
@@ -112,7 +155,7 @@ func (s *Stage) answers(n *harness.Server) error {
 	if _, err := n.Ask(patience, http.MethodPost, s.mount+"/config/clock", map[string]any{"acknowledge": true}); err != nil {
 		return err
 	}
-	s.watcher.Happened("fault", "acknowledged the clock", 0, from, time.Now())
+	s.watcher.Happened(history.Believed, "", 0, from, time.Now())
 	return nil
 }
 

@@ -12,8 +12,10 @@ package fault
 import (
 	"fmt"
 	"os/exec"
+	"sync"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/test/chaos/history"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/link"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/schedule"
 	"github.com/keylife/vault-plugin-keylife/test/harness"
@@ -40,11 +42,11 @@ type Stage struct {
 	mount   string
 	watcher Watcher
 
-	leader  *harness.Server // who led when last asked: while nobody leads a fault is thrown at who did
-	strace  []*exec.Cmd
-	shifted time.Duration
-	amiss   []string // faults that could not be thrown, and why
-	queue   []step
+	leader *harness.Server // who led when last asked: while nobody leads a fault is thrown at who did
+	strace []*exec.Cmd
+	amiss  []string // faults that could not be thrown, and why
+	queue  []step
+	beside sync.WaitGroup // ticks that are under way
 }
 
 // New makes a stage of a cluster whose nodes were started in order and reach each other through the network, by [NodeName].
@@ -76,6 +78,7 @@ func (s *Stage) Throw(p schedule.Plan) (amiss []string) {
 			s.amiss = append(s.amiss, fmt.Sprintf("%s: %v", next.name, err))
 		}
 	}
+	s.beside.Wait()
 	return s.amiss
 }
 
@@ -98,11 +101,8 @@ func (s *Stage) in(after time.Duration, name string, do func() error) {
 // begin waits for the act that the fault is to hit, and throws it.
 func (s *Stage) begin(f schedule.Fault) error {
 	if f.Amid != "" {
-		select {
-		case <-s.watcher.Sent(f.Amid):
-			<-time.After(f.Late)
-		case <-time.After(amidLimit):
-		}
+		s.await(f.Amid)
+		<-time.After(f.Late)
 	}
 	from := time.Now()
 	err := s.throw(f)
@@ -110,8 +110,28 @@ func (s *Stage) begin(f schedule.Fault) error {
 	if err != nil {
 		name += ", not thrown: " + err.Error()
 	}
-	s.watcher.Happened("fault", name, 0, from, time.Now())
+	s.watcher.Happened(history.Fault, name, 0, from, time.Now())
 	return err
+}
+
+// await returns when something begins that a fault is to hit, be it an act of clients or what is begun for it, or does not come.
+func (s *Stage) await(amid string) {
+	switch amid {
+	case schedule.AmidDestruction:
+		for range ages {
+			s.beside.Wait()
+			_ = age(s, s.node(schedule.Leader), schedule.Fault{By: ageBy}) // a cluster that is broken does not age
+		}
+	case schedule.AmidSweep:
+		_ = sweep(s, s.node(schedule.Leader), schedule.Fault{})
+	case schedule.AmidTick:
+		_ = tick(s, s.node(schedule.Leader), schedule.Fault{})
+	default:
+		select {
+		case <-s.watcher.Sent(amid):
+		case <-time.After(amidLimit):
+		}
+	}
 }
 
 // node finds the node that a role has now.
@@ -119,7 +139,7 @@ func (s *Stage) node(r schedule.Role) *harness.Server {
 	if now := s.cluster.Leading(leading); now != nil {
 		s.leader = now
 	}
-	if r != schedule.Follower {
+	if r != schedule.Follower && s.leader.Running() {
 		return s.leader
 	}
 	for _, n := range s.cluster.Running() {

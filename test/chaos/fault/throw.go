@@ -33,6 +33,7 @@ var throwers = map[schedule.Kind]func(*Stage, *harness.Server, schedule.Fault) e
 	schedule.Seal:         (*Stage).seal,
 	schedule.Restore:      (*Stage).restore,
 	schedule.Tick:         repeated(tick),
+	schedule.Age:          repeated(age),
 	schedule.Sweep:        repeated(sweep),
 }
 
@@ -85,14 +86,14 @@ func (s *Stage) seal(n *harness.Server, f schedule.Fault) error {
 
 // repeated does a thing as often as the fault says, each time to the node that has the role then. That it fails once is no error: the
 // one before may not be over.
-func repeated(do func(*Stage, *harness.Server) error) func(*Stage, *harness.Server, schedule.Fault) error {
+func repeated(do func(*Stage, *harness.Server, schedule.Fault) error) func(*Stage, *harness.Server, schedule.Fault) error {
 	return func(s *Stage, n *harness.Server, f schedule.Fault) error {
 		done := &tally{}
-		done.count(do(s, n))
+		done.count(do(s, n, f))
 		for i := 1; i < f.Times; i++ {
-			s.in(time.Duration(i)*f.For, "again", func() error { done.count(do(s, s.node(f.Node))); return nil })
+			s.in(time.Duration(i)*f.For, "again", func() error { done.count(do(s, s.node(f.Node), f)); return nil })
 		}
-		s.in(time.Duration(f.Times)*f.For, f.String(), done.verdict)
+		s.in(time.Duration(f.Times)*f.For, f.String(), done.result)
 		return nil
 	}
 }
@@ -111,20 +112,20 @@ func (t *tally) count(err error) {
 	}
 }
 
-// verdict is an error where nothing was done.
-func (t *tally) verdict() error {
+// result is an error where nothing was done.
+func (t *tally) result() error {
 	if t.done > 0 {
 		return nil
 	}
 	return fmt.Errorf("not once done: %w", t.last)
 }
 
-func stepDown(_ *Stage, n *harness.Server) error {
+func stepDown(_ *Stage, n *harness.Server, _ schedule.Fault) error {
 	_, err := n.Ask(patience, http.MethodPut, "sys/step-down", nil)
 	return err
 }
 
-func killPlugin(_ *Stage, n *harness.Server) error {
+func killPlugin(_ *Stage, n *harness.Server, _ schedule.Fault) error {
 	killed, err := n.KillPlugins()
 	if err == nil && killed == 0 {
 		err = errors.New("the node has no plugin process")
@@ -132,4 +133,4 @@ func killPlugin(_ *Stage, n *harness.Server) error {
 	return err
 }
 
-func reloadPlugin(_ *Stage, n *harness.Server) error { return n.Reload(patience) }
+func reloadPlugin(_ *Stage, n *harness.Server, _ schedule.Fault) error { return n.Reload(patience) }

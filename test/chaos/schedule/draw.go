@@ -36,14 +36,15 @@ var table = []row{
 	{kind: Seal, nodes: []Role{Leader}, span: [2]int{500, 3000}},
 	{kind: Restore, nodes: []Role{Leader}, span: [2]int{1500, 5000}},
 	{kind: Tick, nodes: []Role{Leader}, span: [2]int{500, 1500}, times: [2]int{1, 2}},
+	{kind: Age, nodes: []Role{Leader}, span: [2]int{400, 900}, times: [2]int{1, 4}, by: [2]int{36_000_000, 39_600_000}},
 	{kind: Sweep, nodes: []Role{Leader}, span: [2]int{500, 1500}, times: [2]int{1, 3}},
 }
 
 // brief are kinds during which the next fault may be thrown as well.
-var brief = []Kind{Stop, Cut, Silence, DiskSlow, ClockAhead, ClockBehind, KillPlugin, StepDown, Sweep, Tick}
+var brief = []Kind{Stop, Cut, Silence, DiskSlow, ClockAhead, ClockBehind, KillPlugin, StepDown, Age, Sweep, Tick}
 
-// Acts are what a fault may be thrown amid.
-var Acts = []string{"rotate", "archive", "destroy", "compromise", "retire", "vote", "execute"}
+// amids are what a fault may be thrown amid: acts as custody names them, of which approve is a vote, and what the clock does.
+var amids = []string{"rotate", "rotate", "archive", "compromise", "retire", "approve", "recover", "delete", AmidTick, AmidDestruction, AmidSweep}
 
 const (
 	stream = 0x6b65796c696665 // makes this stream of chance another one than that of the clients, who have the same seed
@@ -85,8 +86,8 @@ func (d drawer) fault(r row) Fault {
 	if r.by[1] > 0 {
 		f.By = d.span(r.by)
 	}
-	if d.IntN(2) == 0 {
-		f.Amid, f.Late = Acts[d.IntN(len(Acts))], time.Duration(d.IntN(60))*time.Millisecond
+	if d.IntN(5) > 1 {
+		f.Amid, f.Late = amids[d.IntN(len(amids))], time.Duration(d.IntN(60))*time.Millisecond
 	}
 	return f
 }

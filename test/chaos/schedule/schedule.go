@@ -7,6 +7,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,7 +32,15 @@ const (
 	Seal         Kind = "seal"          // the leader is sealed; unsealed
 	Restore      Kind = "snapshot"      // a snapshot is taken, and restored when time is over
 	Tick         Kind = "tick"          // Vault calls the plugin's periodic function
+	Age          Kind = "age"           // the plugins' time goes on by hours, and ticks do what became due; there is no way back
 	Sweep        Kind = "kek-sweep"     // the mount's key encryption keys are replaced, and ticks wrap all material anew
+)
+
+// What else than an act of clients a fault may be thrown amid.
+const (
+	AmidTick        = "tick"        // the plugin's periodic function, called for it: rotations, archivings
+	AmidDestruction = "destruction" // the same, after so much time that what is retired is destroyed
+	AmidSweep       = "sweep"       // the same, after the key encryption keys were replaced; else as a tick
 )
 
 // Role is the node that a fault is thrown at.
@@ -60,7 +69,7 @@ func (f Fault) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s at %s", f.Kind, f.Node, f.At)
 	if f.Amid != "" {
-		fmt.Fprintf(&text, ", %s after a %s", f.Late, f.Amid)
+		fmt.Fprintf(&text, ", %s into %s", f.Late, f.Amid)
 	}
 	if f.Times > 1 {
 		fmt.Fprintf(&text, ", %d times", f.Times)
@@ -88,6 +97,11 @@ func (p Plan) String() string {
 		parts[i] = f.String()
 	}
 	return strings.Join(parts, "; ")
+}
+
+// Token reports whether the mount needs a token: its key encryption keys are replaced.
+func (p Plan) Token() bool {
+	return slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == Sweep || f.Amid == AmidSweep })
 }
 
 // Kinds are the kinds of the faults, in order.
