@@ -28,7 +28,7 @@ acceptance: ## tests against a real Vault
 drills: ## outages, revocations and rotations under load with applications, on a real Vault; on a machine that does nothing else
 	@scripts/check.sh drills
 
-chaos: ## a cluster of three nodes under load and faults, as root (SEEDS=1-200; CLUSTERS=2: two at a time); see docs/chaos.md
+chaos: ## a cluster of three nodes under load and faults (SEEDS=1-200; CLUSTERS=2: two at a time); see docs/chaos.md
 	@scripts/deps.sh
 	@scripts/chaos.sh
 

@@ -8,9 +8,7 @@ package chaos_test
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +18,7 @@ import (
 	"github.com/keylife/vault-plugin-keylife/test/chaos/schedule"
 )
 
-// brief are the seeds of the short form. Their faults need neither root nor strace nor a token.
+// brief are the seeds of the short form. Their faults need neither strace nor a token.
 var brief = []uint64{36, 21, 29}
 
 // TestNothingIsLostUnderFire plays a few seeds, or those of CHAOS_SEEDS, on as many clusters at a time as CHAOS_CLUSTERS says (1). What is
@@ -28,7 +26,7 @@ var brief = []uint64{36, 21, 29}
 func TestNothingIsLostUnderFire(t *testing.T) {
 	t.Parallel()
 	seeds := seedsToPlay(t)
-	disks, token := wants(t, seeds)
+	token := wants(t, seeds)
 	report, err := chaos.NewReport(folder(t), os.Stdout)
 	require.NoError(t, err)
 	queue := make(chan uint64, len(seeds))
@@ -37,10 +35,10 @@ func TestNothingIsLostUnderFire(t *testing.T) {
 	}
 	close(queue)
 	t.Run("clusters", func(t *testing.T) {
-		for range clusters(t) {
-			t.Run("cluster", func(t *testing.T) {
+		for i := range clusters(t) {
+			t.Run(fmt.Sprintf("cluster-%d", i+1), func(t *testing.T) {
 				t.Parallel()
-				for n := 1; play(t, fmt.Sprintf("%d", n), queue, report, disks, token); n++ {
+				for n := 1; play(t, fmt.Sprintf("%d", n), queue, report, token); n++ {
 				}
 			})
 		}
@@ -49,14 +47,17 @@ func TestNothingIsLostUnderFire(t *testing.T) {
 }
 
 // play plays seeds on a cluster until there are no more, or the cluster is broken: true. The next one begins anew.
-func play(t *testing.T, name string, queue <-chan uint64, report *chaos.Report, disks, token bool) (broken bool) {
+func play(t *testing.T, name string, queue <-chan uint64, report *chaos.Report, token bool) (broken bool) {
 	t.Run(name, func(t *testing.T) {
-		field := sync.OnceValue(func() *chaos.Field { return chaos.NewField(t, disks, token) })
+		var field *chaos.Field // is made for the first seed that is left
 		for seed := range queue {
-			logs := field().Logs()
+			if field == nil {
+				field = chaos.NewField(t, token)
+			}
+			logs := field.Logs()
 			fmt.Printf("seed %d: %s\n", seed, schedule.Draw(seed))
-			round := field().Play(seed)
-			require.NoError(t, report.Add(round, field(), logs))
+			round := field.Play(seed)
+			require.NoError(t, report.Add(round, field, logs))
 			if round.Broken != "" {
 				broken = true
 				return
@@ -78,15 +79,14 @@ func seedsToPlay(t *testing.T) []uint64 {
 }
 
 // wants tells what the faults of the seeds need, and fails the test where this machine has it not.
-func wants(t *testing.T, seeds []uint64) (disks, token bool) {
+func wants(t *testing.T, seeds []uint64) (token bool) {
 	t.Helper()
 	for _, seed := range seeds {
 		plan := schedule.Draw(seed)
 		require.NoError(t, fault.Able(plan.Kinds()), "seed %d", seed)
-		disks = disks || slices.Contains(plan.Kinds(), schedule.DiskFull)
 		token = token || plan.Token()
 	}
-	return disks, token
+	return token
 }
 
 func folder(t *testing.T) string {

@@ -30,16 +30,14 @@ type Field struct {
 	token  map[string]any // what config/hsm takes; nil: there is no token
 }
 
-// NewField starts a cluster whose plugins' time can be moved and whose nodes reach each other through proxies. With disks, the
-// storage of each node lies on a small file system of its own, which takes root. With a token, the plugin is the one that speaks
-// PKCS#11, and the nodes share a token of SoftHSM.
-func NewField(t testing.TB, disks, token bool) *Field {
+// NewField starts a cluster whose plugins' time can be moved and whose nodes reach each other through proxies. With a token, the plugin
+// is the one that speaks PKCS#11, and the nodes share a token of SoftHSM.
+func NewField(t testing.TB, token bool) *Field {
 	t.Helper()
 	o := &origins{}
 	f := &Field{Network: link.New(o.of)}
 	t.Cleanup(f.Network.Close)
-	options := harness.Options{Clock: true, Disk: func(folder string) error { return o.start(t, folder, disks) }}
-	options.Between = func(listens string) (string, error) { return f.Network.Join(o.newest(), listens) }
+	options := harness.Options{Clock: true, Between: func(folder, listens string) (string, error) { return f.Network.Join(o.add(folder), listens) }}
 	if token {
 		f.share(t, hsmtest.SoftHSMElsewhere(t), &options)
 	}
@@ -62,28 +60,15 @@ type origins struct {
 	folders []string // of the nodes in order of their start
 }
 
-// start takes a node down whose storage is to lie in a folder.
-func (o *origins) start(t testing.TB, storage string, disk bool) error {
+// add takes down the node of a folder, and returns its name.
+func (o *origins) add(folder string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.folders = append(o.folders, filepath.Dir(storage))
-	if !disk {
-		return nil
-	}
-	release, err := fault.SmallDisk(storage)
-	if err == nil {
-		t.Cleanup(func() { require.NoError(t, release()) })
-	}
-	return err
-}
-
-func (o *origins) newest() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.folders = append(o.folders, folder)
 	return fault.NodeName(len(o.folders) - 1)
 }
 
-func (o *origins) of(from net.Addr) string {
+func (o *origins) of(from net.Conn) string {
 	command := link.CommandOf(from)
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -86,7 +86,7 @@ func (f files) writeConfig(o Options, addresses []string) error {
 	}
 	if o.Between != nil {
 		var err error
-		if reached, err = o.Between(addresses[1]); err != nil {
+		if reached, err = o.Between(filepath.Dir(f.config), addresses[1]); err != nil {
 			return err
 		}
 	}

@@ -47,9 +47,6 @@ func (s *Server) KillPlugins() (int, error) {
 	return killed, nil
 }
 
-// DataFolder is where the storage lies, and LogFile what the server logs.
-func (s *Server) DataFolder() string { return s.files.data }
-
 // LogFile is what the server logs, over all its runs.
 func (s *Server) LogFile() string { return s.files.log }
 

@@ -32,9 +32,9 @@ type Options struct {
 	Seal     string            // a stanza of the configuration: what unseals the server by itself
 	TLS      *TLS              // listens a second time, to clients that show a certificate
 
-	// Between is told where a node of a cluster listens for the others, and says what they reach it by; nil: they reach it there.
-	Between func(listens string) (reached string, err error)
-	Disk    func(folder string) error // prepares the empty folder of the storage; nil: it is as it is
+	// Between is told the folder of a node of a cluster and where it listens for the others, and says what they reach it by; nil: they
+	// reach it there.
+	Between func(folder, listens string) (reached string, err error)
 
 	member int // which node of a cluster it is, from 1; 0: it is alone
 }
@@ -134,11 +134,6 @@ func newServer(vault, dir string, o Options) (*Server, error) {
 	f, err := layOut(dir)
 	if err != nil {
 		return nil, err
-	}
-	if o.Disk != nil {
-		if err := o.Disk(f.data); err != nil {
-			return nil, err
-		}
 	}
 	addresses, err := freeAddresses(4)
 	if err != nil {

@@ -107,7 +107,7 @@ func (j *judge) count(a *asked) {
 		switch {
 		case o.Outcome == history.Refused:
 			continue
-		case o.Outcome == history.Done && j.firm(o) && !slices.Contains(quiet, o.Act):
+		case o.Outcome == history.Done && j.firm(o) && !slices.Contains(quiet, o.Act) && !j.trimmed(o):
 			least++
 		}
 		most++
@@ -127,6 +127,13 @@ func (j *judge) count(a *asked) {
 	case n == 1 && len(told) == 1 && o.Outcome == history.Done && j.firm(o) && o.RequestID != "" && a.acts[0].RequestID != o.RequestID:
 		j.find(Mismatch, o.Key, o.Version, o.ID, "answered under request %s, and in custody under %s", o.RequestID, a.acts[0].RequestID)
 	}
+}
+
+// trimmed reports whether a trim may have found that another one had done the same: it changes nothing, and is not kept.
+func (j *judge) trimmed(o history.Operation) bool {
+	return o.Act == "trim" && slices.ContainsFunc(j.history.Operations, func(other history.Operation) bool {
+		return other.Act == "trim" && other.ID != o.ID && other.Key == o.Key && other.Floor == o.Floor && other.Outcome != history.Refused && other.Sent <= o.Answered
+	})
 }
 
 // window is when an act may have happened, by those who asked for it.

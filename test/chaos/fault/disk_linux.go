@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -16,56 +16,24 @@ import (
 	"github.com/keylife/vault-plugin-keylife/test/harness"
 )
 
-// diskSize is the room for the storage of one node.
-const diskSize = 256 << 20
+// What strace alters: bbolt makes one fdatasync for each transaction, and writes its files, and nothing else, by pwrite64.
+const (
+	syncs  = "fdatasync"
+	writes = "pwrite64"
+)
 
-const ballast = "ballast"
-
-// SmallDisk makes a folder a file system of its own, in memory, that a fault can fill. The function that it returns gives it back.
-func SmallDisk(folder string) (release func() error, err error) {
-	err = syscall.Mount("keylife-chaos", folder, "tmpfs", 0, fmt.Sprintf("size=%d", diskSize))
-	if err != nil {
-		return nil, fmt.Errorf("mount a small file system at %s (as root, or in a container that may mount): %w", folder, err)
-	}
-	return func() error { return syscall.Unmount(folder, syscall.MNT_DETACH) }, nil
-}
-
-// fill leaves no room on the node's disk.
+// fill is a disk without room. A node that has ended of it is started again when there is.
 func (s *Stage) fill(n *harness.Server, f schedule.Fault) error {
-	path := filepath.Join(n.DataFolder(), ballast)
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(n.DataFolder(), &disk); err != nil {
-		return err
-	}
-	if disk.Blocks*uint64(disk.Bsize) > diskSize { //nolint:gosec // a size of a block is positive
-		return errors.New("the node's storage has no small file system of its own")
-	}
-	s.in(f.For, "make room", func() error { return s.makeRoom(n) })
-	file, err := os.Create(path)
+	tracer, err := s.trace(n, writes, "error=ENOSPC")
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	free := int64(disk.Bfree) * disk.Bsize //nolint:gosec // as above
-	for free > 0 {                         // the node writes meanwhile: less may be left than there was
-		if err := syscall.Fallocate(int(file.Fd()), 0, 0, free); err == nil {
-			return nil
-		}
-		free -= 64 << 10
-	}
-	return nil // it is full already
-}
-
-// makeRoom takes the fault back. A node that has ended of it is started again.
-func (s *Stage) makeRoom(n *harness.Server) error {
-	if err := os.Remove(filepath.Join(n.DataFolder(), ballast)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return n.Revive(patience)
+	s.in(f.For, "make room", func() error { return errors.Join(end(tracer), n.Revive(patience)) })
+	return nil
 }
 
 func (s *Stage) slowDisk(n *harness.Server, f schedule.Fault) error {
-	tracer, err := s.trace(n, "delay_enter="+strconv.FormatInt(f.By.Microseconds(), 10))
+	tracer, err := s.trace(n, syncs, "delay_enter="+strconv.FormatInt(f.By.Microseconds(), 10))
 	if err != nil {
 		return err
 	}
@@ -75,7 +43,7 @@ func (s *Stage) slowDisk(n *harness.Server, f schedule.Fault) error {
 
 // failDisk is a disk that is exchanged: no node goes on with what could not be written.
 func (s *Stage) failDisk(n *harness.Server, f schedule.Fault) error {
-	tracer, err := s.trace(n, "error=EIO")
+	tracer, err := s.trace(n, syncs, "error=EIO")
 	if err != nil {
 		return err
 	}
@@ -87,9 +55,9 @@ func (s *Stage) failDisk(n *harness.Server, f schedule.Fault) error {
 	return nil
 }
 
-// trace has strace alter every fdatasync of the node; bbolt makes one for each transaction.
-func (s *Stage) trace(n *harness.Server, what string) (*exec.Cmd, error) {
-	tracer := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-p", strconv.Itoa(n.PID()), "-e", "trace=fdatasync", "-e", "inject=fdatasync:"+what)
+// trace has strace alter every call of one kind that the node makes.
+func (s *Stage) trace(n *harness.Server, call, what string) (*exec.Cmd, error) {
+	tracer := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-p", strconv.Itoa(n.PID()), "-e", "trace="+call, "-e", "inject="+call+":"+what)
 	if err := tracer.Start(); err != nil {
 		return nil, fmt.Errorf("strace (scripts/deps.sh installs it): %w", err)
 	}
@@ -107,18 +75,14 @@ func end(tracer *exec.Cmd) error {
 	return nil
 }
 
-// Able is an error where this machine cannot throw the faults of a kind.
+// Able is an error where this machine cannot throw faults of these kinds.
 func Able(kinds []schedule.Kind) error {
 	for _, kind := range kinds {
-		switch kind {
-		case schedule.DiskFull:
-			if os.Geteuid() != 0 {
-				return fmt.Errorf("%s needs root: it fills a file system that it has mounted", kind)
-			}
-		case schedule.DiskSlow, schedule.DiskFails:
-			if _, err := exec.LookPath("strace"); err != nil {
-				return fmt.Errorf("%s: %w: scripts/deps.sh installs it", kind, err)
-			}
+		if !slices.Contains([]schedule.Kind{schedule.DiskFull, schedule.DiskSlow, schedule.DiskFails}, kind) {
+			continue
+		}
+		if _, err := exec.LookPath("strace"); err != nil {
+			return fmt.Errorf("%s: %w: scripts/deps.sh installs it", kind, err)
 		}
 	}
 	return nil

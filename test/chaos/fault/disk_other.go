@@ -15,14 +15,10 @@ import (
 
 var errLinux = errors.New("faults of disks and networks are thrown on Linux only")
 
-// SmallDisk is for Linux.
-func SmallDisk(string) (release func() error, err error) { return nil, errLinux }
-
 // Able is an error: here, no fault can be thrown that needs to know processes.
 func Able([]schedule.Kind) error { return errLinux }
 
 func (s *Stage) fill(*harness.Server, schedule.Fault) error     { return errLinux }
 func (s *Stage) slowDisk(*harness.Server, schedule.Fault) error { return errLinux }
 func (s *Stage) failDisk(*harness.Server, schedule.Fault) error { return errLinux }
-func (s *Stage) makeRoom(n *harness.Server) error               { return n.Revive(patience) }
 func end(*exec.Cmd) error                                       { return nil }

@@ -37,7 +37,6 @@ func (s *Stage) Heal() error {
 				return err
 			}
 		}
-		_ = s.makeRoom(n) // it is tried again below
 	}
 	return s.wait(s.well)
 }

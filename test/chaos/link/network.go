@@ -23,7 +23,7 @@ const (
 
 // Network is the proxies of a cluster. Its methods may be called from many goroutines.
 type Network struct {
-	whence func(net.Addr) string // the node that a connection comes from, by its name; empty: none of them
+	whence func(net.Conn) string // the node that a connection comes from, by its name; empty: none of them
 
 	mu      sync.Mutex
 	mended  *sync.Cond // a node's cut has changed, or all is over
@@ -35,7 +35,7 @@ type Network struct {
 }
 
 // New makes a network of no nodes. A connection's origin is asked once, when it begins.
-func New(whence func(net.Addr) string) *Network {
+func New(whence func(net.Conn) string) *Network {
 	n := &Network{whence: whence, cuts: map[string]Cut{}, live: map[*passage]bool{}}
 	n.mended = sync.NewCond(&n.mu)
 	return n
@@ -90,7 +90,7 @@ func (n *Network) serve(door net.Listener, node, listens string) {
 		if err != nil {
 			return // closed
 		}
-		n.workers.Go(func() { n.pass(&passage{from: n.whence(came.RemoteAddr()), to: node, near: came}, listens) })
+		n.workers.Go(func() { n.pass(&passage{from: n.whence(came), to: node, near: came}, listens) })
 	}
 }
 

@@ -68,7 +68,7 @@ func (c caller) hear(t *testing.T, want string) {
 // pair is a network of two nodes; all connections come from the first.
 func pair(t *testing.T) (n *link.Network, second string) {
 	t.Helper()
-	n = link.New(func(net.Addr) string { return "first" })
+	n = link.New(func(net.Conn) string { return "first" })
 	t.Cleanup(n.Close)
 	second, err := n.Join("second", echo(t))
 	require.NoError(t, err)
@@ -156,8 +156,8 @@ func TestTheChildOfAConnectionIsFound(t *testing.T) {
 	require.NoError(t, child.Start())
 	came, err := door.Accept()
 	require.NoError(t, err)
-	require.Contains(t, link.CommandOf(came.RemoteAddr()), "-test.run=^TestTheChildOfAConnectionIsFound$")
+	require.Contains(t, link.CommandOf(came), "-test.run=^TestTheChildOfAConnectionIsFound$")
 	require.NoError(t, came.Close())
 	require.NoError(t, child.Wait())
-	require.Empty(t, link.CommandOf(call(t, door.Addr().String()).LocalAddr()), "a connection of our own")
+	require.Empty(t, link.CommandOf(call(t, door.Addr().String()).Conn), "a connection of our own")
 }

@@ -5,17 +5,22 @@ package link
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"syscall"
 )
 
-// CommandOf is the command line of the child of this process that has the near end of a TCP connection over IPv4 whose address that
-// is, its arguments ended by NUL; empty: no child has it.
-func CommandOf(address net.Addr) string {
+// CommandOf is the command line of the child of this process that has the far end of a TCP connection over IPv4, its arguments ended by
+// NUL; empty: no child has it.
+func CommandOf(c net.Conn) string {
+	inode, err := farInode(c)
+	if err != nil {
+		return ""
+	}
 	lists, err := filepath.Glob("/proc/self/task/*/children")
 	if err != nil {
 		return ""
@@ -25,9 +30,9 @@ func CommandOf(address net.Addr) string {
 		if err != nil {
 			continue // the thread has ended since
 		}
-		for _, field := range strings.Fields(string(pids)) {
-			if pid, err := strconv.Atoi(field); err == nil && owns(pid, address) {
-				command, _ := os.ReadFile("/proc/" + field + "/cmdline")
+		for _, pid := range strings.Fields(string(pids)) {
+			if owns(pid, inode) {
+				command, _ := os.ReadFile("/proc/" + pid + "/cmdline") // empty where it has ended since
 				return string(command)
 			}
 		}
@@ -35,40 +40,76 @@ func CommandOf(address net.Addr) string {
 	return ""
 }
 
-// owns reports whether a process has the near end of a TCP connection over IPv4 whose address that is.
-func owns(pid int, address net.Addr) bool {
-	inode := inodeOf(address)
-	if inode == "" {
-		return false
-	}
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+func owns(pid string, inode uint32) bool {
+	files, err := filepath.Glob("/proc/" + pid + "/fd/*")
 	if err != nil {
 		return false
 	}
+	socket := fmt.Sprintf("socket:[%d]", inode)
 	for _, file := range files {
-		if to, err := os.Readlink(file); err == nil && to == "socket:["+inode+"]" {
+		if to, err := os.Readlink(file); err == nil && to == socket {
 			return true
 		}
 	}
 	return false
 }
 
-// inodeOf finds the socket in the kernel's table, of which a line is: number, local address, remote address, state, queues, timer,
-// retransmissions, user, timeout, inode (proc_pid_net(5)).
-func inodeOf(address net.Addr) string {
-	tcp, ok := address.(*net.TCPAddr)
-	if !ok || tcp.IP.To4() == nil {
-		return ""
+// A request to sock_diag(7) for one socket, and the answer: a netlink header, of which type 20 is SOCK_DIAG_BY_FAMILY, then family,
+// protocol, two bytes and the states that are asked for; then the socket: ports, addresses, interface, cookie. In the answer the inode
+// follows the socket and four numbers.
+const (
+	header     = syscall.NLMSG_HDRLEN
+	byFamily   = 20
+	socketAt   = header + 8
+	request    = socketAt + 48
+	inodeAt    = header + 4 + 48 + 16
+	anyState   = 0xffffffff
+	familyDiag = 4 // NETLINK_SOCK_DIAG
+)
+
+// farInode asks the kernel for the socket at the far end of a connection on this machine. Its table in /proc takes a second to read
+// where there are many connections.
+func farInode(c net.Conn) (uint32, error) {
+	near, ok1 := c.LocalAddr().(*net.TCPAddr)
+	far, ok2 := c.RemoteAddr().(*net.TCPAddr)
+	if !ok1 || !ok2 || near.IP.To4() == nil || far.IP.To4() == nil {
+		return 0, errors.New("no connection over IPv4")
 	}
-	table, err := os.ReadFile("/proc/net/tcp")
+	ask := make([]byte, request)
+	binary.NativeEndian.PutUint32(ask, request)
+	binary.NativeEndian.PutUint16(ask[4:], byFamily)
+	binary.NativeEndian.PutUint16(ask[6:], syscall.NLM_F_REQUEST)
+	ask[header], ask[header+1] = syscall.AF_INET, syscall.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(ask[header+4:], anyState)
+	at := ask[socketAt:]
+	binary.BigEndian.PutUint16(at, uint16(far.Port))      //nolint:gosec // a port
+	binary.BigEndian.PutUint16(at[2:], uint16(near.Port)) //nolint:gosec // a port
+	copy(at[4:], far.IP.To4())
+	copy(at[20:], near.IP.To4())
+	copy(at[40:], []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // no cookie
+	answer, err := diagnose(ask)
 	if err != nil {
-		return ""
+		return 0, err
 	}
-	local := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(tcp.IP.To4()), tcp.Port)
-	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 9 && fields[1] == local {
-			return fields[9]
-		}
+	if len(answer) < inodeAt+4 || binary.NativeEndian.Uint16(answer[4:]) != byFamily {
+		return 0, errors.New("no such connection")
 	}
-	return ""
+	return binary.NativeEndian.Uint32(answer[inodeAt:]), nil
+}
+
+func diagnose(ask []byte) (answer []byte, err error) {
+	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, familyDiag)
+	if err != nil {
+		return nil, err
+	}
+	defer syscall.Close(fd)
+	if err := syscall.Sendto(fd, ask, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	answer = make([]byte, 4096)
+	n, _, err := syscall.Recvfrom(fd, answer, 0)
+	if err != nil {
+		return nil, err
+	}
+	return answer[:n], nil
 }
