@@ -63,9 +63,17 @@ func (s *Stage) wait(look func() error) error {
 	}
 }
 
-// moveOn moves the mount once more: where a move was cut short Vault leaves it tainted, and sends it no requests.
+// moveOn moves a mount once more that does not answer: where a move was cut short Vault leaves it tainted, and sends it no requests.
 func (s *Stage) moveOn() {
-	if leader := s.cluster.Leading(patience); leader != nil && settle(leader, s.mount) == nil {
+	leader := s.cluster.Leading(leading)
+	if leader == nil {
+		return
+	}
+	if _, err := leader.Ask(patience, http.MethodGet, s.mount+"/config/clock", nil); err == nil {
+		return
+	}
+	s.beside.Wait()
+	if settle(leader, s.mount) == nil {
 		_ = move(leader, s.mount, patience) // it is tried again
 	}
 }

@@ -68,13 +68,19 @@ func tick(s *Stage, n *harness.Server, _ schedule.Fault) error {
 	if err != nil {
 		return err
 	}
-	s.beside.Go(func() { // what of this fails by another fault is put right by Heal
+	s.beside.Go(func() { // what of this fails by another fault is put right below, or by Heal
 		if moved() == nil {
 			_ = remount(n, s.mount+onItsWay, s.mount, patience)
 		}
 	})
+	for _, later := range putBack {
+		s.in(later, "put the mount back", func() error { s.moveOn(); return nil })
+	}
 	return nil
 }
+
+// putBack is when it is looked whether a mount that was moved is back: until then its clients are refused.
+var putBack = []time.Duration{time.Second, 3 * time.Second}
 
 // age lets hours pass, and the clock do what became due.
 func age(s *Stage, n *harness.Server, f schedule.Fault) error {
