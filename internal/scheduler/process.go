@@ -259,6 +259,26 @@ func (p *processor) logOutcome(before, after lifecycle.Key, d decision) {
 	}
 }
 
+// putOff lists a key that failed for later: as its record says once the failure is noted there, else in ten minutes. Each step has
+// time of its own: the storage may have stalled until that of the key was over, and be well again. The error means that the entry is
+// still there.
+func (p *processor) putOff(ctx context.Context, minute time.Time, name string, cause error) error {
+	own := func(do func(ctx context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, p.KeyTime/5)
+		defer cancel()
+		return p.acts.Guard(name, func() error { return do(ctx) })
+	}
+	noted := own(func(ctx context.Context) error { return p.noteFailure(ctx, name, cause) })
+	if noted == nil {
+		return nil
+	}
+	if own(func(ctx context.Context) error { _, err := p.store.Keys.Key(ctx, name); return err }) == nil {
+		return noted // the storage takes no write: the next tick tries again
+	}
+	// The record cannot be read, or not in time: put the key off without it.
+	return p.store.Due.PostponeDue(ctx, minute, p.started.Add(10*time.Minute), name)
+}
+
 // noteFailure records a failed rotation or promotion on the key and puts it off. Where the rotation did happen, though
 // its outcome was reported as a failure, the plan shows that nothing is due, and only the due index is mended.
 func (p *processor) noteFailure(ctx context.Context, name string, cause error) error {

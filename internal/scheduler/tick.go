@@ -167,15 +167,7 @@ func (t *tick) lookAt(ctx context.Context, minute time.Time, name string) error 
 		return nil
 	}
 	t.Failed++
-	noted := t.acts.Guard(name, func() error { return p.noteFailure(own, name, err) })
-	if noted == nil {
-		return nil
-	}
-	if t.acts.Guard(name, func() error { _, err := t.store.Keys.Key(own, name); return err }) == nil {
-		return noted // the storage takes no write: the next tick tries again
-	}
-	// The record cannot be read, or not in time: put the key off without it.
-	return t.store.Due.PostponeDue(ctx, minute, t.started.Add(10*time.Minute), name)
+	return p.putOff(ctx, minute, name, err)
 }
 
 // deferKey leaves a key to the next tick, because a wrapper is away or the key is changed all the time: neither is a failure of

@@ -68,6 +68,46 @@ func TestAKeyThatTheStorageTookNoWriteOfIsTriedAgainInTheNextMinute(t *testing.T
 	require.Equal(t, 2, m.Latest("k"))
 }
 
+// stalled is a storage that takes no write until the tick has no time left for the key, refuses that one, and is well again: as a cluster
+// without a majority for some seconds. It reads all the while.
+type stalled struct {
+	indexOnly
+	patience *context.Context // of the tick, for the key
+}
+
+func (s stalled) Get(ctx context.Context, path string) (*logical.StorageEntry, error) {
+	if _, bounded := ctx.Deadline(); path == "keys/k" && bounded && *s.patience == nil {
+		*s.patience = ctx
+	}
+	return s.Storage.Get(ctx, path)
+}
+
+func (s stalled) Put(ctx context.Context, entry *logical.StorageEntry) error {
+	if *s.patience != nil {
+		<-(*s.patience).Done()
+	}
+	return s.indexOnly.Put(ctx, entry)
+}
+
+func TestAKeyThatTheStorageStalledForIsTriedAgainInTheNextMinute(t *testing.T) {
+	t.Parallel()
+	m := mounttest.New(t)
+	m.Options.KeyTime = time.Second
+	m.Restart()
+	m.Advance(time.Minute) // a round over the index begins, and the next one in an hour: none is to mend anything meanwhile
+	m.Clock.Add(2 * time.Minute)
+	m.Must(m.Write("keys/k", "auto_rotate_period", "1h"))
+	m.Advance(59 * time.Minute)
+	m.Clock.Add(2 * time.Minute)
+	var patience context.Context
+	_, err := m.HandleRequest(t.Context(), &logical.Request{Operation: logical.RollbackOperation, Storage: stalled{indexOnly{m.Storage}, &patience}})
+	require.NoError(t, err)
+	require.Error(t, patience.Err(), "the tick had time left for the key")
+	require.Equal(t, 1, m.Latest("k"))
+	m.Advance(time.Minute)
+	require.Equal(t, 2, m.Latest("k"))
+}
+
 func TestAVersionThatAnActCutShortHasStoredIsNeverOverwritten(t *testing.T) {
 	t.Parallel()
 	for _, again := range []string{"rotate", "versions/1/compromise"} {

@@ -24,11 +24,15 @@ type asked struct {
 var data = []string{"encrypt", "decrypt", "rewrap", "datakey", "sign", "verify", "read", "read-version"}
 
 // quiet are acts that are acknowledged, and not kept, where they change nothing.
-var quiet = []string{"hold", "configure", "approve"}
+var quiet = []string{"hold", "configure", "approve", "trim"}
 
 func (j *judge) readHistory() {
 	for _, o := range j.history.Operations {
 		j.operations[o.ID] = o
+		if o.Act == "approve" {
+			c := consent{approval: o.Approval, entity: o.Approver}
+			j.ballots[c] = append(j.ballots[c], o)
+		}
 		if o.Reason == "" || slices.Contains(data, o.Act) {
 			continue
 		}
@@ -107,7 +111,7 @@ func (j *judge) count(a *asked) {
 		switch {
 		case o.Outcome == history.Refused:
 			continue
-		case o.Outcome == history.Done && j.firm(o) && !slices.Contains(quiet, o.Act) && !j.trimmed(o):
+		case o.Outcome == history.Done && j.firm(o) && !slices.Contains(quiet, o.Act):
 			least++
 		}
 		most++
@@ -129,29 +133,13 @@ func (j *judge) count(a *asked) {
 	}
 }
 
-// trimmed reports whether a trim may have found that another one had done the same: it changes nothing, and is not kept.
-func (j *judge) trimmed(o history.Operation) bool {
-	return o.Act == "trim" && slices.ContainsFunc(j.history.Operations, func(other history.Operation) bool {
-		return other.Act == "trim" && other.ID != o.ID && other.Key == o.Key && other.Floor == o.Floor && other.Outcome != history.Refused && other.Sent <= o.Answered
-	})
-}
-
 // window is when an act may have happened, by those who asked for it.
 func (j *judge) window(a act) (earliest, latest time.Duration) {
 	latest = ever
 	if a.Time.Before(j.final.Now) {
 		latest = j.final.At
 	}
-	by := j.reasons[a.Reason]
-	if by == nil || a.Actor.System {
-		return 0, latest
-	}
-	var told []history.Operation
-	for _, o := range by.operations {
-		if o.Outcome != history.Refused {
-			told = append(told, o)
-		}
-	}
+	told := j.askedFor(a)
 	if len(told) == 0 {
 		return 0, latest
 	}
@@ -160,4 +148,24 @@ func (j *judge) window(a act) (earliest, latest time.Duration) {
 		latest = min(latest, told[0].Answered)
 	}
 	return earliest, latest
+}
+
+// askedFor are the operations that the act can be of, in their order.
+func (j *judge) askedFor(a act) (told []history.Operation) {
+	var all []history.Operation
+	switch by := j.reasons[a.Reason]; {
+	case a.Actor.System:
+	case a.Act == "approve":
+		all = j.ballots[consent{approval: a.Details["approval"], entity: a.Actor.EntityID}]
+	case by != nil && a.Act == "approval-request": // done where the command itself is refused
+		return by.operations
+	case by != nil:
+		all = by.operations
+	}
+	for _, o := range all {
+		if o.Outcome != history.Refused {
+			told = append(told, o)
+		}
+	}
+	return told
 }

@@ -60,7 +60,7 @@ func (f Finding) String() string {
 
 // Check returns what does not fit, by key. Nothing: all that was acknowledged is there.
 func Check(h *history.History, final *history.Final) []Finding {
-	j := &judge{history: h, final: final, operations: map[int]history.Operation{}, reasons: map[string]*asked{}}
+	j := &judge{history: h, final: final, operations: map[int]history.Operation{}, reasons: map[string]*asked{}, ballots: map[consent][]history.Operation{}}
 	j.readHistory()
 	j.readCustody()
 	j.acknowledged()
@@ -80,9 +80,10 @@ type judge struct {
 	final      *history.Final
 	operations map[int]history.Operation // by ID
 	reasons    map[string]*asked
-	lives      []*life                      // by name, in the order of the export
-	others     []act                        // of policies and the mount
-	makers     map[string]history.Operation // by ciphertext
+	ballots    map[consent][]history.Operation // votes, by request and person
+	lives      []*life                         // by name, in the order of the export
+	others     []act                           // of policies and the mount
+	makers     map[string]history.Operation    // by ciphertext
 	findings   []Finding
 }
 

@@ -13,4 +13,8 @@
 //
 // Where a snapshot was restored, what was sent before it was taken and acknowledged holds as ever; what was sent or answered between
 // then and the restore may be gone; what was sent afterwards holds.
+//
+// Vault's active node answers from memory without asking the others. One that was stopped or cut off and does not know yet that another
+// one leads answers uses by states that were in force when it was last in touch. So a use during [history.Away] is held against all
+// states since its beginning. Acts are not: they need the others.
 package check

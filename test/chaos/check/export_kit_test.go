@@ -60,11 +60,6 @@ func (l line) text(name string) string {
 	return text
 }
 
-func (l line) number(name string) int {
-	n, _ := l[name].(float64)
-	return int(n)
-}
-
 // rewrite has the records of a name changed, and makes their chain anew, as an engine at fault would leave it.
 func (r run) rewrite(t *testing.T, name string, change func(records []line) []line) {
 	t.Helper()

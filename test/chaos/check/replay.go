@@ -133,7 +133,8 @@ func (m moment) succeeded(a act, forbidden func(string, ...any)) moment {
 	return m.promoted(number)
 }
 
-// numbered gives a number: the next one, or the one behind those that the act says it gave up.
+// numbered gives a number: the next one, or the one behind those that the act says it gave up. What acts that were cut short have
+// stored under these is retired.
 func (m moment) numbered(a act, number int, forbidden func(string, ...any)) moment {
 	next := m.latest + 1
 	if text := a.Details["abandoned_versions"]; text != "" {
@@ -141,10 +142,9 @@ func (m moment) numbered(a act, number int, forbidden func(string, ...any)) mome
 		if _, err := fmt.Sscanf(text, "%d to %d", &from, &to); err != nil || from != next {
 			forbidden("gives up the numbers %q, behind %d", text, m.latest)
 		}
-		for n := next; n <= to; n++ { // given to a version that was made and never named: it is retired, and was never in use
-			m.versions[n] = version{state: retired, before: preActive}
+		for next = from; next <= to && next-from < mostAbandoned; next++ {
+			m.versions[next] = version{state: retired, before: preActive}
 		}
-		next = to + 1
 	}
 	if number != next {
 		forbidden("gives the number %d, behind %d", number, m.latest)
@@ -152,6 +152,9 @@ func (m moment) numbered(a act, number int, forbidden func(string, ...any)) mome
 	m.latest = max(m.latest, number)
 	return m
 }
+
+// mostAbandoned is how many numbers a rotation gives up at most.
+const mostAbandoned = 64
 
 // set is a change of a setting. What it was before has to be what it is known to be.
 func (m moment) set(a act, forbidden func(string, ...any)) moment {

@@ -36,7 +36,7 @@ func (s *story) send(o history.Operation) history.Operation {
 	if o.Outcome == "" {
 		o.Outcome = history.Done
 	}
-	if o.Act != "decrypt" && o.Act != "encrypt" {
+	if o.Reason == "" && o.Act != "decrypt" && o.Act != "encrypt" && o.Act != "approve" {
 		o.Reason = fmt.Sprintf("%s, which is operation %d", o.Act, o.ID)
 	}
 	s.history.Append(o)
@@ -130,6 +130,24 @@ func TestADenialBehindAResumeIsFound(t *testing.T) {
 	s.requireFound(s.end(oneActive("active")), check.DeniedAnyway)
 }
 
+// A node that was stopped answers from memory until it hears that another one leads.
+func TestAUseWhileANodeIsAwayMayBeAnsweredFromItsMemory(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		s := tell(t)
+		s.send(encrypt())
+		s.act(history.Operation{Act: "suspend", Version: 1}, 1, "active", "suspended")
+		from := s.now
+		s.act(history.Operation{Act: "resume", Version: 1}, 1, "suspended", "active")
+		s.send(decrypt(history.Refused, isSuspended))
+		if away {
+			s.history.Happened(history.Event{Kind: history.Away, From: from, To: s.now})
+			s.requireFound(s.end(oneActive("active")))
+			s.send(decrypt(history.Refused, isSuspended)) // when it is back
+		}
+		s.requireFound(s.end(oneActive("active")), check.DeniedAnyway)
+	}
+}
+
 // What was seen once on a cluster: custody leads to archived, and the version is shown as deactivated and opens.
 func TestAStateThatCustodyDoesNotLeadToIsFound(t *testing.T) {
 	s := tell(t)
@@ -152,6 +170,64 @@ func TestWhatWasNotAnsweredMayBeThereOrNot(t *testing.T) {
 			state = "suspended"
 		}
 		s.requireFound(s.end(oneActive(state)))
+	}
+}
+
+// A command that needs consent is refused, which asks for it; others act on the key before it is repeated.
+func TestAConsentIsAskedForByTheCommandThatIsRefused(t *testing.T) {
+	s := tell(t)
+	s.act(history.Operation{Act: "rotate"}, 2, "none", "active")
+	s.act(history.Operation{Act: "archive", Version: 1}, 1, "deactivated", "archived")
+	asked := s.send(history.Operation{Act: "retire", Version: 1, Outcome: history.Refused, Status: 428})
+	request := asked
+	request.Act = "approval-request"
+	s.record(request, 0, "", "")
+	s.act(history.Operation{Act: "suspend", Version: 2}, 2, "active", "suspended")
+	s.act(history.Operation{Act: "retire", Version: 1, Reason: asked.Reason}, 1, "archived", "retired")
+	shown := history.Key{State: "enabled", Latest: 2, Primary: 2, Floor: 1, Versions: map[int]history.Version{1: {State: "retired"}, 2: {State: "suspended"}}}
+	s.requireFound(s.end(shown))
+	s.send(history.Operation{Act: "retire", Version: 1, Reason: asked.Reason}) // once more, and there is one consent
+	s.requireFound(s.end(shown), check.LostAct)
+}
+
+// A number under which an act that was cut short has stored a version is given up by the next one, which says so.
+func TestANumberThatWasGivenUpIsARetiredVersion(t *testing.T) {
+	s := tell(t)
+	s.send(history.Operation{Act: "rotate", Outcome: history.Unknown})
+	s.act(history.Operation{Act: "rotate"}, 3, "none", "active")
+	shown := history.Key{State: "enabled", Latest: 3, Primary: 3, Floor: 1, Versions: map[int]history.Version{1: {State: "deactivated"}, 2: {State: "retired"}, 3: {State: "active"}}}
+	s.requireFound(s.end(shown), check.Forbidden, check.WrongState)
+	s.records[len(s.records)-2]["details"] = map[string]string{"abandoned_versions": "2 to 2"}
+	s.requireFound(s.end(shown))
+}
+
+// A request for consent that was void is asked for anew, in another round. The votes of the one before are in custody alone.
+func TestTheVotesOfARoundThatIsOverAreInCustody(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		s := tell(t)
+		retire := s.send(history.Operation{Act: "retire", Version: 1, Outcome: history.Refused, Status: 428})
+		ask := func(act string, round string) {
+			s.record(history.Operation{Act: act, Reason: retire.Reason}, 0, "", "")
+			begin := s.records[len(s.records)-2]
+			begin["details"] = map[string]string{"approval": "ap-1", "round": round}
+			if act == "approve" {
+				begin["reason"], begin["actor"] = "", map[string]string{"entity_id": "bob"}
+			}
+		}
+		ask("approval-request", "1")
+		s.send(history.Operation{Act: "approve", Approval: "ap-1", Approver: "bob"})
+		if !lost {
+			ask("approve", "1")
+		}
+		s.send(history.Operation{Act: "retire", Version: 1, Reason: retire.Reason, Outcome: history.Refused, Status: 428})
+		ask("approval-request", "2")
+		final := s.end(oneActive("active"))
+		final.Approvals = map[string]history.Approval{"ap-1": {State: "pending"}}
+		if lost {
+			s.requireFound(final, check.LostVote)
+		} else {
+			s.requireFound(final)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keylife/vault-plugin-keylife/test/chaos/history"
 )
@@ -16,7 +17,7 @@ import (
 func (j *judge) used() {
 	for _, o := range j.history.Operations {
 		if slices.Contains(data[:6], o.Act) && o.Outcome != history.Unknown && j.firm(o) {
-			j.use(o, j.life(o.Key).possible(o.Sent, o.Answered))
+			j.use(o, j.life(o.Key).possible(j.since(o), o.Answered))
 		}
 	}
 	for _, u := range j.final.Uses {
@@ -36,6 +37,17 @@ func (j *judge) used() {
 		}
 		j.use(o, j.life(o.Key).possible(o.Sent, o.Answered))
 	}
+}
+
+// since is the earliest time by whose states a use may have been answered.
+func (j *judge) since(o history.Operation) time.Duration {
+	since := o.Sent
+	for _, e := range j.history.Events {
+		if e.Kind == history.Away && o.Sent <= e.To && o.Answered >= e.From {
+			since = min(since, e.From)
+		}
+	}
+	return since
 }
 
 // content is what an acknowledged use has answered. No state matters for that.

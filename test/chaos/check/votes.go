@@ -14,7 +14,7 @@ type consent struct{ approval, round, entity string }
 
 // votes holds what people were told of their votes against requests and custody, and demands that each consent is used once.
 func (j *judge) votes() {
-	voted, used := map[consent]int{}, map[string]int{}
+	voted, used, rounds := map[consent]int{}, map[string]int{}, map[string]string{}
 	for _, l := range j.lives {
 		for _, a := range l.acts {
 			switch id := a.Details["approval"]; {
@@ -23,7 +23,9 @@ func (j *judge) votes() {
 				if voted[c]++; voted[c] == 2 {
 					j.find(DoneTwice, a.Key, 0, 0, "the vote of %s on %s is in custody twice", c.entity, id)
 				}
-			case id != "" && a.Act != "approval-request":
+			case a.Act == "approval-request":
+				rounds[id] = a.Details["round"]
+			case id != "":
 				if used[id]++; used[id] == 2 {
 					j.find(DoneTwice, a.Key, a.version(), 0, "the consent %s is used twice", id)
 				}
@@ -45,6 +47,9 @@ func (j *judge) votes() {
 		request := j.final.Approvals[o.Approval]
 		if request.State == "void" && j.believed(o) {
 			continue
+		}
+		if voted[consent{o.Approval, rounds[o.Approval], o.Approver}] == 0 {
+			continue // it was asked for anew since, and shown are the votes of the newest round
 		}
 		if !slices.ContainsFunc(request.Votes, func(v history.Vote) bool { return v.Entity == o.Approver }) {
 			j.find(LostVote, o.Key, o.Version, o.ID, "%s does not show the vote of %s", o.Approval, o.Approver)

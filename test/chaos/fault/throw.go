@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/keylife/vault-plugin-keylife/test/chaos/history"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/link"
 	"github.com/keylife/vault-plugin-keylife/test/chaos/schedule"
 	"github.com/keylife/vault-plugin-keylife/test/harness"
@@ -65,15 +66,28 @@ func (s *Stage) killAll(_ *harness.Server, f schedule.Fault) error {
 }
 
 func (s *Stage) stop(n *harness.Server, f schedule.Fault) error {
-	s.in(f.For, "continue", func() error { return n.Signal(syscall.SIGCONT) })
+	from := time.Now()
+	s.in(f.For, "continue", func() error { s.away(from); return n.Signal(syscall.SIGCONT) })
 	return n.Signal(syscall.SIGSTOP)
+}
+
+// hearsAgain is how long after it a node may take to hear that another one leads: some times the timeout of an election.
+const hearsAgain = 3 * time.Second
+
+// away tells that a node has heard nothing since then, and is about to.
+func (s *Stage) away(since time.Time) {
+	s.watcher.Happened(history.Away, "", 0, since, time.Now().Add(hearsAgain))
 }
 
 func cutting(cut link.Cut) func(*Stage, *harness.Server, schedule.Fault) error {
 	return func(s *Stage, n *harness.Server, f schedule.Fault) error {
-		name := s.nameOf(n)
+		name, from := s.nameOf(n), time.Now()
 		s.network.Set(name, cut)
-		s.in(f.For, "mend the network", func() error { s.network.Set(name, link.Whole); return nil })
+		s.in(f.For, "mend the network", func() error {
+			s.away(from)
+			s.network.Set(name, link.Whole)
+			return nil
+		})
 		return nil
 	}
 }

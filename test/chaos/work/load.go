@@ -66,7 +66,7 @@ func Start(nodes []Node, o Options) (*Load, error) {
 		return nil, err
 	}
 	for i, role := range l.roles() {
-		c := l.client(role.name, uint64(i)+1) //nolint:gosec // a handful
+		c := l.client(role.name, uint64(i)+1)
 		l.clients.Go(func() { c.work(role.act) })
 	}
 	return l, nil

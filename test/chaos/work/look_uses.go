@@ -55,12 +55,13 @@ func (k *looker) use(key string, some []history.Operation) {
 	results, _ := reply.Data()["batch_results"].([]any)
 	for i, o := range some {
 		use := history.Use{Operation: o.ID, Act: act, Outcome: history.Refused, Error: fmt.Sprint(reply.Body["errors"])}
-		if err != nil {
+		switch {
+		case err != nil:
 			use.Outcome, use.Error = history.Unknown, err.Error()
-		} else if i < len(results) {
+		case i < len(results):
 			result, _ := results[i].(map[string]any)
 			readUse(&use, result)
-		} else if reply.Status < http.StatusBadRequest {
+		case reply.Status < http.StatusBadRequest:
 			use.Error = "no result for the item"
 		}
 		k.final.Uses = append(k.final.Uses, use)
@@ -87,7 +88,7 @@ func offline(lines []string, keys, checkpoint map[string]any) (history.Verdict, 
 	if err != nil {
 		return history.Verdict{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	publicKeys, err := json.Marshal(keys)
 	if err != nil {
