@@ -47,8 +47,8 @@ def played(rounds: List[Round]) -> str:
         "",
         f"Clean: {sum(clean(r) for r in rounds)} of {len(seeds)}. {unclean(rounds)}".rstrip(),
         "",
-        "| Fault | seeds | acknowledged | unknown | healed within (median, most) | seeds with findings |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| Fault | seeds | not thrown | acknowledged | unknown | healed within (median, most) | seeds with findings |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     seeds_of: Counter[str] = Counter(kind for r in rounds for kind in set(r["faults"]))
     for kind in sorted(seeds_of):
@@ -59,13 +59,18 @@ def played(rounds: List[Round]) -> str:
 def row(kind: str, rounds: List[Round]) -> str:
     healed = sorted(r["healed"] / 1e9 for r in rounds)
     return (
-        f"| `{kind}` | {len(rounds)} | {sum(r['done'] for r in rounds):,} | {sum(r['unknown'] for r in rounds):,} "
+        f"| `{kind}` | {len(rounds)} | {sum(amiss(r, kind) for r in rounds)} | {sum(r['done'] for r in rounds):,} | {sum(r['unknown'] for r in rounds):,} "
         f"| {healed[len(healed) // 2]:.1f} s, {healed[-1]:.1f} s | {sum(not clean(r) for r in rounds)} |"
     )
 
 
 def clean(r: Round) -> bool:
     return not r.get("findings") and not r.get("broken")
+
+
+def amiss(r: Round, kind: str) -> bool:
+    """Whether a fault of a kind found nothing to be thrown at, such as a leader to step down."""
+    return any(text.startswith(kind + " ") for text in r.get("amiss") or [])
 
 
 def unclean(rounds: List[Round]) -> str:

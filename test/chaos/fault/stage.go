@@ -100,12 +100,13 @@ func (s *Stage) in(after time.Duration, name string, do func() error) {
 
 // begin waits for the act that the fault is to hit, and throws it.
 func (s *Stage) begin(f schedule.Fault) error {
+	node := s.node(f.Node) // now: it takes some requests
 	if f.Amid != "" {
 		s.await(f.Amid)
 		<-time.After(f.Late)
 	}
 	from := time.Now()
-	err := s.throw(f)
+	err := s.throw(node, f)
 	name := f.String()
 	if err != nil {
 		name += ", not thrown: " + err.Error()
@@ -134,10 +135,16 @@ func (s *Stage) await(amid string) {
 	}
 }
 
-// node finds the node that a role has now.
+// node finds the node that has a role now. While nobody leads, it waits a little, and then takes who did.
 func (s *Stage) node(r schedule.Role) *harness.Server {
-	if now := s.cluster.Leading(leading); now != nil {
-		s.leader = now
+	for end := time.Now().Add(patience); ; <-time.After(healPace) {
+		if now := s.cluster.Leading(leading); now != nil {
+			s.leader = now
+			break
+		}
+		if r == schedule.All || time.Now().After(end) {
+			break
+		}
 	}
 	if r != schedule.Follower && s.leader.Running() {
 		return s.leader

@@ -38,12 +38,12 @@ var throwers = map[schedule.Kind]func(*Stage, *harness.Server, schedule.Fault) e
 	schedule.Sweep:        repeated(sweep),
 }
 
-func (s *Stage) throw(f schedule.Fault) error {
+func (s *Stage) throw(n *harness.Server, f schedule.Fault) error {
 	do, ok := throwers[f.Kind]
 	if !ok {
 		return fmt.Errorf("nobody knows how to throw %q", f.Kind)
 	}
-	return do(s, s.node(f.Node), f)
+	return do(s, n, f)
 }
 
 func (s *Stage) kill(n *harness.Server, f schedule.Fault) error {
