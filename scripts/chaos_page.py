@@ -47,7 +47,7 @@ def played(rounds: List[Round]) -> str:
         "",
         f"Clean: {sum(clean(r) for r in rounds)} of {len(seeds)}. {unclean(rounds)}".rstrip(),
         "",
-        "| Fault | seeds | not thrown | acknowledged | unknown | healed within (median, most) | seeds with findings |",
+        "| Fault | seeds | not thrown | acknowledged | unknown | healed within (median, most) | not clean |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     seeds_of: Counter[str] = Counter(kind for r in rounds for kind in set(r["faults"]))

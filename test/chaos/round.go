@@ -24,6 +24,7 @@ const (
 	pace      = 60 * time.Millisecond // of each client
 	keys      = 12                    // two of each kind
 	calm      = time.Second           // clients go on for so long when the cluster is well again
+	calmer    = 20 * time.Second      // clients end when a cluster takes so long to get well: a node that replays its log would never be done
 	within    = 30 * time.Second      // for a request of ours to a cluster that is well
 )
 
@@ -92,7 +93,9 @@ func (f *Field) play(plan schedule.Plan, r *Round) error {
 	stage := fault.New(f.Cluster, f.Network, mount, watch(load))
 	r.Amiss = stage.Throw(plan)
 	healing := time.Now()
+	tired := time.AfterFunc(calmer, func() { load.Stop() })
 	err = stage.Heal()
+	tired.Stop()
 	r.Healed = time.Since(healing)
 	if err == nil {
 		<-time.After(calm)

@@ -18,10 +18,11 @@ import (
 
 // A cluster that is not well within healLimit stays broken. It is looked at each healPace.
 const (
-	healLimit = 2 * time.Minute
+	healLimit = 5 * time.Minute
 	healPace  = 100 * time.Millisecond
 	movesAt   = 2 * time.Second  // a mount that does not answer by then is moved once more
 	reloadsAt = 15 * time.Second // and by then has its plugin started anew
+	hangsAt   = 20 * time.Second // a node that does not say whether it is sealed is started again
 )
 
 // Heal takes everything back and waits until the cluster has one leader whom all follow, and the mount answers through each node. Where the plugin's clock guard is frozen
@@ -43,7 +44,7 @@ func (s *Stage) Heal() error {
 
 // wait looks until the cluster is well, and does what an operator would where it does not get well by itself.
 func (s *Stage) wait(look func() error) error {
-	began, move, reload := time.Now(), movesAt, reloadsAt
+	began, move, reload, hangs := time.Now(), movesAt, reloadsAt, hangsAt
 	for {
 		err := look()
 		since := time.Since(began)
@@ -52,6 +53,9 @@ func (s *Stage) wait(look func() error) error {
 			return nil
 		case since > healLimit:
 			return fmt.Errorf("not well after %s: %w", healLimit, err)
+		case since > hangs:
+			s.restartHung()
+			hangs += hangsAt
 		case since > reload:
 			s.revivePlugins()
 			reload += reloadsAt
@@ -60,6 +64,18 @@ func (s *Stage) wait(look func() error) error {
 			move *= 2
 		}
 		<-time.After(healPace)
+	}
+}
+
+// restartHung starts nodes anew that hang: Vault may, when it is sealed while others ask it.
+func (s *Stage) restartHung() {
+	for i, n := range s.cluster.Nodes {
+		if _, err := n.Ask(patience, http.MethodGet, "sys/seal-status", nil); err == nil || !n.Running() {
+			continue
+		}
+		from := time.Now()
+		n.Kill() // it is started as any node that has ended
+		s.watcher.Happened(history.Fault, NodeName(i)+" hung, killed", 0, from, time.Now())
 	}
 }
 
