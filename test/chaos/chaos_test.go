@@ -21,6 +21,16 @@ import (
 // brief are the seeds of the short form. Their faults need neither strace nor a token.
 var brief = []uint64{36, 21, 29}
 
+func TestTheShortFormHasWhatItIsFor(t *testing.T) {
+	var kinds []schedule.Kind
+	for _, seed := range brief {
+		plan := schedule.Draw(seed)
+		kinds = append(kinds, plan.Kinds()...)
+		require.False(t, plan.Token())
+	}
+	require.ElementsMatch(t, []schedule.Kind{schedule.KillNode, schedule.StepDown, schedule.KillPlugin}, kinds)
+}
+
 // TestNothingIsLostUnderFire plays a few seeds, or those of CHAOS_SEEDS, on as many clusters at a time as CHAOS_CLUSTERS says (1). What is
 // found is kept in the folder CHAOS_OUT.
 func TestNothingIsLostUnderFire(t *testing.T) {

@@ -40,9 +40,9 @@ func (r *Report) Add(round Round, f *Field, logs []int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.played++
-	fmt.Fprintln(r.say, round)
+	_, _ = fmt.Fprintln(r.say, round) // it is for the eye
 	for _, amiss := range round.Amiss {
-		fmt.Fprintf(r.say, "  amiss: %s\n", amiss)
+		_, _ = fmt.Fprintf(r.say, "  amiss: %s\n", amiss)
 	}
 	line, err := json.Marshal(round)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Report) Add(round Round, f *Field, logs []int64) error {
 func (r *Report) Conclusion() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.say, "%d seeds, %d of them not clean %v\n", r.played, len(r.failed), r.failed)
+	_, _ = fmt.Fprintf(r.say, "%d seeds, %d of them not clean %v\n", r.played, len(r.failed), r.failed)
 	if len(r.failed) > 0 {
 		return fmt.Errorf("seeds %v are not clean: see %s", r.failed, r.folder)
 	}

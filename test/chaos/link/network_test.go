@@ -54,7 +54,7 @@ func call(t *testing.T, address string) caller {
 
 func (c caller) say(t *testing.T, line string) {
 	t.Helper()
-	_, err := c.Conn.Write([]byte(line + "\n"))
+	_, err := c.Write([]byte(line + "\n"))
 	require.NoError(t, err)
 }
 
@@ -110,10 +110,12 @@ func TestACutOfAnotherNodeIsNotFelt(t *testing.T) {
 
 func TestWhatIsSentIntoSilenceArrivesWhenItEnds(t *testing.T) {
 	n, second := pair(t)
+	third, err := n.Join("third", echo(t))
+	require.NoError(t, err)
 	c := call(t, second)
 	c.say(t, "before")
 	c.hear(t, "before")
-	n.Set("first", link.Silent)
+	n.Set("second", link.Silent)
 	c.say(t, "meanwhile")
 	heard := make(chan string)
 	go func() {
@@ -122,12 +124,17 @@ func TestWhatIsSentIntoSilenceArrivesWhenItEnds(t *testing.T) {
 	}()
 	fresh := call(t, second) // is accepted, and not answered
 	fresh.say(t, "fresh")
+	elsewhere := call(t, third) // three there and back, in which the line would have come
+	for range 3 {
+		elsewhere.say(t, "hello")
+		elsewhere.hear(t, "hello")
+	}
 	select {
 	case line := <-heard:
 		require.Fail(t, "a cut node was heard", line)
 	default:
 	}
-	n.Set("first", link.Whole)
+	n.Set("second", link.Whole)
 	require.Equal(t, "meanwhile\n", <-heard)
 	fresh.hear(t, "fresh")
 }
@@ -151,7 +158,7 @@ func TestTheChildOfAConnectionIsFound(t *testing.T) {
 	door, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer door.Close()
-	child := exec.Command(os.Args[0], "-test.run=^TestTheChildOfAConnectionIsFound$", "-test.v=false") //nolint:gosec // this binary
+	child := exec.Command(os.Args[0], "-test.run=^TestTheChildOfAConnectionIsFound$", "-test.v=false")
 	child.Env = append(os.Environ(), "LINK_TEST_CALL="+door.Addr().String())
 	require.NoError(t, child.Start())
 	came, err := door.Accept()

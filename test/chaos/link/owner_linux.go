@@ -82,8 +82,8 @@ func farInode(c net.Conn) (uint32, error) {
 	ask[header], ask[header+1] = syscall.AF_INET, syscall.IPPROTO_TCP
 	binary.NativeEndian.PutUint32(ask[header+4:], anyState)
 	at := ask[socketAt:]
-	binary.BigEndian.PutUint16(at, uint16(far.Port))      //nolint:gosec // a port
-	binary.BigEndian.PutUint16(at[2:], uint16(near.Port)) //nolint:gosec // a port
+	binary.BigEndian.PutUint16(at, uint16(far.Port))
+	binary.BigEndian.PutUint16(at[2:], uint16(near.Port))
 	copy(at[4:], far.IP.To4())
 	copy(at[20:], near.IP.To4())
 	copy(at[40:], []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // no cookie
