@@ -1,6 +1,6 @@
 # Verbs only; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint unit clients acceptance drills soak fuzz bench bench-engine bench-tokens bench-clients build fmt clean
+.PHONY: help dev test lint unit clients acceptance drills soak chaos fuzz bench bench-engine bench-tokens bench-clients build fmt clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ drills: ## outages, revocations and rotations under load with applications, on a
 
 soak: ## an hour (or SOAK=20m) of mixed load on a real Vault: memory, goroutines and file descriptors stay as they are
 	@scripts/soak.sh
+chaos: ## a cluster of three nodes under load and faults (SEEDS=1-200; CLUSTERS=2: two at a time); see docs/chaos.md
+	@scripts/deps.sh
+	@scripts/chaos.sh
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@scripts/check.sh fuzz

@@ -24,6 +24,7 @@ case $* in
     git:git
     /etc/ssl/certs/ca-certificates.crt:ca-certificates # for the module proxy
     shellcheck:shellcheck
+    strace:strace # makes disks slow, full and fail under a node
     "${hsm[@]}"
     '/usr/lib/*/libsoftokn3.so:libnss3'
     chromium:chromium # test/ui looks at the pages of keylife ui in it

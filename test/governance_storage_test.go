@@ -173,7 +173,7 @@ func TestGovernanceAVoteThatIsForgedInStorageHasNoRecord(t *testing.T) {
 	require.Equal(t, "retired", b.versionState("cards", 1))
 
 	var voters []string
-	for _, act := range stories(t, b.s, b.mount)["cards"] {
+	for _, act := range storiesIn(t, gather(t, b.s, b.mount, 1000).lines)["cards"] {
 		if act.Details["approval"] != id {
 			continue
 		}

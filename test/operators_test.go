@@ -98,12 +98,17 @@ func stories(t *testing.T, s *harness.Server, mount string) map[string]story {
 	e := gather(t, s, mount, 1000)
 	said, code := e.verify(t, e.lines)
 	require.Zero(t, code, said)
+	return storiesIn(t, e.lines)
+}
+
+func storiesIn(t *testing.T, lines []string) map[string]story {
+	t.Helper()
 	type act struct {
 		key string
 		seq int
 	}
 	begins, all := map[act]custody.Record{}, map[string]story{}
-	for _, line := range e.lines {
+	for _, line := range lines {
 		record, err := custody.Decode([]byte(line))
 		require.NoError(t, err)
 		if record.Kind == custody.Begin {

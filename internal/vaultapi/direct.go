@@ -5,6 +5,8 @@ package vaultapi
 
 import (
 	"context"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -15,6 +17,7 @@ import (
 type direct[R any] struct {
 	*route
 	segments   []string // the fields that the segments after the verb are
+	inPath     []string // the fields that the path may have: those of the body do not count
 	operations map[logical.Operation]Operation[R]
 	find       func(ctx context.Context, r R) error
 }
@@ -25,7 +28,17 @@ func (m *Mount[R]) addDirect(r *route, p Path[R]) {
 		m.directs = map[string]*direct[R]{}
 	}
 	verb, _, _ := strings.Cut(p.Pattern, "/")
-	m.directs[verb] = &direct[R]{route: r, segments: p.Direct, find: p.Exists, operations: p.Operations}
+	m.directs[verb] = &direct[R]{route: r, segments: p.Direct, inPath: capturedBy(p.Pattern), find: p.Exists, operations: p.Operations}
+}
+
+var group = regexp.MustCompile(`\(\?P<(\w+)>`)
+
+// capturedBy returns the names of the groups of a pattern.
+func capturedBy(pattern string) (names []string) {
+	for _, match := range group.FindAllStringSubmatch(pattern, -1) {
+		names = append(names, match[1])
+	}
+	return names
 }
 
 // Direct answers a request with the handler that HandleRequest has for it, without the SDK between them: the fields of the request
@@ -120,11 +133,6 @@ func (d *direct[R]) declares(p *plain) bool {
 }
 
 func (d *direct[R]) hasType(name string, t framework.FieldType) bool {
-	for _, segment := range d.segments {
-		if name == segment {
-			return false // the SDK warns of it
-		}
-	}
 	field := d.fields.byName[name]
-	return field != nil && field.schema.Type == t
+	return field != nil && field.schema.Type == t && !slices.Contains(d.inPath, name)
 }

@@ -42,6 +42,15 @@ func TestWhatIsAnsweredDirectly(t *testing.T) {
 		require.Equal(t, direct, ok, body)
 		require.NoError(t, err)
 	}
+	s.addPath(vaultapi.Path[*vaultapi.Request]{
+		Pattern: "optional/" + framework.GenericNameRegex("name") + framework.OptionalParamRegex("text"), Direct: []string{fName.Name}, Fields: everyType,
+		Operations: map[logical.Operation]vaultapi.Operation[*vaultapi.Request]{logical.UpdateOperation: {Handle: s.answer}},
+	})
+	for body, direct := range map[string]bool{`{"secret":"x"}`: true, `{"text":"x"}`: false /* the SDK takes that of the path, which is empty */} {
+		_, ok, err := s.mount.Direct(t.Context(), &logical.Request{Operation: logical.UpdateOperation, Path: "optional/k"}, body)
+		require.Equal(t, direct, ok, body)
+		require.NoError(t, err)
+	}
 	_, ok, err := s.mount.Direct(t.Context(), &logical.Request{Operation: logical.DeleteOperation, Path: "transit/k"}, `{}`)
 	require.NoError(t, err)
 	require.False(t, ok, "the path has no such operation")

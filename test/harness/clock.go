@@ -32,10 +32,19 @@ func (s *Server) Now() time.Time {
 func (s *Server) Advance(t testing.TB, d time.Duration) {
 	t.Helper()
 	require.NotNil(t, s.clock, "the server has no clock to move")
-	next := s.clock.ahead + d
+	require.NoError(t, s.clock.move(d))
+}
+
+func (c *clock) move(d time.Duration) error {
+	next := c.ahead + d
 	// Renamed when complete: the plugin may read at any moment, and takes half a duration for none.
-	partial := s.clock.path + ".partial"
-	require.NoError(t, os.WriteFile(partial, []byte(next.String()), 0o600))
-	require.NoError(t, os.Rename(partial, s.clock.path))
-	s.clock.ahead = next
+	partial := c.path + ".partial"
+	if err := os.WriteFile(partial, []byte(next.String()), 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, c.path); err != nil {
+		return err
+	}
+	c.ahead = next
+	return nil
 }

@@ -25,7 +25,7 @@ log_level            = %[1]q
 default_max_request_duration = "%[7]s"
 plugin_directory     = %[2]q
 api_addr             = "http://%[3]s"
-cluster_addr         = "http://%[4]s"
+cluster_addr         = "http://%[10]s"
 
 storage "raft" {
   path                   = %[5]q
@@ -80,11 +80,17 @@ func layOut(dir string) (files, error) {
 
 // writeConfig takes an address and one of the cluster for each of the two listeners.
 func (f files) writeConfig(o Options, addresses []string) error {
-	node, raft := "", ""
+	node, raft, reached := "", "", addresses[1]
 	if o.member > 0 {
 		node, raft = fmt.Sprintf("-%d", o.member), joining
 	}
-	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached, requestTimeout, node, raft)
+	if o.Between != nil {
+		var err error
+		if reached, err = o.Between(filepath.Dir(f.config), addresses[1]); err != nil {
+			return err
+		}
+	}
+	text := fmt.Sprintf(configTemplate, o.LogLevel, f.plugins, addresses[0], addresses[1], f.data, o.Uncached, requestTimeout, node, raft, reached)
 	if o.TLS != nil {
 		text += fmt.Sprintf(tlsListener, addresses[2], addresses[3], o.TLS.Certificate, o.TLS.Key, o.TLS.ClientCA)
 	}

@@ -32,6 +32,10 @@ type Options struct {
 	Seal     string            // a stanza of the configuration: what unseals the server by itself
 	TLS      *TLS              // listens a second time, to clients that show a certificate
 
+	// Between is told the folder of a node of a cluster and where it listens for the others, and says what they reach it by; nil: they
+	// reach it there.
+	Between func(folder, listens string) (reached string, err error)
+
 	member int // which node of a cluster it is, from 1; 0: it is alone
 }
 

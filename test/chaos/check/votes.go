@@ -45,6 +45,9 @@ func (j *judge) votes() {
 			j.find(LostVote, o.Key, o.Version, o.ID, "custody does not have the vote of %s on %s", o.Approver, o.Approval)
 		}
 		request := j.final.Approvals[o.Approval]
+		if request.State == "void" && j.believed(o) {
+			continue
+		}
 		if voted[consent{o.Approval, rounds[o.Approval], o.Approver}] == 0 {
 			continue // it was asked for anew since, and shown are the votes of the newest round
 		}
@@ -52,4 +55,9 @@ func (j *judge) votes() {
 			j.find(LostVote, o.Key, o.Version, o.ID, "%s does not show the vote of %s", o.Approval, o.Approver)
 		}
 	}
+}
+
+// believed reports whether somebody acknowledged the time after an operation was sent.
+func (j *judge) believed(o history.Operation) bool {
+	return slices.ContainsFunc(j.history.Events, func(e history.Event) bool { return e.Kind == history.Believed && e.To >= o.Sent })
 }

@@ -66,6 +66,7 @@ const (
 	Snapshot = "snapshot" // taken, under a name
 	Restored = "restored" // the snapshot of that name
 	Clock    = "clock"    // moved by Shift
+	Believed = "believed" // somebody acknowledged the time: requests for consent that were made before are void (docs/clock.md)
 	Away     = "away"     // a node was stopped, or cut off from the others: from then until it has heard of them again
 	Fault    = "fault"    // anything else that the cluster was put through
 )
