@@ -4,8 +4,6 @@
 package front
 
 import (
-	"unsafe"
-
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/plugin/pb"
 
@@ -33,7 +31,7 @@ func replyOf(resp *logical.Response, err error, state *logical.WALState) *pb.Han
 	}
 	if isPlain(resp) {
 		if data, ok := vaultapi.Encode(resp.Data); ok {
-			reply.Response = &pb.Response{Data: unsafe.String(unsafe.SliceData(data), len(data)), Warnings: resp.Warnings}
+			reply.Response = &pb.Response{Data: string(data), Warnings: resp.Warnings}
 			return reply
 		}
 	}

@@ -26,7 +26,8 @@ func Serve(o *plugin.ServeOpts) error {
 		return err
 	}
 	f := &front{off: os.Getenv(Variable) == "off"}
-	collectLate()
+	slack := make([]byte, slackSize)
+	defer runtime.KeepAlive(slack)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  plugin.HandshakeConfig,
 		VersionedPlugins: f.protocols(o),
@@ -78,9 +79,6 @@ func buffers() mem.BufferPool {
 	return mem.NewTieredBufferPool(sizes...)
 }
 
-// slack holds no data, and as nobody writes to it no memory.
-var slack []byte
-
-// collectLate lets the garbage collector count 64 MiB more than there are: the memory of most mounts is so small that it would else run
-// each few hundred requests. It runs as always where a mount has much in memory.
-func collectLate() { slack = make([]byte, 64<<20) }
+// slackSize is how many bytes the garbage collector counts that are not there: nobody writes to them, so they have no memory. The memory of
+// most mounts is so small that it would else run each few hundred requests. Where a mount has much in memory it runs as always.
+const slackSize = 64 << 20

@@ -107,11 +107,15 @@ func isName(text string) bool {
 		return false
 	}
 	for i := range len(text) {
-		if c := text[i]; !isInner(c) && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+		if !isInner(text[i]) && !isWord(text[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func isWord(c byte) bool {
+	return c == '_' || ('0' <= c && c <= '9') || ('A' <= c && c <= 'Z') || ('a' <= c && c <= 'z')
 }
 
 // isInner reports what a name has between other characters only.

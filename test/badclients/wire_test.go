@@ -56,6 +56,7 @@ func requestsThatTrickleHoldUpNobody(t *testing.T, b *besieged) {
 	for i := 2; i < slow; i += 3 { // those have come to their end
 		response, err := http.ReadResponse(bufio.NewReader(open[i]), nil)
 		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
 		require.Equal(t, http.StatusOK, response.StatusCode)
 	}
 }
@@ -96,6 +97,7 @@ func pipelinedRequestsAreAnsweredInTheirOrder(t *testing.T, b *besieged) {
 		require.NoError(t, err)
 		said, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
 		require.Equal(t, []int{http.StatusOK, http.StatusBadRequest, http.StatusBadRequest}[i%3], response.StatusCode, "request %d: %s", i, said)
 	}
 }
