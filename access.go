@@ -191,6 +191,7 @@ func (w watchedKeys) DeleteKey(ctx context.Context, name string, allow func(life
 	k, err := w.Keys.DeleteKey(ctx, name, allow, reason)
 	if err == nil {
 		w.counted(k)
+		w.s.b.uses.Delete(k.ID)
 	}
 	return k, err
 }

@@ -56,6 +56,7 @@ type key struct {
 	id string
 
 	mu       sync.Mutex
+	deleted  bool
 	name     string
 	pairs    map[string]*pair // by entity
 	versions map[int]*version
@@ -114,6 +115,15 @@ func (l *Ledger) Manage(entity, id, name string) {
 	l.with(id, name, func(of *key, at int64) {
 		l.pair(of, entity).kinds[manage].add(1, at)
 	})
+}
+
+// Delete is told of a key that was deleted. What was counted of it is forgotten as soon as it is stored.
+func (l *Ledger) Delete(id string) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if of := l.keys[id]; of != nil {
+		of.locked(func(of *key) { of.deleted = true })
+	}
 }
 
 // with calls do with what was counted of a key, which nobody else changes meanwhile, and with the time.

@@ -26,7 +26,7 @@ type Session struct {
 func (l *Ledger) Session(s Storage, d Directory) Session { return Session{l, s, d} }
 
 // Tick stores what was counted, where it is time to: of a version, before what is stored of its last use is too early; of an
-// entity, where it is new to a key, and once a day. What cannot be stored stays counted.
+// entity, where it is new to a key, where the key was deleted, and once a day. What cannot be stored stays counted.
 func (s Session) Tick(ctx context.Context) error {
 	if s.off.Load() || !s.running.TryLock() {
 		return nil
@@ -42,6 +42,7 @@ func (s Session) Tick(ctx context.Context) error {
 	for _, of := range keys {
 		err = errors.Join(err, s.storeObserved(ctx, of, now))
 	}
+	s.forgetDeleted()
 	return err
 }
 
@@ -55,11 +56,11 @@ func (l *Ledger) due(now time.Time) (shards map[int][]*pair, keys []*key) {
 				continue
 			}
 			shards[p.shard] = append(shards[p.shard], p)
-			if p.stored != today && len(due) < tickShards {
+			if (p.stored != today || of.deleted) && len(due) < tickShards {
 				due[p.shard] = true
 			}
 		}
-		if len(keys) < tickKeys && of.due(now.Unix()) {
+		if len(keys) < tickKeys && !of.deleted && of.due(now.Unix()) {
 			keys = append(keys, of)
 		}
 	})
@@ -161,6 +162,28 @@ func (s Session) storeObserved(ctx context.Context, of *key, now time.Time) erro
 		}
 	})
 	return err
+}
+
+// forgetDeleted forgets what was counted of keys that were deleted, but for what is not stored yet.
+func (l *Ledger) forgetDeleted() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, of := range l.keys {
+		if !of.deleted {
+			continue
+		}
+		l.numbers.Add(-int64(len(of.versions)))
+		clear(of.versions)
+		for entity, p := range of.pairs {
+			if !p.hasUnstored() {
+				delete(of.pairs, entity)
+				l.count.Add(-1)
+			}
+		}
+		if len(of.pairs) == 0 {
+			delete(l.keys, id)
+		}
+	}
 }
 
 // tidy forgets, once a day, what is stored and was not used since yesterday.

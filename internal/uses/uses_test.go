@@ -295,6 +295,26 @@ func TestAnIdleLedgerForgetsOnlyWhatIsStored(t *testing.T) {
 	require.Equal(t, int64(1), w.did(t, "alice", "id-1", uses.Protect).Sum)
 }
 
+func TestOfADeletedKeyNothingIsKeptThatIsStored(t *testing.T) {
+	w := newWorld(0)
+	w.use("alice", orders, lifecycle.UseEncrypt, 1, 1)
+	w.use("bob", orders, lifecycle.UseEncrypt, 1, 1)
+	w.tick(t)
+	w.use("alice", orders, lifecycle.UseEncrypt, 2, 1)
+	w.Manage("alice", "id-1", "orders")
+	w.Delete("id-1")
+	w.broken = errors.New("no storage")
+	require.Error(t, w.Session(w, w).Tick(t.Context()))
+	require.Equal(t, 1, w.Kept(), "what bob did is stored")
+	w.broken = nil
+	w.tick(t)
+	require.Zero(t, w.Kept())
+	require.Equal(t, int64(2), w.did(t, "alice", "id-1", uses.Protect).Sum)
+	require.Equal(t, int64(1), w.did(t, "alice", "id-1", uses.Manage).Sum)
+	require.Equal(t, int64(1), w.did(t, "bob", "id-1", uses.Protect).Sum)
+	w.Delete("id-of-none")
+}
+
 func TestALedgerThatIsOffCountsAndWritesNothing(t *testing.T) {
 	w := newWorld(0)
 	w.use("alice", orders, lifecycle.UseEncrypt, 1, 1)
