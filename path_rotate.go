@@ -165,7 +165,6 @@ var planRows = vaultapi.Answer[plannedEvent]{
 	vaultapi.Show(vaultapi.Text("act", "What."), func(e plannedEvent) string { return e.Act }),
 	vaultapi.Show(vaultapi.Text("version", "To which version; all: the whole key."), func(e plannedEvent) string { return versionText(e.Version) }),
 	vaultapi.Show(vaultapi.Text("why", "Why."), func(e plannedEvent) string { return e.Why }),
-	vaultapi.Show(vaultapi.Bool("irreversible", "Nothing brings back what it takes."), plannedEvent.Irreversible),
 }
 
 func (a rotationAPI) listPlan(ctx context.Context, c *request) (*logical.Response, error) {

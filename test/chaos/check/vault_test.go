@@ -117,7 +117,7 @@ func opened(t *testing.T, h *history.History, final *history.Final) history.Oper
 	t.Helper()
 	for _, o := range h.Operations {
 		key := final.Keys[o.Key]
-		if o.Act == "encrypt" && o.Outcome == history.Done && key.Policy == "" && key.State == "enabled" && o.Version == key.Primary && key.Versions[o.Version].State == "active" {
+		if o.Act == "encrypt" && o.Outcome == history.Done && key.Policy == "" && key.State == "enabled" && key.Staged == 0 && o.Version == key.Primary && key.Versions[o.Version].State == "active" {
 			return o
 		}
 	}
