@@ -61,14 +61,12 @@ func TestThePlanOfAKeySaysWhatIsIrreversible(t *testing.T) {
 	lives(m)
 	m.Must(m.Write("keys/k", "policy", "p"))
 	var planned []string
-	table := m.Must(m.List("keys/k/plan", "count", 5)).Data["key_info"].(map[string]any)
-	for i, e := range m.Must(m.Read("keys/k/plan", "count", 5)).Data["events"].([]row) {
+	for _, e := range m.Must(m.Read("keys/k/plan", "count", 5)).Data["events"].([]row) {
 		line := fmt.Sprint(e["time"], " ", e["act"], " k ", e["version"])
 		if e["irreversible"] == true {
 			line += " irreversible"
 		}
 		planned = append(planned, line)
-		require.Equal(t, e["irreversible"], table[fmt.Sprint(i+1)].(map[string]any)["irreversible"])
 	}
 	require.Equal(t, coming(m, "to", text(mounttest.Start.Add(61*day))), planned)
 	require.Contains(t, fmt.Sprint(planned), "irreversible")
