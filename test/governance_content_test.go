@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"strings"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -186,7 +186,9 @@ func TestGovernanceBoundsTheRequestsOfAPerson(t *testing.T) {
 	b.refused(http.StatusBadRequest, "16 requests for approval are open, 16 of them yours", "alice", http.MethodPost, retire, because)
 	after := b.s.AllStored(t, b.mount)
 	for _, stored := range []map[string][]byte{before, after} { // a tick may have come between
-		maps.DeleteFunc(stored, func(path string, _ []byte) bool { return strings.HasPrefix(path, "config/") || strings.HasPrefix(path, "access/") })
+		maps.DeleteFunc(stored, func(path string, _ []byte) bool {
+			return strings.HasPrefix(path, "config/") || strings.HasPrefix(path, "access/")
+		})
 	}
 	require.True(t, maps.EqualFunc(before, after, func(x, y []byte) bool { return string(x) == string(y) }), "what is refused is not kept")
 	b.ask("dave", http.MethodPost, retire, because)
