@@ -48,6 +48,7 @@ func TestWhatStorageHasLostIsFound(t *testing.T) {
 	s.Tick(t, mount)
 	sent(busy)
 	h := load.Stop()
+	made := protected(t, s, load)
 	look := func() *history.Final {
 		s.Tick(t, mount)
 		final, err := load.Look(s, s.Now(), true)
@@ -60,7 +61,6 @@ func TestWhatStorageHasLostIsFound(t *testing.T) {
 	}
 	require.Empty(t, check.Check(h, final))
 
-	made := opened(t, h, final)
 	older := s.Stored(t, mount, "keys/"+made.Key)
 	rotate(t, s, load, made.Key)
 	final = look()
@@ -102,27 +102,35 @@ func requireFound(t *testing.T, findings []check.Finding, kind string) {
 	require.True(t, slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Kind == kind }), "%s is not found", kind)
 }
 
-// rotate is an act of the history.
+// act sends a request that the history has, and is done.
+func act(t *testing.T, s *harness.Server, load *work.Load, o history.Operation, path string, body map[string]any) (history.Operation, map[string]any) {
+	t.Helper()
+	o.ID, o.Outcome = load.History.Next(), history.Done
+	if o.Reason != "" {
+		body["reason"] = o.Reason
+	}
+	o.Sent = load.History.Since(time.Now())
+	data := s.Must(t, http.MethodPost, mount+"/"+path, body)
+	o.Answered = load.History.Since(time.Now())
+	return o, data
+}
+
 func rotate(t *testing.T, s *harness.Server, load *work.Load, key string) {
 	t.Helper()
-	o := history.Operation{ID: load.History.Next(), Act: "rotate", Key: key, Reason: "rotated behind the last look", Outcome: history.Done}
-	o.Sent = load.History.Since(time.Now())
-	s.Must(t, http.MethodPost, mount+"/keys/"+key+"/rotate", map[string]any{"reason": o.Reason})
-	o.Answered = load.History.Since(time.Now())
+	o, _ := act(t, s, load, history.Operation{Act: "rotate", Key: key, Reason: "rotated behind the last look"}, "keys/"+key+"/rotate", map[string]any{})
 	load.History.Append(o)
 }
 
-// opened is a ciphertext that opened in the last look, of a version that is in use.
-func opened(t *testing.T, h *history.History, final *history.Final) history.Operation {
+// protected makes a key, and returns the encryption of a text with it: the keys of clients are left as chance has it.
+func protected(t *testing.T, s *harness.Server, load *work.Load) history.Operation {
 	t.Helper()
-	for _, o := range h.Operations {
-		key := final.Keys[o.Key]
-		if o.Act == "encrypt" && o.Outcome == history.Done && key.Policy == "" && key.State == "enabled" && key.Staged == 0 && o.Version == key.Primary && key.Versions[o.Version].State == "active" {
-			return o
-		}
-	}
-	t.Fatal("nothing opens: the run was too short")
-	return history.Operation{}
+	const key, text = "planted", "cGxhbnRlZA=="
+	o, _ := act(t, s, load, history.Operation{Act: "create", Key: key, Reason: "to be lost"}, "keys/"+key, map[string]any{})
+	load.History.Append(o)
+	o, data := act(t, s, load, history.Operation{Act: "encrypt", Key: key, Version: 1, Text: history.Digest(text)}, "encrypt/"+key, map[string]any{"plaintext": text})
+	o.Ciphertext, _ = data["ciphertext"].(string)
+	load.History.Append(o)
+	return o
 }
 
 // journal is the entry of a record of the key, counted from its last.
