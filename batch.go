@@ -78,59 +78,34 @@ func mustNotBeNull(field vaultapi.Field[string]) error {
 	return fmt.Errorf("%s: must be a string, not null", field.Name)
 }
 
-// protectedRow and openedRow are the results of a batch, in Transit's words.
-type protectedRow struct {
-	Ciphertext string `json:"ciphertext,omitempty"`
-	KeyVersion int    `json:"key_version,omitempty"`
-	Error      string `json:"error,omitempty"`
-	Reference  string `json:"reference"`
-}
-
-type openedRow struct {
-	Plaintext string `json:"plaintext"`
-	Error     string `json:"error,omitempty"`
-	Reference string `json:"reference"`
-}
-
-type (
-	protectedRows []protectedRow
-	openedRows    []openedRow
-)
-
-func protectedRowsOf(b batch, outcomes []dataplane.Outcome) protectedRows {
-	rows := make(protectedRows, len(outcomes))
-	for i, o := range outcomes {
-		rows[i] = protectedRow{o.Text, o.Version, errorText(o.Err), b.references[i]}
-	}
-	return rows
-}
-
-func openedRowsOf(b batch, outcomes []dataplane.Outcome) openedRows {
-	rows := make(openedRows, len(outcomes))
-	for i, o := range outcomes {
-		rows[i] = openedRow{o.Text, errorText(o.Err), b.references[i]}
-	}
-	return rows
+// results are those of a batch, in Transit's words.
+type results struct {
+	batch
+	outcomes []dataplane.Outcome
+	answer   func(o *vaultapi.Members, of *dataplane.Outcome) // appends what a single request returns
 }
 
 // AppendJSON is [vaultapi.JSON]'s.
-func (rows protectedRows) AppendJSON(to []byte) []byte {
-	return vaultapi.AppendList(to, rows, func(r protectedRow) int { return len(r.Ciphertext) + len(r.Reference) + len(r.Error) }, func(o *vaultapi.Members, r protectedRow) {
-		o.TextUnlessEmpty("ciphertext", r.Ciphertext)
-		o.IntUnlessZero("key_version", r.KeyVersion)
-		o.TextUnlessEmpty("error", r.Error)
-		o.Text("reference", r.Reference)
+func (r results) AppendJSON(to []byte) []byte {
+	size := func(i int) int { return len(r.outcomes[i].Text) + len(r.references[i]) }
+	return vaultapi.AppendList(to, len(r.outcomes), size, func(o *vaultapi.Members, i int) {
+		r.answer(o, &r.outcomes[i])
+		o.TextUnlessEmpty("error", errorText(r.outcomes[i].Err))
+		o.Text("reference", r.references[i])
 	})
 }
 
-// AppendJSON is [vaultapi.JSON]'s.
-func (rows openedRows) AppendJSON(to []byte) []byte {
-	return vaultapi.AppendList(to, rows, func(r openedRow) int { return len(r.Plaintext) + len(r.Reference) + len(r.Error) }, func(o *vaultapi.Members, r openedRow) {
-		o.Text("plaintext", r.Plaintext)
-		o.TextUnlessEmpty("error", r.Error)
-		o.Text("reference", r.Reference)
-	})
+// MarshalJSON is for answers that the SDK encodes.
+func (r results) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
+
+func appendProtected(o *vaultapi.Members, of *dataplane.Outcome) {
+	if of.Text != "" {
+		o.Base64("ciphertext", of.Text)
+	}
+	o.IntUnlessZero("key_version", of.Version)
 }
+
+func appendOpened(o *vaultapi.Members, of *dataplane.Outcome) { o.Base64("plaintext", of.Text) }
 
 func errorText(err error) string {
 	if err == nil {
@@ -142,7 +117,7 @@ func errorText(err error) string {
 // protected answers a request whose single result is a ciphertext.
 func protected(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 	if !b.single {
-		return vaultapi.Data(fResults.Is(protectedRowsOf(b, outcomes))), nil
+		return vaultapi.Data(fResults.Is(results{b, outcomes, appendProtected})), nil
 	}
 	o := outcomes[0]
 	return vaultapi.Data(fCiphertext.Is(o.Text), fKeyVersion.Is(o.Version)), o.Err
@@ -151,7 +126,7 @@ func protected(b batch, outcomes []dataplane.Outcome) (*logical.Response, error)
 // opened answers a request whose single result is a plaintext.
 func opened(b batch, outcomes []dataplane.Outcome) (*logical.Response, error) {
 	if !b.single {
-		return vaultapi.Data(fResults.Is(openedRowsOf(b, outcomes))), nil
+		return vaultapi.Data(fResults.Is(results{b, outcomes, appendOpened})), nil
 	}
 	return vaultapi.Data(fPlaintext.Is(outcomes[0].Text)), outcomes[0].Err
 }

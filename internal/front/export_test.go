@@ -6,6 +6,7 @@ package front
 import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 )
 
 // New returns the parts of a front.
@@ -13,3 +14,6 @@ func New(off bool) (watch func(logical.Factory) logical.Factory, intercept grpc.
 	f := &front{off: off}
 	return f.watch, f.intercept
 }
+
+// NewCodec returns the codec of messages.
+func NewCodec() encoding.CodecV2 { return newCodec() }

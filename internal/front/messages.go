@@ -31,7 +31,7 @@ func replyOf(resp *logical.Response, err error, state *logical.WALState) *pb.Han
 	}
 	if isPlain(resp) {
 		if data, ok := vaultapi.Encode(resp.Data); ok {
-			reply.Response = &pb.Response{Data: string(data), Warnings: resp.Warnings}
+			reply.Response = &pb.Response{Data: data, Warnings: resp.Warnings}
 			return reply
 		}
 	}

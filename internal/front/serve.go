@@ -61,6 +61,7 @@ func (f *front) options() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(math.MaxInt32),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.UnaryInterceptor(f.intercept),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
 		// A worker's stack has grown already. A call that finds none that is free has a goroutine of its own.

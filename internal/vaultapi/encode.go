@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
+	"unsafe"
 )
 
 // JSON is a value of an answer that appends itself, as [encoding/json] would encode it.
@@ -15,8 +17,8 @@ type JSON interface {
 }
 
 // Encode returns the fields of an answer as JSON. It is false where one of them is none of a text, an int, a truth value and a [JSON].
-func Encode(data map[string]any) (text []byte, ok bool) {
-	text = append(make([]byte, 0, sizeOf(data)), '{')
+func Encode(data map[string]any) (json string, ok bool) {
+	text := append(make([]byte, 0, sizeOf(data)), '{')
 	for name, value := range data {
 		if len(text) > 1 {
 			text = append(text, ',')
@@ -32,10 +34,11 @@ func Encode(data map[string]any) (text []byte, ok bool) {
 		case JSON:
 			text = value.AppendJSON(text)
 		default:
-			return nil, false
+			return "", false
 		}
 	}
-	return append(text, '}'), true
+	text = append(text, '}')
+	return unsafe.String(unsafe.SliceData(text), len(text)), true //nolint:gosec // nobody else has the bytes
 }
 
 // sizeOf is about how long the JSON of an answer is.
@@ -62,32 +65,39 @@ func AppendText(to []byte, text string) []byte {
 // isBare reports a text that JSON has as it is between its quotes.
 func isBare(text string) bool {
 	for i := range len(text) {
-		switch c := text[i]; {
-		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+		if !bare[text[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-// Members appends an object of JSON member by member.
+// bare are the bytes of which [encoding/json] escapes none.
+var bare = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = !strings.ContainsRune(`"\<>&`, c)
+	}
+	return is
+}()
+
+// Members appends an object of JSON member by member. Names are those of fields.
 type Members struct {
 	to []byte
 }
 
-// AppendList appends a list of objects, of each of which members appends the members. size is how long the texts of one are.
-func AppendList[V any](to []byte, list []V, size func(V) int, members func(o *Members, of V)) []byte {
+// AppendList appends a list of so many objects, of each of which members appends the members. size is how long the texts of one are.
+func AppendList(to []byte, count int, size func(i int) int, members func(o *Members, i int)) []byte {
 	total := 0
-	for _, v := range list {
-		total += size(v) + 64
+	for i := range count {
+		total += size(i) + 64
 	}
 	o := &Members{append(slices.Grow(to, total), '[')}
-	for i, v := range list {
+	for i := range count {
 		if i > 0 {
 			o.to = append(o.to, ',')
 		}
 		o.to = append(o.to, '{')
-		members(o, v)
+		members(o, i)
 		o.to = append(o.to, '}')
 	}
 	return append(o.to, ']')
@@ -103,6 +113,13 @@ func (o *Members) TextUnlessEmpty(name, value string) {
 	}
 }
 
+// Base64 appends a text of base64, if after a prefix such as "vault:v1:": JSON has it as it is.
+func (o *Members) Base64(name, value string) {
+	o.to = append(o.begin(name), '"')
+	o.to = append(o.to, value...)
+	o.to = append(o.to, '"')
+}
+
 // IntUnlessZero appends a number that is not zero.
 func (o *Members) IntUnlessZero(name string, value int) {
 	if value != 0 {
@@ -114,5 +131,7 @@ func (o *Members) begin(name string) []byte {
 	if o.to[len(o.to)-1] != '{' {
 		o.to = append(o.to, ',')
 	}
-	return append(AppendText(o.to, name), ':')
+	o.to = append(o.to, '"')
+	o.to = append(o.to, name...)
+	return append(o.to, '"', ':')
 }

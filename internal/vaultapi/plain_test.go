@@ -84,15 +84,17 @@ type encodedRow struct {
 	A string `json:"a,omitempty"`
 	B int    `json:"b,omitempty"`
 	C string `json:"c"`
+	D string `json:"d"`
 }
 
 type encodedRows []encodedRow
 
 func (r encodedRows) AppendJSON(to []byte) []byte {
-	return vaultapi.AppendList(to, r, func(r encodedRow) int { return len(r.A) + len(r.C) }, func(m *vaultapi.Members, r encodedRow) {
-		m.TextUnlessEmpty("a", r.A)
-		m.IntUnlessZero("b", r.B)
-		m.Text("c", r.C)
+	return vaultapi.AppendList(to, len(r), func(i int) int { return len(r[i].A) + len(r[i].C) }, func(m *vaultapi.Members, i int) {
+		m.TextUnlessEmpty("a", r[i].A)
+		m.IntUnlessZero("b", r[i].B)
+		m.Text("c", r[i].C)
+		m.Base64("d", r[i].D)
 	})
 }
 
@@ -100,12 +102,12 @@ func FuzzEncode(f *testing.F) {
 	f.Add("text", 7, true)
 	f.Add("<\"\\&\n\x7f\u2028\xff", -1, false)
 	f.Fuzz(func(t *testing.T, text string, number int, truth bool) {
-		data := map[string]any{"text": text, text: number, "truth": truth, "rows": encodedRows{{text, number, ""}, {"", 0, text}}, "none": encodedRows{}}
+		data := map[string]any{"text": text, text: number, "truth": truth, "rows": encodedRows{{text, number, "", "vault:v1:+/A="}, {"", 0, text, ""}}, "none": encodedRows{}}
 		got, ok := vaultapi.Encode(data)
 		require.True(t, ok)
 		want, err := json.Marshal(data)
 		require.NoError(t, err)
-		require.JSONEq(t, string(want), string(got))
+		require.JSONEq(t, string(want), got)
 	})
 }
 
@@ -116,5 +118,5 @@ func TestOtherAnswersAreTheSDKs(t *testing.T) {
 	}
 	text, ok := vaultapi.Encode(nil)
 	require.True(t, ok)
-	require.Equal(t, "{}", string(text))
+	require.Equal(t, "{}", text)
 }
