@@ -82,8 +82,8 @@ func checkItems(items []Item) error {
 	if len(items) == 0 {
 		return errNothingToSeal
 	}
-	for _, item := range items {
-		if (item.Context == "") != (items[0].Context == "") {
+	for i := range items {
+		if (items[i].Context == "") != (items[0].Context == "") {
 			return errMixedContext
 		}
 	}

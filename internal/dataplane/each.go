@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/keylife/vault-plugin-keylife/internal/envelope"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/observe"
 )
 
@@ -15,6 +16,7 @@ import (
 type snapshot struct {
 	*Session
 	k     Governed
+	may   lifecycle.Permissions
 	used  tally
 	bytes int64 // that were protected, opened, signed, verified or authenticated
 }
@@ -71,7 +73,7 @@ func eachAnew[I any, P itemOf[I], O resultOf](
 		if err != nil {
 			return nil, 0, err
 		}
-		of := &snapshot{Session: s, k: k}
+		of := &snapshot{Session: s, k: k, may: *k.Permissions(k.Rules)}
 		if outcomes, err = all(ctx, of, items, do); !errors.Is(err, errStale) {
 			return outcomes, of.bytes, err
 		}

@@ -30,7 +30,7 @@ func (s *snapshot) sealed(ctx context.Context, item *Item) Outcome {
 	if err := item.checkExtras(lifecycle.TypesOf(s.k.Key).Named(item.Version)); err != nil {
 		return Outcome{Err: err}
 	}
-	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
+	version, err := s.may.ToProtect(item.Version)
 	if err != nil {
 		return Outcome{Err: err}
 	}
@@ -68,7 +68,7 @@ func (s *snapshot) protect(ctx context.Context, k *lifecycle.Key, version int, t
 }
 
 func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
-	opened := s.opened(ctx, item, lifecycle.Permissions.ToProcess)
+	opened := s.opened(ctx, item, (*lifecycle.Permissions).ToProcess)
 	if opened.Err == nil {
 		s.admitted(lifecycle.UseDecrypt, opened.from)
 		s.bytes += plaintextSize(opened.Text)
@@ -78,7 +78,7 @@ func (s *snapshot) decrypt(ctx context.Context, item *Item) Outcome {
 
 // opened opens an item of a version that may be opened.
 func (s *snapshot) opened(
-	ctx context.Context, item *Item, may func(p lifecycle.Permissions, version int) error,
+	ctx context.Context, item *Item, may func(p *lifecycle.Permissions, version int) error,
 ) Outcome {
 	if item.Text == "" {
 		return Outcome{Err: errNoCiphertext}
@@ -95,7 +95,7 @@ func (s *snapshot) opened(
 	if malformed != nil {
 		return Outcome{Err: malformed}
 	}
-	if err := may(s.k.Permissions(s.k.Rules), version); err != nil {
+	if err := may(&s.may, version); err != nil {
 		return Outcome{Err: err}
 	}
 	c, err := s.cipher(ctx, s.k.Key, version)
@@ -119,7 +119,7 @@ func (s *snapshot) rewrap(ctx context.Context, item *Item) Outcome {
 	if err := item.checkHashes(s.k.Key); err != nil {
 		return Outcome{Err: err}
 	}
-	opened := s.opened(ctx, item, lifecycle.Permissions.ToRewrap)
+	opened := s.opened(ctx, item, (*lifecycle.Permissions).ToRewrap)
 	if opened.Err != nil {
 		return opened
 	}

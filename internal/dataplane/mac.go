@@ -97,7 +97,7 @@ func checkMAC(k *lifecycle.Key, kind MACKind, use lifecycle.AllowedUse) error {
 }
 
 func (s *snapshot) mac(ctx context.Context, requested int, item *MACItem) Outcome {
-	version, err := s.k.Permissions(s.k.Rules).ToAuthenticate(requested)
+	version, err := s.may.ToAuthenticate(requested)
 	if err == nil {
 		err = checkMAC(s.k.Key, item.Kind, lifecycle.UseHMAC)
 	}
@@ -146,7 +146,7 @@ func (s *snapshot) verifyMAC(ctx context.Context, item *MACItem) Verdict {
 	}
 	version, payload, err := envelope.ParseMAC(string(item.Kind), item.MAC)
 	if err == nil {
-		err = s.k.Permissions(s.k.Rules).ToVerifyMAC(version)
+		err = s.may.ToVerifyMAC(version)
 	}
 	if err != nil {
 		return Verdict{Err: err}

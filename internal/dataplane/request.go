@@ -28,7 +28,7 @@ func (s *snapshot) certificateRequest(ctx context.Context, item *Item) Outcome {
 	case s.k.Derived:
 		return Outcome{Err: refusal.Invalidf("operation not supported on keys with derivation enabled")}
 	}
-	version, err := s.k.Permissions(s.k.Rules).ToProtect(item.Version)
+	version, err := s.may.ToProtect(item.Version)
 	if err != nil {
 		return Outcome{Err: err}
 	}

@@ -110,7 +110,7 @@ func (s *snapshot) sign(ctx context.Context, item *SignItem) Signed {
 	if err != nil {
 		return Signed{Err: err}
 	}
-	version, err := s.k.Permissions(s.k.Rules).ToSign(requested)
+	version, err := s.may.ToSign(requested)
 	if err != nil {
 		return Signed{Err: orFault(s.k.Key, requested, err)}
 	}
@@ -168,7 +168,7 @@ func (s *snapshot) verify(ctx context.Context, item *SignItem) Verdict {
 		err = malformed
 	}
 	if err == nil {
-		err = s.k.Permissions(s.k.Rules).ToVerify(version)
+		err = s.may.ToVerify(version)
 	}
 	if err != nil {
 		return Verdict{Err: err}

@@ -34,7 +34,7 @@ const (
 )
 
 // permissions is the whole table state x use; nothing else decides what a version may do.
-var permissions = map[State]map[Use]grant{
+var permissions = [...][4]grant{
 	NoState:     {Protect: never, Process: never, Rewrap: never, Verify: never},
 	PreActive:   {Protect: never, Process: always, Rewrap: never, Verify: always},
 	Active:      {Protect: always, Process: always, Rewrap: always, Verify: always},
@@ -49,15 +49,15 @@ var permissions = map[State]map[Use]grant{
 // Permissions say what the versions of a key may do under the rules in force. What a state refuses ends in a code of that
 // state, [version_<state>] or [key_<state>], by which clients tell it apart: docs/data-plane.md lists them.
 type Permissions struct {
-	key   Key
+	key   *Key
 	rules policy.EffectiveRules
 }
 
 // Permissions returns what the key's versions may do under the rules.
-func (k Key) Permissions(t policy.EffectiveRules) Permissions { return Permissions{k, t} }
+func (k *Key) Permissions(t policy.EffectiveRules) *Permissions { return &Permissions{k, t} }
 
 // permits answers from the table for version v, which is in the state.
-func (p Permissions) permits(use Use, v int, s State) bool {
+func (p *Permissions) permits(use Use, v int, s State) bool {
 	override, t := p.key.Overrides[v], p.rules
 	switch permissions[s][use] {
 	case always:
@@ -69,7 +69,7 @@ func (p Permissions) permits(use Use, v int, s State) bool {
 	case unlocked:
 		return !override.Locked
 	case publicHalf:
-		return VerifiesByPublicHalf(&p.key, v) && !override.Compromise.reported() && !p.key.Status.IsDestroyed()
+		return VerifiesByPublicHalf(p.key, v) && !override.Compromise.reported() && !p.key.Status.IsDestroyed()
 	default:
 		return false
 	}
@@ -82,24 +82,24 @@ func (s State) processing(t policy.EffectiveRules) bool {
 
 // ToProtect returns the version that new protection uses: the primary for a request of 0, else the one asked for if
 // the key's floors, its state and the rules in force permit. The error is [refusal.ErrInvalid] or [refusal.ErrRefused].
-func (p Permissions) ToProtect(requested int) (int, error) {
+func (p *Permissions) ToProtect(requested int) (int, error) {
 	return p.toProtect(requested, work{"encryption", "encrypt"})
 }
 
 // ToSign is ToProtect for a signature.
-func (p Permissions) ToSign(requested int) (int, error) {
+func (p *Permissions) ToSign(requested int) (int, error) {
 	return p.toProtect(requested, work{"signing", "sign"})
 }
 
 // ToAuthenticate is ToProtect for a message authentication code (MAC).
-func (p Permissions) ToAuthenticate(requested int) (int, error) {
+func (p *Permissions) ToAuthenticate(requested int) (int, error) {
 	return p.toProtect(requested, work{"authentication", "authenticate"})
 }
 
 // work is how a refusal calls what is done to protect.
 type work struct{ noun, verb string }
 
-func (p Permissions) toProtect(requested int, w work) (int, error) {
+func (p *Permissions) toProtect(requested int, w work) (int, error) {
 	k := p.key
 	v := requested
 	switch {
@@ -115,7 +115,7 @@ func (p Permissions) toProtect(requested int, w work) (int, error) {
 	if k.Status.State != Enabled {
 		return 0, refusal.Refusedf("key %q cannot %s: the key as a whole is %s [key_%[3]s]", k.Name, w.verb, k.Status.State)
 	}
-	state := k.State(v)
+	state := stateOf(k, v)
 	if v < k.PrivateFrom && v > 0 {
 		return 0, refusal.Refusedf("key_version %d never signs again: its private half was erased [version_%s]", v, state)
 	}
@@ -129,8 +129,8 @@ func (p Permissions) toProtect(requested int, w work) (int, error) {
 }
 
 // refused says why version v, in its state, does not protect.
-func (w work) refused(k Key, requested, v int) error {
-	state := k.State(v)
+func (w work) refused(k *Key, requested, v int) error {
+	state := stateOf(k, v)
 	switch {
 	case state == Deactivated:
 		return refusal.Refusedf("key_version %d is %s and policy %q governs the key: only the active version %d may %s [version_%[2]s]", v, state, k.Policy, k.Primary, w.verb)
@@ -144,26 +144,26 @@ func (w work) refused(k Key, requested, v int) error {
 
 // ToProcess reports whether version v may decrypt under the rules in force. The error is [refusal.ErrInvalid], [refusal.ErrRefused],
 // or [refusal.ErrDenied] where the denied use counts against retiring the version.
-func (p Permissions) ToProcess(v int) error { return p.mayCheck(v, Process, "ciphertext") }
+func (p *Permissions) ToProcess(v int) error { return p.mayCheck(v, Process, "ciphertext") }
 
 // ToVerifyMAC is ToProcess for a MAC.
-func (p Permissions) ToVerifyMAC(v int) error { return p.mayCheck(v, Process, "MAC") }
+func (p *Permissions) ToVerifyMAC(v int) error { return p.mayCheck(v, Process, "MAC") }
 
 // ToRewrap reports whether a ciphertext of version v may be opened to protect it anew. The errors are those of
 // ToProcess.
-func (p Permissions) ToRewrap(v int) error { return p.mayCheck(v, Rewrap, "ciphertext") }
+func (p *Permissions) ToRewrap(v int) error { return p.mayCheck(v, Rewrap, "ciphertext") }
 
 // ToVerify reports whether a signature of version v may be verified. That of a version which is archived, retired or destroyed may, by
 // the public half, which is no secret and stays: nothing that becomes of the private one takes it away, or brings it back. The errors
 // are those of ToProcess.
-func (p Permissions) ToVerify(v int) error { return p.mayCheck(v, Verify, "signature") }
+func (p *Permissions) ToVerify(v int) error { return p.mayCheck(v, Verify, "signature") }
 
-func (p Permissions) mayCheck(v int, use Use, what string) error {
+func (p *Permissions) mayCheck(v int, use Use, what string) error {
 	k := p.key
 	if v > k.Latest {
 		return refusal.Invalidf("invalid %s: version is too new: version %d, latest %d", what, v, k.Latest)
 	}
-	state := k.State(v)
+	state := stateOf(k, v)
 	permitted := v >= k.MinDecryption && p.permits(use, v, state)
 	switch {
 	case state == NoState, state == Destroyed && !permitted:

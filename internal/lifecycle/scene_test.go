@@ -32,6 +32,9 @@ func free(at time.Time) lifecycle.Order {
 	return lifecycle.Order{At: at, Rules: policy.EffectiveRules{RollbackWindow: policy.Unlimited, DestroyDelay: 30 * day}, Code: "key compromise"}
 }
 
+// may is what the versions of a key may do.
+func may(k lifecycle.Key, rules policy.EffectiveRules) *lifecycle.Permissions { return k.Permissions(rules) }
+
 // step applies one operation that succeeds.
 func step(t testing.TB, k lifecycle.Key, op lifecycle.Op, v int, o lifecycle.Order) lifecycle.Key {
 	t.Helper()

@@ -44,9 +44,9 @@ func ParseState(name string) State {
 
 // State returns the state of version v of the key. Most states follow from the key's pointers and floors, so that a
 // rotation, or a floor moved over ten thousand versions, is one write; an override says what does not follow.
-func (k Key) State(v int) State {
-	return k.Status.combinedWith(k.versionState(v))
-}
+func (k Key) State(v int) State { return stateOf(&k, v) }
+
+func stateOf(k *Key, v int) State { return k.Status.combinedWith(k.versionState(v)) }
 
 // CountStates returns how many versions of the key are in which state.
 func CountStates(k *Key) map[State]int {
@@ -76,7 +76,7 @@ func IsStagedText(state string) bool { return state == PreActive.String() }
 func (k Key) Override(v int) StateOverride { return k.Overrides[v] }
 
 // versionState is the state of a version without regard to that of the whole key.
-func (k Key) versionState(v int) State {
+func (k *Key) versionState(v int) State {
 	override, marked := k.Overrides[v]
 	switch {
 	case v < 1, v > k.Latest:
@@ -90,7 +90,7 @@ func (k Key) versionState(v int) State {
 	case v == k.Staged:
 		return PreActive
 	default:
-		return stateByFloors(&k, v)
+		return stateByFloors(k, v)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestStateIsDerivedFromThePointersOfTheKey(t *testing.T) {
 
 func TestRequestWithoutAVersionGetsThePrimary(t *testing.T) {
 	for _, rules := range []policy.EffectiveRules{ungoverned, governed} {
-		got, err := newKey(t, 5).Permissions(rules).ToProtect(0)
+		got, err := may(newKey(t, 5), rules).ToProtect(0)
 		require.NoError(t, err)
 		require.Equal(t, 5, got)
 	}
@@ -110,7 +110,7 @@ func TestKeyWithoutAnActiveVersionSaysWhy(t *testing.T) {
 	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.EqualError(t, err, `key "orders" cannot encrypt: its version 5 is suspended [version_suspended]`)
 
-	_, err = steps(t, newKey(t, 5), 5, lifecycle.Lapse).Permissions(governed).ToProtect(0)
+	_, err = may(steps(t, newKey(t, 5), 5, lifecycle.Lapse), governed).ToProtect(0)
 	require.ErrorIs(t, err, refusal.ErrRefused)
 	require.NotContains(t, err.Error(), "version 0", "there is no such version")
 }
@@ -119,7 +119,7 @@ func TestKeyThatIsSuspendedOrArchivedProcessesNothing(t *testing.T) {
 	rules := policy.EffectiveRules{CompromisedProcessing: true}
 	for _, s := range keyStates[1:] {
 		for _, h := range histories() {
-			err := moved(t, h.key(t), s).Permissions(rules).ToProcess(h.version)
+			err := may(moved(t, h.key(t), s), rules).ToProcess(h.version)
 			require.ErrorIs(t, err, refusal.ErrRefused, "key %s, version %s", s, h.name)
 		}
 	}
@@ -148,9 +148,9 @@ func TestWhatAStateRefusesEndsInItsCode(t *testing.T) {
 		}
 	}
 	for _, v := range []int{0, -1} {
-		require.ErrorContains(t, newKey(t, 2).Permissions(rules).ToProcess(v), " [version_none]")
+		require.ErrorContains(t, may(newKey(t, 2), rules).ToProcess(v), " [version_none]")
 	}
-	_, err := steps(t, newKey(t, 5), 5, lifecycle.Lapse).Permissions(rules).ToProtect(5)
+	_, err := may(steps(t, newKey(t, 5), 5, lifecycle.Lapse), rules).ToProtect(5)
 	require.ErrorContains(t, err, "it lapsed, or failed a check after its promotion [version_deactivated]")
 }
 

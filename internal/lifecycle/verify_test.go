@@ -24,7 +24,7 @@ func destroyed(t *testing.T, of keytype.Type) lifecycle.Key {
 func TestADestroyedVersionVerifiesByItsPublicHalf(t *testing.T) {
 	for _, name := range keytype.Names() {
 		of := keytype.Type(name)
-		may := destroyed(t, of).Permissions(governed)
+		may := may(destroyed(t, of), governed)
 		require.ErrorIs(t, may.ToProcess(3), refusal.ErrRefused, name)
 		if of.SupportsSigning() {
 			require.NoError(t, may.ToVerify(3), name)
@@ -57,7 +57,7 @@ func TestADestroyedVersionDoesNotVerifyWhere(t *testing.T) {
 }
 
 func TestASignatureOfAVersionThatNeverWasIsToldApart(t *testing.T) {
-	require.EqualError(t, newKey(t, 2).Permissions(ungoverned).ToVerify(3), "invalid signature: version is too new: version 3, latest 2")
+	require.EqualError(t, may(newKey(t, 2), ungoverned).ToVerify(3), "invalid signature: version is too new: version 3, latest 2")
 }
 
 func TestAPublicHalfIsAloneWhereTheMaterialWasDestroyed(t *testing.T) {

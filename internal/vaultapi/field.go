@@ -146,7 +146,11 @@ func (f Field[T]) LookupNonNull(from From) *T {
 // find is the one reader of values. A field that the source's path does not declare is absent.
 func (f Field[T]) find(s *Source) (value T, ok bool) {
 	if s.raw == nil {
-		if value, ok = plainValue[T](s.members, f.Name); ok {
+		m, given := find(s.members, f.Name)
+		if !given && !s.isBatch(f.Name) {
+			return value, false
+		}
+		if value, ok = plainValue[T](m); ok {
 			return value, true
 		}
 	}
@@ -175,11 +179,7 @@ func (f Field[T]) find(s *Source) (value T, ok bool) {
 }
 
 // plainValue returns the value of a member that has the type of the field. A request's path declares all of its members.
-func plainValue[T any](members []member, name string) (value T, ok bool) {
-	m, found := find(members, name)
-	if !found {
-		return value, false
-	}
+func plainValue[T any](m member) (value T, ok bool) {
 	switch target := any(&value).(type) {
 	case *string:
 		*target, ok = m.text, !m.isNumber

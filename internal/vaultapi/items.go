@@ -25,7 +25,7 @@ type Items struct {
 // in Transit, no bad request but an error of the whole call.
 func ItemsOf(from From, batch Field[[]any], mode Mode) (Items, error) {
 	s := from.source()
-	if s.batch != nil && s.batch.list == batch.Name {
+	if s.isBatch(batch.Name) {
 		return Items{plain: s.batch, mode: mode}, nil
 	}
 	raw, _ := s.get(batch.Name)

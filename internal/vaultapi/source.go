@@ -69,7 +69,7 @@ func (s *Source) get(name string) (value any, ok bool) {
 		value, ok = s.raw[name]
 		return value, ok
 	}
-	if s.batch != nil && s.batch.list == name {
+	if s.isBatch(name) {
 		return s.batch.decoded(), true
 	}
 	m, ok := find(s.members, name)
@@ -78,6 +78,9 @@ func (s *Source) get(name string) (value any, ok bool) {
 	}
 	return m.value(), true
 }
+
+// isBatch reports whether the list of a plain batch has the name.
+func (s *Source) isBatch(name string) bool { return s.batch != nil && s.batch.list == name }
 
 // textOf returns the text that a field is; empty where it is none.
 func (s *Source) textOf(name string) string {
@@ -104,14 +107,20 @@ func (s *Source) names() []string {
 
 // Has reports whether the source has a field, if only as null.
 func (s *Source) Has(name string) bool {
-	_, ok := s.get(name)
+	if s.raw == nil {
+		_, ok := find(s.members, name)
+		return ok || s.isBatch(name)
+	}
+	_, ok := s.raw[name]
 	return ok
 }
 
 // IsNull reports whether the source has no value for a field, or null.
 func (s *Source) IsNull(name string) bool {
-	value, _ := s.get(name)
-	return value == nil
+	if s.raw == nil {
+		return !s.Has(name)
+	}
+	return s.raw[name] == nil
 }
 
 // IsItem reports an item of a batch.
