@@ -33,7 +33,9 @@ func free(at time.Time) lifecycle.Order {
 }
 
 // may is what the versions of a key may do.
-func may(k lifecycle.Key, rules policy.EffectiveRules) *lifecycle.Permissions { return k.Permissions(rules) }
+func may(k lifecycle.Key, rules policy.EffectiveRules) *lifecycle.Permissions {
+	return k.Permissions(rules)
+}
 
 // step applies one operation that succeeds.
 func step(t testing.TB, k lifecycle.Key, op lifecycle.Op, v int, o lifecycle.Order) lifecycle.Key {
