@@ -25,7 +25,7 @@ type crowd struct {
 	path         string
 	keys         int
 	ticks, colds []float64
-	idles        []float64 // ticks that have compared all keys within the hour
+	idles        []float64 // ticks of which one before has compared the last key within the hour
 }
 
 // many plants mounts, each of which has its own process of the plugin. Returned is a ciphertext of each key that can be used, too.
@@ -52,7 +52,6 @@ func TestManyKeys(t *testing.T) {
 	for range n.rounds {
 		for _, c := range crowds {
 			c.colds = append(c.colds, cold(t, s, c, ciphertext))
-			s.Tick(t, c.path) // the first tick of a process reads the whole index
 			c.ticks = append(c.ticks, tick(t, s, c))
 		}
 	}
@@ -80,7 +79,8 @@ func cold(t testing.TB, s *harness.Server, c *crowd, ciphertext string) float64 
 	})
 }
 
-// tick is how long a tick takes, as the plugin measures it.
+// tick is how long a tick takes, as the plugin measures it. Vault ticks a mount that is moved, before it and after; the last tick of these counts, and
+// it is not the first one of a process, which reads the whole index.
 func tick(t testing.TB, s *harness.Server, c *crowd) float64 {
 	t.Helper()
 	s.Tick(t, c.path)
@@ -121,8 +121,8 @@ func sectionOfKeys(crowds []*crowd, due float64) result.Section {
 	atFirst := fmt.Sprintf("the mount with %d keys", first.keys)
 	section := result.Section{
 		Title: "A mount with many keys",
-		Intro: "A tick in which no key is due, as the plugin measures it (`keylife_tick_duration_seconds`): besides, it compares 32 keys with the index of what is due, until all were compared " +
-			"within the hour. And the time from the end of the plugin's process, which was killed, until a new one has " +
+		Intro: "A tick in which no key is due, as the plugin measures it (`keylife_tick_duration_seconds`): it compares 32 keys with the index of what is due, until all were compared " +
+			"within the hour. A mount with few keys soon has done that, and its ticks cost less then, until the hour is over; one with many has not. And the time from the end of the plugin's process, which was killed, until a new one has " +
 			"decrypted: Vault starts it, and it reads the key, its version and what wraps that.",
 	}
 	add := func(what string, of func(*crowd) []float64, wanted float64) {
@@ -134,6 +134,9 @@ func sectionOfKeys(crowds []*crowd, due float64) result.Section {
 					b = b.AtMost(wanted)
 				}
 				row.Beside = append(row.Beside, b)
+			}
+			if wanted > 0 && i == len(crowds)-1 {
+				row.Beside = append(row.Beside, result.Compare(fmt.Sprintf("%s that were all compared", result.Digits(float64(first.keys))), of(c), first.idles))
 			}
 			section.Rows = append(section.Rows, row)
 		}
