@@ -39,7 +39,8 @@ func (m *named) make(name string, by int) {
 	m.ciphertexts[name] = m.Encrypt(name, name)
 }
 
-// refuses demands that nothing can be done under a name, and that the answer says why where a path takes it for a name.
+// refuses demands that nothing can be done under a name, that no path takes what cannot be a name for one, and that the answer says what is
+// wrong with what could be one.
 func (m *named) refuses(n names.Name) {
 	m.T.Helper()
 	isWord := n.IsWord()
@@ -52,6 +53,9 @@ func (m *named) refuses(n names.Name) {
 		"policies": m.Write("policies/"+n.Text, "owner", "o"),
 	} {
 		require.True(m.T, a.Status >= 400 && a.Status < 500, "%s %s %.200q: %d %s", path, n.Kind, n.Text, a.Status, a.Err)
+		if !isWord && !strings.Contains(n.Text, "/") {
+			require.Contains(m.T, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, a.Status, "%s %.200q leads to a handler: %s", path, n.Text, a.Err)
+		}
 		if isWord {
 			require.Equal(m.T, http.StatusBadRequest, a.Status, "%s %.200q: %s", path, n.Text, a.Err)
 			require.Regexp(m.T, `^name: ".+": (relative paths not supported|must have at most 1024 bytes)$`, a.Err)
