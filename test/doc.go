@@ -18,8 +18,9 @@
 // life_test.go has Vault tick; lifecycle_test.go moves the clock, from the creation of a version to its destruction;
 // suspend_test.go and compromise_test.go stop keys that are in use; custody_test.go and custody_snapshot_test.go verify the
 // record of it all; roles_test.go tries the policies of examples/acl; survive_test.go and load_test.go reload, seal, stop
-// and kill; impatient_test.go gives up requests and killed_test.go kills the plugin while operators act, and operators_test.go
-// holds what they were told against custody (with KEYLIFE_TORTURE=5m for so long); governance_cluster_test.go kills
+// and kill; process_test.go has two mounts share a process that ends; impatient_test.go gives up requests and killed_test.go
+// kills the plugin while operators act, and operators_test.go holds what they were told against custody (with
+// KEYLIFE_TORTURE=5m for so long); governance_cluster_test.go kills
 // the active one of three nodes while people vote; soak_test.go looks at the plugin's process under mixed load (make soak: for an
 // hour); terraform_contract_test.go and contract_test.go hold keylife's own HTTP
 // interface. harness/ runs the servers, vault/ builds the binary, fuzz/ needs neither: it sends requests to the backend in its
