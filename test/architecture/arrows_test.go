@@ -74,6 +74,7 @@ var mayImport = map[string][]string{
 	"test/chaos/link":        nil,
 	"test/chaos/schedule":    nil,
 	"test/chaos/work":        {"test/chaos/history", "test/harness"},
+	"test/badclients/names":  nil,
 	"test/bench":             {"test/bench/load", "test/bench/plot", "test/bench/result", "test/harness"},
 	"test/bench/inprocess":   {"test/bench/result"},
 	"test/bench/load":        nil,

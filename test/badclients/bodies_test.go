@@ -6,7 +6,6 @@
 package badclients_test
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -43,7 +42,7 @@ func requestsTooLargeAreRefused(t *testing.T, b *besieged) {
 	b.refused(b.post("keys/other", `{"type":"`+long+`"}`), "a type of 1 MiB", "type")
 	b.refused(b.post("policies/other", `{"owner":"o","document":"`+long+`"}`), "a document of 1 MiB", "document")
 	b.refused(b.post("keys/"+strings.Repeat("n", 1025), ""), "a name of 1,025 bytes", "name")
-	b.refused(b.post("keys/"+strings.Repeat("n", 100_000), ""), "a name of 100,000 bytes", "name")
+	b.refused(b.post("keys/"+strings.Repeat("n", 10_000), ""), "a name of 10,000 bytes", "name") // Vault takes seconds over longer paths, whatever engine they lead to
 }
 
 // malformedRequestsAreRefused sends what is no JSON, or no JSON of ours.
@@ -138,36 +137,4 @@ func namesStayInTheirPlace(t *testing.T, b *besieged) {
 	}
 	require.Equal(t, http.StatusNotFound, b.Do(t, "LIST", mount+"/keys", nil).Status, "there is none any more")
 	require.Equal(t, true, b.Must(t, http.MethodPost, mount+"/custody/verify", nil)["valid"])
-}
-
-// aFloodOfTokensIsBounded uses a key with many entities.
-func aFloodOfTokensIsBounded(t *testing.T, b *besieged) {
-	const tokens = 150
-	b.Must(t, http.MethodPut, "sys/policies/acl/flood", map[string]any{"policy": `path "` + mount + `/*" { capabilities = ["create", "update"] }`})
-	b.Must(t, http.MethodPost, "auth/token/roles/flood", map[string]any{"allowed_entity_aliases": "flood-*", "allowed_policies": "flood", "token_type": "batch", "orphan": true, "renewable": false})
-	before := scrape(b)
-	for i := range tokens {
-		r := b.Do(t, http.MethodPost, "auth/token/create/flood", map[string]any{"entity_alias": fmt.Sprintf("flood-%d", i), "policies": []string{"flood"}})
-		require.Equal(t, http.StatusOK, r.Status, "%v", r.Body)
-		auth, _ := r.Body["auth"].(map[string]any)
-		used, err := b.Send(harness.Request{Method: http.MethodPost, Path: mount + "/encrypt/k", Body: `{"plaintext":"` + hello + `"}`, Token: auth["client_token"].(string)})
-		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, used.Status, "%v", used.Body)
-	}
-	require.LessOrEqual(t, scrape(b), before+20, "no series is an entity's")
-}
-
-// scrape is how many lines the metrics of the mount have.
-func scrape(b *besieged) int {
-	b.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, b.Address()+"/v1/"+mount+"/metrics", nil)
-	require.NoError(b.t, err)
-	request.Header.Set("X-Vault-Token", b.Client().Token())
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(b.t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(b.t, err)
-	require.Equal(b.t, http.StatusOK, response.StatusCode, "%.300s", text)
-	return strings.Count(string(text), "\n")
 }

@@ -34,7 +34,7 @@ func TestBadClientsGetAnswersAndHoldUpNobody(t *testing.T) {
 	b := besiege(t)
 	for name, attack := range map[string]func(t *testing.T, b *besieged){
 		"too large": requestsTooLargeAreRefused, "malformed": malformedRequestsAreRefused, "types of content": theContentTypeSaysNothing, "names": namesStayInTheirPlace,
-		"tokens": aFloodOfTokensIsBounded, "slow": requestsThatTrickleHoldUpNobody, "given up": requestsThatAreGivenUpLeaveNothing,
+		"hostile names": hostileNamesAreKeysOfTheirOwnOrRefused, "tokens": aFloodOfTokensIsBounded, "slow": requestsThatTrickleHoldUpNobody, "given up": requestsThatAreGivenUpLeaveNothing,
 		"pipelined": pipelinedRequestsAreAnsweredInTheirOrder,
 	} {
 		t.Run(name, func(t *testing.T) {
