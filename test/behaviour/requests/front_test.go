@@ -88,7 +88,7 @@ func TestAnAnswerIsTheSameDirectly(t *testing.T) {
 			if text, ok := vaultapi.Encode(direct.Data); ok {
 				want, err := json.Marshal(direct.Data)
 				require.NoError(t, err)
-				require.JSONEq(t, string(want), string(text))
+				require.JSONEq(t, string(want), text)
 			}
 		})
 	}
