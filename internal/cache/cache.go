@@ -12,6 +12,7 @@ package cache
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -156,7 +157,7 @@ func (c *Cache[K, V]) end(key K, l *loading[V]) {
 }
 
 // GetOrAdd returns the kept value, or adds what newValue returns, so that all callers have the same one. It is for a cache
-// of which nothing is dropped.
+// into which nothing is loaded.
 func (c *Cache[K, V]) GetOrAdd(key K, newValue func() V) V {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,6 +165,7 @@ func (c *Cache[K, V]) GetOrAdd(key K, newValue func() V) V {
 	if !ok {
 		value = newValue()
 		c.lru.Add(key, value)
+		c.group(key)
 	}
 	return value
 }
@@ -213,13 +215,15 @@ func (c *Cache[K, V]) Drop(key K) {
 	c.lru.Remove(key)
 }
 
-// DropGroup forgets all snapshots of a group, and all that is being loaded now.
-func (c *Cache[K, V]) DropGroup(name string) {
+// DropGroup forgets all snapshots of a group but those to be kept, and all that is being loaded now.
+func (c *Cache[K, V]) DropGroup(name string, but ...K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drops++
 	for key := range c.groups[name] {
-		c.lru.Remove(key)
+		if !slices.Contains(but, key) {
+			c.lru.Remove(key)
+		}
 	}
 }
 

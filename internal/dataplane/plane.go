@@ -48,7 +48,7 @@ type Plane struct {
 	timed    atomic.Bool                   // there has been a cipher with a time in memory
 	outage   outage
 
-	meters      *cache.Cache[versionID, *meter]
+	meters      *cache.Cache[versionID, *meter] // grouped by the id of the key
 	successions turns // of keys of which a version has reached its limit, by id
 
 	denied   denials
@@ -68,7 +68,7 @@ func New(c Config) *Plane {
 		keys:     cache.New[string, *lifecycle.Key](keysCached),
 		policies: cache.New[string, *policy.Policy](policiesCached),
 		ciphers:  cache.NewGrouped[cipherID, *held](ciphersCached, cipherID.group),
-		meters:   cache.New[versionID, *meter](metersKept),
+		meters:   cache.NewGrouped[versionID, *meter](metersKept, func(id versionID) string { return id.keyID }),
 	}
 }
 

@@ -44,10 +44,18 @@ func (m *meter) used() usage {
 	return m.usage
 }
 
-// ActiveChanged notes that a key has another active version; nil: there was, or is, none. Only active versions use up their limits.
+// ActiveChanged notes that a key has another active version; nil: there was, or is, none. Only active versions use up their limits. The
+// meter of the one before stays for requests that began with it; older ones go, and with a key all of them.
 func (p *Plane) ActiveChanged(was, is *lifecycle.Key) {
 	if was != nil && is != nil && was.ID == is.ID && was.Primary == is.Primary {
 		return
+	}
+	switch {
+	case was == nil:
+	case is == nil || is.ID != was.ID:
+		p.meters.DropGroup(was.ID)
+	default:
+		p.meters.DropGroup(was.ID, versionID{was.ID, was.Primary}, versionID{is.ID, is.Primary})
 	}
 	for _, k := range []*lifecycle.Key{was, is} {
 		if k == nil {

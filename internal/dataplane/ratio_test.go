@@ -9,7 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keylife/vault-plugin-keylife/internal/dataplane"
+	"github.com/keylife/vault-plugin-keylife/internal/engine"
 	"github.com/keylife/vault-plugin-keylife/internal/enginetest"
+	"github.com/keylife/vault-plugin-keylife/internal/lifecycle"
 	"github.com/keylife/vault-plugin-keylife/internal/observe"
 	"github.com/keylife/vault-plugin-keylife/internal/policy"
 )
@@ -79,4 +82,23 @@ func TestThePoliciesThatAreUsedMostAreNamed(t *testing.T) {
 	require.Equal(t, []observe.UsageRatio{
 		{Policy: observe.Other, OnLimit: "rotate", Ratio: 1.0 / 998}, {Policy: observe.Other, OnLimit: "block", Ratio: 1.0 / 999},
 	}, got[observe.MaxPolicies:])
+}
+
+func TestMetersOfOlderVersionsAndOfDeletedKeysAreForgotten(t *testing.T) {
+	w := enginetest.New(t)
+	limitedTo(w, "p", 100, policy.OnLimitBlock)
+	w.Create("k", "p")
+	w.Create("other", "p")
+	require.NoError(t, w.Encrypt("other", "x").Err)
+	for range 20 {
+		require.NoError(t, w.Encrypt("k", "x").Err)
+		w.Rotate("k")
+		require.LessOrEqual(t, dataplane.Meters(w.Plane), 1+2, "of the other key, and of the active version and the one before it")
+	}
+	require.NoError(t, w.Encrypt("k", "x").Err)
+	free, allowed := "", true
+	_, _, err := w.Session().Keys().Configure(t.Context(), "k", lifecycle.ConfigChange{Policy: &free, DeletionAllowed: &allowed}, engine.Precondition{})
+	require.NoError(t, err)
+	require.NoError(t, w.Session().Keys().Delete(t.Context(), "k", engine.Precondition{}))
+	require.Equal(t, 1, dataplane.Meters(w.Plane))
 }

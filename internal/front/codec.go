@@ -19,7 +19,7 @@ import (
 )
 
 // codec is gRPC's, but for large requests and answers: the Data of a request is copied once, that of an answer not at all, and that of an
-// existence check is left out, as nothing reads it (a name is in the path).
+// existence check is left out, as nothing reads it: a name is in the path.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
@@ -42,28 +42,29 @@ func (c codec) Unmarshal(message mem.BufferSlice, into any) error {
 	}
 	switch args := into.(type) {
 	case *pb.HandleRequestArgs:
-		return c.unmarshal(message, into, func(data string) { args.Request.Data = data })
+		return c.unmarshal(message, args, args.GetRequest, true)
 	case *pb.HandleExistenceCheckArgs:
-		return c.unmarshal(message, into, nil)
+		return c.unmarshal(message, args, args.GetRequest, false)
 	default:
 		return c.CodecV2.Unmarshal(message, into)
 	}
 }
 
-// unmarshal decodes the arguments of a call. The Data of the request is for data alone; nil: for nobody.
-func (c codec) unmarshal(message mem.BufferSlice, into any, data func(string)) error {
+// unmarshal decodes the arguments of a call. The Data of their request is an empty object where it is not wanted.
+func (c codec) unmarshal(message mem.BufferSlice, into proto.Message, request func() *pb.Request, wanted bool) error {
 	r := reader{message.Reader()}
 	defer r.Close() //nolint:errcheck // it never fails
-	without, text, err := r.arguments(data != nil)
+	without, data, err := r.arguments(wanted)
 	if err != nil {
-		return c.CodecV2.Unmarshal(message, into) // whatever it is, there it is an error
+		return c.CodecV2.Unmarshal(message, into) // which knows messages of other shapes, and says what is wrong
 	}
-	if err := proto.Unmarshal(without, into.(proto.Message)); err != nil { //nolint:forcetypeassert // both are
+	if err := proto.Unmarshal(without, into); err != nil {
 		return err
 	}
-	if data != nil {
-		data(text)
+	if !wanted {
+		data = "{}"
 	}
+	request().Data = data
 	return nil
 }
 
