@@ -49,7 +49,7 @@ type Plane struct {
 	outage   outage
 
 	meters      *cache.Cache[versionID, *meter] // grouped by the id of the key
-	successions turns // of keys of which a version has reached its limit, by id
+	successions turns                           // of keys of which a version has reached its limit, by id
 
 	denied   denials
 	openings turns // of keys of which a denied use is looked into, by id
