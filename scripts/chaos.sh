@@ -19,8 +19,8 @@ if [[ ${1:-} == page ]]; then
 fi
 
 require_go
-vault=$(scripts/vault.sh) && plugin=$(scripts/build.sh testclock) && hsm=$(scripts/build.sh hsm testclock)
-export VAULT_BIN=$vault KEYLIFE_PLUGIN_TESTCLOCK=$plugin KEYLIFE_PLUGIN_HSM_TESTCLOCK=$hsm
+vault=$(scripts/vault.sh) && command=$(scripts/build.sh) && plugin=$(scripts/build.sh testclock) && hsm=$(scripts/build.sh hsm testclock)
+export VAULT_BIN=$vault KEYLIFE_PLUGIN=$command KEYLIFE_PLUGIN_TESTCLOCK=$plugin KEYLIFE_PLUGIN_HSM_TESTCLOCK=$hsm
 CHAOS_BUILD=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 export CHAOS_SEEDS=${SEEDS:-1-20} CHAOS_CLUSTERS=${CLUSTERS:-1} CHAOS_OUT=$out CHAOS_BUILD
 go test -tags acceptance -count=1 -v -timeout 48h -run '^TestNothingIsLostUnderFire$' ./test/chaos | grep --line-buffered -v '^ *\(===\|---\)'
