@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 	movesAt   = 2 * time.Second  // a mount that does not answer by then is moved once more
 	reloadsAt = 15 * time.Second // and by then has its plugin started anew
 	hangsAt   = 20 * time.Second // a node that does not say whether it is sealed is started again
+	lagsAt    = 40 * time.Second // and a leader whom a node does not follow: raft may have given up to send that node what it lacks
 )
 
 // Heal takes everything back and waits until the cluster has one leader whom all follow, and the mount answers through each node. Where the plugin's clock guard is frozen
@@ -44,7 +46,7 @@ func (s *Stage) Heal() error {
 
 // wait looks until the cluster is well, and does what an operator would where it does not get well by itself.
 func (s *Stage) wait(look func() error) error {
-	began, move, reload, hangs := time.Now(), movesAt, reloadsAt, hangsAt
+	began, move, reload, hangs, lags := time.Now(), movesAt, reloadsAt, hangsAt, lagsAt
 	for {
 		err := look()
 		since := time.Since(began)
@@ -53,6 +55,9 @@ func (s *Stage) wait(look func() error) error {
 			return nil
 		case since > healLimit:
 			return fmt.Errorf("not well after %s: %w", healLimit, err)
+		case since > lags:
+			s.changeLeader()
+			lags += lagsAt
 		case since > hangs:
 			s.restartHung()
 			hangs += hangsAt
@@ -77,6 +82,17 @@ func (s *Stage) restartHung() {
 		n.Kill() // it is started as any node that has ended
 		s.watcher.Happened(history.Fault, NodeName(i)+" hung, killed", 0, from, time.Now())
 	}
+}
+
+// changeLeader ends the leader, where a node does not follow it.
+func (s *Stage) changeLeader() {
+	leader := s.cluster.Leading(patience)
+	if leader == nil || s.follow(leader) == nil {
+		return
+	}
+	from := time.Now()
+	leader.Kill() // it is started as any node that has ended
+	s.watcher.Happened(history.Fault, NodeName(slices.Index(s.cluster.Nodes, leader))+" led, and was not followed: killed", 0, from, time.Now())
 }
 
 // moveOn moves a mount once more that does not answer: where a move was cut short Vault leaves it tainted, and sends it no requests.
